@@ -1,0 +1,22 @@
+/* Errors of the system (not of the user's file: those are diagnostics; not bugs: those are asserts).
+ *
+ * A function that can fail returns 0 or a negative errno and takes `struct dk_error *error` last (NULL: only the code is
+ * wanted). The message says what was being done, to what, why it failed, and what to do. */
+#ifndef DK_BASE_ERROR_H
+#define DK_BASE_ERROR_H
+
+#include <stdarg.h>
+
+struct dk_error {
+  int code;            /* negative errno, 0 while nothing failed */
+  char text[1000];     /* one line without a full stop; may be followed by "\nhelp: ..." lines; escaped for display */
+};
+
+/* Sets code and text; returns code, so that `return dk_error_set(error, -EIO, "...")` reads well. */
+int dk_error_set(struct dk_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same with ": " and the system's words for the code behind it. */
+int dk_error_system(struct dk_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Puts "text: " in front of what is there already; returns error's code (or -EIO when error is NULL). */
+int dk_error_prefix(struct dk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
