@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *dk_alloc(size_t size);                                 /* uninitialised; size 0 counts as 1 */
-void *dk_calloc(size_t n, size_t size);                      /* zeroed; NULL also when n * size overflows */
-void *dk_realloc_array(void *old, size_t n, size_t size);    /* NULL leaves `old` as it was */
+void *dk_alloc(size_t size);                              /* uninitialised; size 0 counts as 1 */
+void *dk_calloc(size_t n, size_t size);                   /* zeroed; NULL also when n * size overflows */
+void *dk_realloc_array(void *old, size_t n, size_t size); /* NULL leaves `old` as it was */
 void *dk_memdup(const void *data, size_t size);
 char *dk_strdup(const char *text);
 char *dk_strndup(const char *text, size_t len);
-void  dk_free(void *ptr);                                    /* NULL is fine */
+void dk_free(void *ptr); /* NULL is fine */
 
 /* For a local that owns heap memory: `dk_autofree char *path = ...`. */
 #define dk_autofree __attribute__((cleanup(dk_alloc_cleanup)))
@@ -23,8 +23,8 @@ void dk_alloc_cleanup(void *ptr_to_ptr);
 /* Test seam. After dk_alloc_fail_at(n) the nth allocation from now (1 is the next) and all that follow fail;
  * 0 turns it off. dk_alloc_count() is how many were asked for since the last call of dk_alloc_fail_at.
  * The environment variable DK_FAIL_ALLOC=n, read by dk_alloc_init, does the same to a whole program. */
-void     dk_alloc_fail_at(uint64_t n);
+void dk_alloc_fail_at(uint64_t n);
 uint64_t dk_alloc_count(void);
-void     dk_alloc_init(void);
+void dk_alloc_init(void);
 
 #endif

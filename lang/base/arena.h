@@ -14,14 +14,14 @@ struct dk_arena_block;
 
 struct dk_arena {
   struct dk_arena_block *head;
-  char *at, *end;        /* free part of the head block */
-  size_t total;          /* bytes taken from the heap */
-  jmp_buf *on_oom;       /* where to go when memory is short; never NULL while the arena is used */
+  char *at, *end;  /* free part of the head block */
+  size_t total;    /* bytes taken from the heap */
+  jmp_buf *on_oom; /* where to go when memory is short; never NULL while the arena is used */
 };
 
-void  dk_arena_init(struct dk_arena *arena, jmp_buf *on_oom);
-void  dk_arena_finish(struct dk_arena *arena);                           /* frees everything; may be called twice */
-void *dk_arena_alloc(struct dk_arena *arena, size_t size);               /* zeroed, aligned to 16 */
+void dk_arena_init(struct dk_arena *arena, jmp_buf *on_oom);
+void dk_arena_finish(struct dk_arena *arena);              /* frees everything; may be called twice */
+void *dk_arena_alloc(struct dk_arena *arena, size_t size); /* zeroed, aligned to 16 */
 void *dk_arena_memdup(struct dk_arena *arena, const void *data, size_t size);
 char *dk_arena_strndup(struct dk_arena *arena, const char *text, size_t len);
 char *dk_arena_printf(struct dk_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -30,12 +30,12 @@ char *dk_arena_vprintf(struct dk_arena *arena, const char *format, va_list ap);
 /* One zeroed object, or n of them. */
 #define dk_arena_new(arena, type) ((type *)dk_arena_alloc((arena), sizeof(type)))
 #define dk_arena_array(arena, type, n) ((type *)dk_arena_calloc((arena), (n), sizeof(type)))
-void *dk_arena_calloc(struct dk_arena *arena, size_t n, size_t size);    /* overflow counts as out of memory */
+void *dk_arena_calloc(struct dk_arena *arena, size_t n, size_t size); /* overflow counts as out of memory */
 
 /* A growable array in an arena: `dk_arena_push(arena, list, n, cap) = item;` with `T *list; uint32_t n, cap;`.
  * The old block stays in the arena (at most as large as the final one). */
-#define dk_arena_push(arena, list, n, cap)                                                                              \
+#define dk_arena_push(arena, list, n, cap)                                                                             \
   (*((n) == (cap) ? ((list) = dk_arena_grow((arena), (list), &(cap), sizeof *(list)), &(list)[(n)++]) : &(list)[(n)++]))
-void *dk_arena_grow(struct dk_arena *arena, const void *old, unsigned *cap, size_t size);   /* doubles, at least 8 */
+void *dk_arena_grow(struct dk_arena *arena, const void *old, unsigned *cap, size_t size); /* doubles, at least 8 */
 
 #endif

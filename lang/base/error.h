@@ -8,8 +8,8 @@
 #include <stdarg.h>
 
 struct dk_error {
-  int code;            /* negative errno, 0 while nothing failed */
-  char text[1000];     /* one line without a full stop; may be followed by "\nhelp: ..." lines; escaped for display */
+  int code;        /* negative errno, 0 while nothing failed */
+  char text[1000]; /* one line without a full stop; may be followed by "\nhelp: ..." lines; escaped for display */
 };
 
 /* Sets code and text; returns code, so that `return dk_error_set(error, -EIO, "...")` reads well. */

@@ -13,23 +13,25 @@
 
 #define DK_MAP_NONE UINT32_MAX
 
-struct dk_map_slot { uint32_t hash, item; };
+struct dk_map_slot {
+  uint32_t hash, item;
+};
 
 struct dk_map {
   struct dk_map_slot *slots;
   uint32_t mask, count;
-  struct dk_arena *arena;      /* NULL: heap */
+  struct dk_arena *arena; /* NULL: heap */
 };
 
 typedef bool dk_map_equal_fn(const void *ctx, uint32_t item, const void *key);
 
-void     dk_map_init(struct dk_map *map, struct dk_arena *arena);
-void     dk_map_finish(struct dk_map *map);
-void     dk_map_clear(struct dk_map *map);
+void dk_map_init(struct dk_map *map, struct dk_arena *arena);
+void dk_map_finish(struct dk_map *map);
+void dk_map_clear(struct dk_map *map);
 /* The item with this hash for which equal(ctx, item, key) holds, or DK_MAP_NONE. */
 uint32_t dk_map_find(const struct dk_map *map, uint64_t hash, dk_map_equal_fn *equal, const void *ctx, const void *key);
 /* Adds an item that is not there. 0 or -ENOMEM (heap maps only; nothing changed). */
-int      dk_map_add(struct dk_map *map, uint64_t hash, uint32_t item);
+int dk_map_add(struct dk_map *map, uint64_t hash, uint32_t item);
 
 /* 64-bit hash of bytes; the same on every machine and run (no seed: inputs are bounded by the language's limits).
  * wyhash-like mix of 8-byte words; not cryptographic. */

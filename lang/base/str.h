@@ -5,9 +5,9 @@
 #include "lang/base/map.h"
 
 struct dk_str {
-  uint32_t id;         /* 0, 1, 2 ... in order of first use */
-  uint32_t len;        /* bytes, without the NUL */
-  char text[];         /* may hold any byte; NUL-terminated */
+  uint32_t id;  /* 0, 1, 2 ... in order of first use */
+  uint32_t len; /* bytes, without the NUL */
+  char text[];  /* may hold any byte; NUL-terminated */
 };
 
 struct dk_strs {

@@ -1,0 +1,76 @@
+/* The heap, behind one door with a counter: see alloc.h. The counters are atomic, so that helper threads may allocate;
+ * which thread's allocation is the Nth is then a matter of timing. */
+#include "lang/base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic uint64_t asked;
+static _Atomic uint64_t fail_at;
+
+static bool is_refused(void) {
+  uint64_t nth = atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed) + 1;
+  uint64_t first = atomic_load_explicit(&fail_at, memory_order_relaxed);
+  return first != 0 && nth >= first;
+}
+
+void *dk_alloc(size_t size) {
+  return is_refused() ? NULL : malloc(size ? size : 1);
+}
+
+void *dk_calloc(size_t n, size_t size) {
+  if (is_refused()) return NULL;
+  return n && size ? calloc(n, size) : calloc(1, 1);
+}
+
+void *dk_realloc_array(void *old, size_t n, size_t size) {
+  size_t bytes;
+  if (is_refused() || __builtin_mul_overflow(n, size, &bytes)) return NULL;
+  return realloc(old, bytes ? bytes : 1); /* realloc(p, 0) may free p */
+}
+
+void *dk_memdup(const void *data, size_t size) {
+  void *copy = dk_alloc(size);
+  if (copy && size) memcpy(copy, data, size);
+  return copy;
+}
+
+char *dk_strdup(const char *text) {
+  return dk_memdup(text, strlen(text) + 1);
+}
+
+char *dk_strndup(const char *text, size_t len) {
+  if (len == SIZE_MAX) return NULL;
+  char *copy = dk_alloc(len + 1);
+  if (!copy) return NULL;
+  if (len) memcpy(copy, text, len);
+  copy[len] = '\0';
+  return copy;
+}
+
+void dk_free(void *ptr) {
+  free(ptr);
+}
+
+void dk_alloc_cleanup(void *ptr_to_ptr) {
+  void *ptr;
+  memcpy(&ptr, ptr_to_ptr,
+         sizeof ptr); /* the caller's is a `char **` or the like, which must not be read as `void **` */
+  free(ptr);
+}
+
+void dk_alloc_fail_at(uint64_t n) {
+  atomic_store(&asked, 0);
+  atomic_store(&fail_at, n);
+}
+
+uint64_t dk_alloc_count(void) {
+  return atomic_load(&asked);
+}
+
+void dk_alloc_init(void) {
+  const char *text = getenv("DK_FAIL_ALLOC");
+  if (text && *text) dk_alloc_fail_at(strtoull(text, NULL, 10));
+}
