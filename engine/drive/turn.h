@@ -1,0 +1,28 @@
+/* The loop body of every program that drives the core: takes events in batches, steps the core, commits the records in one
+ * transaction, and only then does what was gated. Commits are paced: at once when an agent's queue runs dry or 256 records wait,
+ * else after `pace_ns`. */
+#ifndef DK_DRIVE_TURN_H
+#define DK_DRIVE_TURN_H
+
+#include "engine/drive/world.h"
+
+struct dk_turn {
+  struct dk_core *core;
+  const struct dk_world *world;
+  uint64_t seq;                  /* of the commit that is being filled; starts at 1 */
+  uint64_t pace_ns;              /* default 20 ms */
+  uint64_t commit_at;            /* when it is due; UINT64_MAX: nothing waits */
+  uint64_t last_now;
+  struct dk_out out;             /* records waiting for the commit, actions waiting for their gate */
+  bool finished;                 /* DK_ACT_FINISHED was done */
+};
+
+void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world);
+void dk_turn_finish(struct dk_turn *turn);
+/* One turn: waits for an event (or the next deadline), steps, commits when due. 0, or a negative errno after which the core must be thrown
+ * away. Checks *turn->finished* itself not at all: the caller loops until it is true. */
+int  dk_turn_once(struct dk_turn *turn);
+/* Feeds an event by hand (START, CANCEL). */
+int  dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *event);
+
+#endif

@@ -1,0 +1,18 @@
+/* What one turn of the engine needs from the world: the real one (real.c), or the simulator's. */
+#ifndef DK_DRIVE_WORLD_H
+#define DK_DRIVE_WORLD_H
+
+#include "engine/core/core.h"
+
+struct dk_world {
+  void *ctx;
+  /* Waits until an event is there or `deadline_ns` has passed. 1: *ret filled (bytes it points to stay valid until the next call),
+   * 0: deadline, negative errno: stop. *ret_now is the time in either case. */
+  int  (*next)(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uint64_t *ret_now);
+  /* Makes the records durable, all or none. 0, or a negative errno: the core must be thrown away and nothing gated is done. */
+  int  (*commit)(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes);
+  /* Starts an action; never blocks for long; its answer is an event. */
+  void (*act)(void *ctx, const struct dk_action *action);
+};
+
+#endif
