@@ -36,12 +36,16 @@ struct dk_task_record {
 
 struct dk_attempt_record { struct dk_id id; struct dk_digest key; uint32_t run, task; };
 
+/* One component of a key ("program", "code", "input train", "env X", "environment"), so that `why` can name what changed. */
+struct dk_key_part_record { char *name; struct dk_digest digest; };
+
 /* A result under its key. */
 struct dk_saved {
   struct dk_id attempt;
   uint32_t run;                    /* that made it */
   char *label;                     /* "train lr=0.1", as it was called then */
   char *host;
+  struct dk_key_part_record *parts; uint32_t n_parts;
   struct dk_result result;
 };
 
@@ -69,6 +73,10 @@ int dk_store_load_core(struct dk_store *store, struct dk_record **ret, uint32_t 
 int dk_batch_put_run(struct dk_batch *batch, const struct dk_run *run);
 int dk_batch_put_choice(struct dk_batch *batch, uint32_t run, uint32_t task, const struct dk_choice *choice);
 int dk_batch_put_metrics(struct dk_batch *batch, const struct dk_digest *key, const struct dk_digest *extractors, const struct dk_metric_values *values);
+
+/* The last key that a task of this name had (DK_TABLE_NAMES): experiment's name, NUL, task's name -> key. */
+int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char *label, const struct dk_digest *key);
+int dk_store_get_name(struct dk_store *store, const char *experiment, const char *label, struct dk_digest *ret, struct dk_error *error);
 
 /* Reading. -ENOENT when there is none. */
 int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret, struct dk_error *error);       /* run 0: the last one */

@@ -23,6 +23,7 @@ enum dk_table {
   DK_TABLE_FAILURES,     /* attempt id (big-endian) -> result bytes (wire/message.h) of a failed attempt */
   DK_TABLE_RESULTS,      /* key -> struct dk_saved: first one wins */
   DK_TABLE_METRICS,      /* key, extractors' digest -> struct dk_metric_values */
+  DK_TABLE_NAMES,        /* experiment NUL task's name -> key of its last result: for `why` (a name longer than LMDB's 511 bytes is kept by its digest) */
   DK_TABLE_STAT,         /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */
   DK_N_TABLES
 };

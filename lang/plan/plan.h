@@ -181,6 +181,12 @@ void dk_order_finish(struct dk_order *order);
 #define DK_KEY_FORMAT 1
 int dk_plan_key(const struct dk_plan *plan, uint32_t task, const struct dk_order *order, const struct dk_digest *inputs,
                 const struct dk_digest *code, const struct dk_digest *environment, struct dk_digest *ret, struct dk_error *error);
+/* The key's components by themselves, so that `why` can name what changed: "program", "values", "shell", "env NAME", "input NAME", "code",
+ * "environment", "outputs". *ret is one heap block (dk_free), names point into it. */
+struct dk_key_part { const char *name; struct dk_digest digest; };
+int dk_plan_key_parts(const struct dk_plan *plan, uint32_t task, const struct dk_order *order, const struct dk_digest *inputs,
+                      const struct dk_digest *code, const struct dk_digest *environment, struct dk_key_part **ret, uint32_t *ret_n,
+                      struct dk_error *error);
 /* Which extractors: changes when a metric is edited, never with the key. */
 void dk_plan_metrics_digest(const struct dk_plan *plan, uint32_t template_index, struct dk_digest *ret);
 
