@@ -21,8 +21,9 @@ void *dk_alloc(size_t size) {
 }
 
 void *dk_calloc(size_t n, size_t size) {
-  if (is_refused()) return NULL;
-  return n && size ? calloc(n, size) : calloc(1, 1);
+  size_t bytes;
+  if (is_refused() || __builtin_mul_overflow(n, size, &bytes)) return NULL;
+  return calloc(1, bytes ? bytes : 1);
 }
 
 void *dk_realloc_array(void *old, size_t n, size_t size) {
