@@ -78,6 +78,7 @@ struct dk_template {
   const char *name, *doc;
   const char *path;               /* source file and line of the declaration */
   uint32_t line;
+  const char *dir;                /* directory of that file, relative to the repository's root ("" is the root): file() and code start there */
   uint32_t node;                  /* index in graph.nodes; templates and nodes correspond one to one, in the same order */
   struct dk_points points;
   struct dk_grid_step *steps;     uint32_t n_steps;
@@ -106,7 +107,7 @@ struct dk_table_column {
   const char *name;               /* column or metric; looked up in each row's template (blank where it has none) */
   uint32_t pick;                  /* PICK_*: template of the pick; joined on shared columns */
 };
-struct dk_table {
+struct dk_report_table {      /* not dk_table: that tag is engine/store's enum, and both are included together */
   const char *title;
   uint32_t *from;                 uint32_t n_from;       /* templates */
   struct dk_table_column *columns; uint32_t n_columns;
@@ -119,7 +120,7 @@ struct dk_plan {
   struct dk_values *values;
   struct dk_graph graph;
   struct dk_template *templates;  uint32_t n_templates;
-  struct dk_table *tables;        uint32_t n_tables;
+  struct dk_report_table *tables;        uint32_t n_tables;
   struct { const char *name; dk_value_id value; } *params; uint32_t n_params;
   bool is_pin;                    /* decoded */
   void *priv;
