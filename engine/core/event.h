@@ -26,6 +26,9 @@ enum dk_task_state {
 };
 static inline bool dk_task_state_is_end(enum dk_task_state state) { return state >= DK_TASK_DONE; }
 
+/* State of a run in the store: only add. */
+enum dk_run_state { DK_RUN_RUNNING = 1, DK_RUN_DONE = 2, DK_RUN_FAILED = 3, DK_RUN_INTERRUPTED = 4 /* or cancelled */ };
+
 enum dk_event_kind {
   DK_EV_TICK,                /* time passed */
   DK_EV_GAP,                 /* the clock jumped or a turn took over 10 s: silence before it proves nothing */
@@ -67,7 +70,7 @@ struct dk_event {
 /* Records: puts and deletes of facts. Keys and values are encoded by engine/store/record.h's functions on the way to the
  * store; the core and the simulator see the struct. */
 enum dk_record_kind {
-  DK_REC_INCARNATION,        /* incarnation, and the highest attempt number handed out in blocks (never reused) */
+  DK_REC_INCARNATION,        /* one fact, a put replaces it: incarnation, and the highest number taken in blocks (never reused) */
   DK_REC_ATTEMPT,            /* put at assignment, deleted when its end is recorded */
   DK_REC_TASK,               /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
   DK_REC_RESULT,             /* key -> bytes; first one wins */
@@ -104,6 +107,7 @@ struct dk_action {
   struct dk_id id;                     /* ASSIGN REVOKE KILL */
   uint32_t task;                       /* LOOKUP DECIDE ASSIGN */
   uint64_t seq;                        /* ACK */
+  uint64_t session;                    /* LIST ASSIGN REVOKE KILL ACK: that it was decided in; to be dropped when another is open by then */
   bool hard;                           /* KILL: no TERM first */
 };
 
@@ -111,6 +115,7 @@ struct dk_out {                        /* caller-owned, reused: cleared by the c
   struct dk_record *records; uint32_t n_records, cap_records;
   struct dk_action *actions; uint32_t n_actions, cap_actions;
   struct dk_buf bytes;
+  bool urgent;                         /* the agent runs dry, or the run is over: commit as soon as no event waits */
   bool more;                           /* cut at the cap: step again with TICK and the same time */
 };
 

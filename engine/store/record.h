@@ -7,7 +7,6 @@
 #include "engine/store/store.h"
 #include "engine/wire/message.h"
 
-enum dk_run_state { DK_RUN_RUNNING = 1, DK_RUN_DONE = 2, DK_RUN_FAILED = 3, DK_RUN_INTERRUPTED = 4 };
 
 struct dk_run {
   uint32_t number;                 /* 1, 2, 3 ... in this store */
