@@ -14,7 +14,7 @@ bool dk_table_format_find(const char *name, enum dk_table_format *ret); /* "text
 int dk_tables_render(struct dk_row_source *rows, enum dk_table_format format, bool color, struct dk_buf *out,
                      struct dk_error *error);
 /* One table of the plan. */
-int dk_table_render(struct dk_row_source *rows, const struct dk_report_table *table, enum dk_table_format format, bool color,
-                    struct dk_buf *out, struct dk_error *error);
+int dk_table_render(struct dk_row_source *rows, const struct dk_report_table *table, enum dk_table_format format,
+                    bool color, struct dk_buf *out, struct dk_error *error);
 
 #endif
