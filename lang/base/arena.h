@@ -25,7 +25,7 @@ void *dk_arena_alloc(struct dk_arena *arena, size_t size); /* zeroed, aligned to
 void *dk_arena_memdup(struct dk_arena *arena, const void *data, size_t size);
 char *dk_arena_strndup(struct dk_arena *arena, const char *text, size_t len);
 char *dk_arena_printf(struct dk_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *dk_arena_vprintf(struct dk_arena *arena, const char *format, va_list ap);
+char *dk_arena_vprintf(struct dk_arena *arena, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /* One zeroed object, or n of them. */
 #define dk_arena_new(arena, type) ((type *)dk_arena_alloc((arena), sizeof(type)))

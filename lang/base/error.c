@@ -43,7 +43,8 @@ static void add_escaped(struct line *line, const char *text, size_t len) {
 }
 
 /* words: NULL, or what goes in front of the help lines; behind: NULL, or what goes to the very end. */
-static void put(struct dk_error *error, const char *format, va_list ap, const char *words, const char *behind) {
+__attribute__((format(printf, 2, 0))) static void put(struct dk_error *error, const char *format, va_list ap,
+                                                      const char *words, const char *behind) {
   char raw[sizeof error->text];
   struct line line = {.text = ""};
   int n = vsnprintf(raw, sizeof raw, format, ap);

@@ -68,7 +68,7 @@ static int grow(struct dk_map *map) {
 int dk_map_add(struct dk_map *map, uint64_t hash, uint32_t item) {
   assert(item != DK_MAP_NONE);
   size_t n = map->slots ? (size_t)map->mask + 1 : 0;
-  if (((size_t)map->count + 1) * 4 > n * 3) {
+  if (!map->slots || ((size_t)map->count + 1) * 4 > n * 3) {
     int r = grow(map);
     if (r < 0) return r;
   }
