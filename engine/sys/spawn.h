@@ -8,16 +8,16 @@
 #include <sys/types.h>
 
 struct dk_spawn {
-  char *const *argv;       /* NULL-terminated; argv[0] with a slash is taken as it is, else searched in PATH of `env` */
-  char *const *env;        /* NULL-terminated "NAME=value"; NULL: this process's environment */
-  int dir_fd;              /* working directory, or -1: this one's */
-  const char *dir;         /* the same by path (used when dir_fd is -1), or NULL */
-  int fds[3];              /* become 0, 1, 2 of the child; -1: /dev/null */
-  const int *more_fds;     /* become 3, 4, ...; none of them may be below 3 + n_more_fds */
+  char *const *argv;   /* NULL-terminated; argv[0] with a slash is taken as it is, else searched in PATH of `env` */
+  char *const *env;    /* NULL-terminated "NAME=value"; NULL: this process's environment */
+  int dir_fd;          /* working directory, or -1: this one's */
+  const char *dir;     /* the same by path (used when dir_fd is -1), or NULL */
+  int fds[3];          /* become 0, 1, 2 of the child; -1: /dev/null */
+  const int *more_fds; /* become 3, 4, ...; none of them may be below 3 + n_more_fds */
   unsigned n_more_fds;
-  bool new_session;        /* setsid */
-  bool new_group;          /* setpgid(0, 0) */
-  int umask;               /* -1: inherited */
+  bool new_session;         /* setsid */
+  bool new_group;           /* setpgid(0, 0) */
+  int umask;                /* -1: inherited */
   bool signals_are_default; /* the caller vouches that no signal is ignored here: saves the child's loop over them */
 };
 /* Everything zero but fds, dir_fd and umask -1. */
