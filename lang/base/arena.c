@@ -128,16 +128,13 @@ char *dk_arena_strndup(struct dk_arena *arena, const char *text, size_t len) {
 }
 
 char *dk_arena_vprintf(struct dk_arena *arena, const char *format, va_list ap) {
-  va_list again;
-  va_copy(again, ap);
-  int len = vsnprintf(NULL, 0, format, ap);
-  if (len < 0) {
-    va_end(again);
-    out_of_memory(arena);
-  }
+  va_list measured;
+  va_copy(measured, ap);
+  int len = vsnprintf(NULL, 0, format, measured);
+  va_end(measured);
+  if (len < 0) out_of_memory(arena);
   char *text = dk_arena_alloc(arena, (size_t)len + 1);
-  vsnprintf(text, (size_t)len + 1, format, again);
-  va_end(again);
+  vsnprintf(text, (size_t)len + 1, format, ap);
   return text;
 }
 
