@@ -1,0 +1,33 @@
+/* The engine's end of the stream to an agent: connects, says hello, turns bytes into messages, and comes back after a loss. */
+#ifndef DK_DRIVE_LINK_H
+#define DK_DRIVE_LINK_H
+
+#include "engine/drive/provider.h"
+#include "engine/sys/loop.h"
+#include "engine/wire/message.h"
+
+struct dk_link;
+
+struct dk_link_options {
+  const struct dk_provider *provider;
+  struct dk_host_options host;
+  struct dk_loop *loop;
+  uint8_t store[16];
+  uint64_t incarnation;
+  /* Called for each message (WELCOME first); it may take what the message owns by clearing those fields. */
+  void (*message)(void *ctx, uint64_t session, struct dk_message *message);
+  /* The stream is gone; the link tries again by itself. `why` is for people. */
+  void (*down)(void *ctx, uint64_t session, const char *why);
+  void *ctx;
+};
+
+/* Tries to connect at once; failing that, later. The first failure is returned (nothing can run then). */
+int  dk_link_create(const struct dk_link_options *options, struct dk_link **ret, struct dk_error *error);
+void dk_link_destroy(struct dk_link *link);
+/* Queues a message for the current session (its session field is filled in); dropped while there is none: the core says it again. */
+int  dk_link_send(struct dk_link *link, struct dk_message *message);
+/* When dk_link_tick wants to be called (reconnect); UINT64_MAX: never. */
+uint64_t dk_link_deadline(const struct dk_link *link);
+void dk_link_tick(struct dk_link *link, uint64_t now_ns);
+
+#endif
