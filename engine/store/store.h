@@ -1,9 +1,11 @@
 /* The store: tables of bytes in one LMDB environment, one writer, any number of readers in other processes.
  *
  * Every commit is one synchronous transaction (never NOSYNC, NOMETASYNC, WRITEMAP). A value carries a CRC-32C that is checked
- * when it is read (-EBADMSG names table and key). Format versions: a newer store is refused, an older one migrated (migrate.c).
+ * when it is read (-EBADMSG names table and key). Format versions: a newer store is refused (-ENOTSUP); an older one will be migrated
+ * when there is one. A damaged file is -EBADMSG at opening (a child reads it first, so that SIGBUS is a message).
  * A full map is grown and the batch replayed; a full disk is -ENOSPC with nothing changed; an I/O error on commit is final for this
- * environment: close it and stop (fsync's EIO is never retried). Network file systems are refused (-EXDEV) with a message. */
+ * environment: close it and stop (fsync's EIO is never retried). Network file systems are refused (-EXDEV) with a message.
+ * A handle belongs to one thread, and a process opens a folder once at a time (LMDB's rule: closing one drops the other's locks). */
 #ifndef DK_STORE_STORE_H
 #define DK_STORE_STORE_H
 
@@ -33,6 +35,7 @@ struct dk_store;
 struct dk_store_options {
   bool read_only;        /* no lock file is written where the folder is read-only either; -ENOENT if there is no store */
   uint64_t map_size;     /* bytes to start with; 0: 1 GiB (tests use small ones to make it grow) */
+  bool no_ballast;       /* keep no 16 MiB aside for a full disk */
 };
 
 /* `path` is a directory that is made if missing (not when read_only). */
@@ -41,6 +44,10 @@ void dk_store_close(struct dk_store *store);
 /* 16 random bytes, bound to (machine id, device, inode) of the folder: a copied store gets a new one when it is opened for writing. */
 void dk_store_id(const struct dk_store *store, uint8_t ret[16]);
 bool dk_store_was_copied(const struct dk_store *store);
+/* A commit needed the ballast because the disk is full: hand out nothing new, let what runs end. */
+bool dk_store_is_short(const struct dk_store *store);
+/* Reads every page and checks every value of a store that this process has not open. -EBADMSG says what is wrong. */
+int  dk_store_check(const char *path, struct dk_error *error);
 
 /* A batch of writes, in memory until it is committed. Sticky failure as in dk_buf. */
 struct dk_batch { struct dk_buf bytes; uint32_t n; };
@@ -57,7 +64,8 @@ int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct
 /* Copies the value into *ret (cleared first). -ENOENT when there is none, -EBADMSG when it is damaged. */
 int dk_store_get(struct dk_store *store, enum dk_table table, const void *key, size_t klen, struct dk_buf *ret, struct dk_error *error);
 /* Calls fn for each pair whose key starts with the prefix, in key order, until it returns non-zero (which is then returned). The reader
- * is renewed in between so that a long walk does not pin old pages; fn may not write to the store. */
+ * is renewed in between so that a long walk does not pin old pages: what is written meanwhile may be seen or not. fn may read other
+ * things from the store and may write to it. */
 typedef int dk_store_each_fn(void *ctx, const void *key, size_t klen, const void *value, size_t vlen);
 int dk_store_each(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, dk_store_each_fn *fn, void *ctx, struct dk_error *error);
 /* The last pair whose key starts with the prefix. */

@@ -1,0 +1,229 @@
+/* The store's values as bytes: see record.h. Each starts with a version byte; the decoders take any bytes and leave nothing
+ * allocated when they refuse them. */
+#include "engine/store/codec.h"
+#include "engine/store/record.h"
+#include "lang/base/alloc.h"
+#include "lang/base/bytes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define VERSION 1
+
+static int written(struct dk_buf *out, size_t before) {
+  if (dk_buf_ok(out)) return 0;
+  dk_buf_truncate(out, before);
+  return -ENOMEM;
+}
+
+/* 0, -EBADMSG or -ENOMEM: a text that could not be copied leaves the reader failed, like bad bytes; it is the only cause that leaves
+ * `text` NULL while bytes were there. Which of the two does not matter to anyone who reads a value that passed its CRC. */
+static int read_ok(const struct dk_reader *reader) {
+  return dk_reader_done(reader) ? 0 : -EBADMSG;
+}
+
+void dk_codec_write_digest(struct dk_buf *out, const struct dk_digest *digest) {
+  dk_buf_add(out, digest->bytes, DK_DIGEST_SIZE);
+}
+
+void dk_codec_read_digest(struct dk_reader *reader, struct dk_digest *ret) {
+  const void *bytes = dk_read_fixed(reader, DK_DIGEST_SIZE);
+  if (bytes)
+    memcpy(ret->bytes, bytes, DK_DIGEST_SIZE);
+  else
+    memset(ret, 0, sizeof *ret);
+}
+
+void dk_codec_write_id(struct dk_buf *out, struct dk_id id) {
+  dk_write_u64(out, id.inc);
+  dk_write_u64(out, id.n);
+}
+
+struct dk_id dk_codec_read_id(struct dk_reader *reader) {
+  struct dk_id id;
+  id.inc = dk_read_u64(reader);
+  id.n = dk_read_u64(reader);
+  return id;
+}
+
+static void read_version(struct dk_reader *reader) {
+  if (dk_read_u8(reader) != VERSION) reader->failed = true;
+}
+
+int dk_run_encode(const struct dk_run *run, struct dk_buf *out) {
+  size_t before = out->len;
+  dk_write_u8(out, VERSION);
+  dk_write_u32(out, run->number);
+  dk_write_u8(out, (uint8_t)run->state);
+  dk_write_text(out, run->name);
+  dk_write_text(out, run->file);
+  dk_write_text(out, run->commit);
+  dk_write_text(out, run->snapshot);
+  dk_write_varint(out, run->n_changed);
+  dk_write_text(out, run->params);
+  dk_codec_write_digest(out, &run->plan);
+  dk_write_u64(out, run->started_unix_ns);
+  dk_write_u64(out, run->ended_unix_ns);
+  const uint32_t counts[] = {run->n_tasks, run->n_done, run->n_cached, run->n_failed, run->n_not_run};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) dk_write_varint(out, counts[i]);
+  dk_write_u32(out, run->engine_pid);
+  return written(out, before);
+}
+
+static uint32_t read_small(struct dk_reader *reader) {
+  uint64_t value = dk_read_varint(reader);
+  if (value > UINT32_MAX) reader->failed = true;
+  return (uint32_t)value;
+}
+
+int dk_run_decode(const void *data, size_t len, struct dk_run *ret) {
+  struct dk_reader reader;
+  dk_reader_init(&reader, data, len);
+  memset(ret, 0, sizeof *ret);
+  read_version(&reader);
+  ret->number = dk_read_u32(&reader);
+  uint8_t state = dk_read_u8(&reader);
+  if (state < DK_RUN_RUNNING || state > DK_RUN_INTERRUPTED) reader.failed = true;
+  ret->state = (enum dk_run_state)state;
+  ret->name = dk_read_text(&reader);
+  ret->file = dk_read_text(&reader);
+  ret->commit = dk_read_text(&reader);
+  ret->snapshot = dk_read_text(&reader);
+  ret->n_changed = read_small(&reader);
+  ret->params = dk_read_text(&reader);
+  dk_codec_read_digest(&reader, &ret->plan);
+  ret->started_unix_ns = dk_read_u64(&reader);
+  ret->ended_unix_ns = dk_read_u64(&reader);
+  uint32_t *const counts[] = {&ret->n_tasks, &ret->n_done, &ret->n_cached, &ret->n_failed, &ret->n_not_run};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) *counts[i] = read_small(&reader);
+  ret->engine_pid = dk_read_u32(&reader);
+  int err = read_ok(&reader);
+  if (err) dk_run_finish(ret);
+  return err;
+}
+
+void dk_run_finish(struct dk_run *run) {
+  dk_free(run->name);
+  dk_free(run->file);
+  dk_free(run->commit);
+  dk_free(run->snapshot);
+  dk_free(run->params);
+  memset(run, 0, sizeof *run);
+}
+
+int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out) {
+  size_t before = out->len;
+  dk_write_u8(out, VERSION);
+  dk_write_u8(out, (uint8_t)task->state);
+  dk_write_u8(out, (uint8_t)task->cause);
+  dk_write_u8(out, task->attempts);
+  dk_write_signed(out, task->code);
+  dk_write_u32(out, task->slot);
+  dk_codec_write_id(out, task->attempt);
+  dk_codec_write_digest(out, &task->key);
+  return written(out, before);
+}
+
+int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *ret) {
+  struct dk_reader reader;
+  dk_reader_init(&reader, data, len);
+  memset(ret, 0, sizeof *ret);
+  read_version(&reader);
+  uint8_t state = dk_read_u8(&reader), cause = dk_read_u8(&reader);
+  if (state > DK_TASK_CANCELLED || cause > DK_CAUSE_LOST) reader.failed = true;
+  ret->state = (enum dk_task_state)state;
+  ret->cause = (enum dk_cause)cause;
+  ret->attempts = dk_read_u8(&reader);
+  int64_t code = dk_read_signed(&reader);
+  if (code < INT32_MIN || code > INT32_MAX) reader.failed = true;
+  ret->code = (int32_t)code;
+  ret->slot = dk_read_u32(&reader);
+  ret->attempt = dk_codec_read_id(&reader);
+  dk_codec_read_digest(&reader, &ret->key);
+  return read_ok(&reader);
+}
+
+int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out) {
+  size_t before = out->len;
+  dk_write_u8(out, VERSION);
+  dk_codec_write_id(out, saved->attempt);
+  dk_write_u32(out, saved->run);
+  dk_write_text(out, saved->label);
+  dk_write_text(out, saved->host);
+  int err = dk_result_encode(&saved->result, out);
+  if (err) {
+    dk_buf_truncate(out, before);
+    return err;
+  }
+  return written(out, before);
+}
+
+int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
+  struct dk_reader reader;
+  dk_reader_init(&reader, data, len);
+  memset(ret, 0, sizeof *ret);
+  read_version(&reader);
+  ret->attempt = dk_codec_read_id(&reader);
+  ret->run = dk_read_u32(&reader);
+  ret->label = dk_read_text(&reader);
+  ret->host = dk_read_text(&reader);
+  int err = reader.failed ? -EBADMSG : 0;
+  if (err == 0) err = dk_result_decode(reader.at, (size_t)(reader.end - reader.at), &ret->result, NULL);
+  if (err) {
+    dk_free(ret->label);
+    dk_free(ret->host);
+    memset(ret, 0, sizeof *ret);
+    return err == -ENOMEM ? err : -EBADMSG;
+  }
+  return 0;
+}
+
+void dk_saved_finish(struct dk_saved *saved) {
+  dk_free(saved->label);
+  dk_free(saved->host);
+  dk_result_finish(&saved->result);
+  memset(saved, 0, sizeof *saved);
+}
+
+int dk_metric_values_encode(const struct dk_metric_values *values, struct dk_buf *out) {
+  size_t before = out->len;
+  dk_write_u8(out, VERSION);
+  dk_write_varint(out, values->n);
+  for (uint32_t i = 0; i < values->n; i++) {
+    const struct dk_metric_value *value = &values->items[i];
+    dk_write_u8(out, (uint8_t)value->state);
+    if (value->state == DK_METRIC_NUMBER) dk_write_double(out, value->number);
+    if (value->state != DK_METRIC_MISSING) dk_write_text(out, value->text);
+  }
+  return written(out, before);
+}
+
+int dk_metric_values_decode(const void *data, size_t len, struct dk_metric_values *ret) {
+  struct dk_reader reader;
+  dk_reader_init(&reader, data, len);
+  *ret = (struct dk_metric_values){NULL, 0};
+  read_version(&reader);
+  uint32_t n = dk_read_count(&reader, 1);
+  if (reader.failed) return -EBADMSG;
+  ret->items = dk_calloc(n, sizeof *ret->items);
+  if (!ret->items) return -ENOMEM;
+  ret->n = n;
+  for (uint32_t i = 0; i < n; i++) {
+    struct dk_metric_value *value = &ret->items[i];
+    uint8_t state = dk_read_u8(&reader);
+    if (state > DK_METRIC_TEXT) reader.failed = true;
+    value->state = (enum dk_metric_state)state;
+    if (reader.failed) break;
+    if (state == DK_METRIC_NUMBER) value->number = dk_read_double(&reader);
+    if (state != DK_METRIC_MISSING) value->text = dk_read_text(&reader);
+  }
+  int err = read_ok(&reader);
+  if (err) dk_metric_values_finish(ret);
+  return err;
+}
+
+void dk_metric_values_finish(struct dk_metric_values *values) {
+  for (uint32_t i = 0; i < values->n; i++) dk_free(values->items[i].text);
+  dk_free(values->items);
+  *values = (struct dk_metric_values){NULL, 0};
+}

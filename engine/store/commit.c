@@ -1,0 +1,72 @@
+/* Writing: a batch in one transaction. A full map is doubled and the batch replayed; on a full disk the ballast is given up once; an
+ * I/O error is final. Nothing of a batch that failed is visible to anyone. */
+#include "engine/store/batch.h"
+#include "engine/store/private.h"
+#include "lang/base/bytes.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+static int put(struct dk_store *store, MDB_txn *txn, const struct dk_batch_item *item) {
+  MDB_val key = {item->klen, (void *)(uintptr_t)item->key}, value = {item->vlen + DK_STORE_CRC, NULL};
+  unsigned flags = MDB_RESERVE | (item->op == DK_BATCH_PUT_NEW ? MDB_NOOVERWRITE : 0);
+  int rc = mdb_put(txn, store->tables[item->table], &key, &value, flags);
+  if (rc == MDB_KEYEXIST && item->op == DK_BATCH_PUT_NEW) return 0;
+  if (rc) return rc;
+  uint32_t crc = htole32(dk_store_crc(item->key, item->klen, item->value, item->vlen));
+  memcpy(value.mv_data, &crc, DK_STORE_CRC);
+  if (item->vlen) memcpy((char *)value.mv_data + DK_STORE_CRC, item->value, item->vlen);
+  return 0;
+}
+
+static int replay(struct dk_store *store, const struct dk_batch *batch) {
+  MDB_txn *txn;
+  int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+  if (rc) return rc;
+  struct dk_batch_item item;
+  for (size_t at = 0; rc == 0 && dk_batch_next(batch, &at, &item);) {
+    if (item.op == DK_BATCH_DEL) {
+      MDB_val key = {item.klen, (void *)(uintptr_t)item.key};
+      rc = mdb_del(txn, store->tables[item.table], &key, NULL);
+      if (rc == MDB_NOTFOUND) rc = 0;
+    } else {
+      rc = put(store, txn, &item);
+    }
+  }
+  if (rc) {
+    mdb_txn_abort(txn);
+    return rc;
+  }
+  return mdb_txn_commit(txn);
+}
+
+static int grow(struct dk_store *store) {
+  int dead;
+  MDB_envinfo info;
+  mdb_reader_check(store->env, &dead);
+  int rc = mdb_env_info(store->env, &info);
+  return rc ? rc : mdb_env_set_mapsize(store->env, info.me_mapsize * 2);
+}
+
+int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct dk_error *error) {
+  if (!dk_buf_ok(&batch->bytes)) return dk_error_system(error, -ENOMEM, "writing to the store %s", store->path);
+  if (store->read_only) return dk_error_system(error, -EROFS, "writing to the store %s", store->path);
+  if (store->broken)
+    return dk_error_set(error, -EIO, "the store %s had an I/O error and takes no more writes\nhelp: check the disk",
+                        store->path);
+  if (batch->n == 0) return 0;
+  for (;;) {
+    int rc = replay(store, batch);
+    if (rc == 0) return 0;
+    if (rc == MDB_MAP_FULL)
+      rc = grow(store);
+    else if (rc == MDB_MAP_RESIZED)
+      rc = mdb_env_set_mapsize(store->env, 0); /* another process has grown it: take its size */
+    else if ((rc == ENOSPC || rc == EDQUOT) && dk_ballast_release(store))
+      rc = 0;
+    if (rc == 0) continue;
+    store->broken = rc != ENOSPC && rc != EDQUOT && rc != ENOMEM;
+    return dk_store_fail(store, rc, "writing to the store", error);
+  }
+}

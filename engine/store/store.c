@@ -1,0 +1,271 @@
+/* Opening and closing: the environment, its tables, format and identity. Reading is read.c, writing commit.c.
+ *
+ * Keeps true: no page of a damaged file is touched in this process before a child has survived it; the data file's
+ * descriptor is not inherited by children. */
+#include "engine/store/store.h"
+#include "engine/store/private.h"
+#include "lang/base/alloc.h"
+#include "lang/base/bytes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAP_DEFAULT (1ull << 30)
+#define BALLAST_DEFAULT (16ull << 20)
+#define MAX_READERS 510
+#define MAX_TABLES 32
+
+static const char *const table_names[DK_N_TABLES] = {
+    [DK_TABLE_META] = "meta",       [DK_TABLE_RUNS] = "runs",         [DK_TABLE_TASKS] = "tasks",
+    [DK_TABLE_CHOICES] = "choices", [DK_TABLE_ATTEMPTS] = "attempts", [DK_TABLE_FAILURES] = "failures",
+    [DK_TABLE_RESULTS] = "results", [DK_TABLE_METRICS] = "metrics",   [DK_TABLE_STAT] = "stat",
+};
+
+const char *dk_store_table_name(enum dk_table table) {
+  assert((unsigned)table < DK_N_TABLES);
+  return table_names[table];
+}
+
+static int code_of(int rc) {
+  switch (rc) {
+  case MDB_NOTFOUND: return -ENOENT;
+  case MDB_CORRUPTED:
+  case MDB_PAGE_NOTFOUND:
+  case MDB_INVALID: return -EBADMSG;
+  case MDB_VERSION_MISMATCH: return -ENOTSUP;
+  case MDB_READERS_FULL: return -EBUSY;
+  default: return rc > 0 ? -rc : -EIO;
+  }
+}
+
+int dk_store_fail(const struct dk_store *store, int rc, const char *what, struct dk_error *error) {
+  int code = code_of(rc);
+  switch (code) {
+  case -EBADMSG:
+    return dk_error_set(error, code,
+                        "%s %s: its files are damaged (%s)\nhelp: keep a copy, then move the folder away; results will "
+                        "be computed again",
+                        what, store->path, mdb_strerror(rc));
+  case -ENOTSUP:
+    return dk_error_set(error, code, "%s %s: it was written by another version of the database library", what,
+                        store->path);
+  case -ENOSPC:
+  case -EDQUOT:
+    return dk_error_system(error, code, "%s %s\nhelp: make room on that disk; nothing was lost", what, store->path);
+  case -EBUSY: return dk_error_set(error, code, "%s %s: too many processes read it at once", what, store->path);
+  default:
+    if (rc > 0) return dk_error_system(error, code, "%s %s", what, store->path);
+    return dk_error_set(error, code, "%s %s: %s", what, store->path, mdb_strerror(rc));
+  }
+}
+
+static int make_folder(const char *path, struct dk_error *error) {
+  if (mkdir(path, 0700) == 0 || errno == EEXIST) return 0;
+  return dk_error_system(error, -errno, "making the folder %s", path);
+}
+
+static bool has_data(const char *path) {
+  char file[4096];
+  struct stat st;
+  int n = snprintf(file, sizeof file, "%s/data.mdb", path);
+  return n > 0 && (size_t)n < sizeof file && stat(file, &st) == 0 && st.st_size > 0;
+}
+
+static int no_store(const char *path, struct dk_error *error) {
+  return dk_error_set(error, -ENOENT, "there is no store in %s yet\nhelp: `dkrun run` makes it", path);
+}
+
+/* LMDB by itself copes with a read-only file system, but not with a folder that this user may not write to. */
+static unsigned open_flags(const char *path, bool read_only) {
+  unsigned flags = MDB_NOTLS;
+  if (!read_only) return flags;
+  flags |= MDB_RDONLY;
+  if (access(path, W_OK) != 0) flags |= MDB_NOLOCK;
+  return flags;
+}
+
+static int open_env(struct dk_store *store, unsigned flags, uint64_t map_size, struct dk_error *error) {
+  int rc = mdb_env_create(&store->env);
+  if (rc == 0) rc = mdb_env_set_mapsize(store->env, map_size ? map_size : MAP_DEFAULT);
+  if (rc == 0) rc = mdb_env_set_maxdbs(store->env, MAX_TABLES);
+  if (rc == 0) rc = mdb_env_set_maxreaders(store->env, MAX_READERS);
+  if (rc == 0) rc = mdb_env_open(store->env, store->path, flags, 0600);
+  if (rc == ENOENT && store->read_only) return no_store(store->path, error);
+  if (rc) return dk_store_fail(store, rc, "opening the store", error);
+  int fd;
+  if (mdb_env_get_fd(store->env, &fd) == 0) fcntl(fd, F_SETFD, FD_CLOEXEC); /* LMDB 0.9 opens it without */
+  if (!store->read_only) {
+    int dead;
+    mdb_reader_check(store->env, &dead);
+  }
+  return 0;
+}
+
+static int meta_get(struct dk_store *store, MDB_txn *txn, const char *name, void *ret, size_t len,
+                    struct dk_error *error) {
+  MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value;
+  int rc = mdb_get(txn, store->tables[DK_TABLE_META], &key, &value);
+  if (rc == MDB_NOTFOUND) return -ENOENT;
+  if (rc) return dk_store_fail(store, rc, "reading the store", error);
+  const uint8_t *at = value.mv_data;
+  uint32_t crc = 0;
+  if (value.mv_size == len + DK_STORE_CRC) {
+    memcpy(&crc, at, DK_STORE_CRC);
+    if (le32toh(crc) == dk_store_crc(name, strlen(name), at + DK_STORE_CRC, len)) {
+      memcpy(ret, at + DK_STORE_CRC, len);
+      return 0;
+    }
+  }
+  return dk_error_set(error, -EBADMSG, "the store %s is damaged: `%s` in the table `meta` cannot be read", store->path,
+                      name);
+}
+
+static int meta_put(struct dk_store *store, MDB_txn *txn, const char *name, const void *data, size_t len) {
+  uint8_t bytes[128];
+  assert(len + DK_STORE_CRC <= sizeof bytes);
+  uint32_t crc = htole32(dk_store_crc(name, strlen(name), data, len));
+  memcpy(bytes, &crc, DK_STORE_CRC);
+  memcpy(bytes + DK_STORE_CRC, data, len);
+  MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value = {len + DK_STORE_CRC, bytes};
+  return mdb_put(txn, store->tables[DK_TABLE_META], &key, &value, 0);
+}
+
+/* An identity of its own, and where it came from when this is a copy. */
+static int new_identity(struct dk_store *store, MDB_txn *txn, const struct dk_binding *binding,
+                        struct dk_error *error) {
+  if (store->copied) {
+    int rc = meta_put(store, txn, "copied-from", store->id, sizeof store->id);
+    if (rc) return dk_store_fail(store, rc, "writing the store", error);
+  }
+  if (getrandom(store->id, sizeof store->id, 0) != (ssize_t)sizeof store->id)
+    return dk_error_system(error, -errno, "asking the system for random bytes");
+  int rc = meta_put(store, txn, "id", store->id, sizeof store->id);
+  if (rc == 0) rc = meta_put(store, txn, "binding", binding, sizeof *binding);
+  return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
+}
+
+static int check_format(struct dk_store *store, MDB_txn *txn, bool *ret_is_new, struct dk_error *error) {
+  uint32_t format = 0;
+  int err = meta_get(store, txn, "format", &format, sizeof format, error);
+  *ret_is_new = err == -ENOENT;
+  if (err == -ENOENT) {
+    if (store->read_only) return no_store(store->path, error);
+    format = htole32(DK_STORE_FORMAT);
+    int rc = meta_put(store, txn, "format", &format, sizeof format);
+    return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
+  }
+  if (err) return err;
+  format = le32toh(format);
+  if (format > DK_STORE_FORMAT)
+    return dk_error_set(error, -ENOTSUP,
+                        "the store %s has format %u; this program knows formats up to %d\nhelp: use the newer dkrun "
+                        "that wrote it",
+                        store->path, format, DK_STORE_FORMAT);
+  if (format < 1)
+    return dk_error_set(error, -EBADMSG, "the store %s is damaged: its format is %u", store->path, format);
+  return 0;
+}
+
+static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, struct dk_error *error) {
+  struct dk_binding here, recorded;
+  int err = dk_place_binding(store->path, &here, error);
+  if (err) return err;
+  if (is_new) return new_identity(store, txn, &here, error);
+  err = meta_get(store, txn, "id", store->id, sizeof store->id, error);
+  if (err == 0) err = meta_get(store, txn, "binding", &recorded, sizeof recorded, error);
+  if (err == -ENOENT) return dk_error_set(error, -EBADMSG, "the store %s is damaged: it has no id", store->path);
+  if (err) return err;
+  store->copied = memcmp(&here, &recorded, sizeof here) != 0;
+  return store->copied && !store->read_only ? new_identity(store, txn, &here, error) : 0;
+}
+
+static int open_tables(struct dk_store *store, MDB_txn *txn, struct dk_error *error) {
+  for (int i = 0; i < DK_N_TABLES; i++) {
+    int rc = mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE, &store->tables[i]);
+    if (rc == MDB_NOTFOUND && store->read_only) return no_store(store->path, error);
+    if (rc) return dk_store_fail(store, rc, "opening the store", error);
+  }
+  return 0;
+}
+
+static int set_up(struct dk_store *store, struct dk_error *error) {
+  MDB_txn *txn;
+  int rc = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
+  if (rc) return dk_store_fail(store, rc, "opening the store", error);
+  bool is_new = false;
+  int err = open_tables(store, txn, error);
+  if (err == 0) err = check_format(store, txn, &is_new, error);
+  if (err == 0) err = check_identity(store, txn, is_new, error);
+  if (err) {
+    mdb_txn_abort(txn);
+    return err;
+  }
+  rc = mdb_txn_commit(txn); /* nothing is written when nothing was put */
+  return rc ? dk_store_fail(store, rc, "opening the store", error) : 0;
+}
+
+int dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret,
+                  struct dk_error *error) {
+  static const struct dk_store_options defaults;
+  *ret = NULL;
+  if (!options) options = &defaults;
+  int err = options->read_only ? 0 : make_folder(path, error);
+  if (err) return err;
+  if (options->read_only && !has_data(path)) return no_store(path, error);
+  err = dk_place_check(path, error);
+  if (err) return err;
+  unsigned flags = open_flags(path, options->read_only);
+  if (has_data(path)) {
+    err = dk_check_in_child(path, flags, false, error);
+    if (err) return err;
+  }
+  struct dk_store *store = dk_calloc(1, sizeof *store);
+  if (store) store->path = dk_strdup(path);
+  if (!store || !store->path) {
+    dk_free(store);
+    return dk_error_system(error, -ENOMEM, "opening the store %s", path);
+  }
+  store->read_only = options->read_only;
+  store->ballast_size = options->no_ballast || options->read_only ? 0 : BALLAST_DEFAULT;
+  err = open_env(store, flags, options->map_size, error);
+  if (err == 0) err = set_up(store, error);
+  if (err) {
+    dk_store_close(store);
+    return err;
+  }
+  dk_ballast_make(store);
+  *ret = store;
+  return 0;
+}
+
+void dk_store_close(struct dk_store *store) {
+  if (!store) return;
+  if (store->reader) mdb_txn_abort(store->reader);
+  if (store->env) mdb_env_close(store->env);
+  dk_free(store->path);
+  dk_free(store);
+}
+
+void dk_store_id(const struct dk_store *store, uint8_t ret[16]) {
+  memcpy(ret, store->id, sizeof store->id);
+}
+
+bool dk_store_was_copied(const struct dk_store *store) {
+  return store->copied;
+}
+
+bool dk_store_is_short(const struct dk_store *store) {
+  return store->is_short;
+}
+
+int dk_store_check(const char *path, struct dk_error *error) {
+  if (!has_data(path)) return no_store(path, error);
+  int err = dk_place_check(path, error);
+  return err ? err : dk_check_in_child(path, open_flags(path, true), true, error);
+}
