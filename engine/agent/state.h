@@ -20,14 +20,14 @@
 struct dk_agent;
 
 struct dk_agent_config {
-  uint32_t slots;            /* at least 1 */
+  uint32_t slots; /* at least 1 */
   uint32_t cpus;
-  uint64_t memory;           /* bytes, for WELCOME */
+  uint64_t memory; /* bytes, for WELCOME */
   uint8_t boot[16];
   uint32_t pid;
-  const char *version;       /* borrowed */
-  uint32_t queue_max;        /* orders held and not started; more are refused as busy. 0: 4096 */
-  uint64_t next_seq;         /* from the last MARK of an earlier agent; 0: 1 */
+  const char *version; /* borrowed */
+  uint32_t queue_max;  /* orders held and not started; more are refused as busy. 0: 4096 */
+  uint64_t next_seq;   /* from the last MARK of an earlier agent; 0: 1 */
 };
 
 /* The highest forgotten attempt number of one incarnation. */
@@ -37,41 +37,41 @@ struct dk_agent_mark {
 #define DK_AGENT_MARKS_MAX 256 /* incarnations remembered; beyond, the one that was longest unused is dropped */
 
 enum dk_agent_event_kind {
-  DK_AGENT_EV_MESSAGE,       /* conn, message: from an engine. A job in it is moved out (zeroed) */
-  DK_AGENT_EV_CLOSED,        /* conn is gone */
+  DK_AGENT_EV_MESSAGE, /* conn, message: from an engine. A job in it is moved out (zeroed) */
+  DK_AGENT_EV_CLOSED,  /* conn is gone */
   /* From the keeper of `slot`. */
-  DK_AGENT_EV_KEEPER_LOST,   /* connection gone, or the slot is being found again: nothing is placed there until READY */
-  DK_AGENT_EV_KEEPER_HAS,    /* id, state (QUEUED or RUNNING), unix_ns: it holds it; only between LOST and READY */
-  DK_AGENT_EV_KEEPER_READY,  /* everything that its journal knows was told (HAS, ENDED). Orders that were on the way to it and
+  DK_AGENT_EV_KEEPER_LOST, /* connection gone, or the slot is being found again: nothing is placed there until READY */
+  DK_AGENT_EV_KEEPER_HAS,  /* id, state (QUEUED or RUNNING), unix_ns: it holds it; only between LOST and READY */
+  DK_AGENT_EV_KEEPER_READY, /* everything that its journal knows was told (HAS, ENDED). Orders that were on the way to it and
                                 were not told never started: they are queued again */
-  DK_AGENT_EV_KEEPER_STARTED,  /* id, unix_ns */
-  DK_AGENT_EV_KEEPER_ENDED,    /* id, keeper_seq, result (moved out, zeroed). Any time, also for an id that is not known */
+  DK_AGENT_EV_KEEPER_STARTED, /* id, unix_ns */
+  DK_AGENT_EV_KEEPER_ENDED, /* id, keeper_seq, result (moved out, zeroed). Any time, also for an id that is not known */
   DK_AGENT_EV_KEEPER_RETURNED, /* id: it will not start it (asked by RETURN, or it is busy with a long task): queued again */
-  DK_AGENT_EV_KEEPER_REFUSED,  /* id, reason, text: not started, will not be */
+  DK_AGENT_EV_KEEPER_REFUSED, /* id, reason, text: not started, will not be */
 };
 
 struct dk_agent_event {
   enum dk_agent_event_kind kind;
-  uint32_t conn;             /* the caller's number of a connection; never used again for another one */
+  uint32_t conn; /* the caller's number of a connection; never used again for another one */
   uint32_t slot;
   struct dk_id id;
   struct dk_message *message;
   enum dk_attempt_state state;
   uint64_t unix_ns;
-  uint64_t keeper_seq;       /* ENDED: the keeper's number of it, comes back with FORGET */
+  uint64_t keeper_seq; /* ENDED: the keeper's number of it, comes back with FORGET */
   struct dk_result *result;
   enum dk_refusal reason;
   const char *text;
 };
 
 enum dk_agent_action_kind {
-  DK_AGENT_ACT_SEND,         /* message to conn. It points into the state: encode it before the next step */
-  DK_AGENT_ACT_CLOSE,        /* conn, after what was sent to it; no CLOSED event is wanted, one does no harm */
-  DK_AGENT_ACT_START,        /* slot, id, job (borrowed until the next step): to the slot's keeper, start one if there is none */
-  DK_AGENT_ACT_RETURN,       /* slot, id: give it back if it has not started (RETURNED), else do nothing */
-  DK_AGENT_ACT_KILL,         /* slot, id, grace_ms */
-  DK_AGENT_ACT_FORGET,       /* slot, id, keeper_seq: acknowledged; drop it from the journal. After the MARK of the same step */
-  DK_AGENT_ACT_MARK,         /* mark, next_seq: must outlive this process before anything later in the list is done */
+  DK_AGENT_ACT_SEND,  /* message to conn. It points into the state: encode it before the next step */
+  DK_AGENT_ACT_CLOSE, /* conn, after what was sent to it; no CLOSED event is wanted, one does no harm */
+  DK_AGENT_ACT_START, /* slot, id, job (borrowed until the next step): to the slot's keeper, start one if there is none */
+  DK_AGENT_ACT_RETURN, /* slot, id: give it back if it has not started (RETURNED), else do nothing */
+  DK_AGENT_ACT_KILL,   /* slot, id, grace_ms */
+  DK_AGENT_ACT_FORGET, /* slot, id, keeper_seq: acknowledged; drop it from the journal. After the MARK of the same step */
+  DK_AGENT_ACT_MARK,   /* mark, next_seq: must outlive this process before anything later in the list is done */
 };
 
 struct dk_agent_action {
@@ -86,7 +86,7 @@ struct dk_agent_action {
   uint64_t next_seq;
 };
 
-struct dk_agent_out {        /* reused: each step clears it first */
+struct dk_agent_out { /* reused: each step clears it first */
   struct dk_agent_action *actions;
   size_t n, cap;
 };

@@ -7,25 +7,31 @@
 
 /* An attempt: `inc` is the random incarnation of the engine that made it (committed before it is used), `n` counts from 1 within it.
  * An attempt id starts at most once. */
-struct dk_id { uint64_t inc, n; };
+struct dk_id {
+  uint64_t inc, n;
+};
 
-static inline bool dk_id_equal(struct dk_id a, struct dk_id b) { return a.inc == b.inc && a.n == b.n; }
-static inline bool dk_id_is_none(struct dk_id id) { return id.n == 0; }
+static inline bool dk_id_equal(struct dk_id a, struct dk_id b) {
+  return a.inc == b.inc && a.n == b.n;
+}
+static inline bool dk_id_is_none(struct dk_id id) {
+  return id.n == 0;
+}
 
 /* Why an attempt ended, or why it counts as ended. Values are on disk and on the wire: only add. */
 enum dk_cause {
-  DK_CAUSE_OK = 0,             /* exit 0 and every output is there */
-  DK_CAUSE_EXIT = 1,           /* exit code not 0 */
+  DK_CAUSE_OK = 0,   /* exit 0 and every output is there */
+  DK_CAUSE_EXIT = 1, /* exit code not 0 */
   DK_CAUSE_SIGNAL = 2,
   DK_CAUSE_TIMEOUT = 3,
   DK_CAUSE_OOM = 4,
-  DK_CAUSE_KILLED = 5,         /* by a KILL order */
-  DK_CAUSE_OUTPUT = 6,         /* an output is missing or is no file or directory that can be kept */
-  DK_CAUSE_INPUT = 7,          /* an input changed while it was used, or could not be placed */
-  DK_CAUSE_DISK = 8,           /* no space, or I/O error, in the task's directory, its log or its outputs */
-  DK_CAUSE_SPAWN = 9,          /* the program could not be started */
-  DK_CAUSE_LOST = 10,          /* keeper or machine gone; nothing is known of the end */
+  DK_CAUSE_KILLED = 5, /* by a KILL order */
+  DK_CAUSE_OUTPUT = 6, /* an output is missing or is no file or directory that can be kept */
+  DK_CAUSE_INPUT = 7,  /* an input changed while it was used, or could not be placed */
+  DK_CAUSE_DISK = 8,   /* no space, or I/O error, in the task's directory, its log or its outputs */
+  DK_CAUSE_SPAWN = 9,  /* the program could not be started */
+  DK_CAUSE_LOST = 10,  /* keeper or machine gone; nothing is known of the end */
 };
-const char *dk_cause_name(enum dk_cause cause);    /* "exit", "timeout", ... */
+const char *dk_cause_name(enum dk_cause cause); /* "exit", "timeout", ... */
 
 #endif

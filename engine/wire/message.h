@@ -12,91 +12,154 @@
 #include "lang/base/error.h"
 
 #define DK_PROTOCOL 1
-#define DK_LOG_INLINE 4096u            /* bytes of a log that travel inside the result */
+#define DK_LOG_INLINE 4096u /* bytes of a log that travel inside the result */
 
 enum dk_message_type {
   /* engine to agent */
-  DK_MSG_HELLO = 1, DK_MSG_LIST, DK_MSG_ASSIGN, DK_MSG_REVOKE, DK_MSG_KILL, DK_MSG_ACK,
+  DK_MSG_HELLO = 1,
+  DK_MSG_LIST,
+  DK_MSG_ASSIGN,
+  DK_MSG_REVOKE,
+  DK_MSG_KILL,
+  DK_MSG_ACK,
   /* agent to engine */
-  DK_MSG_WELCOME = 64, DK_MSG_HAS, DK_MSG_HAS_END, DK_MSG_STARTED, DK_MSG_REFUSED, DK_MSG_REVOKED, DK_MSG_RESULT, DK_MSG_CLOSED,
+  DK_MSG_WELCOME = 64,
+  DK_MSG_HAS,
+  DK_MSG_HAS_END,
+  DK_MSG_STARTED,
+  DK_MSG_REFUSED,
+  DK_MSG_REVOKED,
+  DK_MSG_RESULT,
+  DK_MSG_CLOSED,
 };
 
-struct dk_job_input { char *from; char *place; bool is_dir; };     /* absolute path of an object, file or directory; relative place */
-struct dk_job_output { char *name; char *path; bool is_dir; };
-struct dk_pair { char *name, *value; };
+struct dk_job_input {
+  char *from;
+  char *place;
+  bool is_dir;
+}; /* absolute path of an object, file or directory; relative place */
+struct dk_job_output {
+  char *name;
+  char *path;
+  bool is_dir;
+};
+struct dk_pair {
+  char *name, *value;
+};
 
 /* One task as the agent gets it. Paths are absolute unless said otherwise. */
 struct dk_job {
-  char *label;                        /* for people: "train lr=0.1" */
-  char **argv;          uint32_t n_argv;
-  char *script;                       /* given to argv as the last arguments "-c SCRIPT", or by a file when it is over 96 KiB; NULL: none */
-  struct dk_pair *env;  uint32_t n_env;       /* the whole environment but for what the keeper adds (DK_ATTEMPT DK_SLOT DK_DIR DK_METRICS TMPDIR) */
-  char *code;                         /* directory whose content is cloned into the task's directory; NULL: none */
-  struct dk_job_input *inputs;   uint32_t n_inputs;
-  struct dk_job_output *outputs; uint32_t n_outputs;
-  char **keep_files;             uint32_t n_keep_files;   /* relative; kept when they exist (metrics read them) */
-  char *objects;                      /* object directory that outputs are moved into */
-  uint64_t timeout_ms;                /* 0: none */
-  uint64_t grace_ms;                  /* from TERM to KILL */
-  uint64_t log_cap;                   /* bytes a stream may hold on disk before its middle is dropped */
-  uint64_t memory;                    /* bytes, 0: not limited */
-  uint32_t cpus;                      /* slots booked, at least 1 */
+  char *label; /* for people: "train lr=0.1" */
+  char **argv;
+  uint32_t n_argv;
+  char *script; /* given to argv as the last arguments "-c SCRIPT", or by a file when it is over 96 KiB; NULL: none */
+  struct dk_pair *env;
+  uint32_t n_env; /* the whole environment but for what the keeper adds (DK_ATTEMPT DK_SLOT DK_DIR DK_METRICS TMPDIR) */
+  char *code;     /* directory whose content is cloned into the task's directory; NULL: none */
+  struct dk_job_input *inputs;
+  uint32_t n_inputs;
+  struct dk_job_output *outputs;
+  uint32_t n_outputs;
+  char **keep_files;
+  uint32_t n_keep_files; /* relative; kept when they exist (metrics read them) */
+  char *objects;         /* object directory that outputs are moved into */
+  uint64_t timeout_ms;   /* 0: none */
+  uint64_t grace_ms;     /* from TERM to KILL */
+  uint64_t log_cap;      /* bytes a stream may hold on disk before its middle is dropped */
+  uint64_t memory;       /* bytes, 0: not limited */
+  uint32_t cpus;         /* slots booked, at least 1 */
 };
+void dk_job_finish(struct dk_job *job);
+
+/* The file that $DK_METRICS names, in the task's directory: a task that wants it kept lists it in keep_files. */
+#define DK_METRICS_FILE ".dk-metrics"
 
 /* Content that was kept: as an object, or inline when small and asked for. */
 struct dk_kept {
-  struct dk_digest digest;            /* of the kept bytes (dk_content_*), zero when inline or empty */
-  uint64_t size;                      /* bytes kept */
-  uint64_t total;                     /* bytes written by the task (logs: may be more than kept) */
-  char *bytes;                        /* inline (size of them), or NULL */
-  bool is_dir;                        /* a directory manifest */
-  bool is_missing;                    /* kept files: did not exist */
+  struct dk_digest digest; /* of the kept bytes (dk_content_*), zero when inline or empty */
+  uint64_t size;           /* bytes kept */
+  uint64_t total;          /* bytes written by the task (logs: may be more than kept) */
+  char *bytes;             /* inline (size of them), or NULL */
+  bool is_dir;             /* a directory manifest */
+  bool is_missing;         /* kept files: did not exist */
 };
 
 struct dk_result {
   enum dk_cause cause;
-  int32_t code;                       /* exit code, or signal number */
-  char *text;                         /* what to add for a person ("output `model` was not written: svm.model"), may be empty */
-  uint64_t started_unix_ns;           /* wall clock, for display only */
+  int32_t code;             /* exit code, or signal number */
+  char *text;               /* what to add for a person ("output `model` was not written: svm.model"), may be empty */
+  uint64_t started_unix_ns; /* wall clock, for display only */
   uint64_t wall_ns, user_ns, sys_ns;
-  uint64_t max_rss;                   /* bytes */
+  uint64_t max_rss; /* bytes */
   struct dk_kept out, err;
-  struct dk_kept *outputs;    uint32_t n_outputs;        /* in the job's order; only when cause is OK */
-  struct dk_kept *keep_files; uint32_t n_keep_files;     /* in the job's order */
+  struct dk_kept *outputs;
+  uint32_t n_outputs; /* in the job's order; only when cause is OK */
+  struct dk_kept *keep_files;
+  uint32_t n_keep_files; /* in the job's order */
 };
 
 enum dk_attempt_state { DK_ATTEMPT_QUEUED = 1, DK_ATTEMPT_RUNNING = 2, DK_ATTEMPT_ENDED = 3 };
-enum dk_refusal { DK_REFUSED_BUSY = 1, DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */, DK_REFUSED_DISK = 3, DK_REFUSED_BAD = 4 };
+enum dk_refusal {
+  DK_REFUSED_BUSY = 1,
+  DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */,
+  DK_REFUSED_DISK = 3,
+  DK_REFUSED_BAD = 4
+};
 
 struct dk_message {
   enum dk_message_type type;
-  struct dk_id id;                    /* ASSIGN REVOKE KILL HAS STARTED REFUSED REVOKED RESULT */
-  uint64_t session;                   /* HELLO: of this connection; ASSIGN, REVOKE, KILL, ACK: must be that one */
-  uint64_t seq;                       /* RESULT: agent's number, from 1; ACK: all up to it are committed */
+  struct dk_id id;  /* ASSIGN REVOKE KILL HAS STARTED REFUSED REVOKED RESULT */
+  uint64_t session; /* HELLO: of this connection; ASSIGN, REVOKE, KILL, ACK: must be that one */
+  uint64_t seq;     /* RESULT: agent's number, from 1; ACK: all up to it are committed */
   union {
-    struct { uint32_t protocol; uint8_t store[16]; uint64_t incarnation; char *version; } hello;
-    struct { uint32_t protocol; uint8_t boot[16]; uint32_t slots, cpus; uint64_t memory; uint32_t pid; char *version; } welcome;
-    struct dk_job job;                                         /* ASSIGN */
-    struct { uint64_t grace_ms; } kill;
-    struct { enum dk_attempt_state state; uint32_t slot; } has;    /* RUNNING: slot is where */
-    struct { uint32_t slot; uint64_t unix_ns; } started;
-    struct { enum dk_refusal reason; char *text; } refused;
+    struct {
+      uint32_t protocol;
+      uint8_t store[16];
+      uint64_t incarnation;
+      char *version;
+    } hello;
+    struct {
+      uint32_t protocol;
+      uint8_t boot[16];
+      uint32_t slots, cpus;
+      uint64_t memory;
+      uint32_t pid;
+      char *version;
+    } welcome;
+    struct dk_job job; /* ASSIGN */
+    struct {
+      uint64_t grace_ms;
+    } kill;
+    struct {
+      enum dk_attempt_state state;
+      uint32_t slot;
+    } has; /* RUNNING: slot is where */
+    struct {
+      uint32_t slot;
+      uint64_t unix_ns;
+    } started;
+    struct {
+      enum dk_refusal reason;
+      char *text;
+    } refused;
     struct dk_result result;
-    struct { char *text; } closed;
+    struct {
+      char *text;
+    } closed;
   } u;
 };
 
 /* Appends one frame. -EMSGSIZE over DK_FRAME_MAX, -ENOMEM (nothing appended). */
 #define DK_FRAME_MAX (64u << 20)
-int  dk_message_encode(const struct dk_message *message, struct dk_buf *out);
+int dk_message_encode(const struct dk_message *message, struct dk_buf *out);
 /* Takes one frame from the front of data: returns bytes used, 0 when more is needed, -EPROTO (with a message) when it is no
  * frame of ours, -ENOMEM. */
 long dk_message_decode(const void *data, size_t len, struct dk_message *ret, struct dk_error *error);
 void dk_message_finish(struct dk_message *message);
 
 /* A result by itself: the journal and the store keep it in the same bytes (version byte first). */
-int  dk_result_encode(const struct dk_result *result, struct dk_buf *out);
-int  dk_result_decode(const void *data, size_t len, struct dk_result *ret, struct dk_error *error);
+int dk_result_encode(const struct dk_result *result, struct dk_buf *out);
+int dk_result_decode(const void *data, size_t len, struct dk_result *ret, struct dk_error *error);
 void dk_result_finish(struct dk_result *result);
 
 #endif
