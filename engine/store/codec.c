@@ -150,12 +150,37 @@ int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out) {
   dk_write_u32(out, saved->run);
   dk_write_text(out, saved->label);
   dk_write_text(out, saved->host);
+  dk_write_varint(out, saved->n_parts);
+  for (uint32_t i = 0; i < saved->n_parts; i++) {
+    dk_write_text(out, saved->parts[i].name);
+    dk_codec_write_digest(out, &saved->parts[i].digest);
+  }
   int err = dk_result_encode(&saved->result, out);
   if (err) {
     dk_buf_truncate(out, before);
     return err;
   }
   return written(out, before);
+}
+
+static void finish_head(struct dk_saved *saved) {
+  dk_free(saved->label);
+  dk_free(saved->host);
+  for (uint32_t i = 0; i < saved->n_parts; i++) dk_free(saved->parts[i].name);
+  dk_free(saved->parts);
+}
+
+static int read_parts(struct dk_reader *reader, struct dk_saved *ret) {
+  uint32_t n = dk_read_count(reader, 1 + DK_DIGEST_SIZE);
+  if (reader->failed) return -EBADMSG;
+  ret->parts = dk_calloc(n, sizeof *ret->parts);
+  if (!ret->parts) return -ENOMEM;
+  ret->n_parts = n;
+  for (uint32_t i = 0; i < n && !reader->failed; i++) {
+    ret->parts[i].name = dk_read_text(reader);
+    dk_codec_read_digest(reader, &ret->parts[i].digest);
+  }
+  return reader->failed ? -EBADMSG : 0;
 }
 
 int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
@@ -167,11 +192,10 @@ int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
   ret->run = dk_read_u32(&reader);
   ret->label = dk_read_text(&reader);
   ret->host = dk_read_text(&reader);
-  int err = reader.failed ? -EBADMSG : 0;
+  int err = read_parts(&reader, ret);
   if (err == 0) err = dk_result_decode(reader.at, (size_t)(reader.end - reader.at), &ret->result, NULL);
   if (err) {
-    dk_free(ret->label);
-    dk_free(ret->host);
+    finish_head(ret);
     memset(ret, 0, sizeof *ret);
     return err == -ENOMEM ? err : -EBADMSG;
   }
@@ -179,8 +203,7 @@ int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
 }
 
 void dk_saved_finish(struct dk_saved *saved) {
-  dk_free(saved->label);
-  dk_free(saved->host);
+  finish_head(saved);
   dk_result_finish(&saved->result);
   memset(saved, 0, sizeof *saved);
 }

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define INCARNATION                                                                                                    \
-  "incarnation" /* in the table `meta`: of the last engine, and the attempt numbers that it has taken */
+  "incarnation"          /* in the table `meta`: of the last engine, and the attempt numbers that it has taken */
+#define NAME_MAX_KEY 511 /* LMDB's MDB_MAXKEYSIZE */
 #define STAT_SETTLED_NS 2000000000
 
 /* Keys are big-endian, so that their order is number order. */
@@ -170,6 +171,27 @@ int dk_batch_put_metrics(struct dk_batch *batch, const struct dk_digest *key, co
   return put(batch, DK_TABLE_METRICS, &both, &value, dk_metric_values_encode(values, &value));
 }
 
+/* The name as a key: as it is, or its digest when LMDB could not take it. */
+static void name_key(const char *experiment, const char *label, struct dk_buf *ret) {
+  dk_buf_add(ret, experiment, strlen(experiment) + 1);
+  dk_buf_add_text(ret, label);
+  if (!dk_buf_ok(ret) || ret->len <= NAME_MAX_KEY) return;
+  struct dk_digest digest;
+  dk_digest_of(ret->data, ret->len, &digest);
+  dk_buf_clear(ret);
+  dk_buf_add(ret, digest.bytes, DK_DIGEST_SIZE);
+}
+
+int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char *label, const struct dk_digest *key) {
+  dk_autobuf name = DK_BUF_INIT;
+  uint8_t value[1 + DK_DIGEST_SIZE] = {1};
+  memcpy(value + 1, key->bytes, DK_DIGEST_SIZE);
+  name_key(experiment, label, &name);
+  if (!dk_buf_ok(&name)) return -ENOMEM;
+  dk_batch_put(batch, DK_TABLE_NAMES, name.data, name.len, value, sizeof value);
+  return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
+}
+
 /* Reading. */
 
 static int bad_value(int err, enum dk_table table, struct dk_error *error) {
@@ -177,6 +199,7 @@ static int bad_value(int err, enum dk_table table, struct dk_error *error) {
       [DK_TABLE_META] = "incarnation", [DK_TABLE_RUNS] = "run",         [DK_TABLE_TASKS] = "task",
       [DK_TABLE_CHOICES] = "choice",   [DK_TABLE_ATTEMPTS] = "attempt", [DK_TABLE_FAILURES] = "failure",
       [DK_TABLE_RESULTS] = "result",   [DK_TABLE_METRICS] = "metrics",  [DK_TABLE_STAT] = "stat",
+      [DK_TABLE_NAMES] = "name",
   };
   if (err == -EBADMSG)
     return dk_error_set(error, err, "a %s in the store cannot be understood: it is damaged, or a newer dkrun wrote it",
@@ -321,6 +344,20 @@ int dk_store_get_metrics(struct dk_store *store, const struct dk_digest *key, co
   if (err) return err;
   err = dk_metric_values_decode(value.data, value.len, ret);
   return err ? bad_value(err, DK_TABLE_METRICS, error) : 0;
+}
+
+int dk_store_get_name(struct dk_store *store, const char *experiment, const char *label, struct dk_digest *ret,
+                      struct dk_error *error) {
+  dk_autobuf name = DK_BUF_INIT;
+  dk_autobuf value = DK_BUF_INIT;
+  memset(ret, 0, sizeof *ret);
+  name_key(experiment, label, &name);
+  if (!dk_buf_ok(&name)) return bad_value(-ENOMEM, DK_TABLE_NAMES, error);
+  int err = dk_store_get(store, DK_TABLE_NAMES, name.data, name.len, &value, error);
+  if (err) return err;
+  if (value.len != 1 + DK_DIGEST_SIZE || value.data[0] != 1) return bad_value(-EBADMSG, DK_TABLE_NAMES, error);
+  memcpy(ret->bytes, value.data + 1, DK_DIGEST_SIZE);
+  return 0;
 }
 
 struct each_task {

@@ -25,6 +25,7 @@ static const char *const table_names[DK_N_TABLES] = {
     [DK_TABLE_META] = "meta",       [DK_TABLE_RUNS] = "runs",         [DK_TABLE_TASKS] = "tasks",
     [DK_TABLE_CHOICES] = "choices", [DK_TABLE_ATTEMPTS] = "attempts", [DK_TABLE_FAILURES] = "failures",
     [DK_TABLE_RESULTS] = "results", [DK_TABLE_METRICS] = "metrics",   [DK_TABLE_STAT] = "stat",
+    [DK_TABLE_NAMES] = "names",
 };
 
 const char *dk_store_table_name(enum dk_table table) {
