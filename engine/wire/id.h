@@ -34,4 +34,13 @@ enum dk_cause {
 };
 const char *dk_cause_name(enum dk_cause cause); /* "exit", "timeout", ... */
 
+/* How far an attempt is, as the agent says it; why an order was refused. On the wire: only add. */
+enum dk_attempt_state { DK_ATTEMPT_QUEUED = 1, DK_ATTEMPT_RUNNING = 2, DK_ATTEMPT_ENDED = 3 };
+enum dk_refusal {
+  DK_REFUSED_BUSY = 1,
+  DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */,
+  DK_REFUSED_DISK = 3,
+  DK_REFUSED_BAD = 4
+};
+
 #endif

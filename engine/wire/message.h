@@ -98,14 +98,6 @@ struct dk_result {
   uint32_t n_keep_files; /* in the job's order */
 };
 
-enum dk_attempt_state { DK_ATTEMPT_QUEUED = 1, DK_ATTEMPT_RUNNING = 2, DK_ATTEMPT_ENDED = 3 };
-enum dk_refusal {
-  DK_REFUSED_BUSY = 1,
-  DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */,
-  DK_REFUSED_DISK = 3,
-  DK_REFUSED_BAD = 4
-};
-
 struct dk_message {
   enum dk_message_type type;
   struct dk_id id;  /* ASSIGN REVOKE KILL HAS STARTED REFUSED REVOKED RESULT */
