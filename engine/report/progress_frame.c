@@ -232,7 +232,7 @@ static void put_templates(struct frame *f, const struct dk_progress_view *view, 
   for (uint32_t i = 0; i < n; i++) {
     static const enum dk_paint paints[] = {DK_PAINT_DIM, DK_PAINT_NONE, DK_PAINT_CYAN, DK_PAINT_NONE, DK_PAINT_RED};
     if (!lines[i].hidden) {
-      put_line(view, paints[lines[i].kind], f->text.data + lines[i].off, lines[i].len, out);
+      put_line(view, paints[lines[i].kind], dk_buf_text(&f->text) + lines[i].off, lines[i].len, out);
     }
   }
   if (hidden && room) {

@@ -5,8 +5,8 @@
 #include "engine/store/record.h"
 #include "lang/plan/plan.h"
 
-/* Appends "code changed since run 12", "program, input train changed since run 3", "env SEED is new since run 2", or "never run" when `old` is NULL. Nothing
- * differs: "result of run 3 is gone". Part names are plan.h's ("program", "input train"). */
+/* Appends "code changed since run 12", "program, input train changed since run 3", "env SEED new since run 2", or "never run" when `old` is NULL. Nothing
+ * differs: "the result of run 3 is gone". Part names are plan.h's ("program", "input train"). */
 void dk_why_text(const struct dk_key_part *parts, uint32_t n_parts, const struct dk_saved *old, struct dk_buf *out);
 
 #endif

@@ -1,0 +1,333 @@
+/* The end of a run in a screen; see summary.h. */
+#include "engine/report/summary.h"
+#include "engine/report/cell.h"
+#include "engine/report/summary_priv.h"
+#include "lang/base/number.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define RUNNERS_UP 2
+#define PICK_LINES 5
+
+static void count(struct summary *s) {
+  const struct dk_plan *plan = s->rows->plan;
+  for (uint32_t n = 0; n < plan->n_templates; n++) {
+    const struct dk_graph_node *node = &plan->graph.nodes[plan->templates[n].node];
+    uint32_t columns = dk_text_columns(plan->templates[n].name, strlen(plan->templates[n].name));
+    s->name_width = columns > s->name_width ? columns : s->name_width;
+    for (uint32_t t = node->first; plan->templates[n].kind == DK_NODE_TASK && t < node->first + node->rows; t++) {
+      switch (s->rows->tasks[t].state) {
+      case DK_TASK_DONE: s->done++; break;
+      case DK_TASK_CACHED: s->cached++; break;
+      case DK_TASK_FAILED: s->failed++; break;
+      case DK_TASK_NOT_RUN: s->not_run++; break;
+      case DK_TASK_SKIPPED: s->skipped++; break;
+      case DK_TASK_CANCELLED: s->cancelled++; break;
+      default: s->other++; break;
+      }
+    }
+  }
+  s->total = s->rows->run.n_tasks;
+  s->name_width = s->name_width + 8 > 40 ? 40 : s->name_width + 8; /* room for "best of 1000" */
+}
+
+static void add_part(struct dk_buf *out, bool *any, uint32_t n, const char *word) {
+  if (n) {
+    dk_buf_printf(out, "%s%u %s", *any ? ", " : "", n, word);
+    *any = true;
+  }
+}
+
+static void head_text(const struct summary *s, struct dk_buf *out) {
+  const struct dk_run *run = &s->rows->run;
+  bool any = false;
+  dk_buf_add_escaped(out, run->name, strlen(run->name));
+  dk_buf_printf(out, "  run %u  ", run->number);
+  uint32_t ended = s->done + s->cached + s->failed + s->not_run + s->skipped + s->cancelled;
+  if (run->state == DK_RUN_DONE && !s->failed && !s->not_run) {
+    dk_buf_printf(out, "done: %u ran, %u cached, 0 failed", s->done, s->cached);
+    any = true;
+    add_part(out, &any, s->skipped, "skipped");
+    return;
+  }
+  if (run->state == DK_RUN_RUNNING || run->state == DK_RUN_INTERRUPTED) {
+    bool alive = run->state == DK_RUN_RUNNING && s->options->is_alive;
+    dk_buf_printf(out, "%s: %u of %u ended", alive ? "running" : "interrupted", ended,
+                  s->total > ended ? s->total : ended);
+    any = true;
+  }
+  add_part(out, &any, s->done, "done");
+  add_part(out, &any, s->cached, "cached");
+  add_part(out, &any, s->failed, "failed");
+  add_part(out, &any, s->not_run, "not run");
+  add_part(out, &any, s->skipped, "skipped");
+  add_part(out, &any, s->cancelled, "cancelled");
+  if (!any) {
+    dk_buf_add_text(out, "nothing to do");
+  }
+}
+
+static void put_head(struct summary *s) {
+  const struct dk_run *run = &s->rows->run;
+  dk_autobuf head = DK_BUF_INIT, clock = DK_BUF_INIT;
+  head_text(s, &head);
+  if (run->ended_unix_ns > run->started_unix_ns) {
+    dk_clock_text(run->ended_unix_ns - run->started_unix_ns, &clock);
+  }
+  enum dk_paint paint = s->failed || s->not_run     ? DK_PAINT_RED
+                        : run->state == DK_RUN_DONE ? DK_PAINT_GREEN
+                                                    : DK_PAINT_YELLOW;
+  uint32_t width = s->width > 76 ? 76 : s->width;
+  dk_buf_add_text(s->out, dk_paint_on(s->options->color, paint));
+  if (clock.len && head.len + clock.len + 2 <= width) {
+    dk_cell_left(s->out, dk_buf_text(&head), head.len, width - (uint32_t)clock.len);
+  } else {
+    dk_buf_add(s->out, dk_buf_text(&head), head.len);
+    dk_buf_add_text(s->out, clock.len ? "  " : "");
+  }
+  dk_buf_add_text(s->out, dk_buf_text(&clock));
+  dk_buf_add_text(s->out, dk_paint_off(s->options->color));
+  dk_buf_add_char(s->out, '\n');
+}
+
+static void put_name(struct summary *s, const char *name) {
+  dk_buf_add_text(s->out, "  ");
+  dk_cell_left(s->out, name, strlen(name), s->name_width);
+  dk_buf_add_text(s->out, "  ");
+}
+
+static void put_metrics(struct summary *s, uint32_t task) {
+  uint32_t row;
+  const struct dk_template *t = dk_plan_template(s->rows->plan, task, &row);
+  const struct dk_metric_values *values = dk_row_metrics(s->rows, task);
+  bool any = false;
+  for (uint32_t i = 0; values && i < t->n_metrics && i < values->n; i++) {
+    const struct dk_metric_value *value = &values->items[i];
+    dk_buf_printf(s->out, "%s%s ", any ? ", " : "", t->metrics[i].name);
+    if (value->state == DK_METRIC_MISSING) {
+      dk_buf_add_char(s->out, '-');
+    } else {
+      dk_buf_add_escaped(s->out, value->text ? value->text : "", value->text ? strlen(value->text) : 0);
+    }
+    any = true;
+  }
+  if (!any) {
+    dk_buf_add_text(s->out, dk_task_state_word(s->rows->tasks[task].state));
+  }
+}
+
+struct range {
+  uint32_t n, lowest, highest; /* tasks */
+  double low, high;
+};
+
+static struct range metric_range(struct summary *s, const struct dk_template *t, uint32_t metric) {
+  struct range range = {0};
+  const struct dk_graph_node *node = &s->rows->plan->graph.nodes[t->node];
+  for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+    const struct dk_metric_values *values = dk_row_metrics(s->rows, task);
+    if (!values || metric >= values->n || values->items[metric].state != DK_METRIC_NUMBER ||
+        isnan(values->items[metric].number)) {
+      continue;
+    }
+    double v = values->items[metric].number;
+    if (!range.n || v < range.low) {
+      range.low = v;
+      range.lowest = task;
+    }
+    if (!range.n || v > range.high) {
+      range.high = v;
+      range.highest = task;
+    }
+    range.n++;
+  }
+  return range;
+}
+
+static void put_ranges(struct summary *s, const struct dk_template *t) {
+  for (uint32_t i = 0; i < t->n_metrics && i < 3; i++) {
+    struct range range = metric_range(s, t, i);
+    if (range.n) {
+      char low[DK_NUMBER_TEXT], high[DK_NUMBER_TEXT];
+      dk_number_text(range.low, low);
+      dk_number_text(range.high, high);
+      dk_buf_printf(s->out, "  %s %s .. %s", t->metrics[i].name, low, high);
+    }
+  }
+}
+
+static bool is_picked_from(const struct dk_plan *plan, uint32_t template_index) {
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    if (plan->templates[i].kind == DK_NODE_PICK && plan->templates[i].from == template_index) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void put_template(struct summary *s, uint32_t index) {
+  const struct dk_template *t = &s->rows->plan->templates[index];
+  const struct dk_graph_node *node = &s->rows->plan->graph.nodes[t->node];
+  uint32_t known = 0, good = 0;
+  for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+    enum dk_task_state state = s->rows->tasks[task].state;
+    known += s->rows->has_record[task];
+    good += state == DK_TASK_DONE || state == DK_TASK_CACHED;
+  }
+  if (!known) {
+    return;
+  }
+  put_name(s, t->name);
+  if (node->rows == 1) {
+    put_metrics(s, node->first);
+  } else {
+    dk_buf_printf(s->out, "%u of %u done", good, node->rows);
+    if (!is_picked_from(s->rows->plan, index)) {
+      put_ranges(s, t);
+    }
+  }
+  dk_buf_add_char(s->out, '\n');
+}
+
+/* Candidates of a pick in the order it ranks them. */
+struct candidate {
+  uint32_t task;
+  double score;
+};
+
+static void insert(struct candidate *top, uint32_t *n, uint32_t max, struct candidate c, bool is_max) {
+  uint32_t at = *n;
+  while (at > 0 && (is_max ? c.score > top[at - 1].score : c.score < top[at - 1].score)) {
+    at--;
+  }
+  if (at >= max) {
+    return;
+  }
+  uint32_t last = *n < max ? (*n)++ : max - 1;
+  for (uint32_t i = last; i > at; i--) {
+    top[i] = top[i - 1];
+  }
+  top[at] = c;
+}
+
+static void put_metric_text(struct summary *s, uint32_t task, const char *metric) {
+  const struct dk_metric_value *value = dk_row_metric(s->rows, task, metric);
+  if (value && value->text) {
+    dk_buf_add_escaped(s->out, value->text, strlen(value->text));
+  } else {
+    dk_buf_add_char(s->out, '-');
+  }
+}
+
+static void put_runners_up(struct summary *s, const struct dk_template *pick, uint32_t chosen_task) {
+  const struct dk_template *from = &s->rows->plan->templates[pick->from];
+  const struct dk_graph_node *node = &s->rows->plan->graph.nodes[from->node];
+  struct candidate top[RUNNERS_UP];
+  uint32_t n = 0;
+  for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+    const struct dk_metric_values *values = task == chosen_task ? NULL : dk_row_metrics(s->rows, task);
+    if (values && pick->metric < values->n && values->items[pick->metric].state == DK_METRIC_NUMBER &&
+        !isnan(values->items[pick->metric].number)) {
+      insert(top, &n, RUNNERS_UP, (struct candidate){task, values->items[pick->metric].number}, pick->is_max);
+    }
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    if (i == 0) {
+      put_name(s, "");
+    }
+    dk_buf_add_text(s->out, i ? ", " : "next: ");
+    put_metric_text(s, top[i].task, from->metrics[pick->metric].name);
+    dk_buf_add_text(s->out, " (");
+    dk_row_point(s->rows->plan, top[i].task, s->out);
+    dk_buf_add_char(s->out, ')');
+  }
+  dk_buf_add_text(s->out, n ? "\n" : "");
+}
+
+static void put_choice(struct summary *s, uint32_t index, uint32_t row) {
+  const struct dk_plan *plan = s->rows->plan;
+  const struct dk_template *pick = &plan->templates[index], *from = &plan->templates[pick->from];
+  uint32_t pick_task = plan->graph.nodes[pick->node].first + row;
+  struct dk_choice choice;
+  dk_autobuf name = DK_BUF_INIT;
+  dk_buf_add_text(&name, pick->name);
+  if (dk_row_choice(s->rows, pick_task, &choice, NULL) < 0 || choice.row >= from->points.rows) {
+    if (s->rows->has_record[pick_task]) {
+      put_name(s, dk_buf_text(&name));
+      dk_buf_printf(s->out, "%s\n", dk_task_state_word(s->rows->tasks[pick_task].state));
+    }
+    return;
+  }
+  uint32_t task = plan->graph.nodes[from->node].first + choice.row;
+  const char *metric = from->metrics[pick->metric].name;
+  dk_buf_printf(&name, " of %u", choice.n_candidates);
+  put_name(s, dk_buf_text(&name));
+  if (pick->points.n_columns) {
+    dk_row_point(plan, pick_task, s->out);
+    dk_buf_add_text(s->out, ": ");
+  }
+  dk_row_point(plan, task, s->out);
+  dk_buf_printf(s->out, "    %s ", metric);
+  if (pick->n_mean_over) {
+    char text[DK_NUMBER_TEXT];
+    dk_number_text(choice.score, text);
+    dk_buf_printf(s->out, "%s (mean)", text);
+  } else {
+    put_metric_text(s, task, metric);
+  }
+  dk_buf_add_char(s->out, '\n');
+  if (pick->points.rows == 1 && !pick->n_mean_over) {
+    put_runners_up(s, pick, task);
+  }
+}
+
+static void put_pick(struct summary *s, uint32_t index) {
+  uint32_t rows = s->rows->plan->templates[index].points.rows;
+  for (uint32_t row = 0; row < rows && row < PICK_LINES; row++) {
+    put_choice(s, index, row);
+  }
+  if (rows > PICK_LINES) {
+    put_name(s, "");
+    dk_buf_printf(s->out, "and %u more\n", rows - PICK_LINES);
+  }
+}
+
+static void put_next(struct summary *s) {
+  const struct dk_run *run = &s->rows->run;
+  const struct dk_plan *plan = s->rows->plan;
+  dk_buf_add_text(s->out, "\n  next    ");
+  for (uint32_t t = 0; t < s->rows->n_tasks; t++) {
+    uint32_t row;
+    if (s->rows->tasks[t].state == DK_TASK_FAILED && dk_plan_template(plan, t, &row)->kind == DK_NODE_TASK) {
+      dk_buf_printf(s->out, "dkrun logs t%u | ", t + 1);
+      break;
+    }
+  }
+  bool alive = run->state == DK_RUN_RUNNING && s->options->is_alive;
+  if (!alive && run->state != DK_RUN_DONE) {
+    dk_buf_add_text(s->out, "dkrun run ");
+    dk_buf_add_shell_word(s->out, run->file, strlen(run->file));
+    dk_buf_add_text(s->out, s->failed ? " (failed ones run again) | " : " (goes on) | ");
+  }
+  dk_buf_printf(s->out, "dkrun results %u\n", run->number);
+}
+
+int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_options *options, struct dk_buf *out,
+                      struct dk_error *error) {
+  struct summary s = {.rows = rows, .options = options, .out = out, .width = options->width ? options->width : 80};
+  count(&s);
+  put_head(&s);
+  for (uint32_t i = 0; i < rows->plan->n_templates; i++) {
+    if (rows->plan->templates[i].kind == DK_NODE_TASK) {
+      put_template(&s, i);
+    } else {
+      put_pick(&s, i);
+    }
+  }
+  dk_summary_failures(&s);
+  dk_summary_not_run(&s);
+  put_next(&s);
+  return dk_buf_ok(out) ? 0 : dk_error_system(error, -ENOMEM, "summing up the run");
+}

@@ -1,0 +1,18 @@
+/* Between summary.c (head, templates, picks) and summary_failures.c (what went wrong). */
+#ifndef DK_REPORT_SUMMARY_PRIV_H
+#define DK_REPORT_SUMMARY_PRIV_H
+
+#include "engine/report/summary.h"
+
+struct summary {
+  struct dk_row_source *rows;
+  const struct dk_summary_options *options;
+  struct dk_buf *out;
+  uint32_t width, name_width;
+  uint32_t done, cached, failed, not_run, skipped, cancelled, other, total; /* tasks with a record, picks left out */
+};
+
+void dk_summary_failures(struct summary *s);
+void dk_summary_not_run(struct summary *s);
+
+#endif

@@ -1,0 +1,61 @@
+/* States and causes in words; contract in row.h. */
+#include "engine/report/row.h"
+
+#include <string.h>
+
+const char *dk_task_state_word(enum dk_task_state state) {
+  switch (state) {
+  case DK_TASK_WAITING:
+  case DK_TASK_LOOKUP: return "waiting";
+  case DK_TASK_READY: return "ready";
+  case DK_TASK_RUNNING: return "running";
+  case DK_TASK_SHARED: return "waiting";
+  case DK_TASK_BACKOFF: return "to be tried again";
+  case DK_TASK_DONE: return "done";
+  case DK_TASK_CACHED: return "cached";
+  case DK_TASK_FAILED: return "failed";
+  case DK_TASK_NOT_RUN: return "not run";
+  case DK_TASK_SKIPPED: return "skipped";
+  case DK_TASK_CANCELLED: return "cancelled";
+  }
+  return "unknown";
+}
+
+const char *dk_run_state_word(enum dk_run_state state) {
+  switch (state) {
+  case DK_RUN_RUNNING: return "running";
+  case DK_RUN_DONE: return "done";
+  case DK_RUN_FAILED: return "failed";
+  case DK_RUN_INTERRUPTED: return "interrupted";
+  }
+  return "unknown";
+}
+
+static void signal_text(int32_t code, struct dk_buf *out) {
+  const char *abbreviation = sigabbrev_np(code);
+  dk_buf_printf(out, "killed by signal %d", code);
+  if (abbreviation) {
+    dk_buf_printf(out, " (%s)", abbreviation);
+  }
+}
+
+void dk_cause_text(enum dk_cause cause, int32_t code, const char *text, struct dk_buf *out) {
+  switch (cause) {
+  case DK_CAUSE_OK: dk_buf_add_text(out, "ok"); break;
+  case DK_CAUSE_EXIT: dk_buf_printf(out, "exit code %d", code); break;
+  case DK_CAUSE_SIGNAL: signal_text(code, out); break;
+  case DK_CAUSE_TIMEOUT: dk_buf_add_text(out, "timed out"); break;
+  case DK_CAUSE_OOM: dk_buf_add_text(out, "killed: out of memory"); break;
+  case DK_CAUSE_KILLED: dk_buf_add_text(out, "stopped by dkrun"); break;
+  case DK_CAUSE_OUTPUT: dk_buf_add_text(out, "an output could not be kept"); break;
+  case DK_CAUSE_INPUT: dk_buf_add_text(out, "an input could not be used"); break;
+  case DK_CAUSE_DISK: dk_buf_add_text(out, "no space, or an I/O error"); break;
+  case DK_CAUSE_SPAWN: dk_buf_add_text(out, "could not be started"); break;
+  case DK_CAUSE_LOST: dk_buf_add_text(out, "lost: its machine or keeper is gone"); break;
+  default: dk_buf_printf(out, "cause %d", (int)cause); break;
+  }
+  if (text && *text) {
+    dk_buf_add_text(out, ": ");
+    dk_buf_add_escaped(out, text, strlen(text));
+  }
+}
