@@ -1,6 +1,9 @@
 /* The loop body of every program that drives the core: takes events in batches, steps the core, commits the records in one
- * transaction, and only then does what was gated. Commits are paced: at once when an agent's queue runs dry or 256 records wait,
- * else after `pace_ns`. */
+ * transaction, and only then does what was gated. Commits are paced: when 256 records wait; when it is urgent (an agent's queue runs
+ * dry, the run is over) as soon as no event waits; else after `pace_ns`.
+ *
+ * What was decided for a session of the agent that is not open any more when its gate opens is not done: the core decides anew
+ * after it has heard what the agent has. Acknowledgements of one commit are done as one, the highest. */
 #ifndef DK_DRIVE_TURN_H
 #define DK_DRIVE_TURN_H
 
@@ -15,14 +18,19 @@ struct dk_turn {
   uint64_t last_now;
   struct dk_out out;             /* records waiting for the commit, actions waiting for their gate */
   bool finished;                 /* DK_ACT_FINISHED was done */
+  uint64_t session;              /* of the agent, as the core knows it; 0: none */
+  bool looks;                    /* the next wait only looks: a commit may have taken long */
 };
 
 void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world);
 void dk_turn_finish(struct dk_turn *turn);
 /* One turn: waits for an event (or the next deadline), steps, commits when due. 0, or a negative errno after which the core must be thrown
- * away. Checks *turn->finished* itself not at all: the caller loops until it is true. */
+ * away. Checks *turn->finished* itself not at all: the caller loops until it is true. A wait that ends more than 10 s after its deadline
+ * (a machine that slept, a disk that hung) is told to the core as a gap, before the event. */
 int  dk_turn_once(struct dk_turn *turn);
 /* Feeds an event by hand (START, CANCEL). */
 int  dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *event);
+/* Commits what waits now, due or not (before a clean exit). */
+int  dk_turn_flush(struct dk_turn *turn);
 
 #endif

@@ -1,0 +1,144 @@
+/* Living attempts: the table, its two indexes, and who claims them. */
+#include "engine/core/internal.h"
+#include "lang/base/alloc.h"
+#include "lang/base/map.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint64_t hash_id(struct dk_id id) {
+  return dk_hash_u64(id.n, id.inc);
+}
+
+static uint64_t hash_key(const struct dk_digest *key) {
+  uint64_t hash;
+  memcpy(&hash, key->bytes, sizeof hash);
+  return hash;
+}
+
+static bool has_id(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_core *core = ctx;
+  return dk_id_equal(core->attempts[item].id, *(const struct dk_id *)key);
+}
+
+static bool has_key(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_core *core = ctx;
+  return dk_digest_equal(&core->attempts[item].key, key);
+}
+
+uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id) {
+  return dk_index_find(&core->attempt_by_id, hash_id(id), has_id, core, &id);
+}
+
+uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key) {
+  return dk_index_find(&core->unclaimed_by_key, hash_key(key), has_key, core, key);
+}
+
+static void add_unclaimed(struct dk_core *core, uint32_t i) {
+  if (dk_index_add(&core->unclaimed_by_key, hash_key(&core->attempts[i].key), i) < 0) core->is_failed = true;
+  core->n_unclaimed++;
+}
+
+static void remove_unclaimed(struct dk_core *core, uint32_t i) {
+  if (core->is_failed) return; /* it may not have been added */
+  dk_index_remove(&core->unclaimed_by_key, hash_key(&core->attempts[i].key), i);
+  core->n_unclaimed--;
+}
+
+uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt) {
+  uint32_t i = core->free_attempt;
+  if (i != DK_NONE) {
+    core->free_attempt = core->attempts[i].next;
+  } else {
+    if (core->n_attempts == core->cap_attempts) {
+      uint32_t larger = core->cap_attempts ? core->cap_attempts * 2 : 64;
+      struct dk_attempt *attempts = dk_realloc_array(core->attempts, larger, sizeof *attempts);
+      if (!attempts) {
+        core->is_failed = true;
+        return DK_NONE;
+      }
+      core->attempts = attempts;
+      core->cap_attempts = larger;
+    }
+    i = core->n_attempts++;
+  }
+  core->attempts[i] = *attempt;
+  core->attempts[i].claim = DK_NONE;
+  core->attempts[i].is_used = true;
+  if (dk_index_add(&core->attempt_by_id, hash_id(attempt->id), i) < 0) core->is_failed = true;
+  add_unclaimed(core, i);
+  core->n_living++;
+  core->booked += attempt->booked;
+  return core->is_failed ? DK_NONE : i;
+}
+
+/* The node's counts of orders that wait and that run. */
+static void count(struct dk_core *core, const struct dk_attempt *attempt, uint32_t by) {
+  uint32_t node = dk_fan_node(core->graph, core->claims[attempt->claim].task, &core->node_hint);
+  if (attempt->flags & ATTEMPT_STARTED) {
+    core->nodes[node].started += by;
+    core->all.started += by;
+  } else {
+    core->nodes[node].queued += by;
+    core->all.queued += by;
+  }
+}
+
+static void leave_claim(struct dk_core *core, uint32_t i) {
+  struct dk_attempt *attempt = &core->attempts[i];
+  count(core, attempt, UINT32_MAX); /* one less */
+  core->claims[attempt->claim].attempt = DK_NONE;
+  attempt->claim = DK_NONE;
+}
+
+void dk_attempt_remove(struct dk_core *core, uint32_t i) {
+  struct dk_attempt *attempt = &core->attempts[i];
+  if (attempt->claim != DK_NONE)
+    leave_claim(core, i);
+  else
+    remove_unclaimed(core, i);
+  if (DK_PLANT != 9) dk_emit_attempt(core, attempt, true);
+  dk_index_remove(&core->attempt_by_id, hash_id(attempt->id), i);
+  core->booked -= attempt->booked;
+  core->n_living--;
+  attempt->is_used = false;
+  attempt->next = core->free_attempt;
+  core->free_attempt = i;
+}
+
+void dk_attempt_claim(struct dk_core *core, uint32_t i, uint32_t claim, enum dk_task_event event) {
+  struct dk_attempt *attempt = &core->attempts[i];
+  assert(attempt->claim == DK_NONE && core->claims[claim].attempt == DK_NONE);
+  remove_unclaimed(core, i);
+  attempt->claim = claim;
+  core->claims[claim].attempt = i;
+  core->claims[claim].last = attempt->id;
+  count(core, attempt, 1);
+  dk_retry_stop(core, claim);
+  dk_task_do(core, core->claims[claim].task, event, &core->claims[claim]);
+}
+
+void dk_attempt_release(struct dk_core *core, uint32_t i) {
+  leave_claim(core, i);
+  add_unclaimed(core, i);
+}
+
+void dk_attempt_set_started(struct dk_core *core, uint32_t i, uint32_t slot) {
+  struct dk_attempt *attempt = &core->attempts[i];
+  if (attempt->flags & ATTEMPT_STARTED) return;
+  attempt->slot = slot;
+  if (attempt->claim == DK_NONE) {
+    attempt->flags |= ATTEMPT_STARTED;
+    return;
+  }
+  count(core, attempt, UINT32_MAX);
+  attempt->flags |= ATTEMPT_STARTED;
+  count(core, attempt, 1);
+  dk_emit_task(core, core->claims[attempt->claim].task, &core->claims[attempt->claim]);
+}
+
+void dk_attempt_finish(struct dk_core *core) {
+  dk_free(core->attempts);
+  dk_index_finish(&core->attempt_by_id);
+  dk_index_finish(&core->unclaimed_by_key);
+}

@@ -1,0 +1,208 @@
+/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), agent.c (the agent's events) and
+ * schedule.c (what next). */
+#include "engine/core/internal.h"
+#include "lang/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#define SECOND UINT64_C(1000000000)
+
+void dk_core_policy_default(struct dk_core_policy *ret) {
+  *ret = (struct dk_core_policy){.lost_after_ns = 60 * SECOND,
+                                 .backoff_ns = SECOND,
+                                 .backoff_max_ns = 300 * SECOND,
+                                 .queue_per_slot = 2,
+                                 .max_out = 1024};
+}
+
+int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, uint64_t incarnation,
+                   uint64_t jitter_seed) {
+  struct dk_core *core = dk_calloc(1, sizeof *core);
+  *ret = core;
+  if (!core) return -ENOMEM;
+  core->policy = *policy;
+  core->jitter = jitter_seed;
+  core->incarnation = incarnation;
+  core->next_n = 1;
+  core->cursor.task = DK_NO_TASK;
+  core->free_claim = core->free_attempt = core->draining = core->retired[0] = core->retired[1] = DK_NONE;
+  dk_index_init(&core->claim_by_key);
+  dk_index_init(&core->attempt_by_id);
+  dk_index_init(&core->unclaimed_by_key);
+  return 0;
+}
+
+void dk_core_destroy(struct dk_core *core) {
+  if (!core) return;
+  if (core->graph) dk_task_finish(core);
+  dk_claim_finish(core);
+  dk_attempt_finish(core);
+  dk_retry_finish(core);
+  dk_free(core);
+}
+
+/* An incarnation that has been used goes on above the numbers it has taken: no attempt id is ever made twice. */
+static void take_no_number_twice(struct dk_core *core, uint64_t taken) {
+  if (DK_PLANT == 6 || taken < core->next_n) return;
+  core->base = taken;
+  core->next_n = taken + 1;
+}
+
+int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n) {
+  assert(!core->is_started);
+  for (uint32_t i = 0; i < n; i++) {
+    const struct dk_record *record = &records[i];
+    if (record->del) continue;
+    if (record->kind == DK_REC_INCARNATION) {
+      core->saved.inc = record->id.inc;
+      core->saved.counter = record->counter;
+      if (record->id.inc == core->incarnation) take_no_number_twice(core, record->counter);
+    } else if (record->kind == DK_REC_ATTEMPT) {
+      struct dk_attempt loaded = {
+          .id = record->id, .key = record->key, .run = record->run, .task = record->task, .booked = 1};
+      if (record->id.inc == core->incarnation) take_no_number_twice(core, record->id.n);
+      if (dk_attempt_find(core, record->id) == DK_NONE) dk_attempt_add(core, &loaded);
+    }
+  }
+  return core->is_failed ? -ENOMEM : 0;
+}
+
+int dk_core_add_run(struct dk_core *core, uint32_t run, const struct dk_graph *graph, const uint8_t *wanted) {
+  assert(!core->graph);
+  core->run = run;
+  core->graph = graph;
+  int r = dk_task_init(core, wanted);
+  if (r < 0) core->is_failed = true;
+  return r;
+}
+
+static void dispatch(struct dk_core *core, const struct dk_event *event) {
+  switch (event->kind) {
+  case DK_EV_TICK: break;
+  case DK_EV_GAP:
+    if (core->agent.is_timed) core->agent.down_since = core->now;
+    break;
+  case DK_EV_START:
+    assert(core->graph);
+    core->is_started = true;
+    break;
+  case DK_EV_LOOKED_UP: dk_schedule_looked_up(core, event); break;
+  case DK_EV_DECIDED: dk_schedule_decided(core, event); break;
+  case DK_EV_CANCEL:
+    if (core->cancel < 1 + event->u.cancel.hard) {
+      core->cancel = (uint8_t)(1 + event->u.cancel.hard);
+      dk_agent_cancel(core);
+    }
+    break;
+  case DK_EV_AGENT_UP:
+  case DK_EV_AGENT_DOWN:
+  case DK_EV_HAS:
+  case DK_EV_HAS_END:
+  case DK_EV_STARTED:
+  case DK_EV_REFUSED:
+  case DK_EV_REVOKED:
+  case DK_EV_ENDED: dk_agent_event(core, event); break;
+  }
+}
+
+static bool has_more(const struct dk_core *core) {
+  return dk_emit_is_full(core) || !dk_task_is_done_telling(core) || core->draining != DK_NONE;
+}
+
+int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
+                 struct dk_out *out) {
+  if (core->is_failed) return -ENOMEM;
+  assert(now_ns >= core->now && seq >= core->seq);
+  core->now = now_ns;
+  core->seq = seq;
+  core->out = out;
+  core->out_limit = out->n_records + out->n_actions + core->policy.max_out;
+  if (core->fresh_seq != seq) {
+    core->fresh_seq = seq;
+    core->fresh = 0; /* what was ordered under the last sequence number is on its way */
+  }
+  dispatch(core, event);
+  dk_agent_pass_time(core);
+  dk_retry_due(core);
+  dk_task_propagate(core);
+  dk_claim_drain(core);
+  dk_schedule_cancel(core);
+  dk_schedule_load(core);
+  dk_schedule_assign(core);
+  core->is_cut = has_more(core);
+  if (!core->is_cut) dk_schedule_finish(core);
+  out->more = core->is_cut;
+  out->urgent |= dk_schedule_is_urgent(core);
+  core->out = NULL;
+  return core->is_failed ? -ENOMEM : 0;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+uint64_t dk_core_deadline(const struct dk_core *core) {
+  if (core->is_cut) return core->now;
+  const struct dk_agent *agent = &core->agent;
+  uint64_t at = dk_retry_next(core);
+  if (agent->is_timed && !agent->is_lost && core->n_living > core->n_unclaimed) {
+    at = earlier(at, agent->down_since + core->policy.lost_after_ns);
+  }
+  if (agent->hold_until > core->now && core->ready.count) at = earlier(at, agent->hold_until);
+  return at;
+}
+
+void dk_core_counts(const struct dk_core *core, uint32_t node, struct dk_core_counts *ret) {
+  const struct dk_node_count *count = node == UINT32_MAX ? &core->all : &core->nodes[node];
+  *ret = (struct dk_core_counts){.queued_at_agent = count->queued, .started = count->started};
+  for (uint32_t i = 0; i < DK_N_STATES; i++) ret->by_state[i] = count->by_state[i];
+}
+
+enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t task) {
+  return core->state[task];
+}
+
+struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t task) {
+  struct dk_id none = {0, 0};
+  switch ((enum dk_task_state)core->state[task]) {
+  case DK_TASK_WAITING:
+  case DK_TASK_LOOKUP:
+  case DK_TASK_SHARED: return none;
+  case DK_TASK_READY:
+  case DK_TASK_RUNNING:
+  case DK_TASK_BACKOFF: return core->claims[core->word[task]].last;
+  default: break;
+  }
+  if (core->flags[task] & TASK_FOREIGN) return core->foreign[core->word[task]];
+  return core->word[task] ? (struct dk_id){core->incarnation, core->base + core->word[task]} : none;
+}
+
+const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id) {
+  uint32_t i = dk_attempt_find(core, id);
+  return i == DK_NONE ? NULL : &core->attempts[i].key;
+}
+
+bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_task) {
+  uint32_t i = dk_attempt_find(core, id);
+  if (i == DK_NONE || core->attempts[i].claim == DK_NONE) return false;
+  *ret_task = core->claims[core->attempts[i].claim].task;
+  return true;
+}
+
+uint32_t dk_core_unclaimed(const struct dk_core *core) {
+  return core->n_unclaimed;
+}
+
+void dk_out_clear(struct dk_out *out) {
+  out->n_records = out->n_actions = 0;
+  dk_buf_clear(&out->bytes);
+  out->more = out->urgent = false;
+}
+
+void dk_out_finish(struct dk_out *out) {
+  dk_free(out->records);
+  dk_free(out->actions);
+  dk_buf_finish(&out->bytes);
+  *out = (struct dk_out){0};
+}

@@ -1,0 +1,226 @@
+/* What the files of the core share. Nobody else includes this.
+ *
+ * Three kinds of things:
+ *   task     every (node, row) of the graph: 6 bytes (state, flags, word) and a bit in each queue;
+ *   claim    a task that has been looked up and has not ended: its key, its retries, its attempt, who shares it. The window of
+ *            schedule.c bounds how many there are;
+ *   attempt  a living attempt (one that is not known to have ended), of this engine or of an earlier one; it belongs to a claim, or is
+ *            unclaimed. Exactly these are what lasts, as DK_REC_ATTEMPT.
+ *
+ * Files: core (door, dispatch), task (state x event), fan (countdown), claim, attempt, agent (its events), schedule (what next),
+ * retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
+#ifndef DK_CORE_INTERNAL_H
+#define DK_CORE_INTERNAL_H
+
+#include "engine/core/bits.h"
+#include "engine/core/core.h"
+#include "engine/core/fan.h"
+#include "engine/core/index.h"
+
+/* Planted bugs, for the simulator's own test: 0 in every program. tests/sim/plants.h names them. */
+#ifndef DK_PLANT
+#define DK_PLANT 0
+#endif
+
+#define DK_NONE UINT32_MAX
+#define DK_N_STATES 12
+
+enum {
+  TASK_UNWANTED = 1, /* not of this run */
+  TASK_ASKED = 2,    /* LOOKUP or DECIDE was emitted and not answered */
+  TASK_ERA = 4,      /* in which of the two eras (claim.c) it was asked */
+  TASK_FOREIGN = 8,  /* ended: word is an index in core->foreign, not a number of this incarnation */
+};
+
+/* `word` of a task: WAITING: units it waits for. LOOKUP, READY, RUNNING, BACKOFF: its claim (LOOKUP: none yet).
+ * SHARED: the next one that shares the claim. Ended: number of its last attempt less core->base, 0: none. */
+
+struct dk_claim {
+  struct dk_digest key;
+  uint32_t task;
+  uint32_t attempt;                   /* living one, or DK_NONE */
+  uint32_t sharers;                   /* first task that waits for the same key, or DK_NONE */
+  struct dk_id last;                  /* attempt made or adopted last, or none */
+  uint64_t due;                       /* BACKOFF */
+  uint32_t heap_at;                   /* in core->timers, or DK_NONE */
+  uint32_t next;                      /* free, draining and retired ones are lists */
+  uint8_t attempts, lost, oom, other; /* made in this run; that count for each limit */
+  uint8_t outcome;                    /* CLAIM_OPEN, or the event for its sharers */
+  uint8_t cause;
+  int32_t code;
+  bool is_used, is_retired;
+};
+
+enum { ATTEMPT_STARTED = 1, ATTEMPT_SEEN = 2, ATTEMPT_KILLED = 4 };
+
+struct dk_attempt {
+  struct dk_id id;
+  struct dk_digest key;
+  uint32_t run, task; /* as recorded: of the run that made it */
+  uint32_t claim;     /* or DK_NONE */
+  uint32_t booked;    /* slots */
+  uint32_t slot;
+  uint32_t flags;
+  uint32_t next; /* free list */
+  bool is_used;
+};
+
+struct dk_node_count {
+  uint32_t by_state[DK_N_STATES];
+  uint32_t queued, started; /* RUNNING ones: order not started yet; started */
+};
+
+struct dk_agent {
+  uint64_t session; /* 0: none is open */
+  bool is_listed;   /* HAS_END came in this session */
+  bool is_lost;     /* silent for lost_after: nothing is expected of it until it comes back */
+  bool is_timed;    /* down_since is set */
+  uint64_t down_since;
+  uint32_t slots;
+  uint64_t hold_until; /* it was busy: nothing is assigned before */
+  /* Ends per window, for the queue's depth. */
+  uint64_t window_at;
+  uint32_t window_ends, rate; /* rate: ends a second in the last full window */
+};
+
+struct dk_core {
+  struct dk_core_policy policy;
+  uint64_t jitter;
+  uint64_t incarnation, base,
+      next_n; /* next_n: number of the next attempt; base: those up to it are of an earlier life */
+  struct {
+    uint64_t inc, counter;
+  } saved; /* the INCARNATION fact as recorded (or about to be) */
+
+  const struct dk_graph *graph; /* NULL: no run */
+  uint32_t run;
+  struct dk_fan fan;
+  struct dk_fan_cursor cursor;
+  uint8_t *state, *flags;
+  uint32_t *word;
+  struct dk_bits pending; /* nothing to wait for; not looked up */
+  struct dk_bits ready;   /* READY */
+  struct dk_bits ended;   /* others have not heard of it yet */
+  struct dk_node_count *nodes, all;
+  uint32_t unfinished; /* wanted tasks that have not ended */
+  uint32_t n_failed;
+  uint32_t node_hint;
+  uint32_t window;       /* LOOKUP and READY ones of nodes without at_once */
+  struct dk_id *foreign; /* last attempts that are of other incarnations, of ended tasks */
+  uint32_t n_foreign, cap_foreign;
+
+  struct dk_claim *claims;
+  uint32_t n_claims, cap_claims, free_claim, draining;
+  struct dk_index claim_by_key;
+  uint32_t era;                  /* 0 or 1: that of new lookups */
+  uint32_t asked[2], retired[2]; /* lookups not answered; claims that ended well in it */
+
+  struct dk_attempt *attempts;
+  uint32_t n_attempts, cap_attempts, free_attempt, n_living, n_unclaimed;
+  struct dk_index attempt_by_id, unclaimed_by_key;
+  uint32_t booked; /* slots of living attempts */
+  uint32_t fresh;  /* of these, ordered under fresh_seq (not sent before it is durable) */
+  uint64_t fresh_seq;
+
+  uint32_t *timers; /* heap of claims by due */
+  uint32_t n_timers, cap_timers;
+
+  struct dk_agent agent;
+  uint8_t cancel;     /* 0, 1 soft, 2 hard */
+  uint32_t cancel_at; /* tasks before it have been cancelled */
+  bool is_started, is_finished, is_failed /* out of memory: throw it away */, is_cut;
+
+  /* Of the step that runs. */
+  uint64_t now, seq, facts_seq; /* facts_seq: last one with a result or a choice in it: lookups wait for it */
+  struct dk_out *out;
+  uint32_t out_limit;         /* n_records + n_actions may reach it */
+  struct dk_record no_record; /* what emit gives when there is no memory: is_failed is set then */
+  struct dk_action no_action;
+};
+
+/* task.c */
+enum dk_task_event {
+  TASK_BROKEN,
+  TASK_ASK,
+  TASK_HIT,
+  TASK_SKIP,
+  TASK_BAD,
+  TASK_MISS,
+  TASK_SHARE,
+  TASK_ADOPT,
+  TASK_ASSIGN,
+  TASK_OK,
+  TASK_FAIL,
+  TASK_RETRY,
+  TASK_AGAIN,
+  TASK_DUE,
+  TASK_CANCEL,
+  TASK_CHOSEN,
+  TASK_NO_CHOICE,
+  TASK_N_EVENTS
+};
+#define CLAIM_OPEN TASK_N_EVENTS
+int dk_task_init(struct dk_core *core, const uint8_t *wanted);
+void dk_task_finish(struct dk_core *core);
+/* Does what the table says; for an end state the record and the news to those that wait for it are done too. `claim` is what is known of
+ * its attempt, NULL: nothing. */
+void dk_task_do(struct dk_core *core, uint32_t task, enum dk_task_event event, const struct dk_claim *claim);
+bool dk_task_can(const struct dk_core *core, uint32_t task, enum dk_task_event event);
+void dk_task_propagate(struct dk_core *core); /* tells consumers of ended tasks, until the step's output is full */
+bool dk_task_is_done_telling(const struct dk_core *core);
+
+/* claim.c */
+uint32_t dk_claim_find(const struct dk_core *core, const struct dk_digest *key);
+uint32_t dk_claim_open(struct dk_core *core, uint32_t task, const struct dk_digest *key); /* DK_NONE: no memory */
+void dk_claim_share(struct dk_core *core, uint32_t claim, uint32_t task);
+/* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
+void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
+void dk_claim_drain(struct dk_core *core);
+/* A result that no claim waited for: lookups that are under way may have missed it. */
+void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_id last);
+void dk_claim_asked(struct dk_core *core, uint32_t task);
+void dk_claim_answered(struct dk_core *core, uint32_t task);
+void dk_claim_finish(struct dk_core *core);
+
+/* attempt.c */
+uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id);
+uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key);
+uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt); /* unclaimed; DK_NONE: no memory */
+void dk_attempt_remove(struct dk_core *core, uint32_t attempt);                  /* and its record */
+void dk_attempt_claim(struct dk_core *core, uint32_t attempt, uint32_t claim, enum dk_task_event event);
+void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gives it up; it lives on */
+void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
+void dk_attempt_finish(struct dk_core *core);
+
+/* agent.c: the events that come from it */
+void dk_agent_event(struct dk_core *core, const struct dk_event *event);
+void dk_agent_pass_time(struct dk_core *core); /* lost_after */
+void dk_agent_cancel(struct dk_core *core);    /* revokes or kills what belongs to this run */
+
+/* schedule.c */
+void dk_schedule_load(struct dk_core *core); /* READY queue is filled by lookups */
+void dk_schedule_assign(struct dk_core *core);
+void dk_schedule_cancel(struct dk_core *core);
+void dk_schedule_finish(struct dk_core *core);
+void dk_schedule_looked_up(struct dk_core *core, const struct dk_event *event);
+void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
+bool dk_schedule_is_urgent(const struct dk_core *core);
+
+/* retry.c */
+/* Counts the end against the node's limits; true: the claim may try again. */
+bool dk_retry_count(struct dk_core *core, struct dk_claim *claim, enum dk_cause cause, int32_t code);
+void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
+void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
+void dk_retry_due(struct dk_core *core);
+uint64_t dk_retry_next(const struct dk_core *core);
+void dk_retry_finish(struct dk_core *core);
+
+/* emit.c */
+bool dk_emit_is_full(const struct dk_core *core);
+struct dk_record *dk_emit_record(struct dk_core *core, enum dk_record_kind kind); /* zeroed but for kind; never NULL */
+struct dk_action *dk_emit_action(struct dk_core *core, enum dk_action_kind kind, uint64_t gate);
+void dk_emit_attempt(struct dk_core *core, const struct dk_attempt *attempt, bool del);
+void dk_emit_task(struct dk_core *core, uint32_t task, const struct dk_claim *claim);
+void dk_emit_bytes(struct dk_core *core, struct dk_record *record, const void *bytes, uint32_t len);
+
+#endif

@@ -1,0 +1,191 @@
+/* What must always be true of the core, found anew from nothing, and the digest of what lasts. For tests and for a debug command:
+ * costs time in proportion to everything. */
+#include "engine/core/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BROKEN(...) return dk_error_set(error, -EINVAL, __VA_ARGS__)
+
+static bool is_claimed_state(uint8_t state) {
+  return state == DK_TASK_READY || state == DK_TASK_RUNNING || state == DK_TASK_BACKOFF;
+}
+
+static int check_task_claim(const struct dk_core *core, uint32_t task, struct dk_error *error) {
+  uint8_t state = core->state[task];
+  uint32_t i = core->word[task];
+  if (i >= core->n_claims || !core->claims[i].is_used) BROKEN("task %u in state %u has no claim", task, state);
+  const struct dk_claim *claim = &core->claims[i];
+  if (claim->task != task) BROKEN("task %u has the claim of task %u", task, claim->task);
+  if (claim->outcome != CLAIM_OPEN) BROKEN("task %u has a claim that is closed", task);
+  if ((claim->attempt != DK_NONE) != (state == DK_TASK_RUNNING))
+    BROKEN("task %u in state %u: attempt %u", task, state, claim->attempt);
+  if ((claim->heap_at != DK_NONE) != (state == DK_TASK_BACKOFF)) BROKEN("task %u in state %u: timer", task, state);
+  if (dk_claim_find(core, &claim->key) != i) BROKEN("the claim of task %u is not found by its key", task);
+  return 0;
+}
+
+static int check_tasks(const struct dk_core *core, struct dk_error *error) {
+  struct dk_node_count all = {0};
+  uint32_t unfinished = 0, window = 0, asked = 0;
+  for (uint32_t n = 0; n < core->graph->n_nodes; n++) {
+    const struct dk_graph_node *node = &core->graph->nodes[n];
+    struct dk_node_count count = {0};
+    for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+      uint8_t state = core->state[task];
+      asked += (core->flags[task] & TASK_ASKED) != 0;
+      if (core->flags[task] & TASK_UNWANTED) {
+        if (state != DK_TASK_WAITING) BROKEN("unwanted task %u is in state %u", task, state);
+        continue;
+      }
+      count.by_state[state]++;
+      unfinished += !dk_task_state_is_end(state);
+      window += node->at_once == 0 && (state == DK_TASK_LOOKUP || state == DK_TASK_READY);
+      if (dk_bits_has(&core->ready, task) != (state == DK_TASK_READY))
+        BROKEN("task %u in state %u: ready queue", task, state);
+      if (dk_bits_has(&core->pending, task) != (state == DK_TASK_WAITING && core->word[task] == 0))
+        BROKEN("task %u in state %u: pending queue", task, state);
+      int r = is_claimed_state(state) ? check_task_claim(core, task, error) : 0;
+      if (r < 0) return r;
+    }
+    if (memcmp(count.by_state, core->nodes[n].by_state, sizeof count.by_state) != 0)
+      BROKEN("node %u: counts of states", n);
+    if (node->at_once && count.by_state[DK_TASK_RUNNING] > node->at_once && !core->n_foreign &&
+        core->n_unclaimed == 0 && core->saved.inc == core->incarnation && core->base == 0)
+      BROKEN("node %u: %u at once", n, count.by_state[DK_TASK_RUNNING]);
+    for (uint32_t s = 0; s < DK_N_STATES; s++) all.by_state[s] += count.by_state[s];
+  }
+  if (memcmp(all.by_state, core->all.by_state, sizeof all.by_state) != 0) BROKEN("counts of states");
+  if (unfinished != core->unfinished) BROKEN("%u unfinished, not %u", unfinished, core->unfinished);
+  if (window != core->window) BROKEN("%u in the window, not %u", window, core->window);
+  if (asked != core->asked[0] + core->asked[1])
+    BROKEN("%u lookups under way, not %u", asked, core->asked[0] + core->asked[1]);
+  return 0;
+}
+
+/* What a waiting row should wait for, from the producers' states. -1: it can never run. */
+static int64_t units(const struct dk_core *core, const struct dk_graph_node *node, uint32_t row) {
+  int64_t n = 0;
+  for (uint32_t k = 0; k < node->n_edges; k++) {
+    const struct dk_edge *edge = &node->edges[k];
+    uint32_t first, producer = core->graph->nodes[edge->producer].first;
+    const uint32_t *list;
+    uint32_t rows = dk_edge_rows(core->graph, edge, row, &first, &list);
+    if (edge->kind == DK_EDGE_ONE && core->graph->nodes[edge->producer].rows == 0) rows = 0;
+    bool is_open = false;
+    for (uint32_t i = 0; i < rows; i++) {
+      uint8_t state = core->state[producer + (list ? list[i] : first + i)];
+      if (!dk_task_state_is_end(state))
+        is_open = true;
+      else if (state != DK_TASK_DONE && state != DK_TASK_CACHED && !edge->skip_failed)
+        return -1;
+    }
+    n += is_open;
+  }
+  return n;
+}
+
+/* Only when all have heard of all ends. */
+static int check_waits(const struct dk_core *core, struct dk_error *error) {
+  if (!dk_task_is_done_telling(core)) return 0;
+  for (uint32_t n = 0; n < core->graph->n_nodes; n++) {
+    const struct dk_graph_node *node = &core->graph->nodes[n];
+    for (uint32_t row = 0; row < node->rows; row++) {
+      uint32_t task = node->first + row;
+      uint8_t state = core->state[task];
+      if (core->flags[task] & TASK_UNWANTED || state == DK_TASK_CANCELLED) continue;
+      int64_t want = units(core, node, row);
+      if (state == DK_TASK_NOT_RUN ? want != -1 : state == DK_TASK_WAITING ? want != core->word[task] : want != 0)
+        BROKEN("task %u in state %u waits for %u units, not %lld", task, state, core->word[task], (long long)want);
+    }
+  }
+  return 0;
+}
+
+static int check_attempts(const struct dk_core *core, struct dk_error *error) {
+  uint32_t living = 0, unclaimed = 0, booked = 0, queued = 0, started = 0;
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    if (!attempt->is_used) continue;
+    living++;
+    booked += attempt->booked;
+    if (dk_attempt_find(core, attempt->id) != i)
+      BROKEN("attempt %llu is not found, or there twice", (unsigned long long)attempt->id.n);
+    if (attempt->claim == DK_NONE) {
+      unclaimed++;
+      continue;
+    }
+    if (attempt->flags & ATTEMPT_STARTED)
+      started++;
+    else
+      queued++;
+    const struct dk_claim *claim = &core->claims[attempt->claim];
+    if (!claim->is_used || claim->attempt != i)
+      BROKEN("attempt %llu has a claim that is not its own", (unsigned long long)attempt->id.n);
+    if (!dk_digest_equal(&claim->key, &attempt->key))
+      BROKEN("attempt %llu and its claim have different keys", (unsigned long long)attempt->id.n);
+    if (core->state[claim->task] != DK_TASK_RUNNING)
+      BROKEN("attempt %llu: its task is not running", (unsigned long long)attempt->id.n);
+  }
+  if (living != core->n_living || unclaimed != core->n_unclaimed || booked != core->booked)
+    BROKEN("counts of attempts");
+  if (queued != core->all.queued || started != core->all.started) BROKEN("counts of orders");
+  return 0;
+}
+
+static int check_claims(const struct dk_core *core, struct dk_error *error) {
+  uint32_t timers = 0, shared = 0;
+  for (uint32_t i = 0; i < core->n_claims; i++) {
+    const struct dk_claim *claim = &core->claims[i];
+    if (!claim->is_used) continue;
+    if (claim->heap_at != DK_NONE) {
+      timers++;
+      if (core->timers[claim->heap_at] != i) BROKEN("claim %u: timer", i);
+      if (claim->heap_at > 0 && core->claims[core->timers[(claim->heap_at - 1) / 2]].due > claim->due)
+        BROKEN("claim %u: order of timers", i);
+    }
+    for (uint32_t task = claim->sharers; task != DK_NO_TASK; task = core->word[task], shared++) {
+      if (core->state[task] != DK_TASK_SHARED) BROKEN("task %u shares a claim in state %u", task, core->state[task]);
+    }
+  }
+  if (timers != core->n_timers) BROKEN("%u timers, not %u", timers, core->n_timers);
+  if (shared != core->all.by_state[DK_TASK_SHARED])
+    BROKEN("%u tasks share, not %u", shared, core->all.by_state[DK_TASK_SHARED]);
+  return 0;
+}
+
+int dk_core_check(const struct dk_core *core, struct dk_error *error) {
+  if (!core->graph || core->is_failed) return 0;
+  int r = check_tasks(core, error);
+  if (r == 0) r = check_waits(core, error);
+  if (r == 0) r = check_attempts(core, error);
+  if (r == 0) r = check_claims(core, error);
+  if (r == 0 && core->is_finished && core->unfinished) BROKEN("finished with %u tasks left", core->unfinished);
+  return r;
+}
+
+/* Attempts have no order: their digests are added up. */
+void dk_core_digest(const struct dk_core *core, struct dk_digest *ret) {
+  uint64_t sum[4] = {0};
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    if (!attempt->is_used) continue;
+    struct dk_hasher hasher;
+    struct dk_digest one;
+    uint64_t words[4];
+    dk_hasher_init(&hasher);
+    dk_hasher_add_u64(&hasher, attempt->id.inc);
+    dk_hasher_add_u64(&hasher, attempt->id.n);
+    dk_hasher_add(&hasher, attempt->key.bytes, DK_DIGEST_SIZE);
+    dk_hasher_add_u64(&hasher, (uint64_t)attempt->run << 32 | attempt->task);
+    dk_hasher_get(&hasher, &one);
+    memcpy(words, one.bytes, sizeof words);
+    for (uint32_t k = 0; k < 4; k++) sum[k] += words[k];
+  }
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, core->saved.inc);
+  dk_hasher_add_u64(&hasher, core->saved.counter);
+  for (uint32_t k = 0; k < 4; k++) dk_hasher_add_u64(&hasher, sum[k]);
+  dk_hasher_get(&hasher, ret);
+}

@@ -1,0 +1,118 @@
+/* The loop body: see turn.h. Keeps true: an action is done only when the commit of its gate is durable. */
+#include "engine/drive/turn.h"
+
+#include <string.h>
+
+#ifndef DK_PLANT
+#define DK_PLANT 0 /* planted bugs for the simulator's own test: see tests/sim/plants.h */
+#endif
+
+#define PACE_NS UINT64_C(20000000)
+#define GAP_NS UINT64_C(10000000000)
+#define ENOUGH 256u    /* records that are worth a commit */
+#define TOO_MANY 4096u /* and when more are to come at once */
+
+void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world) {
+  *turn = (struct dk_turn){.core = core, .world = world, .seq = 1, .pace_ns = PACE_NS, .commit_at = UINT64_MAX};
+}
+
+void dk_turn_finish(struct dk_turn *turn) {
+  dk_out_finish(&turn->out);
+}
+
+static bool is_for_agent(enum dk_action_kind kind) {
+  return kind == DK_ACT_LIST || kind == DK_ACT_ASSIGN || kind == DK_ACT_REVOKE || kind == DK_ACT_KILL ||
+         kind == DK_ACT_ACK;
+}
+
+static void act(struct dk_turn *turn, const struct dk_action *action) {
+  if (is_for_agent(action->kind) && action->session != turn->session && DK_PLANT != 12) return;
+  turn->world->act(turn->world->ctx, action);
+  if (action->kind == DK_ACT_FINISHED) turn->finished = true;
+}
+
+/* Does the actions whose gate is at most `durable` in their order, keeps the others. */
+static void act_all(struct dk_turn *turn, uint64_t durable) {
+  struct dk_out *out = &turn->out;
+  uint32_t kept = 0, last_ack = UINT32_MAX;
+  for (uint32_t i = 0; i < out->n_actions; i++) {
+    const struct dk_action *action = &out->actions[i];
+    if (action->kind == DK_ACT_ACK && action->gate <= durable && action->session == turn->session) last_ack = i;
+  }
+  for (uint32_t i = 0; i < out->n_actions; i++) {
+    struct dk_action action = out->actions[i];
+    if (action.gate > durable)
+      out->actions[kept++] = action;
+    else if (action.kind != DK_ACT_ACK || i == last_ack)
+      act(turn, &action);
+  }
+  out->n_actions = kept;
+}
+
+static int commit(struct dk_turn *turn) {
+  struct dk_out *out = &turn->out;
+  if (DK_PLANT == 1) act_all(turn, UINT64_MAX);
+  int r = turn->world->commit(turn->world->ctx, turn->seq, out->records, out->n_records, &out->bytes);
+  if (r < 0 && DK_PLANT != 11) return r;
+  turn->seq++;
+  turn->commit_at = UINT64_MAX;
+  turn->looks = true;
+  act_all(turn, turn->seq - 1);
+  bool more = out->more;
+  dk_out_clear(out);
+  out->more = more;
+  return 0;
+}
+
+/* After a step. `is_idle`: no event waits. */
+static int settle(struct dk_turn *turn, bool is_idle) {
+  struct dk_out *out = &turn->out;
+  if (out->n_records == 0) { /* nothing that an action could wait for */
+    act_all(turn, turn->seq);
+    out->urgent = false;
+    turn->commit_at = UINT64_MAX;
+    return 0;
+  }
+  act_all(turn, turn->seq - 1);
+  if (turn->commit_at == UINT64_MAX) turn->commit_at = turn->last_now + turn->pace_ns;
+  bool is_due = out->n_records >= (out->more ? TOO_MANY : ENOUGH) || turn->last_now >= turn->commit_at;
+  return is_due || (out->urgent && is_idle && !out->more) ? commit(turn) : 0;
+}
+
+static int step(struct dk_turn *turn, const struct dk_event *event) {
+  if (event->kind == DK_EV_AGENT_UP) turn->session = event->session;
+  if (event->kind == DK_EV_AGENT_DOWN && event->session == turn->session) turn->session = 0;
+  return dk_core_step(turn->core, turn->last_now, turn->seq, event, &turn->out);
+}
+
+static uint64_t deadline_of(const struct dk_turn *turn) {
+  const struct dk_out *out = &turn->out;
+  if (out->more || out->urgent || turn->looks) return turn->last_now;
+  uint64_t at = dk_core_deadline(turn->core);
+  return at < turn->commit_at ? at : turn->commit_at;
+}
+
+int dk_turn_once(struct dk_turn *turn) {
+  struct dk_event event;
+  memset(&event, 0, sizeof event);
+  uint64_t deadline = deadline_of(turn), now = turn->last_now;
+  int r = turn->world->next(turn->world->ctx, deadline, &event, &now);
+  if (r < 0) return r;
+  bool is_idle = r == 0, is_gap = turn->last_now && deadline != UINT64_MAX && now > deadline && now - deadline > GAP_NS;
+  turn->looks = false;
+  if (now > turn->last_now) turn->last_now = now;
+  r = 0;
+  if (is_gap && DK_PLANT != 4) r = step(turn, &(struct dk_event){.kind = DK_EV_GAP});
+  if (r == 0) r = step(turn, is_idle ? &(struct dk_event){.kind = DK_EV_TICK} : &event);
+  return r < 0 ? r : settle(turn, is_idle);
+}
+
+int dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *event) {
+  if (now_ns > turn->last_now) turn->last_now = now_ns;
+  int r = step(turn, event);
+  return r < 0 ? r : settle(turn, false);
+}
+
+int dk_turn_flush(struct dk_turn *turn) {
+  return turn->out.n_records ? commit(turn) : settle(turn, true);
+}
