@@ -11,6 +11,7 @@
 struct dk_fact;
 
 /* `facts` by task, NULL where there is none. -ENOENT with words when there are not enough candidates that have the metric. */
-int dk_decide(const struct dk_plan *plan, struct dk_fact *const *facts, uint32_t pick_task, struct dk_choice *ret, struct dk_error *error);
+int dk_decide(const struct dk_plan *plan, struct dk_fact *const *facts, uint32_t pick_task, struct dk_choice *ret,
+              struct dk_error *error);
 
 #endif

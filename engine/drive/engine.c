@@ -24,21 +24,20 @@ struct dk_engine {
   struct dk_lookup_state lookup;
   struct dk_link *link;
   struct dk_run run;
-  struct dk_batch batch;         /* of the commit that is being made */
-  struct waiting *queue;         /* ring */
+  struct dk_batch batch; /* of the commit that is being made */
+  struct waiting *queue; /* ring */
   uint32_t head, n_queue, cap_queue;
-  char *given_bytes;             /* of the event that was handed out last */
-  char **bad;                    /* by task: why it could not be handed out; NULL table until one could not */
+  char *given_bytes; /* of the event that was handed out last */
+  char **bad;        /* by task: why it could not be handed out; NULL table until one could not */
   uint64_t observer_at;
   uint32_t n_cancels;
-  int failed;                    /* negative errno of what act() met; ends the run */
+  int failed; /* negative errno of what act() met; ends the run */
   struct dk_error *error;
 };
 
 /* Queue of events */
 
-static int push(struct dk_engine *engine, const struct dk_event *event, char *bytes)
-{
+static int push(struct dk_engine *engine, const struct dk_event *event, char *bytes) {
   if (engine->n_queue == engine->cap_queue) {
     uint32_t cap = engine->cap_queue ? engine->cap_queue * 2 : 64;
     struct waiting *grown = dk_calloc(cap, sizeof *grown);
@@ -47,8 +46,7 @@ static int push(struct dk_engine *engine, const struct dk_event *event, char *by
       engine->failed = -ENOMEM;
       return -ENOMEM;
     }
-    for (uint32_t i = 0; i < engine->n_queue; i++)
-      grown[i] = engine->queue[(engine->head + i) % engine->cap_queue];
+    for (uint32_t i = 0; i < engine->n_queue; i++) grown[i] = engine->queue[(engine->head + i) % engine->cap_queue];
     dk_free(engine->queue);
     engine->queue = grown;
     engine->head = 0;
@@ -58,10 +56,8 @@ static int push(struct dk_engine *engine, const struct dk_event *event, char *by
   return 0;
 }
 
-static bool pop(struct dk_engine *engine, struct dk_event *ret)
-{
-  if (engine->n_queue == 0)
-    return false;
+static bool pop(struct dk_engine *engine, struct dk_event *ret) {
+  if (engine->n_queue == 0) return false;
   dk_free(engine->given_bytes);
   *ret = engine->queue[engine->head].event;
   engine->given_bytes = engine->queue[engine->head].bytes;
@@ -72,60 +68,53 @@ static bool pop(struct dk_engine *engine, struct dk_event *ret)
 
 /* Telling the watcher */
 
-static void note(struct dk_engine *engine, const struct dk_engine_note *note_)
-{
+static void note(struct dk_engine *engine, const struct dk_engine_note *note_) {
   engine->with.observer.note(engine->with.observer.ctx, dk_now_ns(), note_);
 }
 
-static void say(struct dk_engine *engine, const char *text)
-{
+static void say(struct dk_engine *engine, const char *text) {
   engine->with.observer.say(engine->with.observer.ctx, text);
 }
 
 /* The states that records tell are what is shown: so what is shown as done is durable. */
-static void note_record(struct dk_engine *engine, const struct dk_record *record)
-{
+static void note_record(struct dk_engine *engine, const struct dk_record *record) {
   struct dk_fact *fact = engine->lookup.facts[record->task];
-  struct dk_engine_note n = {.task = record->task, .state = record->state, .cause = record->cause, .code = record->code,
+  struct dk_engine_note n = {.task = record->task,
+                             .state = record->state,
+                             .cause = record->cause,
+                             .code = record->code,
                              .attempts = record->attempts};
 
   if (fact && (n.state == DK_TASK_DONE || n.state == DK_TASK_CACHED)) {
     n.wall_ns = fact->wall_ns;
     n.metrics = &fact->metrics;
-    if (engine->with.plan->templates[dk_graph_node_of(&engine->with.plan->graph, record->task, NULL)].kind == DK_NODE_PICK)
+    if (engine->with.plan->templates[dk_graph_node_of(&engine->with.plan->graph, record->task, NULL)].kind ==
+        DK_NODE_PICK)
       n.choice = &fact->choice;
   }
-  if (n.state == DK_TASK_FAILED && engine->bad)
-    n.text = engine->bad[record->task];
-  if (n.state == DK_TASK_RUNNING)
-    n.started = record->slot != UINT32_MAX;
+  if (n.state == DK_TASK_FAILED && engine->bad) n.text = engine->bad[record->task];
+  if (n.state == DK_TASK_RUNNING) n.started = record->slot != UINT32_MAX;
   note(engine, &n);
 }
 
 /* What act() cannot do ends the run: the core is thrown away, nothing is lost. */
-static void fail(struct dk_engine *engine, int r, const struct dk_error *error)
-{
+static void fail(struct dk_engine *engine, int r, const struct dk_error *error) {
   if (engine->failed == 0) {
     engine->failed = r;
-    if (engine->error && error)
-      *engine->error = *error;
+    if (engine->error && error) *engine->error = *error;
   }
 }
 
-static void remember_bad(struct dk_engine *engine, uint32_t task, const char *text)
-{
-  if (!engine->bad)
-    engine->bad = dk_calloc(engine->with.plan->graph.n_tasks + 1, sizeof *engine->bad);
-  if (!engine->bad)
-    return;
+static void remember_bad(struct dk_engine *engine, uint32_t task, const char *text) {
+  if (!engine->bad) engine->bad = dk_calloc(engine->with.plan->graph.n_tasks + 1, sizeof *engine->bad);
+  if (!engine->bad) return;
   dk_free(engine->bad[task]);
   engine->bad[task] = dk_strdup(text);
 }
 
 /* Actions */
 
-static void act_lookup(struct dk_engine *engine, uint32_t task)
-{
+static void act_lookup(struct dk_engine *engine, uint32_t task) {
   struct dk_event event = {.kind = DK_EV_LOOKED_UP, .task = task};
   struct dk_error error = {0};
   int r = dk_lookup_task(&engine->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
@@ -134,20 +123,17 @@ static void act_lookup(struct dk_engine *engine, uint32_t task)
     /* Everything that it needs has ended: what is missing will not come (a metric that was not found, say). */
     event.u.looked_up.answer = DK_LOOKUP_BAD;
     r = 0;
-    if (!error.text[0])
-      dk_error_set(&error, -EAGAIN, "a value that it needs was not found");
+    if (!error.text[0]) dk_error_set(&error, -EAGAIN, "a value that it needs was not found");
   }
   if (r < 0) {
     fail(engine, r, &error);
     return;
   }
-  if (event.u.looked_up.answer == DK_LOOKUP_BAD)
-    remember_bad(engine, task, error.text);
+  if (event.u.looked_up.answer == DK_LOOKUP_BAD) remember_bad(engine, task, error.text);
   push(engine, &event, NULL);
 }
 
-static void act_decide(struct dk_engine *engine, uint32_t task)
-{
+static void act_decide(struct dk_engine *engine, uint32_t task) {
   struct dk_event event = {.kind = DK_EV_DECIDED, .task = task};
   struct dk_error error = {0};
   int r = dk_lookup_decide(&engine->lookup, task, &error);
@@ -165,8 +151,8 @@ static void act_decide(struct dk_engine *engine, uint32_t task)
 }
 
 /* A task that cannot be handed out after all ends as if its attempt had: the core knows how to go on. */
-static void assign_failed(struct dk_engine *engine, const struct dk_action *action, enum dk_cause cause, const char *text)
-{
+static void assign_failed(struct dk_engine *engine, const struct dk_action *action, enum dk_cause cause,
+                          const char *text) {
   struct dk_result result = {.cause = cause, .text = (char *)text, .started_unix_ns = dk_unix_ns()};
   dk_autobuf bytes = DK_BUF_INIT;
   struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended = {.cause = cause}};
@@ -181,8 +167,7 @@ static void assign_failed(struct dk_engine *engine, const struct dk_action *acti
   push(engine, &event, dk_buf_steal(&bytes));
 }
 
-static void act_assign(struct dk_engine *engine, const struct dk_action *action)
-{
+static void act_assign(struct dk_engine *engine, const struct dk_action *action) {
   struct dk_prepared prepared;
   struct dk_job_build build;
   struct dk_error error = {0};
@@ -194,7 +179,8 @@ static void act_assign(struct dk_engine *engine, const struct dk_action *action)
       struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id, .u.job = build.job};
       r = dk_link_send(engine->link, &message);
       if (r == -EMSGSIZE)
-        dk_error_set(&error, r, "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
+        dk_error_set(&error, r,
+                     "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
       dk_job_build_finish(&build);
     }
     dk_prepared_finish(&prepared);
@@ -205,52 +191,33 @@ static void act_assign(struct dk_engine *engine, const struct dk_action *action)
     assign_failed(engine, action, r == -ENOSPC ? DK_CAUSE_DISK : DK_CAUSE_INPUT, error.text);
 }
 
-static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action)
-{
+static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action) {
   struct dk_message message = {.type = type, .id = action->id, .seq = action->seq};
 
-  if (type == DK_MSG_KILL)
-    message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
-  if (dk_link_send(engine->link, &message) < 0)
-    fail(engine, -ENOMEM, NULL);
+  if (type == DK_MSG_KILL) message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
+  if (dk_link_send(engine->link, &message) < 0) fail(engine, -ENOMEM, NULL);
 }
 
-static void world_act(void *ctx, const struct dk_action *action)
-{
+static void world_act(void *ctx, const struct dk_action *action) {
   struct dk_engine *engine = ctx;
 
   switch (action->kind) {
-  case DK_ACT_LOOKUP:
-    act_lookup(engine, action->task);
-    break;
-  case DK_ACT_DECIDE:
-    act_decide(engine, action->task);
-    break;
-  case DK_ACT_ASSIGN:
-    act_assign(engine, action);
-    break;
-  case DK_ACT_LIST:
-    send_id(engine, DK_MSG_LIST, action);
-    break;
-  case DK_ACT_REVOKE:
-    send_id(engine, DK_MSG_REVOKE, action);
-    break;
-  case DK_ACT_KILL:
-    send_id(engine, DK_MSG_KILL, action);
-    break;
-  case DK_ACT_ACK:
-    send_id(engine, DK_MSG_ACK, action);
-    break;
-  case DK_ACT_FINISHED:
-    break;
+  case DK_ACT_LOOKUP: act_lookup(engine, action->task); break;
+  case DK_ACT_DECIDE: act_decide(engine, action->task); break;
+  case DK_ACT_ASSIGN: act_assign(engine, action); break;
+  case DK_ACT_LIST: send_id(engine, DK_MSG_LIST, action); break;
+  case DK_ACT_REVOKE: send_id(engine, DK_MSG_REVOKE, action); break;
+  case DK_ACT_KILL: send_id(engine, DK_MSG_KILL, action); break;
+  case DK_ACT_ACK: send_id(engine, DK_MSG_ACK, action); break;
+  case DK_ACT_FINISHED: break;
   }
 }
 
 /* Messages */
 
 /* A result becomes what the store keeps: with its label and key parts when it succeeded. */
-static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out, struct dk_error *error)
-{
+static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out,
+                       struct dk_error *error) {
   uint32_t task;
   const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
   bool has_task = dk_core_attempt_task(engine->core, message->id, &task);
@@ -259,11 +226,11 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   char host[256] = "";
   int r = 0;
 
-  if (message->u.result.cause != DK_CAUSE_OK || !key)
-    return dk_result_encode(&message->u.result, out);
+  if (message->u.result.cause != DK_CAUSE_OK || !key) return dk_result_encode(&message->u.result, out);
 
   gethostname(host, sizeof host - 1);
-  struct dk_saved saved = {.attempt = message->id, .run = engine->run.number, .host = host, .result = message->u.result};
+  struct dk_saved saved = {
+      .attempt = message->id, .run = engine->run.number, .host = host, .result = message->u.result};
   if (has_task) {
     dk_plan_task_name(engine->with.plan, task, &label);
     r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
@@ -274,16 +241,13 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   }
   saved.label = (char *)dk_buf_text(&label);
   r = dk_saved_encode(&saved, out);
-  if (r == 0 && has_task)
-    r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
-  if (r == 0 && has_task)
-    r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
+  if (r == 0 && has_task) r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
+  if (r == 0 && has_task) r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
   dk_prepared_finish(&prepared);
   return r;
 }
 
-static void on_result(struct dk_engine *engine, uint64_t session, struct dk_message *message)
-{
+static void on_result(struct dk_engine *engine, uint64_t session, struct dk_message *message) {
   struct dk_event event = {.kind = DK_EV_ENDED, .id = message->id, .session = session};
   dk_autobuf bytes = DK_BUF_INIT;
   struct dk_error error = {0};
@@ -304,8 +268,7 @@ static void on_result(struct dk_engine *engine, uint64_t session, struct dk_mess
   push(engine, &event, dk_buf_steal(&bytes));
 }
 
-static void on_message(void *ctx, uint64_t session, struct dk_message *message)
-{
+static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
   struct dk_engine *engine = ctx;
   struct dk_event event = {.id = message->id, .session = session};
 
@@ -321,9 +284,7 @@ static void on_message(void *ctx, uint64_t session, struct dk_message *message)
     event.u.has.state = (uint8_t)message->u.has.state;
     event.u.has.slot = message->u.has.slot;
     break;
-  case DK_MSG_HAS_END:
-    event.kind = DK_EV_HAS_END;
-    break;
+  case DK_MSG_HAS_END: event.kind = DK_EV_HAS_END; break;
   case DK_MSG_STARTED:
     event.kind = DK_EV_STARTED;
     event.u.started.slot = message->u.started.slot;
@@ -332,12 +293,8 @@ static void on_message(void *ctx, uint64_t session, struct dk_message *message)
     event.kind = DK_EV_REFUSED;
     event.u.refused.reason = (uint8_t)message->u.refused.reason;
     break;
-  case DK_MSG_REVOKED:
-    event.kind = DK_EV_REVOKED;
-    break;
-  case DK_MSG_RESULT:
-    on_result(engine, session, message);
-    return;
+  case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
+  case DK_MSG_RESULT: on_result(engine, session, message); return;
   case DK_MSG_CLOSED:
     say(engine, message->u.closed.text ? message->u.closed.text : "the agent closed the session");
     return;
@@ -346,14 +303,12 @@ static void on_message(void *ctx, uint64_t session, struct dk_message *message)
   case DK_MSG_ASSIGN:
   case DK_MSG_REVOKE:
   case DK_MSG_KILL:
-  case DK_MSG_ACK:
-    return; /* ours, not an agent's */
+  case DK_MSG_ACK: return; /* ours, not an agent's */
   }
   push(engine, &event, NULL);
 }
 
-static void on_down(void *ctx, uint64_t session, const char *why)
-{
+static void on_down(void *ctx, uint64_t session, const char *why) {
   struct dk_engine *engine = ctx;
   struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .session = session};
   struct dk_error text = {0};
@@ -365,37 +320,46 @@ static void on_down(void *ctx, uint64_t session, const char *why)
 
 /* World */
 
-static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uint64_t *ret_now)
-{
+static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uint64_t *ret_now) {
   struct dk_engine *engine = ctx;
 
   for (;;) {
     uint64_t now = dk_now_ns();
     *ret_now = now;
-    if (engine->failed < 0)
-      return engine->failed;
-    if (pop(engine, ret))
-      return 1;
-    if (now >= deadline_ns)
-      return 0;
-    if (now >= engine->observer_at)
-      engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
-    if (now >= dk_link_deadline(engine->link))
-      dk_link_tick(engine->link, now);
+    if (engine->failed < 0) return engine->failed;
+    if (pop(engine, ret)) return 1;
+    if (now >= deadline_ns) return 0;
+    if (now >= engine->observer_at) engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
+    if (now >= dk_link_deadline(engine->link)) dk_link_tick(engine->link, now);
 
     uint64_t until = deadline_ns;
-    if (engine->observer_at < until)
-      until = engine->observer_at;
-    if (dk_link_deadline(engine->link) < until)
-      until = dk_link_deadline(engine->link);
+    if (engine->observer_at < until) until = engine->observer_at;
+    if (dk_link_deadline(engine->link) < until) until = dk_link_deadline(engine->link);
     int r = dk_loop_once(engine->with.loop, until);
-    if (r < 0)
-      return r;
+    if (r < 0) return r;
   }
 }
 
-static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes)
-{
+/* A task that failed without an attempt (it could not be handed out): its words are kept like those of an attempt, under incarnation 0, which
+ * no attempt has. */
+static int add_unassigned_failure(struct dk_engine *engine, const struct dk_record *record) {
+  struct dk_record with_id = *record, failure = {.kind = DK_REC_FAILURE};
+  struct dk_result result = {.cause = record->cause ? record->cause : DK_CAUSE_INPUT, .started_unix_ns = dk_unix_ns()};
+  dk_autobuf bytes = DK_BUF_INIT;
+  int r;
+
+  with_id.cause = (uint8_t)result.cause;
+  with_id.id = failure.id = (struct dk_id){0, (uint64_t)record->run << 32 | (record->task + 1)};
+  result.text = engine->bad ? engine->bad[record->task] : NULL;
+  r = dk_result_encode(&result, &bytes);
+  if (r < 0) return r;
+  failure.len = (uint32_t)bytes.len;
+  r = dk_batch_add_record(&engine->batch, &failure, &bytes);
+  return r < 0 ? r : dk_batch_add_record(&engine->batch, &with_id, &bytes);
+}
+
+static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n,
+                        const struct dk_buf *bytes) {
   struct dk_engine *engine = ctx;
   struct dk_error error = {0};
   bool has_results = false;
@@ -404,74 +368,66 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   (void)seq;
   dk_batch_clear(&engine->batch);
   for (uint32_t i = 0; r == 0 && i < n; i++) {
-    r = dk_batch_add_record(&engine->batch, &records[i], bytes);
+    if (records[i].kind == DK_REC_TASK && records[i].state == DK_TASK_FAILED && dk_id_is_none(records[i].id))
+      r = add_unassigned_failure(engine, &records[i]);
+    else
+      r = dk_batch_add_record(&engine->batch, &records[i], bytes);
     has_results |= records[i].kind == DK_REC_RESULT;
   }
   dk_buf_add(&engine->batch.bytes, engine->lookup.extra.bytes.data, engine->lookup.extra.bytes.len);
   engine->batch.n += engine->lookup.extra.n;
   /* The agent's results name objects: they must not be lost by a power cut that spares the record. */
-  if (r == 0 && has_results)
-    r = dk_objects_sync(&engine->with.folder->objects, &error);
-  if (r == 0)
-    r = dk_store_commit(engine->with.folder->store, &engine->batch, &error);
+  if (r == 0 && has_results) r = dk_objects_sync(&engine->with.folder->objects, &error);
+  if (r == 0) r = dk_store_commit(engine->with.folder->store, &engine->batch, &error);
   if (r < 0) {
     fail(engine, r, &error);
     return r;
   }
   dk_batch_clear(&engine->lookup.extra);
   for (uint32_t i = 0; i < n; i++) {
-    if (records[i].kind == DK_REC_TASK && !records[i].del)
-      note_record(engine, &records[i]);
+    if (records[i].kind == DK_REC_TASK && !records[i].del) note_record(engine, &records[i]);
   }
   return 0;
 }
 
 /* The run */
 
-static int commit_run(struct dk_engine *engine, struct dk_error *error)
-{
+static int commit_run(struct dk_engine *engine, struct dk_error *error) {
   struct dk_batch batch = DK_BATCH_INIT;
   int r = dk_batch_put_run(&batch, &engine->run);
 
-  if (r == 0)
-    r = dk_store_commit(engine->with.folder->store, &batch, error);
+  if (r == 0) r = dk_store_commit(engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
   return r;
 }
 
 /* An earlier run that still says "running" lost its engine: the lock was free. */
-static int close_last_run(struct dk_engine *engine, uint32_t *ret_number, struct dk_error *error)
-{
+static int close_last_run(struct dk_engine *engine, uint32_t *ret_number, struct dk_error *error) {
   struct dk_run last;
   struct dk_batch batch = DK_BATCH_INIT;
   int r = dk_store_get_run(engine->with.folder->store, 0, &last, error);
 
   *ret_number = 1;
-  if (r == -ENOENT)
-    return 0;
-  if (r < 0)
-    return r;
+  if (r == -ENOENT) return 0;
+  if (r < 0) return r;
   *ret_number = last.number + 1;
   if (last.state == DK_RUN_RUNNING) {
     last.state = DK_RUN_INTERRUPTED;
     r = dk_batch_put_run(&batch, &last);
-    if (r == 0)
-      r = dk_store_commit(engine->with.folder->store, &batch, error);
+    if (r == 0) r = dk_store_commit(engine->with.folder->store, &batch, error);
   }
   dk_batch_finish(&batch);
   dk_run_finish(&last);
   return r;
 }
 
-static int record_run(struct dk_engine *engine, struct dk_error *error)
-{
+static int record_run(struct dk_engine *engine, struct dk_error *error) {
   const struct dk_engine_options *with = &engine->with;
   dk_autobuf pin = DK_BUF_INIT;
   uint32_t number;
   int r = close_last_run(engine, &number, error);
 
-  if (r < 0)
-    return r;
+  if (r < 0) return r;
   engine->run = (struct dk_run){
       .number = number,
       .state = DK_RUN_RUNNING,
@@ -487,15 +443,13 @@ static int record_run(struct dk_engine *engine, struct dk_error *error)
   if (!engine->run.name || !engine->run.file || !engine->run.commit || !engine->run.snapshot || !engine->run.params)
     return dk_error_system(error, -ENOMEM, "recording the run");
   r = dk_plan_encode(with->plan, &pin);
-  if (r < 0)
-    return dk_error_system(error, r, "recording the plan");
+  if (r < 0) return dk_error_system(error, r, "recording the plan");
   r = dk_objects_put(&with->folder->objects, pin.data, pin.len, &engine->run.plan, error);
   return r < 0 ? r : commit_run(engine, error);
 }
 
 /* The core, with what earlier engines left; the incarnation is committed before any attempt carries it (the core's first record). */
-static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk_error *error)
-{
+static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk_error *error) {
   struct dk_core_policy policy;
   struct dk_record *records = NULL;
   uint32_t n = 0;
@@ -503,27 +457,22 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
 
   dk_core_policy_default(&policy);
   r = dk_core_create(&engine->core, &policy, incarnation, incarnation);
-  if (r < 0)
-    return dk_error_system(error, r, "starting the engine");
+  if (r < 0) return dk_error_system(error, r, "starting the engine");
   r = dk_store_load_core(engine->with.folder->store, &records, &n, error);
-  if (r < 0)
-    return r;
+  if (r < 0) return r;
   r = dk_core_load(engine->core, records, n);
   dk_free(records);
-  if (r == 0)
-    r = dk_core_add_run(engine->core, engine->run.number, &engine->with.plan->graph, engine->with.wanted);
+  if (r == 0) r = dk_core_add_run(engine->core, engine->run.number, &engine->with.plan->graph, NULL);
   return r < 0 ? dk_error_system(error, r, "starting the engine") : 0;
 }
 
-int dk_engine_create(const struct dk_engine_options *options, struct dk_engine **ret, struct dk_error *error)
-{
+int dk_engine_create(const struct dk_engine_options *options, struct dk_engine **ret, struct dk_error *error) {
   struct dk_engine *engine = dk_calloc(1, sizeof *engine);
   uint64_t incarnation = 0;
   int r;
 
   *ret = NULL;
-  if (!engine)
-    return dk_error_system(error, -ENOMEM, "starting the engine");
+  if (!engine) return dk_error_system(error, -ENOMEM, "starting the engine");
   engine->with = *options;
   engine->error = error;
   engine->world = (struct dk_world){engine, world_next, world_commit, world_act};
@@ -538,10 +487,8 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
       .root = options->root,
   };
   r = dk_lookup_init(&engine->lookup, &lookup, error);
-  if (r == 0)
-    r = record_run(engine, error);
-  if (r == 0)
-    r = create_core(engine, incarnation, error);
+  if (r == 0) r = record_run(engine, error);
+  if (r == 0) r = create_core(engine, incarnation, error);
   if (r == 0) {
     struct dk_link_options link = {
         .provider = options->provider,
@@ -568,22 +515,18 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   return 0;
 }
 
-void dk_engine_destroy(struct dk_engine *engine)
-{
+void dk_engine_destroy(struct dk_engine *engine) {
   struct dk_event event;
 
-  if (!engine)
-    return;
+  if (!engine) return;
   dk_link_destroy(engine->link);
-  if (engine->core)
-    dk_turn_finish(&engine->turn);
+  if (engine->core) dk_turn_finish(&engine->turn);
   dk_core_destroy(engine->core);
   while (pop(engine, &event))
     ;
   dk_free(engine->given_bytes);
   dk_free(engine->queue);
-  for (uint32_t i = 0; engine->bad && i < engine->with.plan->graph.n_tasks; i++)
-    dk_free(engine->bad[i]);
+  for (uint32_t i = 0; engine->bad && i < engine->with.plan->graph.n_tasks; i++) dk_free(engine->bad[i]);
   dk_free(engine->bad);
   dk_lookup_finish(&engine->lookup);
   dk_batch_finish(&engine->batch);
@@ -591,21 +534,18 @@ void dk_engine_destroy(struct dk_engine *engine)
   dk_free(engine);
 }
 
-uint32_t dk_engine_run_number(const struct dk_engine *engine)
-{
+uint32_t dk_engine_run_number(const struct dk_engine *engine) {
   return engine->run.number;
 }
 
 /* Counts of tasks, picks left out: what people asked for. */
-static void count_run(struct dk_engine *engine)
-{
+static void count_run(struct dk_engine *engine) {
   struct dk_run *run = &engine->run;
 
   run->n_tasks = run->n_done = run->n_cached = run->n_failed = run->n_not_run = 0;
   for (uint32_t i = 0; i < engine->with.plan->n_templates; i++) {
     struct dk_core_counts counts;
-    if (engine->with.plan->templates[i].kind == DK_NODE_PICK)
-      continue;
+    if (engine->with.plan->templates[i].kind == DK_NODE_PICK) continue;
     dk_core_counts(engine->core, i, &counts);
     run->n_done += counts.by_state[DK_TASK_DONE];
     run->n_cached += counts.by_state[DK_TASK_CACHED] + counts.by_state[DK_TASK_SKIPPED];
@@ -615,48 +555,37 @@ static void count_run(struct dk_engine *engine)
   run->n_tasks = run->n_done + run->n_cached + run->n_failed + run->n_not_run;
 }
 
-int dk_engine_run(struct dk_engine *engine, struct dk_error *error)
-{
+int dk_engine_run(struct dk_engine *engine, struct dk_error *error) {
   struct dk_event start = {.kind = DK_EV_START};
   int r;
 
   engine->error = error;
   r = dk_turn_feed(&engine->turn, dk_now_ns(), &start);
-  while (r == 0 && engine->failed == 0 && !engine->turn.finished)
-    r = dk_turn_once(&engine->turn);
+  while (r == 0 && engine->failed == 0 && !engine->turn.finished) r = dk_turn_once(&engine->turn);
   engine->error = NULL;
-  if (engine->failed < 0)
-    r = engine->failed;
+  if (engine->failed < 0) r = engine->failed;
   if (r < 0) {
-    if (error && !error->text[0])
-      dk_error_system(error, r, "the engine had to stop");
+    if (error && !error->text[0]) dk_error_system(error, r, "the engine had to stop");
     return r;
   }
 
   count_run(engine);
   engine->run.ended_unix_ns = dk_unix_ns();
-  engine->run.state = engine->n_cancels > 0                                     ? DK_RUN_INTERRUPTED
+  engine->run.state = engine->n_cancels > 0                                   ? DK_RUN_INTERRUPTED
                       : engine->run.n_failed > 0 || engine->run.n_not_run > 0 ? DK_RUN_FAILED
-                                                                                : DK_RUN_DONE;
+                                                                              : DK_RUN_DONE;
   struct dk_batch batch = DK_BATCH_INIT;
   r = dk_batch_put_run(&batch, &engine->run);
   dk_buf_add(&batch.bytes, engine->lookup.extra.bytes.data, engine->lookup.extra.bytes.len);
   batch.n += engine->lookup.extra.n;
-  if (r == 0)
-    r = dk_store_commit(engine->with.folder->store, &batch, error);
+  if (r == 0) r = dk_store_commit(engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
   return r;
 }
 
-void dk_engine_cancel(struct dk_engine *engine, bool hard)
-{
+void dk_engine_cancel(struct dk_engine *engine, bool hard) {
   struct dk_event event = {.kind = DK_EV_CANCEL, .u.cancel.hard = hard};
 
   engine->n_cancels++;
   push(engine, &event, NULL);
-}
-
-void dk_engine_counts(const struct dk_engine *engine, struct dk_core_counts *ret)
-{
-  dk_core_counts(engine->core, UINT32_MAX, ret);
 }

@@ -10,17 +10,15 @@
 #include <sys/utsname.h>
 
 static const char *const from_caller[] = {
-    "PATH",       "HOME",        "USER",     "LOGNAME",    "SHELL",       "http_proxy", "https_proxy",
-    "ftp_proxy",  "no_proxy",    "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY",  "NO_PROXY",
-    "ALL_PROXY",
+    "PATH",     "HOME",      "USER",       "LOGNAME",     "SHELL",     "http_proxy", "https_proxy", "ftp_proxy",
+    "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY",   "ALL_PROXY",
 };
 static const struct {
   const char *name, *value;
 } fixed[] = {{"LC_ALL", "C.UTF-8"}, {"TZ", "UTC"}, {"PYTHONUNBUFFERED", "1"}};
 
 /* The value of a KEY=value line of os-release (os-release(5): values may be quoted). */
-static void add_release_field(struct dk_hasher *hasher, const char *text, const char *name)
-{
+static void add_release_field(struct dk_hasher *hasher, const char *text, const char *name) {
   size_t len = strlen(name);
 
   for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
@@ -32,8 +30,7 @@ static void add_release_field(struct dk_hasher *hasher, const char *text, const 
   dk_hasher_add_text(hasher, NULL);
 }
 
-void dk_environment_id(struct dk_digest *ret)
-{
+void dk_environment_id(struct dk_digest *ret) {
   struct dk_hasher hasher;
   struct utsname system = {0};
   dk_autobuf release = DK_BUF_INIT;
@@ -42,8 +39,7 @@ void dk_environment_id(struct dk_digest *ret)
   dk_hasher_init(&hasher);
   dk_hasher_add_text(&hasher, "host environment 1");
   dk_hasher_add_text(&hasher, system.machine);
-  if (dk_fs_read("/etc/os-release", 1 << 16, &release, NULL) < 0)
-    dk_buf_clear(&release);
+  if (dk_fs_read("/etc/os-release", 1 << 16, &release, NULL) < 0) dk_buf_clear(&release);
   add_release_field(&hasher, dk_buf_text(&release), "ID");
   add_release_field(&hasher, dk_buf_text(&release), "VERSION_ID");
   dk_hasher_add_text(&hasher, gnu_get_libc_version());
@@ -51,12 +47,10 @@ void dk_environment_id(struct dk_digest *ret)
 }
 
 /* Later names win: an `env` of the task replaces what was set before it. */
-static int set(struct dk_pair *pairs, uint32_t *n, const char *name, const char *value)
-{
+static int set(struct dk_pair *pairs, uint32_t *n, const char *name, const char *value) {
   char *copy = dk_strdup(value);
 
-  if (!copy)
-    return -ENOMEM;
+  if (!copy) return -ENOMEM;
   for (uint32_t i = 0; i < *n; i++) {
     if (strcmp(pairs[i].name, name) == 0) {
       dk_free(pairs[i].value);
@@ -66,36 +60,32 @@ static int set(struct dk_pair *pairs, uint32_t *n, const char *name, const char 
   }
   pairs[*n].name = dk_strdup(name);
   pairs[*n].value = copy;
-  if (!pairs[(*n)++].name)
-    return -ENOMEM;
+  if (!pairs[(*n)++].name) return -ENOMEM;
   return 0;
 }
 
-int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32_t *ret_n, struct dk_error *error)
-{
-  size_t most = sizeof from_caller / sizeof *from_caller + sizeof fixed / sizeof *fixed + order->n_pass + order->n_secrets + order->n_env;
+int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32_t *ret_n, struct dk_error *error) {
+  size_t most = sizeof from_caller / sizeof *from_caller + sizeof fixed / sizeof *fixed + order->n_pass +
+                order->n_secrets + order->n_env;
   struct dk_pair *pairs = dk_calloc(most, sizeof *pairs);
   uint32_t n = 0;
   int r = pairs ? 0 : -ENOMEM;
 
   for (size_t i = 0; r == 0 && i < sizeof from_caller / sizeof *from_caller; i++)
     r = getenv(from_caller[i]) ? set(pairs, &n, from_caller[i], getenv(from_caller[i])) : 0;
-  for (size_t i = 0; r == 0 && i < sizeof fixed / sizeof *fixed; i++)
-    r = set(pairs, &n, fixed[i].name, fixed[i].value);
+  for (size_t i = 0; r == 0 && i < sizeof fixed / sizeof *fixed; i++) r = set(pairs, &n, fixed[i].name, fixed[i].value);
   for (uint32_t i = 0; r == 0 && i < order->n_pass; i++)
     r = getenv(order->pass[i]) ? set(pairs, &n, order->pass[i], getenv(order->pass[i])) : 0;
-  for (uint32_t i = 0; r == 0 && i < order->n_env; i++)
-    r = set(pairs, &n, order->env_names[i], order->env_values[i]);
+  for (uint32_t i = 0; r == 0 && i < order->n_env; i++) r = set(pairs, &n, order->env_names[i], order->env_values[i]);
   for (uint32_t i = 0; r == 0 && i < order->n_secrets; i++) {
     const char *value = getenv(order->secrets[i]);
     r = value ? set(pairs, &n, order->secrets[i], value) : -ENOENT;
     if (r == -ENOENT)
-      dk_error_set(error, r, "the secret `%s` is not set\nhelp: set it where dkrun is started: %s=... dkrun run", order->secrets[i],
-                   order->secrets[i]);
+      dk_error_set(error, r, "the secret `%s` is not set\nhelp: set it where dkrun is started: %s=... dkrun run",
+                   order->secrets[i], order->secrets[i]);
   }
   if (r < 0) {
-    if (r == -ENOMEM)
-      dk_error_system(error, r, "composing a task's environment");
+    if (r == -ENOMEM) dk_error_system(error, r, "composing a task's environment");
     dk_environment_finish(pairs, n);
     return r;
   }
@@ -104,8 +94,7 @@ int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32
   return 0;
 }
 
-void dk_environment_finish(struct dk_pair *pairs, uint32_t n)
-{
+void dk_environment_finish(struct dk_pair *pairs, uint32_t n) {
   for (uint32_t i = 0; pairs && i < n; i++) {
     dk_free(pairs[i].name);
     dk_free(pairs[i].value);

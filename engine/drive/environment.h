@@ -2,9 +2,9 @@
 #ifndef DK_DRIVE_ENVIRONMENT_H
 #define DK_DRIVE_ENVIRONMENT_H
 
+#include "engine/wire/message.h"
 #include "lang/base/digest.h"
 #include "lang/plan/plan.h"
-#include "engine/wire/message.h"
 
 /* Identity of the environment that no image describes: architecture, distribution with its version, libc. Packages that are installed
  * later do not change it; `dkrun plan` says so. */
@@ -12,7 +12,7 @@ void dk_environment_id(struct dk_digest *ret);
 
 /* The whole environment of a task: PATH HOME USER LOGNAME SHELL and proxies as dkrun's caller has them, LC_ALL=C.UTF-8 TZ=UTC
  * PYTHONUNBUFFERED=1, what `pass` names, secrets, then `env`. -ENOENT: a secret is not set. *ret is freed with dk_environment_finish. */
-int  dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32_t *ret_n, struct dk_error *error);
+int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32_t *ret_n, struct dk_error *error);
 void dk_environment_finish(struct dk_pair *pairs, uint32_t n);
 
 #endif

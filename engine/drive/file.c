@@ -18,30 +18,25 @@ struct dk_file_fact {
   bool is_dir;
 };
 
-static bool same_path(const void *ctx, uint32_t item, const void *key)
-{
+static bool same_path(const void *ctx, uint32_t item, const void *key) {
   const struct dk_lookup_state *state = ctx;
 
   return strcmp(state->file_items[item].path, key) == 0;
 }
 
-static uint64_t path_hash(const char *path)
-{
+static uint64_t path_hash(const char *path) {
   return dk_hash_bytes(path, strlen(path), 0);
 }
 
-static int hash_file(const char *path, struct dk_digest *ret, struct dk_error *error)
-{
+static int hash_file(const char *path, struct dk_digest *ret, struct dk_error *error) {
   struct dk_content_hasher hasher;
   char block[1 << 16];
   ssize_t n;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-  if (fd < 0)
-    return dk_error_system(error, -errno, "reading %s", path);
+  if (fd < 0) return dk_error_system(error, -errno, "reading %s", path);
   dk_content_init(&hasher);
-  while ((n = read(fd, block, sizeof block)) > 0)
-    dk_content_add(&hasher, block, (size_t)n);
+  while ((n = read(fd, block, sizeof block)) > 0) dk_content_add(&hasher, block, (size_t)n);
   int r = n < 0 ? -errno : 0;
   close(fd);
   if (r < 0) {
@@ -51,8 +46,7 @@ static int hash_file(const char *path, struct dk_digest *ret, struct dk_error *e
   return dk_content_get(&hasher, ret);
 }
 
-static struct dk_stat_key stat_key(const struct stat *st)
-{
+static struct dk_stat_key stat_key(const struct stat *st) {
   return (struct dk_stat_key){.dev = st->st_dev,
                               .ino = st->st_ino,
                               .size = (uint64_t)st->st_size,
@@ -61,8 +55,8 @@ static struct dk_stat_key stat_key(const struct stat *st)
 }
 
 /* A regular file: the stat shortcut, else its bytes. */
-static int digest_file(struct dk_lookup_state *state, const char *path, const struct stat *st, struct dk_digest *ret, struct dk_error *error)
-{
+static int digest_file(struct dk_lookup_state *state, const char *path, const struct stat *st, struct dk_digest *ret,
+                       struct dk_error *error) {
   struct dk_stat_key key = stat_key(st);
   uint64_t size;
   int r;
@@ -70,13 +64,11 @@ static int digest_file(struct dk_lookup_state *state, const char *path, const st
   if (state->with.store && dk_store_get_stat(state->with.store, path, &key, ret) == 0 &&
       (state->with.dry || dk_objects_has(state->with.objects, ret, NULL)))
     return 0;
-  if (state->with.dry)
-    return hash_file(path, ret, error);
+  if (state->with.dry) return hash_file(path, ret, error);
   r = dk_objects_put_file(state->with.objects, path, ret, &size, error);
   if (r == -EAGAIN)
     return dk_error_set(error, -EBUSY, "%s changed while it was read\nhelp: run again when nothing writes to it", path);
-  if (r == 0)
-    r = dk_batch_put_stat(&state->extra, path, &key, ret, dk_unix_ns());
+  if (r == 0) r = dk_batch_put_stat(&state->extra, path, &key, ret, dk_unix_ns());
   return r;
 }
 
@@ -86,13 +78,11 @@ struct walk {
   uint32_t n, cap;
 };
 
-static int walk_add(struct walk *walk, struct dk_manifest_entry entry, const char *path, const char *target)
-{
+static int walk_add(struct walk *walk, struct dk_manifest_entry entry, const char *path, const char *target) {
   if (walk->n == walk->cap) {
     uint32_t cap = walk->cap ? walk->cap * 2 : 64;
     void *grown = dk_realloc_array(walk->entries, cap, sizeof *walk->entries);
-    if (!grown)
-      return -ENOMEM;
+    if (!grown) return -ENOMEM;
     walk->entries = grown;
     walk->cap = cap;
   }
@@ -104,49 +94,42 @@ static int walk_add(struct walk *walk, struct dk_manifest_entry entry, const cha
 
 static int walk_dir(struct walk *walk, const char *dir, const char *relative, struct dk_error *error);
 
-static int walk_entry(struct walk *walk, const char *path, const char *relative, struct dk_error *error)
-{
+static int walk_entry(struct walk *walk, const char *path, const char *relative, struct dk_error *error) {
   struct dk_manifest_entry entry = {.kind = 'f'};
   struct stat st;
   char target[PATH_MAX];
   int r;
 
-  if (lstat(path, &st) < 0)
-    return dk_error_system(error, -errno, "reading %s", path);
-  if (S_ISDIR(st.st_mode))
-    return walk_dir(walk, path, relative, error);
+  if (lstat(path, &st) < 0) return dk_error_system(error, -errno, "reading %s", path);
+  if (S_ISDIR(st.st_mode)) return walk_dir(walk, path, relative, error);
   if (S_ISLNK(st.st_mode)) {
     ssize_t n = readlink(path, target, sizeof target - 1);
-    if (n < 0)
-      return dk_error_system(error, -errno, "reading %s", path);
+    if (n < 0) return dk_error_system(error, -errno, "reading %s", path);
     target[n] = 0;
     entry.kind = 'l';
     return walk_add(walk, entry, relative, target);
   }
   if (!S_ISREG(st.st_mode))
     return dk_error_set(error, -EINVAL, "%s is no file, directory or symbolic link, so it cannot be an input", path);
-  if (st.st_mode & S_IXUSR)
-    entry.kind = 'x';
+  if (st.st_mode & S_IXUSR) entry.kind = 'x';
   entry.size = (uint64_t)st.st_size;
   r = digest_file(walk->state, path, &st, &entry.digest, error);
   return r < 0 ? r : walk_add(walk, entry, relative, NULL);
 }
 
-static int walk_dir(struct walk *walk, const char *dir, const char *relative, struct dk_error *error)
-{
+static int walk_dir(struct walk *walk, const char *dir, const char *relative, struct dk_error *error) {
   DIR *handle = opendir(dir);
   uint32_t before = walk->n;
   int r = 0;
 
-  if (!handle)
-    return dk_error_system(error, -errno, "reading %s", dir);
+  if (!handle) return dk_error_system(error, -errno, "reading %s", dir);
   for (struct dirent *entry; r == 0 && (entry = readdir(handle));) {
     dk_autobuf path = DK_BUF_INIT, below = DK_BUF_INIT;
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-      continue;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     dk_buf_printf(&path, "%s/%s", dir, entry->d_name);
     dk_buf_printf(&below, "%s%s%s", relative, *relative ? "/" : "", entry->d_name);
-    r = dk_buf_ok(&path) && dk_buf_ok(&below) ? walk_entry(walk, dk_buf_text(&path), dk_buf_text(&below), error) : -ENOMEM;
+    r = dk_buf_ok(&path) && dk_buf_ok(&below) ? walk_entry(walk, dk_buf_text(&path), dk_buf_text(&below), error)
+                                              : -ENOMEM;
   }
   closedir(handle);
   if (r == 0 && walk->n == before && *relative)
@@ -154,25 +137,19 @@ static int walk_dir(struct walk *walk, const char *dir, const char *relative, st
   return r;
 }
 
-static int by_path(const void *a, const void *b)
-{
+static int by_path(const void *a, const void *b) {
   return strcmp(((const struct dk_manifest_entry *)a)->path, ((const struct dk_manifest_entry *)b)->path);
 }
 
-static int digest_dir(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, struct dk_error *error)
-{
+static int digest_dir(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, struct dk_error *error) {
   struct walk walk = {.state = state};
   dk_autobuf manifest = DK_BUF_INIT;
   int r = walk_dir(&walk, path, "", error);
 
-  if (r == 0 && walk.n > 0)
-    qsort(walk.entries, walk.n, sizeof *walk.entries, by_path);
-  for (uint32_t i = 0; r == 0 && i < walk.n; i++)
-    dk_manifest_add(&manifest, &walk.entries[i]);
-  if (r == 0 && walk.n == 0)
-    r = dk_error_set(error, -ENOENT, "the directory %s is empty", path);
-  if (r == 0 && !dk_buf_ok(&manifest))
-    r = -ENOMEM;
+  if (r == 0 && walk.n > 0) qsort(walk.entries, walk.n, sizeof *walk.entries, by_path);
+  for (uint32_t i = 0; r == 0 && i < walk.n; i++) dk_manifest_add(&manifest, &walk.entries[i]);
+  if (r == 0 && walk.n == 0) r = dk_error_set(error, -ENOENT, "the directory %s is empty", path);
+  if (r == 0 && !dk_buf_ok(&manifest)) r = -ENOMEM;
   if (r == 0 && state->with.dry)
     r = dk_content_of(dk_buf_text(&manifest), manifest.len, ret);
   else if (r == 0)
@@ -185,19 +162,16 @@ static int digest_dir(struct dk_lookup_state *state, const char *path, struct dk
   return r == -ENOMEM ? dk_error_system(error, r, "reading %s", path) : r;
 }
 
-static int remember(struct dk_lookup_state *state, const char *path, const struct dk_digest *digest, bool is_dir)
-{
+static int remember(struct dk_lookup_state *state, const char *path, const struct dk_digest *digest, bool is_dir) {
   if (state->n_files == state->cap_files) {
     uint32_t cap = state->cap_files ? state->cap_files * 2 : 16;
     void *grown = dk_realloc_array(state->file_items, cap, sizeof *state->file_items);
-    if (!grown)
-      return -ENOMEM;
+    if (!grown) return -ENOMEM;
     state->file_items = grown;
     state->cap_files = cap;
   }
   char *copy = dk_strdup(path);
-  if (!copy)
-    return -ENOMEM;
+  if (!copy) return -ENOMEM;
   int r = dk_map_add(&state->files, path_hash(path), state->n_files);
   if (r < 0) {
     dk_free(copy);
@@ -207,8 +181,8 @@ static int remember(struct dk_lookup_state *state, const char *path, const struc
   return 0;
 }
 
-int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, bool *ret_is_dir, struct dk_error *error)
-{
+int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, bool *ret_is_dir,
+                   struct dk_error *error) {
   uint32_t known = dk_map_find(&state->files, path_hash(path), same_path, state, path);
   dk_autobuf full = DK_BUF_INIT;
   struct stat st;
@@ -220,26 +194,25 @@ int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_di
     return 0;
   }
   dk_buf_printf(&full, "%s/%s", state->with.root, path);
-  if (!dk_buf_ok(&full))
-    return dk_error_system(error, -ENOMEM, "reading %s", path);
+  if (!dk_buf_ok(&full)) return dk_error_system(error, -ENOMEM, "reading %s", path);
   if (stat(dk_buf_text(&full), &st) < 0) {
     if (errno == ENOENT || errno == ENOTDIR)
-      return dk_error_set(error, -ENOENT, "there is no file `%s` in the repository\nhelp: paths start at the directory of the .dk file", path);
+      return dk_error_set(error, -ENOENT,
+                          "there is no file `%s` in the repository\nhelp: paths start at the directory of the .dk file",
+                          path);
     return dk_error_system(error, -errno, "reading %s", path);
   }
   *ret_is_dir = S_ISDIR(st.st_mode);
   if (!*ret_is_dir && !S_ISREG(st.st_mode))
     return dk_error_set(error, -EINVAL, "`%s` is no file or directory, so it cannot be an input", path);
-  r = *ret_is_dir ? digest_dir(state, dk_buf_text(&full), ret, error) : digest_file(state, dk_buf_text(&full), &st, ret, error);
-  if (r == 0)
-    r = remember(state, path, ret, *ret_is_dir);
+  r = *ret_is_dir ? digest_dir(state, dk_buf_text(&full), ret, error)
+                  : digest_file(state, dk_buf_text(&full), &st, ret, error);
+  if (r == 0) r = remember(state, path, ret, *ret_is_dir);
   return r == -ENOMEM ? dk_error_system(error, r, "reading %s", path) : r;
 }
 
-void dk_file_facts_finish(struct dk_lookup_state *state)
-{
-  for (uint32_t i = 0; i < state->n_files; i++)
-    dk_free(state->file_items[i].path);
+void dk_file_facts_finish(struct dk_lookup_state *state) {
+  for (uint32_t i = 0; i < state->n_files; i++) dk_free(state->file_items[i].path);
   dk_free(state->file_items);
   dk_map_finish(&state->files);
   state->file_items = NULL;

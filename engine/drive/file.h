@@ -7,7 +7,8 @@
 
 /* `path` is relative to the repository's root. -ENOENT with help when it is missing; -EAGAIN never: a file that changes while it is read is
  * an error with words (-EBUSY). */
-int  dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, bool *ret_is_dir, struct dk_error *error);
+int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, bool *ret_is_dir,
+                   struct dk_error *error);
 void dk_file_facts_finish(struct dk_lookup_state *state);
 
 #endif

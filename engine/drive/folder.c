@@ -7,16 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static char *below(const char *path, const char *name)
-{
+static char *below(const char *path, const char *name) {
   dk_autobuf buf = DK_BUF_INIT;
 
   dk_buf_printf(&buf, "%s/%s", path, name);
   return dk_buf_steal(&buf);
 }
 
-static int set_paths(struct dk_folder *folder, const char *root, struct dk_error *error)
-{
+static int set_paths(struct dk_folder *folder, const char *root, struct dk_error *error) {
   *folder = (struct dk_folder){.lock = DK_LOCK_INIT, .objects = {.fd = -1}};
   folder->path = below(root, ".dkrun");
   folder->trees = folder->path ? below(folder->path, "trees") : NULL;
@@ -24,61 +22,50 @@ static int set_paths(struct dk_folder *folder, const char *root, struct dk_error
 }
 
 /* Makes what is missing. Nothing here is repaired: a folder that is there is left as it is. */
-static int make(struct dk_folder *folder, struct dk_error *error)
-{
+static int make(struct dk_folder *folder, struct dk_error *error) {
   static const char ignore[] = "*\n";
   dk_autofree char *ignore_path = below(folder->path, ".gitignore");
   struct stat st;
   int r;
 
-  if (!ignore_path)
-    return dk_error_system(error, -ENOMEM, "making %s", folder->path);
+  if (!ignore_path) return dk_error_system(error, -ENOMEM, "making %s", folder->path);
   r = dk_fs_mkdirs(folder->path, 0700, error);
-  if (r == 0)
-    r = dk_fs_mkdirs(folder->trees, 0700, error);
-  if (r == 0 && stat(ignore_path, &st) < 0)
-    r = dk_fs_write(ignore_path, ignore, sizeof ignore - 1, 0644, false, error);
-  if (r < 0)
-    dk_error_prefix(error, "the state folder cannot be made");
+  if (r == 0) r = dk_fs_mkdirs(folder->trees, 0700, error);
+  if (r == 0 && stat(ignore_path, &st) < 0) r = dk_fs_write(ignore_path, ignore, sizeof ignore - 1, 0644, false, error);
+  if (r < 0) dk_error_prefix(error, "the state folder cannot be made");
   return r;
 }
 
-static int open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error)
-{
+static int open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error) {
   dk_autofree char *store = below(folder->path, "store");
   dk_autofree char *objects = below(folder->path, "objects");
   int r;
 
-  if (!store || !objects)
-    return dk_error_system(error, -ENOMEM, "opening %s", folder->path);
+  if (!store || !objects) return dk_error_system(error, -ENOMEM, "opening %s", folder->path);
   r = dk_store_open(store, &(struct dk_store_options){.read_only = read_only}, &folder->store, error);
   return r < 0 ? r : dk_objects_open(&folder->objects, objects, !read_only, error);
 }
 
-int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error)
-{
+int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error) {
   int r = set_paths(ret, root, error);
   dk_autofree char *lock = r == 0 ? below(ret->path, "lock") : NULL;
 
-  if (r == 0)
-    r = make(ret, error);
-  if (r == 0 && !lock)
-    r = dk_error_system(error, -ENOMEM, "opening %s", ret->path);
+  if (r == 0) r = make(ret, error);
+  if (r == 0 && !lock) r = dk_error_system(error, -ENOMEM, "opening %s", ret->path);
   if (r == 0) {
     r = dk_lock_take(&ret->lock, lock, holder, error);
     if (r == -EWOULDBLOCK)
-      dk_error_set(error, r, "another dkrun works in %s (process %d)\nhelp: `dkrun status` shows what it does; run again when it has ended",
+      dk_error_set(error, r,
+                   "another dkrun works in %s (process %d)\nhelp: `dkrun status` shows what it does; run again when it "
+                   "has ended",
                    ret->path, dk_lock_holder(lock));
   }
-  if (r == 0)
-    r = open_parts(ret, false, error);
-  if (r < 0)
-    dk_folder_close(ret);
+  if (r == 0) r = open_parts(ret, false, error);
+  if (r < 0) dk_folder_close(ret);
   return r;
 }
 
-int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error)
-{
+int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error) {
   int r = set_paths(ret, root, error);
 
   if (r == 0) {
@@ -89,16 +76,13 @@ int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *err
       r = 0;
     }
   }
-  if (r < 0)
-    dk_folder_close(ret);
+  if (r < 0) dk_folder_close(ret);
   return r;
 }
 
-void dk_folder_close(struct dk_folder *folder)
-{
+void dk_folder_close(struct dk_folder *folder) {
   dk_store_close(folder->store);
-  if (folder->objects.fd >= 0)
-    dk_objects_close(&folder->objects);
+  if (folder->objects.fd >= 0) dk_objects_close(&folder->objects);
   dk_lock_release(&folder->lock);
   dk_free(folder->path);
   dk_free(folder->trees);

@@ -15,7 +15,7 @@
 #include "engine/sys/lock.h"
 
 struct dk_folder {
-  char *path;                  /* absolute path of .dkrun */
+  char *path; /* absolute path of .dkrun */
   char *trees;
   struct dk_lock lock;
   struct dk_store *store;
@@ -24,9 +24,9 @@ struct dk_folder {
 
 /* For writing. `holder` says in the lock what is going on ("dkrun run svmguide.dk"). -EWOULDBLOCK: another engine works here; the message says which
  * and what to type. -EROFS, -EACCES, -ENOSPC with words. */
-int  dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error);
+int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error);
 /* For reading only: lock is not taken. Store and objects stay closed (store NULL) when nothing was run here yet. */
-int  dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error);
+int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error);
 void dk_folder_close(struct dk_folder *folder);
 
 #endif

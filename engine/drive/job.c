@@ -9,8 +9,7 @@
 
 #define LOG_CAP (64u << 20)
 
-static char *own(struct dk_job_build *build, struct dk_buf *buf)
-{
+static char *own(struct dk_job_build *build, struct dk_buf *buf) {
   char *text = (char *)dk_buf_text(buf);
 
   build->owned[build->n_owned++] = *buf;
@@ -19,9 +18,8 @@ static char *own(struct dk_job_build *build, struct dk_buf *buf)
 }
 
 /* The tree of this code digest, made when it is not there yet. */
-static int code_tree(struct dk_lookup_state *state, const struct dk_template *tmpl, const char *trees, struct dk_job_build *build,
-                     struct dk_error *error)
-{
+static int code_tree(struct dk_lookup_state *state, const struct dk_template *tmpl, const char *trees,
+                     struct dk_job_build *build, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   char hex[DK_DIGEST_HEX + 1];
   struct stat st;
@@ -29,18 +27,15 @@ static int code_tree(struct dk_lookup_state *state, const struct dk_template *tm
 
   dk_digest_hex(&state->templates[tmpl->node].code, hex);
   dk_buf_printf(&path, "%s/%s", trees, hex);
-  if (!dk_buf_ok(&path))
-    return -ENOMEM;
+  if (!dk_buf_ok(&path)) return -ENOMEM;
   if (stat(dk_buf_text(&path), &st) < 0)
     r = dk_code_materialise(state->with.code, tmpl->dir, tmpl->code, tmpl->n_code, dk_buf_text(&path), error);
-  if (r == 0 || r == -EEXIST)
-    build->job.code = own(build, &path);
+  if (r == 0 || r == -EEXIST) build->job.code = own(build, &path);
   return r == -EEXIST ? 0 : r;
 }
 
-static int add_input(struct dk_lookup_state *state, const struct dk_prepared *prepared, uint32_t i, struct dk_job_build *build,
-                     struct dk_error *error)
-{
+static int add_input(struct dk_lookup_state *state, const struct dk_prepared *prepared, uint32_t i,
+                     struct dk_job_build *build, struct dk_error *error) {
   const struct dk_order_input *input = &prepared->order.inputs[i];
   struct dk_job_input *out = &build->job.inputs[i];
   dk_autobuf path = DK_BUF_INIT;
@@ -50,18 +45,17 @@ static int add_input(struct dk_lookup_state *state, const struct dk_prepared *pr
     return 0;
   }
   if (!dk_objects_has(state->with.objects, &prepared->inputs[i], NULL))
-    return dk_error_set(error, -ENOENT, "the content of input `%s` is gone from .dkrun/objects\nhelp: run again: what made it runs anew",
-                        input->name);
+    return dk_error_set(
+        error, -ENOENT,
+        "the content of input `%s` is gone from .dkrun/objects\nhelp: run again: what made it runs anew", input->name);
   dk_objects_path(state->with.objects, &prepared->inputs[i], &path);
-  if (!dk_buf_ok(&path))
-    return -ENOMEM;
+  if (!dk_buf_ok(&path)) return -ENOMEM;
   *out = (struct dk_job_input){own(build, &path), (char *)input->place, prepared->is_dir[i]};
   return 0;
 }
 
 int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared, const char *trees,
-                 struct dk_job_build *ret, struct dk_error *error)
-{
+                 struct dk_job_build *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   const struct dk_template *tmpl = dk_plan_template(plan, task, NULL);
   const struct dk_order *order = &prepared->order;
@@ -73,12 +67,10 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   ret->owned = dk_calloc(order->n_inputs + 2, sizeof *ret->owned);
   job->inputs = dk_calloc(order->n_inputs + 1, sizeof *job->inputs);
   job->outputs = dk_calloc(order->n_outputs + 1, sizeof *job->outputs);
-  if (!ret->owned || !job->inputs || !job->outputs)
-    r = -ENOMEM;
+  if (!ret->owned || !job->inputs || !job->outputs) r = -ENOMEM;
 
   dk_plan_task_name(plan, task, &label);
-  if (r == 0)
-    job->label = own(ret, &label);
+  if (r == 0) job->label = own(ret, &label);
   job->argv = (char **)order->argv;
   job->n_argv = order->n_argv;
   job->script = (char *)order->script;
@@ -91,14 +83,13 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   job->memory = order->memory;
   job->cpus = order->cpus > 0 ? order->cpus : 1;
   for (uint32_t i = 0; r == 0 && i < order->n_outputs; i++)
-    job->outputs[i] = (struct dk_job_output){(char *)order->outputs[i].name, (char *)order->outputs[i].path, order->outputs[i].is_dir};
+    job->outputs[i] = (struct dk_job_output){(char *)order->outputs[i].name, (char *)order->outputs[i].path,
+                                             order->outputs[i].is_dir};
   job->n_outputs = order->n_outputs;
   for (uint32_t i = 0; r == 0 && i < order->n_inputs; i++, job->n_inputs++)
     r = add_input(state, prepared, i, ret, error);
-  if (r == 0 && tmpl->n_code > 0)
-    r = code_tree(state, tmpl, trees, ret, error);
-  if (r == 0)
-    r = dk_environment_of(order, &job->env, &job->n_env, error);
+  if (r == 0 && tmpl->n_code > 0) r = code_tree(state, tmpl, trees, ret, error);
+  if (r == 0) r = dk_environment_of(order, &job->env, &job->n_env, error);
   if (r < 0) {
     dk_job_build_finish(ret);
     return r == -ENOMEM ? dk_error_system(error, r, "handing out a task of %s", tmpl->name) : r;
@@ -106,10 +97,8 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   return 0;
 }
 
-void dk_job_build_finish(struct dk_job_build *build)
-{
-  for (uint32_t i = 0; i < build->n_owned; i++)
-    dk_buf_finish(&build->owned[i]);
+void dk_job_build_finish(struct dk_job_build *build) {
+  for (uint32_t i = 0; i < build->n_owned; i++) dk_buf_finish(&build->owned[i]);
   dk_free(build->owned);
   dk_free(build->job.inputs);
   dk_free(build->job.outputs);

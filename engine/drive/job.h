@@ -5,15 +5,17 @@
 #include "engine/drive/lookup.h"
 #include "engine/wire/message.h"
 
-#define DK_JOB_GRACE_MS 5000u      /* from TERM to KILL */
+#define DK_JOB_GRACE_MS 5000u /* from TERM to KILL */
 
 /* `trees` is the directory of materialised code trees, one each, named by the code digest. *ret borrows strings of `prepared` and of
  * the plan, owns what it lists in `owned`. */
 struct dk_job_build {
   struct dk_job job;
-  struct dk_buf *owned; uint32_t n_owned;
+  struct dk_buf *owned;
+  uint32_t n_owned;
 };
-int  dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared, const char *trees, struct dk_job_build *ret, struct dk_error *error);
+int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared, const char *trees,
+                 struct dk_job_build *ret, struct dk_error *error);
 void dk_job_build_finish(struct dk_job_build *build);
 
 #endif

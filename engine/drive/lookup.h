@@ -15,62 +15,65 @@
 /* A task that has a result, or a pick that is decided. */
 struct dk_fact {
   struct dk_digest key;
-  struct dk_kept *outputs;                 /* template.n_outputs of them; without inline bytes */
+  struct dk_kept *outputs; /* template.n_outputs of them; without inline bytes */
   struct dk_metric_values metrics;
-  uint64_t wall_ns;                        /* of the attempt that made it */
-  uint32_t run;                            /* that made it */
-  struct dk_choice choice;                 /* picks */
+  uint64_t wall_ns;        /* of the attempt that made it */
+  uint32_t run;            /* that made it */
+  struct dk_choice choice; /* picks */
 };
 
 struct dk_lookup_template {
-  struct dk_extractor *extractor;          /* NULL without metrics */
-  struct dk_digest metrics;                /* extractors' digest */
-  struct dk_digest code;                   /* zero: none */
+  struct dk_extractor *extractor; /* NULL without metrics */
+  struct dk_digest metrics;       /* extractors' digest */
+  struct dk_digest code;          /* zero: none */
   uint32_t n_code_files;
 };
 
 struct dk_lookup_options {
   const struct dk_plan *plan;
-  struct dk_store *store;                  /* NULL: there is none yet (dry) */
-  struct dk_objects *objects;              /* NULL as well */
+  struct dk_store *store;     /* NULL: there is none yet (dry) */
+  struct dk_objects *objects; /* NULL as well */
   struct dk_code_repo *code;
-  const char *root;                        /* of the repository's work tree */
+  const char *root; /* of the repository's work tree */
   bool dry;
 };
 
 struct dk_lookup_state {
   struct dk_lookup_options with;
-  struct dk_fact **facts;                  /* by task; NULL: not known */
+  struct dk_fact **facts; /* by task; NULL: not known */
   struct dk_lookup_template *templates;
-  struct dk_digest environment;            /* environment id of this machine */
-  struct dk_batch extra;                   /* writes that go with the next commit: stat cache, metrics that were read anew */
-  struct dk_map files;                     /* content digests of the repository's files, by path */
+  struct dk_digest environment; /* environment id of this machine */
+  struct dk_batch extra;        /* writes that go with the next commit: stat cache, metrics that were read anew */
+  struct dk_map files;          /* content digests of the repository's files, by path */
   struct dk_file_fact *file_items;
   uint32_t n_files, cap_files;
   struct dk_late late;
 };
 
 /* A result that is found missing of metrics gets them read again. Errors name the file's line where there is one. */
-int  dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options *options, struct dk_error *error);
+int dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options *options, struct dk_error *error);
 void dk_lookup_finish(struct dk_lookup_state *state);
 
 /* One task, handed out as far as it can be before it runs. */
 struct dk_prepared {
   struct dk_order order;
-  struct dk_digest *inputs;                /* content digests, by order.inputs */
-  bool *is_dir;                            /* by order.inputs */
+  struct dk_digest *inputs; /* content digests, by order.inputs */
+  bool *is_dir;             /* by order.inputs */
   struct dk_digest key;
-  struct dk_key_part *parts; uint32_t n_parts;
+  struct dk_key_part *parts;
+  uint32_t n_parts;
 };
 /* 0; -EAGAIN: a late value or a producer is not known; others with a message (the task cannot be handed out). Everything that it needs must be a fact. */
-int  dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_prepared *ret, struct dk_error *error);
+int dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_prepared *ret, struct dk_error *error);
 void dk_prepared_finish(struct dk_prepared *prepared);
 
 /* The answer for DK_ACT_LOOKUP. HIT makes it a fact. `why` says what is wrong when it is BAD. */
-int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup *ret, struct dk_digest *ret_key, struct dk_error *why);
+int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup *ret, struct dk_digest *ret_key,
+                   struct dk_error *why);
 
 /* Makes a result a fact; reads its metrics (from the store, else from what was kept). */
-int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct dk_digest *key, const struct dk_saved *saved, struct dk_error *error);
+int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct dk_digest *key,
+                    const struct dk_saved *saved, struct dk_error *error);
 
 /* Decides a pick row from the facts of its candidates. 0 and a fact; -ENOENT: no candidate has the metric (with the words for it). */
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error);

@@ -23,24 +23,20 @@ struct dk_extractor {
   pcre2_match_context *limits;
 };
 
-static int compile(const char *pattern, pcre2_code **ret, size_t *ret_offset, struct dk_error *error)
-{
+static int compile(const char *pattern, pcre2_code **ret, size_t *ret_offset, struct dk_error *error) {
   int code;
   PCRE2_SIZE offset = 0;
 
   *ret = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_MULTILINE, &code, &offset, NULL);
-  if (ret_offset)
-    *ret_offset = offset;
-  if (*ret)
-    return 0;
+  if (ret_offset) *ret_offset = offset;
+  if (*ret) return 0;
 
   PCRE2_UCHAR text[200];
   pcre2_get_error_message(code, text, sizeof text);
   return dk_error_set(error, -EINVAL, "'%s' is no regular expression: %s, at byte %zu", pattern, (char *)text, offset);
 }
 
-int dk_metric_check_pattern(const char *pattern, size_t *ret_offset, struct dk_error *error)
-{
+int dk_metric_check_pattern(const char *pattern, size_t *ret_offset, struct dk_error *error) {
   pcre2_code *compiled;
   int r = compile(pattern, &compiled, ret_offset, error);
 
@@ -48,18 +44,15 @@ int dk_metric_check_pattern(const char *pattern, size_t *ret_offset, struct dk_e
   return r;
 }
 
-static bool has_pattern(const struct dk_metric *metric)
-{
+static bool has_pattern(const struct dk_metric *metric) {
   return metric->kind <= DK_METRIC_MATCH_FILE;
 }
 
-int dk_extractor_create(const struct dk_template *tmpl, struct dk_extractor **ret, struct dk_error *error)
-{
+int dk_extractor_create(const struct dk_template *tmpl, struct dk_extractor **ret, struct dk_error *error) {
   struct dk_extractor *x = dk_calloc(1, sizeof *x);
 
   *ret = NULL;
-  if (!x)
-    return dk_error_system(error, -ENOMEM, "preparing the metrics of %s", tmpl->name);
+  if (!x) return dk_error_system(error, -ENOMEM, "preparing the metrics of %s", tmpl->name);
   x->tmpl = tmpl;
   x->patterns = dk_calloc(tmpl->n_metrics + 1, sizeof *x->patterns);
   x->limits = pcre2_match_context_create(NULL);
@@ -70,8 +63,7 @@ int dk_extractor_create(const struct dk_template *tmpl, struct dk_extractor **re
   pcre2_set_match_limit(x->limits, MATCH_LIMIT);
 
   for (uint32_t i = 0; i < tmpl->n_metrics; i++) {
-    if (!has_pattern(&tmpl->metrics[i]))
-      continue;
+    if (!has_pattern(&tmpl->metrics[i])) continue;
     int r = compile(tmpl->metrics[i].pattern, &x->patterns[i], NULL, error);
     if (r < 0) {
       dk_error_prefix(error, "%s:%u: metric `%s`", tmpl->path, tmpl->metrics[i].line, tmpl->metrics[i].name);
@@ -83,30 +75,22 @@ int dk_extractor_create(const struct dk_template *tmpl, struct dk_extractor **re
   return 0;
 }
 
-void dk_extractor_destroy(struct dk_extractor *x)
-{
-  if (!x)
-    return;
-  for (uint32_t i = 0; x->patterns && i < x->tmpl->n_metrics; i++)
-    pcre2_code_free(x->patterns[i]);
+void dk_extractor_destroy(struct dk_extractor *x) {
+  if (!x) return;
+  for (uint32_t i = 0; x->patterns && i < x->tmpl->n_metrics; i++) pcre2_code_free(x->patterns[i]);
   pcre2_match_context_free(x->limits);
   dk_free(x->patterns);
   dk_free(x);
 }
 
 /* Text found -> value: a number keeps the text it was written with. */
-static int set_value(struct dk_metric_value *value, const char *text, size_t len)
-{
-  while (len > 0 && strchr(" \t\r\n", text[0]))
-    text++, len--;
-  while (len > 0 && strchr(" \t\r\n", text[len - 1]))
-    len--;
-  if (len > MAX_TEXT)
-    len = MAX_TEXT;
+static int set_value(struct dk_metric_value *value, const char *text, size_t len) {
+  while (len > 0 && strchr(" \t\r\n", text[0])) text++, len--;
+  while (len > 0 && strchr(" \t\r\n", text[len - 1])) len--;
+  if (len > MAX_TEXT) len = MAX_TEXT;
 
   char *copy = dk_strndup(text, len);
-  if (!copy)
-    return -ENOMEM;
+  if (!copy) return -ENOMEM;
   dk_free(value->text);
   value->text = copy;
   value->state = dk_number_parse(text, len, &value->number) == 0 ? DK_METRIC_NUMBER : DK_METRIC_TEXT;
@@ -115,14 +99,12 @@ static int set_value(struct dk_metric_value *value, const char *text, size_t len
 
 /* The last match, its first group if it has one. */
 static int match_last(const struct dk_extractor *x, const pcre2_code *pattern, const char *text, size_t len,
-                      struct dk_metric_value *value)
-{
+                      struct dk_metric_value *value) {
   pcre2_match_data *data = pcre2_match_data_create_from_pattern(pattern, NULL);
   size_t at = 0, start = 0, end = 0;
   bool found = false;
 
-  if (!data)
-    return -ENOMEM;
+  if (!data) return -ENOMEM;
   while (at <= len && pcre2_match(pattern, (PCRE2_SPTR)text, len, at, 0, data, x->limits) > 0) {
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(data);
     uint32_t group = pcre2_get_ovector_count(data) > 1 && span[2] != PCRE2_UNSET ? 1 : 0;
@@ -137,8 +119,7 @@ static int match_last(const struct dk_extractor *x, const pcre2_code *pattern, c
   return found && start <= end ? set_value(value, text + start, end - start) : 0;
 }
 
-static int json_member(const char *text, size_t len, const char *path, struct dk_metric_value *value)
-{
+static int json_member(const char *text, size_t len, const char *path, struct dk_metric_value *value) {
   json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
   const json_t *at = root;
   int r = 0;
@@ -173,8 +154,7 @@ static int json_member(const char *text, size_t len, const char *path, struct dk
 }
 
 /* One field of an RFC 4180 record, unquoted into `field`; returns the byte behind its comma or at its line's end. */
-static const char *csv_field(const char *at, const char *end, struct dk_buf *field)
-{
+static const char *csv_field(const char *at, const char *end, struct dk_buf *field) {
   dk_buf_clear(field);
   if (at < end && *at == '"') {
     for (at++; at < end; at++) {
@@ -182,21 +162,17 @@ static const char *csv_field(const char *at, const char *end, struct dk_buf *fie
         at++;
         break;
       }
-      if (*at == '"')
-        at++;
+      if (*at == '"') at++;
       dk_buf_add_char(field, *at);
     }
   }
-  while (at < end && *at != ',' && *at != '\n')
-    dk_buf_add_char(field, *at++);
-  if (field->len && field->data[field->len - 1] == '\r')
-    dk_buf_truncate(field, field->len - 1);
+  while (at < end && *at != ',' && *at != '\n') dk_buf_add_char(field, *at++);
+  if (field->len && field->data[field->len - 1] == '\r') dk_buf_truncate(field, field->len - 1);
   return at;
 }
 
 /* The named column of the last record. */
-static int csv_column(const char *text, size_t len, const char *column, struct dk_metric_value *value)
-{
+static int csv_column(const char *text, size_t len, const char *column, struct dk_metric_value *value) {
   const char *at = text, *end = text + len;
   uint32_t wanted = UINT32_MAX, index = 0;
   bool header = true;
@@ -205,8 +181,7 @@ static int csv_column(const char *text, size_t len, const char *column, struct d
 
   while (at < end && r == 0) {
     at = csv_field(at, end, &field);
-    if (!dk_buf_ok(&field))
-      return -ENOMEM;
+    if (!dk_buf_ok(&field)) return -ENOMEM;
     if (header && wanted == UINT32_MAX && strcmp(dk_buf_text(&field), column) == 0)
       wanted = index;
     else if (!header && index == wanted)
@@ -222,39 +197,33 @@ static int csv_column(const char *text, size_t len, const char *column, struct d
 }
 
 /* The bytes that were kept: inline, or in `room` when they are an object. NULL when there are none. */
-static const char *content(const struct dk_kept *kept, const struct dk_objects *objects, struct dk_buf *room, size_t *ret_len)
-{
+static const char *content(const struct dk_kept *kept, const struct dk_objects *objects, struct dk_buf *room,
+                           size_t *ret_len) {
   *ret_len = 0;
-  if (kept->is_missing || kept->is_dir)
-    return NULL;
+  if (kept->is_missing || kept->is_dir) return NULL;
   if (kept->bytes || kept->size == 0) {
     *ret_len = kept->bytes ? kept->size : 0;
     return kept->bytes ? kept->bytes : "";
   }
   dk_buf_clear(room);
-  if (dk_objects_read(objects, &kept->digest, MAX_CONTENT, room, NULL) < 0)
-    return NULL;
+  if (dk_objects_read(objects, &kept->digest, MAX_CONTENT, room, NULL) < 0) return NULL;
   *ret_len = room->len;
   return dk_buf_text(room);
 }
 
-static const struct dk_kept *source_of(const struct dk_metric *metric, const struct dk_result *result, const char *const *keep_files,
-                                       uint32_t n_keep_files)
-{
-  if (metric->kind == DK_METRIC_MATCH_STDOUT)
-    return &result->out;
-  if (metric->kind == DK_METRIC_MATCH_STDERR)
-    return &result->err;
+static const struct dk_kept *source_of(const struct dk_metric *metric, const struct dk_result *result,
+                                       const char *const *keep_files, uint32_t n_keep_files) {
+  if (metric->kind == DK_METRIC_MATCH_STDOUT) return &result->out;
+  if (metric->kind == DK_METRIC_MATCH_STDERR) return &result->err;
   for (uint32_t i = 0; i < n_keep_files && i < result->n_keep_files; i++) {
-    if (strcmp(keep_files[i], metric->path) == 0)
-      return &result->keep_files[i];
+    if (strcmp(keep_files[i], metric->path) == 0) return &result->keep_files[i];
   }
   return NULL;
 }
 
 int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, const struct dk_result *result,
-               const char *const *keep_files, uint32_t n_keep_files, struct dk_metric_values *ret, struct dk_error *error)
-{
+               const char *const *keep_files, uint32_t n_keep_files, struct dk_metric_values *ret,
+               struct dk_error *error) {
   const struct dk_template *tmpl = x->tmpl;
   const struct dk_kept *last = NULL;
   const char *text = NULL;
@@ -263,8 +232,7 @@ int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, c
   dk_autobuf room = DK_BUF_INIT;
 
   *ret = (struct dk_metric_values){dk_calloc(tmpl->n_metrics + 1, sizeof *ret->items), tmpl->n_metrics};
-  if (!ret->items)
-    return dk_error_system(error, -ENOMEM, "reading the metrics of %s", tmpl->name);
+  if (!ret->items) return dk_error_system(error, -ENOMEM, "reading the metrics of %s", tmpl->name);
 
   for (uint32_t i = 0; i < tmpl->n_metrics && r == 0; i++) {
     const struct dk_metric *metric = &tmpl->metrics[i];
@@ -275,8 +243,7 @@ int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, c
       text = kept ? content(kept, objects, &room, &len) : NULL;
       last = kept;
     }
-    if (!text)
-      continue;
+    if (!text) continue;
     if (has_pattern(metric))
       r = match_last(x, x->patterns[i], text, len, &ret->items[i]);
     else if (metric->kind == DK_METRIC_JSON)

@@ -5,14 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-static bool is_wanted(const uint8_t *wanted, uint32_t task)
-{
-  return !wanted || (wanted[task / 8] >> (task % 8) & 1);
-}
-
 /* Nodes in an order in which producers come first. Cycles between nodes were refused by the plan. */
-static int topological(const struct dk_graph *graph, uint32_t **ret)
-{
+static int topological(const struct dk_graph *graph, uint32_t **ret) {
   uint32_t *order = dk_calloc(graph->n_nodes + 1, sizeof *order);
   uint8_t *done = dk_calloc(graph->n_nodes + 1, 1);
   uint32_t n = 0;
@@ -41,49 +35,44 @@ static int topological(const struct dk_graph *graph, uint32_t **ret)
   return 0;
 }
 
-static bool is_made(enum dk_preview_state state)
-{
+static bool is_made(enum dk_preview_state state) {
   return state == DK_PREVIEW_CACHED || state == DK_PREVIEW_SKIP;
 }
 
-static bool needs_are_made(const struct dk_graph *graph, const uint8_t *states, const struct dk_graph_node *node, uint32_t row)
-{
+static bool needs_are_made(const struct dk_graph *graph, const uint8_t *states, const struct dk_graph_node *node,
+                           uint32_t row) {
   for (uint32_t e = 0; e < node->n_edges; e++) {
     const struct dk_edge *edge = &node->edges[e];
     uint32_t base = graph->nodes[edge->producer].first, first = 0;
     const uint32_t *list;
     uint32_t n = dk_edge_rows(graph, edge, row, &first, &list);
     for (uint32_t i = 0; i < n; i++) {
-      if (!is_made(states[base + (list ? list[i] : first + i)]))
-        return false;
+      if (!is_made(states[base + (list ? list[i] : first + i)])) return false;
     }
   }
   return true;
 }
 
 /* Names of the components that differ, or that only one of the two has. */
-static void compare_parts(const struct dk_prepared *now, const struct dk_saved *before, struct dk_buf *out)
-{
+static void compare_parts(const struct dk_prepared *now, const struct dk_saved *before, struct dk_buf *out) {
   for (uint32_t i = 0; i < now->n_parts; i++) {
     bool same = false;
     for (uint32_t j = 0; j < before->n_parts && !same; j++)
-      same = strcmp(now->parts[i].name, before->parts[j].name) == 0 && dk_digest_equal(&now->parts[i].digest, &before->parts[j].digest);
-    if (!same)
-      dk_buf_printf(out, "%s%s", out->len ? ", " : "", now->parts[i].name);
+      same = strcmp(now->parts[i].name, before->parts[j].name) == 0 &&
+             dk_digest_equal(&now->parts[i].digest, &before->parts[j].digest);
+    if (!same) dk_buf_printf(out, "%s%s", out->len ? ", " : "", now->parts[i].name);
   }
   for (uint32_t j = 0; j < before->n_parts; j++) {
     bool there = false;
     for (uint32_t i = 0; i < now->n_parts && !there; i++)
       there = strcmp(now->parts[i].name, before->parts[j].name) == 0;
-    if (!there)
-      dk_buf_printf(out, "%s%s", out->len ? ", " : "", before->parts[j].name);
+    if (!there) dk_buf_printf(out, "%s%s", out->len ? ", " : "", before->parts[j].name);
   }
 }
 
 /* Why a task whose key has no usable result runs: against the last result of a task of this name. */
-static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_preview_why *ret, uint32_t *ret_run, struct dk_buf *changed,
-                    struct dk_error *error)
-{
+static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_preview_why *ret, uint32_t *ret_run,
+                    struct dk_buf *changed, struct dk_error *error) {
   struct dk_prepared prepared;
   struct dk_saved before;
   struct dk_digest key;
@@ -91,14 +80,11 @@ static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_previe
   int r;
 
   *ret = DK_WHY_NEVER;
-  if (!state->with.store)
-    return 0;
+  if (!state->with.store) return 0;
   dk_plan_task_name(state->with.plan, task, &label);
   r = dk_store_get_name(state->with.store, state->with.plan->name, dk_buf_text(&label), &key, error);
-  if (r == 0)
-    r = dk_store_get_saved(state->with.store, &key, &before, error);
-  if (r < 0)
-    return r == -ENOENT ? 0 : r;
+  if (r == 0) r = dk_store_get_saved(state->with.store, &key, &before, error);
+  if (r < 0) return r == -ENOENT ? 0 : r;
   r = dk_lookup_prepare(state, task, &prepared, error);
   if (r == 0) {
     *ret_run = before.run;
@@ -113,15 +99,14 @@ static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_previe
   return r;
 }
 
-static int count_why(struct dk_lookup_state *state, struct dk_preview_template *t, uint32_t task, struct dk_error *error)
-{
+static int count_why(struct dk_lookup_state *state, struct dk_preview_template *t, uint32_t task,
+                     struct dk_error *error) {
   enum dk_preview_why why;
   uint32_t run = 0;
   dk_autobuf changed = DK_BUF_INIT;
   int r = find_why(state, task, &why, &run, &changed, error);
 
-  if (r < 0)
-    return r;
+  if (r < 0) return r;
   /* A change of something known is told rather than a point that is new. */
   if (t->why == DK_WHY_NONE || (t->why == DK_WHY_NEVER && why == DK_WHY_CHANGED)) {
     t->why = why;
@@ -135,8 +120,8 @@ static int count_why(struct dk_lookup_state *state, struct dk_preview_template *
   return 0;
 }
 
-static int preview_task(struct dk_lookup_state *state, struct dk_preview *preview, uint32_t task, struct dk_error *error)
-{
+static int preview_task(struct dk_lookup_state *state, struct dk_preview *preview, uint32_t task,
+                        struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   uint32_t row;
   uint32_t index = dk_graph_node_of(&plan->graph, task, &row);
@@ -153,8 +138,7 @@ static int preview_task(struct dk_lookup_state *state, struct dk_preview *previe
   if (plan->templates[index].kind == DK_NODE_PICK) {
     r = dk_lookup_decide(state, task, &why);
     preview->states[task] = r == 0 ? DK_PREVIEW_CACHED : DK_PREVIEW_BAD;
-    if (r == -ENOENT && t->bad.len == 0)
-      dk_buf_add_text(&t->bad, why.text);
+    if (r == -ENOENT && t->bad.len == 0) dk_buf_add_text(&t->bad, why.text);
     return r == -ENOENT ? 0 : r;
   }
   r = dk_lookup_task(state, task, &answer, &key, &why);
@@ -168,23 +152,18 @@ static int preview_task(struct dk_lookup_state *state, struct dk_preview *previe
     t->known_wall_ns += state->facts[task]->wall_ns;
     t->n_known_wall++;
     return 0;
-  case DK_LOOKUP_SKIP:
-    preview->states[task] = DK_PREVIEW_SKIP;
-    return 0;
+  case DK_LOOKUP_SKIP: preview->states[task] = DK_PREVIEW_SKIP; return 0;
   case DK_LOOKUP_BAD:
     preview->states[task] = DK_PREVIEW_BAD;
-    if (t->bad.len == 0)
-      dk_buf_add_text(&t->bad, why.text);
+    if (t->bad.len == 0) dk_buf_add_text(&t->bad, why.text);
     return 0;
-  case DK_LOOKUP_MISS:
-    break;
+  case DK_LOOKUP_MISS: break;
   }
   preview->states[task] = DK_PREVIEW_RUN;
   return count_why(state, t, task, error);
 }
 
-int dk_preview_make(struct dk_lookup_state *state, const uint8_t *wanted, struct dk_preview *ret, struct dk_error *error)
-{
+int dk_preview_make(struct dk_lookup_state *state, struct dk_preview *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   dk_autofree uint32_t *order = NULL;
   int r = topological(&plan->graph, &order);
@@ -200,19 +179,15 @@ int dk_preview_make(struct dk_lookup_state *state, const uint8_t *wanted, struct
     const struct dk_graph_node *node = &plan->graph.nodes[order[i]];
     for (uint32_t row = 0; r == 0 && row < node->rows; row++) {
       uint32_t task = node->first + row;
-      if (!is_wanted(wanted, task))
-        continue;
       r = preview_task(state, ret, task, error);
       ret->templates[order[i]].by_state[ret->states[task]]++;
     }
   }
-  if (r < 0)
-    dk_preview_finish(ret);
+  if (r < 0) dk_preview_finish(ret);
   return r;
 }
 
-void dk_preview_finish(struct dk_preview *preview)
-{
+void dk_preview_finish(struct dk_preview *preview) {
   for (uint32_t i = 0; preview->templates && i < preview->n_templates; i++) {
     dk_buf_finish(&preview->templates[i].changed);
     dk_buf_finish(&preview->templates[i].bad);
@@ -220,35 +195,4 @@ void dk_preview_finish(struct dk_preview *preview)
   dk_free(preview->templates);
   dk_free(preview->states);
   *preview = (struct dk_preview){0};
-}
-
-static void set_wanted(uint8_t *wanted, uint32_t task, bool *grew)
-{
-  if (is_wanted(wanted, task))
-    return;
-  wanted[task / 8] |= (uint8_t)(1u << (task % 8));
-  *grew = true;
-}
-
-void dk_preview_close(const struct dk_graph *graph, uint8_t *wanted)
-{
-  bool grew = true;
-
-  while (grew) {
-    grew = false;
-    for (uint32_t i = 0; i < graph->n_nodes; i++) {
-      const struct dk_graph_node *node = &graph->nodes[i];
-      for (uint32_t row = 0; row < node->rows; row++) {
-        if (!is_wanted(wanted, node->first + row))
-          continue;
-        for (uint32_t e = 0; e < node->n_edges; e++) {
-          uint32_t base = graph->nodes[node->edges[e].producer].first, first = 0;
-          const uint32_t *list;
-          uint32_t n = dk_edge_rows(graph, &node->edges[e], row, &first, &list);
-          for (uint32_t k = 0; k < n; k++)
-            set_wanted(wanted, base + (list ? list[k] : first + k), &grew);
-        }
-      }
-    }
-  }
 }

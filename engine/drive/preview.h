@@ -7,44 +7,41 @@
 enum dk_preview_state {
   DK_PREVIEW_CACHED,
   DK_PREVIEW_RUN,
-  DK_PREVIEW_LATER,        /* what it needs is not made: its key is not known yet */
-  DK_PREVIEW_SKIP,         /* `when` is false */
-  DK_PREVIEW_BAD,          /* cannot be handed out */
+  DK_PREVIEW_LATER, /* what it needs is not made: its key is not known yet */
+  DK_PREVIEW_SKIP,  /* `when` is false */
+  DK_PREVIEW_BAD,   /* cannot be handed out */
 };
 
 /* Why a task would run. */
 enum dk_preview_why {
   DK_WHY_NONE,
-  DK_WHY_NEVER,            /* no result under this name, of any key */
-  DK_WHY_CHANGED,          /* components of the key differ from the last result's */
-  DK_WHY_GONE,             /* the same key had a result whose outputs are gone, or it may not be reused (cache = "none") */
-  DK_WHY_NEEDS,            /* LATER: what it needs runs */
+  DK_WHY_NEVER,   /* no result under this name, of any key */
+  DK_WHY_CHANGED, /* components of the key differ from the last result's */
+  DK_WHY_GONE,    /* the same key had a result whose outputs are gone, or it may not be reused (cache = "none") */
+  DK_WHY_NEEDS,   /* LATER: what it needs runs */
 };
 
 struct dk_preview_template {
-  uint32_t by_state[5];    /* of enum dk_preview_state */
+  uint32_t by_state[5]; /* of enum dk_preview_state */
   /* The most frequent reason among its tasks that run, and an example of it. */
   enum dk_preview_why why;
   uint32_t why_count;
-  uint32_t example;        /* task */
-  uint32_t changed_run;    /* CHANGED: the run of the result that is compared */
-  struct dk_buf changed;   /* CHANGED: "code, input train" */
-  struct dk_buf bad;       /* BAD: the first one's words */
-  uint64_t known_wall_ns;  /* sum over cached results, to guess from */
+  uint32_t example;       /* task */
+  uint32_t changed_run;   /* CHANGED: the run of the result that is compared */
+  struct dk_buf changed;  /* CHANGED: "code, input train" */
+  struct dk_buf bad;      /* BAD: the first one's words */
+  uint64_t known_wall_ns; /* sum over cached results, to guess from */
   uint32_t n_known_wall;
 };
 
 struct dk_preview {
-  uint8_t *states;                         /* by task, picks too */
+  uint8_t *states; /* by task, picks too */
   struct dk_preview_template *templates;
   uint32_t n_templates;
 };
 
 /* `state` is a dry lookup. */
-int  dk_preview_make(struct dk_lookup_state *state, const uint8_t *wanted, struct dk_preview *ret, struct dk_error *error);
+int dk_preview_make(struct dk_lookup_state *state, struct dk_preview *ret, struct dk_error *error);
 void dk_preview_finish(struct dk_preview *preview);
-
-/* Closes a selection under needs: sets the bit of everything that a wanted task needs. `wanted` has a bit per task. */
-void dk_preview_close(const struct dk_graph *graph, uint8_t *wanted);
 
 #endif

@@ -6,25 +6,18 @@
 #include <jansson.h>
 
 /* A column's value as JSON. Quantities are numbers in their base unit (bytes, seconds), as in a hole. */
-static json_t *value_json(const struct dk_values *values, dk_value_id id)
-{
+static json_t *value_json(const struct dk_values *values, dk_value_id id) {
   const struct dk_value *value = dk_value_get(values, id);
 
   switch ((enum dk_type)value->type) {
-  case DK_TYPE_NULL:
-    return json_null();
-  case DK_TYPE_BOOL:
-    return json_boolean(value->u.i != 0);
+  case DK_TYPE_NULL: return json_null();
+  case DK_TYPE_BOOL: return json_boolean(value->u.i != 0);
   case DK_TYPE_INT:
-  case DK_TYPE_SIZE:
-    return json_integer(value->u.i);
-  case DK_TYPE_FLOAT:
-    return json_real(value->u.f);
-  case DK_TYPE_DURATION:
-    return json_real((double)value->u.i / 1e9);
+  case DK_TYPE_SIZE: return json_integer(value->u.i);
+  case DK_TYPE_FLOAT: return json_real(value->u.f);
+  case DK_TYPE_DURATION: return json_real((double)value->u.i / 1e9);
   case DK_TYPE_MONEY:
-  case DK_TYPE_RATE:
-    return json_real((double)value->u.i / 1e6);
+  case DK_TYPE_RATE: return json_real((double)value->u.i / 1e6);
   case DK_TYPE_STRING: {
     const struct dk_str *text = dk_value_str(values, id);
     /* JSON text is UTF-8; other bytes cannot stand in it. */
@@ -42,27 +35,23 @@ static json_t *value_json(const struct dk_values *values, dk_value_id id)
       json_object_set_new(record, dk_value_name(values, id, i)->text, value_json(values, dk_value_item(values, id, i)));
     return record;
   }
-  case DK_TYPE_CALL:
-    break;
+  case DK_TYPE_CALL: break;
   }
   return json_null();
 }
 
-static json_t *metric_json(const struct dk_metric_value *metric)
-{
+static json_t *metric_json(const struct dk_metric_value *metric) {
   switch (metric->state) {
   case DK_METRIC_NUMBER:
     return json_real(metric->number); /* NULL for a NaN: jansson has none, the member is left out */
-  case DK_METRIC_TEXT:
-    return json_string(metric->text);
-  case DK_METRIC_MISSING:
-    break;
+  case DK_METRIC_TEXT: return json_string(metric->text);
+  case DK_METRIC_MISSING: break;
   }
   return json_null();
 }
 
-static json_t *row_json(const struct dk_plan *plan, const struct dk_template *producer, uint32_t row, const struct dk_fact *fact)
-{
+static json_t *row_json(const struct dk_plan *plan, const struct dk_template *producer, uint32_t row,
+                        const struct dk_fact *fact) {
   json_t *record = json_object();
 
   for (uint32_t c = 0; record && c < producer->points.n_columns; c++) {
@@ -79,15 +68,13 @@ static json_t *row_json(const struct dk_plan *plan, const struct dk_template *pr
   return record;
 }
 
-static int append(const char *text, size_t len, void *out)
-{
+static int append(const char *text, size_t len, void *out) {
   dk_buf_add(out, text, len);
   return dk_buf_ok(out) ? 0 : -1;
 }
 
-int dk_records_json(struct dk_lookup_state *state, const struct dk_template *tmpl, uint32_t row, uint32_t input, struct dk_buf *out,
-                    struct dk_error *error)
-{
+int dk_records_json(struct dk_lookup_state *state, const struct dk_template *tmpl, uint32_t row, uint32_t input,
+                    struct dk_buf *out, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   const struct dk_edge *edge = &plan->graph.nodes[tmpl->node].edges[tmpl->inputs[input].edge];
   const struct dk_template *producer = &plan->templates[edge->producer];

@@ -6,6 +6,7 @@
 #include "engine/drive/lookup.h"
 
 /* Appends to `out`. -EAGAIN while a producer is not known. */
-int dk_records_json(struct dk_lookup_state *state, const struct dk_template *tmpl, uint32_t row, uint32_t input, struct dk_buf *out, struct dk_error *error);
+int dk_records_json(struct dk_lookup_state *state, const struct dk_template *tmpl, uint32_t row, uint32_t input,
+                    struct dk_buf *out, struct dk_error *error);
 
 #endif

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* The daemon listens a few milliseconds after it was started. */
@@ -18,21 +19,20 @@
 
 /* Starts `dkagent serve`. It puts itself into the background of nobody: a session of its own, no terminal, its words in agent/log. Several may be started at
  * once: the agent's own lock lets one live. */
-static int start_agent(const struct dk_host_options *options, const char *root, pid_t *ret_pid, struct dk_error *error)
-{
+static int start_agent(const struct dk_host_options *options, const char *root, pid_t *ret_pid,
+                       struct dk_error *error) {
   dk_autobuf log = DK_BUF_INIT;
   char slots[16];
-  char *argv[] = {(char *)options->agent_program, "serve", "--root", (char *)root, options->slots ? "--slots" : NULL, slots, NULL};
+  char *argv[] = {(char *)options->agent_program,    "serve", "--root", (char *)root,
+                  options->slots ? "--slots" : NULL, slots,   NULL};
   struct dk_spawn spawn = DK_SPAWN_INIT;
   int fd, r;
 
   snprintf(slots, sizeof slots, "%u", options->slots);
   dk_buf_printf(&log, "%s/log", root);
-  if (!dk_buf_ok(&log))
-    return dk_error_system(error, -ENOMEM, "starting the agent");
+  if (!dk_buf_ok(&log)) return dk_error_system(error, -ENOMEM, "starting the agent");
   fd = open(dk_buf_text(&log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return dk_error_system(error, -errno, "writing %s", dk_buf_text(&log));
+  if (fd < 0) return dk_error_system(error, -errno, "writing %s", dk_buf_text(&log));
   spawn.argv = argv;
   spawn.dir = "/";
   spawn.fds[1] = fd;
@@ -43,8 +43,7 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
   return r < 0 ? dk_error_prefix(error, "the agent cannot be started") : 0;
 }
 
-int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct dk_error *error)
-{
+int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct dk_error *error) {
   dk_autobuf root = DK_BUF_INIT, socket = DK_BUF_INIT;
   uint64_t until = dk_now_ns() + START_NS;
   pid_t agent = 0;
@@ -52,11 +51,9 @@ int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct 
 
   dk_buf_printf(&root, "%s/agent", options->state);
   dk_buf_printf(&socket, "%s/agent/sock", options->state);
-  if (!dk_buf_ok(&root) || !dk_buf_ok(&socket))
-    return dk_error_system(error, -ENOMEM, "starting the agent");
+  if (!dk_buf_ok(&root) || !dk_buf_ok(&socket)) return dk_error_system(error, -ENOMEM, "starting the agent");
   r = dk_fs_mkdirs(dk_buf_text(&root), 0700, error);
-  if (r < 0)
-    return r;
+  if (r < 0) return r;
 
   for (;;) {
     r = dk_sock_connect(dk_buf_text(&socket), NULL);
@@ -66,11 +63,11 @@ int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct 
     }
     if (agent == 0) {
       r = start_agent(options, dk_buf_text(&root), &agent, error);
-      if (r < 0)
-        return r;
+      if (r < 0) return r;
     }
     if (dk_now_ns() > until)
-      return dk_error_set(error, -ETIMEDOUT, "the agent does not answer\nhelp: its words are in %s/log", dk_buf_text(&root));
+      return dk_error_set(error, -ETIMEDOUT, "the agent does not answer\nhelp: its words are in %s/log",
+                          dk_buf_text(&root));
     poll(NULL, 0, POLL_MS);
   }
 }

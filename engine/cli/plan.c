@@ -1,0 +1,285 @@
+/* dkrun plan: what a run would do, why, for how long, and at what cost; nothing is written and nothing is started. */
+#include "engine/cli/session.h"
+#include "engine/drive/folder.h"
+#include "engine/drive/preview.h"
+#include "engine/sys/proc.h"
+#include "lang/base/alloc.h"
+#include "lang/base/number.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct options {
+  const char *file;
+  struct dk_cli_params params;
+  bool edges;
+};
+
+static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+  static const struct option options[] = {
+      {"param", required_argument, NULL, 'p'}, {"edges", no_argument, NULL, 'e'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  int opt, r;
+
+  dk_cli_options_reset();
+  while ((opt = getopt_long(argc, argv, ":p:", options, NULL)) != -1) {
+    switch (opt) {
+    case 'p':
+      r = dk_cli_params_add(&ret->params, optarg);
+      if (r < 0) return r == -EINVAL ? DK_EXIT_USAGE : DK_EXIT_ENGINE;
+      break;
+    case 'e': ret->edges = true; break;
+    default:
+      r = dk_cli_option(cli, opt, argc, argv, options);
+      if (r >= 0) return r;
+    }
+  }
+  if (argc - optind > 1) return dk_cli_usage("plan", "one file at a time: `%s` is one too many", argv[optind + 1]);
+  ret->file = argv[optind];
+  return -1;
+}
+
+/* Axis whose values tell the tasks that run from those that are cached: every task that runs has a value there that no cached one has.
+ * *ret_value is the first such value, *ret_n how many there are. NULL: no axis does. */
+static const struct dk_column *new_on_axis(const struct dk_plan *plan, const struct dk_preview *preview, uint32_t index,
+                                           dk_value_id *ret_value, uint32_t *ret_n) {
+  const struct dk_template *tmpl = &plan->templates[index];
+  uint32_t first = plan->graph.nodes[index].first;
+
+  for (uint32_t c = 0; c < tmpl->points.n_columns; c++) {
+    const struct dk_column *column = &tmpl->points.columns[c];
+    if (!column->is_axis) continue;
+    /* By value id: 1 a cached task has it, 2 one that runs has it. */
+    dk_autofree uint8_t *seen = dk_calloc(plan->values->count, 1);
+    bool all = seen != NULL;
+
+    for (uint32_t row = 0; seen && row < tmpl->points.rows; row++) {
+      uint8_t state = preview->states[first + row];
+      seen[dk_column_value(column, row)] |= state == DK_PREVIEW_CACHED ? 1 : state == DK_PREVIEW_RUN ? 2 : 0;
+    }
+    *ret_n = 0;
+    for (uint32_t row = 0; all && row < tmpl->points.rows; row++) {
+      dk_value_id value = dk_column_value(column, row);
+      if (preview->states[first + row] != DK_PREVIEW_RUN) continue;
+      all = !(seen[value] & 1);
+      if (all && seen[value] == 2) {
+        if ((*ret_n)++ == 0) *ret_value = value;
+        seen[value] = 4; /* counted */
+      }
+    }
+    if (all && *ret_n > 0) return column;
+  }
+  return NULL;
+}
+
+static void add_needs(const struct dk_plan *plan, const struct dk_preview *preview, const struct dk_template *tmpl,
+                      struct dk_buf *out) {
+  const struct dk_graph_node *node = &plan->graph.nodes[tmpl->node];
+  bool any = false;
+
+  for (uint32_t e = 0; e < node->n_edges; e++) {
+    const struct dk_preview_template *producer = &preview->templates[node->edges[e].producer];
+    bool seen = producer->by_state[DK_PREVIEW_RUN] + producer->by_state[DK_PREVIEW_LATER] +
+                    producer->by_state[DK_PREVIEW_BAD] ==
+                0;
+    for (uint32_t f = 0; f < e && !seen; f++) seen = node->edges[f].producer == node->edges[e].producer;
+    if (!seen) dk_buf_printf(out, "%s%s", any ? ", " : "needs ", plan->templates[node->edges[e].producer].name);
+    any |= !seen;
+  }
+}
+
+static void add_why(const struct dk_plan *plan, const struct dk_preview *preview, uint32_t index, struct dk_buf *out) {
+  const struct dk_template *tmpl = &plan->templates[index];
+  const struct dk_preview_template *t = &preview->templates[index];
+  const struct dk_column *column;
+  dk_value_id value = DK_NULL;
+  uint32_t n;
+
+  if (t->bad.len > 0) {
+    dk_buf_printf(out, "cannot run: %.*s", (int)strcspn(dk_buf_text(&t->bad), "\n"), dk_buf_text(&t->bad));
+  } else if (t->why == DK_WHY_CHANGED) {
+    dk_buf_printf(out, "%s changed since run %u", t->changed.len ? dk_buf_text(&t->changed) : "its key",
+                  t->changed_run);
+    if (t->why_count < t->by_state[DK_PREVIEW_RUN]) dk_buf_printf(out, " (%u of them)", t->why_count);
+  } else if (t->why == DK_WHY_GONE) {
+    dk_buf_printf(out,
+                  tmpl->cached ? "outputs of run %u are gone" : "is never reused (cache = \"none\"), last in run %u",
+                  t->changed_run);
+  } else if (t->why == DK_WHY_NEVER && t->by_state[DK_PREVIEW_CACHED] > 0 &&
+             (column = new_on_axis(plan, preview, index, &value, &n)) != NULL) {
+    dk_buf_printf(out, "%s=", column->name);
+    dk_value_source_text(plan->values, value, out);
+    if (n > 1)
+      dk_buf_printf(out, " and %u more values are", n - 1);
+    else
+      dk_buf_add_text(out, " is");
+    dk_buf_printf(out, " new (%s:%u)", tmpl->path, column->line);
+  } else if (t->why == DK_WHY_NEVER) {
+    dk_buf_add_text(out, t->by_state[DK_PREVIEW_CACHED] > 0 ? "new points" : "never run");
+  } else if (t->by_state[DK_PREVIEW_LATER] > 0) {
+    add_needs(plan, preview, tmpl, out);
+  }
+}
+
+static void print_tasks(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview) {
+  int width = 12;
+
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    int len = (int)strlen(plan->templates[i].name) + (plan->templates[i].kind == DK_NODE_PICK ? 7 : 0);
+    width = len > width ? len : width;
+  }
+  dk_cli_printf(cli, "%-*s %8s %8s %8s %8s  %s\n", width, "task", "points", "cached", "run", "later", "why");
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    const struct dk_template *tmpl = &plan->templates[i];
+    const struct dk_preview_template *t = &preview->templates[i];
+    dk_autobuf why = DK_BUF_INIT, shown = DK_BUF_INIT, name = DK_BUF_INIT;
+
+    dk_buf_printf(&name, "%s%s", tmpl->name, tmpl->kind == DK_NODE_PICK ? " (pick)" : "");
+    if (tmpl->kind == DK_NODE_PICK) {
+      if (t->bad.len > 0)
+        add_why(plan, preview, i, &why);
+      else
+        dk_buf_printf(&why, "%s %s of %u%s", tmpl->is_max ? "max" : "min",
+                      plan->templates[tmpl->from].metrics[tmpl->metric].name, plan->templates[tmpl->from].points.rows,
+                      t->by_state[DK_PREVIEW_LATER] ? ", when they are known" : "");
+      dk_buf_add_escaped(&shown, dk_buf_text(&why), why.len);
+      dk_cli_printf(cli, "%-*s %8s %8s %8s %8s  %s\n", width, dk_buf_text(&name), "-", "-", "-", "-",
+                    dk_buf_text(&shown));
+      continue;
+    }
+    add_why(plan, preview, i, &why);
+    dk_buf_add_escaped(&shown, dk_buf_text(&why), why.len);
+    dk_cli_printf(cli, "%-*s %8u %8u %8u %8u%s%s\n", width, dk_buf_text(&name), tmpl->points.rows,
+                  t->by_state[DK_PREVIEW_CACHED] + t->by_state[DK_PREVIEW_SKIP],
+                  t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_BAD], t->by_state[DK_PREVIEW_LATER],
+                  shown.len ? "  " : "", dk_buf_text(&shown));
+  }
+}
+
+static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    const struct dk_template *tmpl = &plan->templates[i];
+    if (tmpl->n_steps == 0 || tmpl->kind == DK_NODE_PICK) continue;
+    dk_cli_printf(cli, "grid  %s:", tmpl->name);
+    for (uint32_t s = 0; s < tmpl->n_steps; s++) {
+      const struct dk_grid_step *step = &tmpl->steps[s];
+      dk_cli_printf(cli, "%s %s", s ? "," : "", step->text);
+      if (s > 0) dk_cli_printf(cli, " %+lld", (long long)step->change);
+      if (s > 0 && step->path) dk_cli_printf(cli, " (%s:%u)", step->path, step->line);
+    }
+    dk_cli_printf(cli, " = %u\n", tmpl->points.rows);
+  }
+}
+
+/* Guessed from results of the same template: mean wall time of what is cached, over the machine's processors. */
+static void print_time(struct dk_cli *cli, const struct dk_preview *preview, uint32_t cpus, uint32_t to_run) {
+  uint64_t ns = 0;
+  uint32_t unknown = 0;
+  char text[DK_NUMBER_TEXT];
+
+  for (uint32_t i = 0; i < preview->n_templates; i++) {
+    const struct dk_preview_template *t = &preview->templates[i];
+    uint32_t n = t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_LATER];
+    if (t->n_known_wall > 0)
+      ns += t->known_wall_ns / t->n_known_wall * n;
+    else
+      unknown += n;
+  }
+  if (to_run == 0)
+    dk_cli_printf(cli, "time  0, nothing is to be done\n");
+  else if (unknown == to_run)
+    dk_cli_printf(cli, "time  unknown: none of these tasks has run before\n");
+  else {
+    dk_number_duration_text(ns / cpus, text);
+    dk_cli_printf(cli, "time  about %s on %u cpus, from what such tasks took before", text, cpus);
+    dk_cli_printf(cli, unknown ? "; %u tasks have no measure\n" : "\n", unknown);
+  }
+}
+
+static void print_plan(struct dk_cli *cli, const struct dk_session *session, const struct dk_preview *preview) {
+  const struct dk_plan *plan = session->plan;
+  uint32_t tasks = 0, picks = 0, cached = 0, run = 0, later = 0, cpus = dk_proc_cpus();
+  char memory[DK_NUMBER_TEXT];
+
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    const struct dk_preview_template *t = &preview->templates[i];
+    if (plan->templates[i].kind == DK_NODE_PICK) {
+      picks++;
+      continue;
+    }
+    tasks += plan->templates[i].points.rows;
+    cached += t->by_state[DK_PREVIEW_CACHED] + t->by_state[DK_PREVIEW_SKIP];
+    run += t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_BAD];
+    later += t->by_state[DK_PREVIEW_LATER];
+  }
+  dk_number_size_text(dk_proc_memory(), memory);
+  dk_cli_printf(cli, "%s: %u task%s", plan->name, tasks, tasks == 1 ? "" : "s");
+  if (picks > 0) dk_cli_printf(cli, ", %u pick%s", picks, picks == 1 ? "" : "s");
+  dk_cli_printf(cli, ", on this machine (%u cpu%s, %s): %u cached, %u to run, %u later\n", cpus, cpus == 1 ? "" : "s",
+                memory, cached, run, later);
+  dk_cli_printf(cli, "code  %.7s", session->snapshot.commit);
+  if (session->snapshot.n_changed > 0)
+    dk_cli_printf(cli, " + %u changed file%s", session->snapshot.n_changed,
+                  session->snapshot.n_changed == 1 ? "" : "s");
+  dk_cli_printf(cli, "\n\n");
+  print_tasks(cli, plan, preview);
+  dk_cli_printf(cli, "\n");
+  print_steps(cli, plan);
+  print_time(cli, preview, cpus, run + later);
+  dk_cli_printf(cli, "cost  0, nothing is rented\n");
+  if (cached + run + later > 0)
+    dk_cli_printf(cli, "note  results do not follow changes of installed packages: no environment is declared\n");
+  if (run + later == 0)
+    dk_cli_printf(cli, "\nnothing to do: all %u tasks have results. dkrun results shows them\n", tasks);
+}
+
+static int plan_session(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
+  struct dk_error error = {0};
+  struct dk_folder folder;
+  struct dk_lookup_state lookup;
+  struct dk_preview preview;
+  int r;
+
+  if (options->edges) {
+    dk_autobuf out = DK_BUF_INIT;
+    dk_plan_edges_text(session->plan, &out);
+    dk_cli_print(cli, &out);
+    return DK_EXIT_OK;
+  }
+  r = dk_folder_peek(cli->root, &folder, &error);
+  if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  struct dk_lookup_options with = {
+      .plan = session->plan,
+      .store = folder.store,
+      .objects = folder.store ? &folder.objects : NULL,
+      .code = session->snapshot.code,
+      .root = cli->root,
+      .dry = true,
+  };
+  r = dk_lookup_init(&lookup, &with, &error);
+  if (r == 0) {
+    r = dk_preview_make(&lookup, &preview, &error);
+    if (r == 0) {
+      print_plan(cli, session, &preview);
+      dk_preview_finish(&preview);
+    }
+    dk_lookup_finish(&lookup);
+  }
+  dk_folder_close(&folder);
+  return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
+}
+
+int dk_cmd_plan(struct dk_cli *cli, int argc, char **argv) {
+  struct options options = {0};
+  struct dk_session session;
+  int r = parse(cli, argc, argv, &options);
+
+  if (r < 0) {
+    r = dk_session_open(cli, options.file, &options.params, true, false, &session);
+    if (r == DK_EXIT_OK) {
+      r = plan_session(cli, &options, &session);
+      dk_session_close(&session);
+    }
+  }
+  dk_cli_params_finish(&options.params);
+  return r;
+}

@@ -1,0 +1,29 @@
+/* What `run` and `plan` share: the experiment file's repository, its pinned source, and the paths that follow from them. */
+#ifndef DK_CLI_SESSION_H
+#define DK_CLI_SESSION_H
+
+#include "engine/cli/cli.h"
+#include "engine/source/snapshot.h"
+
+struct dk_session {
+  struct dk_load *load;
+  const struct dk_plan *plan; /* of load */
+  struct dk_repo *repo;
+  struct dk_snapshot snapshot;
+  char *file;   /* relative to the repository's root */
+  char *params; /* "folds=10 x=1" */
+};
+
+/* Loads `file` (NULL: the only one here), finds its repository and pins its source. Says what is wrong; an exit code. The state folder's path is
+ * cli->state; with `dry` nothing is written. */
+int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, bool dry,
+                    bool refuse_dirty, struct dk_session *ret);
+void dk_session_close(struct dk_session *session);
+
+/* "a1c33f0", "a1c33f0+2" with changed files. */
+void dk_session_commit_text(const struct dk_session *session, struct dk_buf *out);
+
+/* Absolute path of dkagent: beside this program, where it is installed, or in the build tree. NULL with a message. */
+char *dk_session_agent_program(struct dk_error *error);
+
+#endif
