@@ -1,4 +1,4 @@
-/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), agent.c (the agent's events) and
+/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), session.c (the agent's events) and
  * schedule.c (what next). */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
@@ -92,7 +92,7 @@ static void dispatch(struct dk_core *core, const struct dk_event *event) {
   case DK_EV_CANCEL:
     if (core->cancel < 1 + event->u.cancel.hard) {
       core->cancel = (uint8_t)(1 + event->u.cancel.hard);
-      dk_agent_cancel(core);
+      dk_session_cancel(core);
     }
     break;
   case DK_EV_AGENT_UP:
@@ -102,7 +102,7 @@ static void dispatch(struct dk_core *core, const struct dk_event *event) {
   case DK_EV_STARTED:
   case DK_EV_REFUSED:
   case DK_EV_REVOKED:
-  case DK_EV_ENDED: dk_agent_event(core, event); break;
+  case DK_EV_ENDED: dk_session_event(core, event); break;
   }
 }
 
@@ -123,7 +123,7 @@ int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const stru
     core->fresh = 0; /* what was ordered under the last sequence number is on its way */
   }
   dispatch(core, event);
-  dk_agent_pass_time(core);
+  dk_session_pass_time(core);
   dk_retry_due(core);
   dk_task_propagate(core);
   dk_claim_drain(core);
@@ -144,7 +144,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 uint64_t dk_core_deadline(const struct dk_core *core) {
   if (core->is_cut) return core->now;
-  const struct dk_agent *agent = &core->agent;
+  const struct dk_session *agent = &core->agent;
   uint64_t at = dk_retry_next(core);
   if (agent->is_timed && !agent->is_lost && core->n_living > core->n_unclaimed) {
     at = earlier(at, agent->down_since + core->policy.lost_after_ns);

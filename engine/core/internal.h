@@ -7,7 +7,7 @@
  *   attempt  a living attempt (one that is not known to have ended), of this engine or of an earlier one; it belongs to a claim, or is
  *            unclaimed. Exactly these are what lasts, as DK_REC_ATTEMPT.
  *
- * Files: core (door, dispatch), task (state x event), fan (countdown), claim, attempt, agent (its events), schedule (what next),
+ * Files: core (door, dispatch), task (state x event), fan (countdown), claim, attempt, session (the agent), schedule (what next),
  * retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
@@ -70,7 +70,7 @@ struct dk_node_count {
   uint32_t queued, started; /* RUNNING ones: order not started yet; started */
 };
 
-struct dk_agent {
+struct dk_session {
   uint64_t session; /* 0: none is open */
   bool is_listed;   /* HAS_END came in this session */
   bool is_lost;     /* silent for lost_after: nothing is expected of it until it comes back */
@@ -125,7 +125,7 @@ struct dk_core {
   uint32_t *timers; /* heap of claims by due */
   uint32_t n_timers, cap_timers;
 
-  struct dk_agent agent;
+  struct dk_session agent;
   uint8_t cancel;     /* 0, 1 soft, 2 hard */
   uint32_t cancel_at; /* tasks before it have been cancelled */
   bool is_started, is_finished, is_failed /* out of memory: throw it away */, is_cut;
@@ -192,10 +192,10 @@ void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gi
 void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
 void dk_attempt_finish(struct dk_core *core);
 
-/* agent.c: the events that come from it */
-void dk_agent_event(struct dk_core *core, const struct dk_event *event);
-void dk_agent_pass_time(struct dk_core *core); /* lost_after */
-void dk_agent_cancel(struct dk_core *core);    /* revokes or kills what belongs to this run */
+/* session.c: the events that come from it */
+void dk_session_event(struct dk_core *core, const struct dk_event *event);
+void dk_session_pass_time(struct dk_core *core); /* lost_after */
+void dk_session_cancel(struct dk_core *core);    /* revokes or kills what belongs to this run */
 
 /* schedule.c */
 void dk_schedule_load(struct dk_core *core); /* READY queue is filled by lookups */

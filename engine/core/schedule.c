@@ -102,7 +102,7 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event) {
 /* Slots' worth of orders to keep at the agent: a few a slot, more when tasks are so short that it would run dry between two
  * commits. */
 static uint64_t depth(struct dk_core *core) {
-  struct dk_agent *agent = &core->agent;
+  struct dk_session *agent = &core->agent;
   uint64_t passed = core->now - agent->window_at;
   if (passed >= RATE_WINDOW_NS) {
     agent->rate = (uint32_t)(agent->window_ends * UINT64_C(1000000000) / passed);
@@ -142,7 +142,7 @@ static void assign(struct dk_core *core, uint32_t task, uint32_t cost) {
 }
 
 void dk_schedule_assign(struct dk_core *core) {
-  struct dk_agent *agent = &core->agent;
+  struct dk_session *agent = &core->agent;
   if (!agent->session || (!agent->is_listed && DK_PLANT != 8) || core->cancel || core->now < agent->hold_until) return;
   uint64_t capacity = depth(core);
   uint32_t from = 0;

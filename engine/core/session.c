@@ -98,7 +98,7 @@ static void stop(struct dk_core *core, uint32_t i, bool again) {
   action->hard = core->cancel == 2;
 }
 
-void dk_agent_cancel(struct dk_core *core) {
+void dk_session_cancel(struct dk_core *core) {
   if (!core->agent.session) return; /* HAS will do it */
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     if (core->attempts[i].is_used) stop(core, i, true);
@@ -108,7 +108,7 @@ void dk_agent_cancel(struct dk_core *core) {
 /* --- sessions --- */
 
 static void up(struct dk_core *core, const struct dk_event *event) {
-  struct dk_agent *agent = &core->agent;
+  struct dk_session *agent = &core->agent;
   agent->session = event->session;
   agent->slots = event->u.agent_up.slots ? event->u.agent_up.slots : 1;
   agent->is_listed = false;
@@ -163,7 +163,7 @@ static void started(struct dk_core *core, uint32_t i, uint32_t slot) {
   if (core->cancel) stop(core, i, false); /* the REVOKE came too late */
 }
 
-void dk_agent_event(struct dk_core *core, const struct dk_event *event) {
+void dk_session_event(struct dk_core *core, const struct dk_event *event) {
   if (event->kind == DK_EV_AGENT_UP) {
     up(core, event);
     return;
@@ -197,8 +197,8 @@ void dk_agent_event(struct dk_core *core, const struct dk_event *event) {
 }
 
 /* Silent for too long: what it had may be run again. The attempts stay known, in case it comes back with them. */
-void dk_agent_pass_time(struct dk_core *core) {
-  struct dk_agent *agent = &core->agent;
+void dk_session_pass_time(struct dk_core *core) {
+  struct dk_session *agent = &core->agent;
   if (agent->session || agent->is_lost) return;
   if (!agent->is_timed) {
     agent->is_timed = true;
