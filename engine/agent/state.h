@@ -41,7 +41,8 @@ enum dk_agent_event_kind {
   DK_AGENT_EV_CLOSED,  /* conn is gone */
   /* From the keeper of `slot`. */
   DK_AGENT_EV_KEEPER_LOST, /* connection gone, or the slot is being found again: nothing is placed there until READY */
-  DK_AGENT_EV_KEEPER_HAS,  /* id, state (QUEUED or RUNNING), unix_ns: it holds it; only between LOST and READY */
+  DK_AGENT_EV_KEEPER_HAS, /* id, state (QUEUED or RUNNING), cpus, unix_ns: it holds it; only between LOST and READY. A keeper drops what it has not
+                                started when a new agent connects to it, so QUEUED is only for ids that this agent placed */
   DK_AGENT_EV_KEEPER_READY, /* everything that its journal knows was told (HAS, ENDED). Orders that were on the way to it and
                                 were not told never started: they are queued again */
   DK_AGENT_EV_KEEPER_STARTED, /* id, unix_ns */
@@ -57,6 +58,7 @@ struct dk_agent_event {
   struct dk_id id;
   struct dk_message *message;
   enum dk_attempt_state state;
+  uint32_t cpus; /* HAS: slots it books; 0: 1 */
   uint64_t unix_ns;
   uint64_t keeper_seq; /* ENDED: the keeper's number of it, comes back with FORGET */
   struct dk_result *result;
