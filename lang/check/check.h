@@ -53,6 +53,9 @@ struct dk_checked_table {
   bool descending;
 };
 
+/* A let (no function), param or resource: has one value. decl->checked of each. */
+struct dk_checked_value { const struct dk_decl *decl; uint32_t number; const struct dk_param *param; };
+
 struct dk_param {
   const struct dk_decl *decl;
   const char *given;                       /* text of -p name=text, or NULL */
@@ -69,6 +72,7 @@ struct dk_checked {
   const struct dk_str *name;               /* the experiment's: declared, or the file's without .dk */
   const struct dk_str *doc;                /* or NULL */
   struct dk_param *params;                 uint32_t n_params, cap_params;
+  struct dk_checked_value **values;        uint32_t n_values, cap_values;    /* each after what it uses; number is the index */
   struct dk_checked_grid **grids;          uint32_t n_grids, cap_grids;      /* each after what it uses */
   struct dk_checked_task **tasks;          uint32_t n_tasks, cap_tasks;      /* in the order written */
   struct dk_checked_pick **picks;          uint32_t n_picks, cap_picks;

@@ -1,5 +1,5 @@
-/* The one evaluator: an expression and a point give a value. Total and bounded: 10^8 steps, 10^7 elements, 1 MiB of text
- * in a compilation, each a located diagnostic when it is passed.
+/* The one evaluator: an expression and a point give a value. Total and bounded: 10^8 steps and 10^7 list elements in a
+ * compilation, 1 MiB in one text, each a located diagnostic when it is passed.
  *
  * Expressions are the checked tree. Lets are evaluated once and remembered; functions are called by value. Numbers: ints
  * are 64 bits with overflow an error; what leaves + - * exactly is computed with MPFR at 256 bits and rounded once to the
@@ -7,18 +7,22 @@
 #ifndef DK_EVAL_EVAL_H
 #define DK_EVAL_EVAL_H
 
+#include "lang/check/builtin.h"
 #include "lang/check/check.h"
 #include "lang/eval/value.h"
 
 #define DK_EVAL_MAX_STEPS 100000000u
 #define DK_EVAL_MAX_ELEMENTS 10000000u
-#define DK_EVAL_MAX_TEXT (1u << 20)
+#define DK_EVAL_MAX_TEXT (1u << 20)      /* bytes of one text; 256 MiB of texts in all */
 
 /* Reads a file of the repository for load(), and lists names for glob(); set by the door. False after a diagnostic. */
 struct dk_eval_files {
   void *ctx;
   bool (*read)(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at, const char **ret_text, size_t *ret_len);
   bool (*glob)(void *ctx, const struct dk_source *from, const struct dk_str *pattern, struct dk_span at, const char ***ret_paths, uint32_t *ret_n);
+  /* A path as written in `from` (relative to that file's folder) -> relative to the repository's root, without `.` and `..`; of file(). NULL after a
+   * diagnostic (it leaves the repository). The member may be NULL: paths stay as written. */
+  const struct dk_str *(*resolve)(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at);
 };
 
 struct dk_eval {
@@ -26,8 +30,9 @@ struct dk_eval {
   struct dk_values values;
   const struct dk_eval_files *files;      /* NULL: load and glob are errors */
   uint64_t steps;
-  dk_value_id *lets;                      /* by evaluator's own numbering; memo */
-  void *priv;
+  dk_value_id *lets;                      /* by dk_checked_value.number; DK_EVAL_NO_VALUE: failed, and said so */
+  struct dk_buf scratch;                  /* heap text while a value is written; empty between calls */
+  struct dk_eval_priv *priv;
 };
 
 /* What names mean at a point. Callbacks may be NULL where nothing of the kind can occur (check has made sure). */
@@ -40,13 +45,16 @@ struct dk_frame {
   bool (*ref)(void *ctx, const struct dk_expr *ref, dk_value_id *ret);
 };
 
+#define DK_EVAL_NO_VALUE UINT32_MAX
+
 enum dk_eval_result { DK_EVAL_OK, DK_EVAL_FAILED /* a diagnostic was added */, DK_EVAL_LATE /* a ref was not known */ };
 
+/* Evaluates all lets, params and resources, in order (their errors are reported here, once). */
 void dk_eval_init(struct dk_eval *eval, struct dk_checked *checked, const struct dk_eval_files *files);
+/* Only needed when a jump for lack of memory may have left a call half done; frees `scratch`. */
+void dk_eval_finish(struct dk_eval *eval);
 enum dk_eval_result dk_eval(struct dk_eval *eval, const struct dk_expr *expr, const struct dk_frame *frame, dk_value_id *ret);
 
-/* builtin.c's one table, for docs, "did you mean" and check: name and signature. */
-struct dk_builtin_info { const char *name, *signature, *doc; };
-const struct dk_builtin_info *dk_builtins(uint32_t *ret_n);
+/* The built-in functions' names and signatures: lang/check/builtin.h. */
 
 #endif

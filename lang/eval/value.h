@@ -41,8 +41,8 @@ enum dk_inert {
 #define DK_NULL ((dk_value_id)0)
 
 struct dk_value {
-  uint8_t type, flags;
-  uint16_t unit;         /* currency: three letters packed 5 bits each; CALL: enum dk_inert */
+  uint8_t type, flags;   /* flags: nesting of LIST, RECORD, CALL (255: that or more), 0 else */
+  uint16_t unit;         /* currency: three letters packed 5 bits each; CALL: enum dk_inert; LIST, RECORD: see dk_value_weight */
   uint32_t len;          /* STRING bytes, LIST elements, RECORD fields, CALL arguments */
   union { int64_t i; double f; uint32_t at; } u;     /* at: string id, or index in `parts` */
 };
@@ -76,6 +76,12 @@ const struct dk_str *dk_value_str(const struct dk_values *values, dk_value_id id
 dk_value_id          dk_value_item(const struct dk_values *values, dk_value_id id, uint32_t i);  /* of LIST, CALL; value of a RECORD's i-th field */
 const struct dk_str *dk_value_name(const struct dk_values *values, dk_value_id id, uint32_t i);  /* of a RECORD's i-th field */
 bool                 dk_value_field(const struct dk_values *values, dk_value_id id, const struct dk_str *name, dk_value_id *ret);
+
+/* How many values a walk over this one meets (about; it is rounded up). Lists share equal elements, so a few lines can make a
+ * value whose walk never ends: the evaluator refuses what is heavier or deeper than this; other makers of values must too. */
+uint64_t dk_value_weight(const struct dk_values *values, dk_value_id id);
+#define DK_VALUE_MAX_WEIGHT 20000000u
+#define DK_VALUE_MAX_DEPTH 64
 
 bool dk_value_same(const struct dk_values *values, dk_value_id a, dk_value_id b);      /* the language's == */
 /* An id that is equal for values that are `same` (ints become floats where exact, inside lists too): identity of axes. */
