@@ -1,8 +1,4 @@
-#include "engine/drive/engine.h"
-
-#include "engine/drive/job.h"
-#include "engine/drive/link.h"
-#include "engine/drive/turn.h"
+#include "engine/drive/engine_priv.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -10,69 +6,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* An event that waits for its turn, with the bytes it points to. */
-struct waiting {
-  struct dk_event event;
-  char *bytes;
-};
-
-struct dk_engine {
-  struct dk_engine_options with;
-  struct dk_core *core;
-  struct dk_turn turn;
-  struct dk_world world;
-  struct dk_lookup_state lookup;
-  struct dk_link *link;
-  struct dk_run run;
-  struct dk_batch batch; /* of the commit that is being made */
-  struct waiting *queue; /* ring */
-  uint32_t head, n_queue, cap_queue;
-  char *given_bytes; /* of the event that was handed out last */
-  char **bad;        /* by task: why it could not be handed out; NULL table until one could not */
-  uint64_t observer_at;
-  uint32_t n_cancels;
-  int failed; /* negative errno of what act() met; ends the run */
-  struct dk_error *error;
-};
-
-/* Queue of events */
-
-static int push(struct dk_engine *engine, const struct dk_event *event, char *bytes) {
-  if (engine->n_queue == engine->cap_queue) {
-    uint32_t cap = engine->cap_queue ? engine->cap_queue * 2 : 64;
-    struct waiting *grown = dk_calloc(cap, sizeof *grown);
-    if (!grown) {
-      dk_free(bytes);
-      engine->failed = -ENOMEM;
-      return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < engine->n_queue; i++) grown[i] = engine->queue[(engine->head + i) % engine->cap_queue];
-    dk_free(engine->queue);
-    engine->queue = grown;
-    engine->head = 0;
-    engine->cap_queue = cap;
-  }
-  engine->queue[(engine->head + engine->n_queue++) % engine->cap_queue] = (struct waiting){*event, bytes};
-  return 0;
-}
-
-static bool pop(struct dk_engine *engine, struct dk_event *ret) {
-  if (engine->n_queue == 0) return false;
-  dk_free(engine->given_bytes);
-  *ret = engine->queue[engine->head].event;
-  engine->given_bytes = engine->queue[engine->head].bytes;
-  engine->head = (engine->head + 1) % engine->cap_queue;
-  engine->n_queue--;
-  return true;
-}
-
 /* Telling the watcher */
 
 static void note(struct dk_engine *engine, const struct dk_engine_note *note_) {
   engine->with.observer.note(engine->with.observer.ctx, dk_now_ns(), note_);
 }
 
-static void say(struct dk_engine *engine, const char *text) {
+void dk_engine_say(struct dk_engine *engine, const char *text) {
   engine->with.observer.say(engine->with.observer.ctx, text);
 }
 
@@ -98,224 +38,18 @@ static void note_record(struct dk_engine *engine, const struct dk_record *record
 }
 
 /* What act() cannot do ends the run: the core is thrown away, nothing is lost. */
-static void fail(struct dk_engine *engine, int r, const struct dk_error *error) {
+void dk_engine_fail(struct dk_engine *engine, int r, const struct dk_error *error) {
   if (engine->failed == 0) {
     engine->failed = r;
     if (engine->error && error) *engine->error = *error;
   }
 }
 
-static void remember_bad(struct dk_engine *engine, uint32_t task, const char *text) {
+void dk_engine_remember_bad(struct dk_engine *engine, uint32_t task, const char *text) {
   if (!engine->bad) engine->bad = dk_calloc(engine->with.plan->graph.n_tasks + 1, sizeof *engine->bad);
   if (!engine->bad) return;
   dk_free(engine->bad[task]);
   engine->bad[task] = dk_strdup(text);
-}
-
-/* Actions */
-
-static void act_lookup(struct dk_engine *engine, uint32_t task) {
-  struct dk_event event = {.kind = DK_EV_LOOKED_UP, .task = task};
-  struct dk_error error = {0};
-  int r = dk_lookup_task(&engine->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
-
-  if (r == -EAGAIN) {
-    /* Everything that it needs has ended: what is missing will not come (a metric that was not found, say). */
-    event.u.looked_up.answer = DK_LOOKUP_BAD;
-    r = 0;
-    if (!error.text[0]) dk_error_set(&error, -EAGAIN, "a value that it needs was not found");
-  }
-  if (r < 0) {
-    fail(engine, r, &error);
-    return;
-  }
-  if (event.u.looked_up.answer == DK_LOOKUP_BAD) remember_bad(engine, task, error.text);
-  push(engine, &event, NULL);
-}
-
-static void act_decide(struct dk_engine *engine, uint32_t task) {
-  struct dk_event event = {.kind = DK_EV_DECIDED, .task = task};
-  struct dk_error error = {0};
-  int r = dk_lookup_decide(&engine->lookup, task, &error);
-
-  if (r < 0 && r != -ENOENT) {
-    fail(engine, r, &error);
-    return;
-  }
-  event.u.decided.ok = r == 0;
-  if (r < 0)
-    remember_bad(engine, task, error.text);
-  else
-    r = dk_batch_put_choice(&engine->lookup.extra, engine->run.number, task, &engine->lookup.facts[task]->choice);
-  push(engine, &event, NULL);
-}
-
-/* A task that cannot be handed out after all ends as if its attempt had: the core knows how to go on. */
-static void assign_failed(struct dk_engine *engine, const struct dk_action *action, enum dk_cause cause,
-                          const char *text) {
-  struct dk_result result = {.cause = cause, .text = (char *)text, .started_unix_ns = dk_unix_ns()};
-  dk_autobuf bytes = DK_BUF_INIT;
-  struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended = {.cause = cause}};
-
-  remember_bad(engine, action->task, text);
-  if (dk_result_encode(&result, &bytes) < 0) {
-    fail(engine, -ENOMEM, NULL);
-    return;
-  }
-  event.u.ended.len = (uint32_t)bytes.len;
-  event.u.ended.bytes = bytes.data;
-  push(engine, &event, dk_buf_steal(&bytes));
-}
-
-static void act_assign(struct dk_engine *engine, const struct dk_action *action) {
-  struct dk_prepared prepared;
-  struct dk_job_build build;
-  struct dk_error error = {0};
-  int r = dk_lookup_prepare(&engine->lookup, action->task, &prepared, &error);
-
-  if (r == 0) {
-    r = dk_job_build(&engine->lookup, action->task, &prepared, engine->with.folder->trees, &build, &error);
-    if (r == 0) {
-      struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id, .u.job = build.job};
-      r = dk_link_send(engine->link, &message);
-      if (r == -EMSGSIZE)
-        dk_error_set(&error, r,
-                     "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
-      dk_job_build_finish(&build);
-    }
-    dk_prepared_finish(&prepared);
-  }
-  if (r == -ENOMEM)
-    fail(engine, r, &error);
-  else if (r < 0)
-    assign_failed(engine, action, r == -ENOSPC ? DK_CAUSE_DISK : DK_CAUSE_INPUT, error.text);
-}
-
-static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action) {
-  struct dk_message message = {.type = type, .id = action->id, .seq = action->seq};
-
-  if (type == DK_MSG_KILL) message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
-  if (dk_link_send(engine->link, &message) < 0) fail(engine, -ENOMEM, NULL);
-}
-
-static void world_act(void *ctx, const struct dk_action *action) {
-  struct dk_engine *engine = ctx;
-
-  switch (action->kind) {
-  case DK_ACT_LOOKUP: act_lookup(engine, action->task); break;
-  case DK_ACT_DECIDE: act_decide(engine, action->task); break;
-  case DK_ACT_ASSIGN: act_assign(engine, action); break;
-  case DK_ACT_LIST: send_id(engine, DK_MSG_LIST, action); break;
-  case DK_ACT_REVOKE: send_id(engine, DK_MSG_REVOKE, action); break;
-  case DK_ACT_KILL: send_id(engine, DK_MSG_KILL, action); break;
-  case DK_ACT_ACK: send_id(engine, DK_MSG_ACK, action); break;
-  case DK_ACT_FINISHED: break;
-  }
-}
-
-/* Messages */
-
-/* A result becomes what the store keeps: with its label and key parts when it succeeded. */
-static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out,
-                       struct dk_error *error) {
-  uint32_t task;
-  const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
-  bool has_task = dk_core_attempt_task(engine->core, message->id, &task);
-  struct dk_prepared prepared = {0};
-  dk_autobuf label = DK_BUF_INIT;
-  char host[256] = "";
-  int r = 0;
-
-  if (message->u.result.cause != DK_CAUSE_OK || !key) return dk_result_encode(&message->u.result, out);
-
-  gethostname(host, sizeof host - 1);
-  struct dk_saved saved = {
-      .attempt = message->id, .run = engine->run.number, .host = host, .result = message->u.result};
-  if (has_task) {
-    dk_plan_task_name(engine->with.plan, task, &label);
-    r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
-    if (r == 0) {
-      saved.parts = (struct dk_key_part_record *)prepared.parts; /* the same two fields */
-      saved.n_parts = prepared.n_parts;
-    }
-  }
-  saved.label = (char *)dk_buf_text(&label);
-  r = dk_saved_encode(&saved, out);
-  if (r == 0 && has_task) r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
-  if (r == 0 && has_task) r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
-  dk_prepared_finish(&prepared);
-  return r;
-}
-
-static void on_result(struct dk_engine *engine, uint64_t session, struct dk_message *message) {
-  struct dk_event event = {.kind = DK_EV_ENDED, .id = message->id, .session = session};
-  dk_autobuf bytes = DK_BUF_INIT;
-  struct dk_error error = {0};
-  uint32_t task;
-
-  if (message->u.result.cause != DK_CAUSE_OK && dk_core_attempt_task(engine->core, message->id, &task))
-    remember_bad(engine, task, message->u.result.text ? message->u.result.text : "");
-  int r = ended_bytes(engine, message, &bytes, &error);
-  if (r < 0) {
-    fail(engine, r, &error);
-    return;
-  }
-  event.u.ended.seq = message->seq;
-  event.u.ended.cause = message->u.result.cause;
-  event.u.ended.code = message->u.result.code;
-  event.u.ended.len = (uint32_t)bytes.len;
-  event.u.ended.bytes = bytes.data;
-  push(engine, &event, dk_buf_steal(&bytes));
-}
-
-static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
-  struct dk_engine *engine = ctx;
-  struct dk_event event = {.id = message->id, .session = session};
-
-  switch (message->type) {
-  case DK_MSG_WELCOME:
-    event.kind = DK_EV_AGENT_UP;
-    event.u.agent_up.slots = message->u.welcome.slots;
-    memcpy(event.u.agent_up.boot, message->u.welcome.boot, sizeof event.u.agent_up.boot);
-    engine->with.observer.where(engine->with.observer.ctx, message->u.welcome.slots);
-    break;
-  case DK_MSG_HAS:
-    event.kind = DK_EV_HAS;
-    event.u.has.state = (uint8_t)message->u.has.state;
-    event.u.has.slot = message->u.has.slot;
-    break;
-  case DK_MSG_HAS_END: event.kind = DK_EV_HAS_END; break;
-  case DK_MSG_STARTED:
-    event.kind = DK_EV_STARTED;
-    event.u.started.slot = message->u.started.slot;
-    break;
-  case DK_MSG_REFUSED:
-    event.kind = DK_EV_REFUSED;
-    event.u.refused.reason = (uint8_t)message->u.refused.reason;
-    break;
-  case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
-  case DK_MSG_RESULT: on_result(engine, session, message); return;
-  case DK_MSG_CLOSED:
-    say(engine, message->u.closed.text ? message->u.closed.text : "the agent closed the session");
-    return;
-  case DK_MSG_HELLO:
-  case DK_MSG_LIST:
-  case DK_MSG_ASSIGN:
-  case DK_MSG_REVOKE:
-  case DK_MSG_KILL:
-  case DK_MSG_ACK: return; /* ours, not an agent's */
-  }
-  push(engine, &event, NULL);
-}
-
-static void on_down(void *ctx, uint64_t session, const char *why) {
-  struct dk_engine *engine = ctx;
-  struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .session = session};
-  struct dk_error text = {0};
-
-  dk_error_set(&text, -ENOTCONN, "%s; connecting again", why);
-  say(engine, text.text);
-  push(engine, &event, NULL);
 }
 
 /* World */
@@ -327,7 +61,7 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     uint64_t now = dk_now_ns();
     *ret_now = now;
     if (engine->failed < 0) return engine->failed;
-    if (pop(engine, ret)) return 1;
+    if (dk_engine_pop(engine, ret)) return 1;
     if (now >= deadline_ns) return 0;
     if (now >= engine->observer_at) engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
     if (now >= dk_link_deadline(engine->link)) dk_link_tick(engine->link, now);
@@ -380,7 +114,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   if (r == 0 && has_results) r = dk_objects_sync(&engine->with.folder->objects, &error);
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &engine->batch, &error);
   if (r < 0) {
-    fail(engine, r, &error);
+    dk_engine_fail(engine, r, &error);
     return r;
   }
   dk_batch_clear(&engine->lookup.extra);
@@ -475,7 +209,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   if (!engine) return dk_error_system(error, -ENOMEM, "starting the engine");
   engine->with = *options;
   engine->error = error;
-  engine->world = (struct dk_world){engine, world_next, world_commit, world_act};
+  engine->world = (struct dk_world){engine, world_next, world_commit, dk_engine_act};
   if (getrandom(&incarnation, sizeof incarnation, 0) != sizeof incarnation)
     incarnation = dk_unix_ns() ^ (uint64_t)getpid() << 32;
 
@@ -495,8 +229,8 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
         .host = {.state = options->folder->path, .agent_program = options->agent_program, .slots = options->slots},
         .loop = options->loop,
         .incarnation = incarnation,
-        .message = on_message,
-        .down = on_down,
+        .message = dk_engine_message,
+        .down = dk_engine_down,
         .ctx = engine,
     };
     dk_store_id(options->folder->store, link.store);
@@ -522,7 +256,7 @@ void dk_engine_destroy(struct dk_engine *engine) {
   dk_link_destroy(engine->link);
   if (engine->core) dk_turn_finish(&engine->turn);
   dk_core_destroy(engine->core);
-  while (pop(engine, &event))
+  while (dk_engine_pop(engine, &event))
     ;
   dk_free(engine->given_bytes);
   dk_free(engine->queue);
@@ -587,5 +321,5 @@ void dk_engine_cancel(struct dk_engine *engine, bool hard) {
   struct dk_event event = {.kind = DK_EV_CANCEL, .u.cancel.hard = hard};
 
   engine->n_cancels++;
-  push(engine, &event, NULL);
+  dk_engine_push(engine, &event, NULL);
 }

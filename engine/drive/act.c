@@ -1,0 +1,104 @@
+/* Actions of the core, done for real. What cannot be done comes back as an event, or ends the run. */
+#include "engine/drive/engine_priv.h"
+#include "engine/drive/job.h"
+
+#include <errno.h>
+
+static void act_lookup(struct dk_engine *engine, uint32_t task) {
+  struct dk_event event = {.kind = DK_EV_LOOKED_UP, .task = task};
+  struct dk_error error = {0};
+  int r = dk_lookup_task(&engine->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
+
+  if (r == -EAGAIN) {
+    /* Everything that it needs has ended: what is missing will not come (a metric that was not found, say). */
+    event.u.looked_up.answer = DK_LOOKUP_BAD;
+    r = 0;
+    if (!error.text[0]) dk_error_set(&error, -EAGAIN, "a value that it needs was not found");
+  }
+  if (r < 0) {
+    dk_engine_fail(engine, r, &error);
+    return;
+  }
+  if (event.u.looked_up.answer == DK_LOOKUP_BAD) dk_engine_remember_bad(engine, task, error.text);
+  dk_engine_push(engine, &event, NULL);
+}
+
+static void act_decide(struct dk_engine *engine, uint32_t task) {
+  struct dk_event event = {.kind = DK_EV_DECIDED, .task = task};
+  struct dk_error error = {0};
+  int r = dk_lookup_decide(&engine->lookup, task, &error);
+
+  if (r < 0 && r != -ENOENT) {
+    dk_engine_fail(engine, r, &error);
+    return;
+  }
+  event.u.decided.ok = r == 0;
+  if (r < 0)
+    dk_engine_remember_bad(engine, task, error.text);
+  else
+    r = dk_batch_put_choice(&engine->lookup.extra, engine->run.number, task, &engine->lookup.facts[task]->choice);
+  dk_engine_push(engine, &event, NULL);
+}
+
+/* A task that cannot be handed out after all ends as if its attempt had: the core knows how to go on. */
+static void assign_failed(struct dk_engine *engine, const struct dk_action *action, enum dk_cause cause,
+                          const char *text) {
+  struct dk_result result = {.cause = cause, .text = (char *)text, .started_unix_ns = dk_unix_ns()};
+  dk_autobuf bytes = DK_BUF_INIT;
+  struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended = {.cause = cause}};
+
+  dk_engine_remember_bad(engine, action->task, text);
+  if (dk_result_encode(&result, &bytes) < 0) {
+    dk_engine_fail(engine, -ENOMEM, NULL);
+    return;
+  }
+  event.u.ended.len = (uint32_t)bytes.len;
+  event.u.ended.bytes = bytes.data;
+  dk_engine_push(engine, &event, dk_buf_steal(&bytes));
+}
+
+static void act_assign(struct dk_engine *engine, const struct dk_action *action) {
+  struct dk_prepared prepared;
+  struct dk_job_build build;
+  struct dk_error error = {0};
+  int r = dk_lookup_prepare(&engine->lookup, action->task, &prepared, &error);
+
+  if (r == 0) {
+    r = dk_job_build(&engine->lookup, action->task, &prepared, engine->with.folder->trees, &build, &error);
+    if (r == 0) {
+      struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id, .u.job = build.job};
+      r = dk_link_send(engine->link, &message);
+      if (r == -EMSGSIZE)
+        dk_error_set(&error, r,
+                     "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
+      dk_job_build_finish(&build);
+    }
+    dk_prepared_finish(&prepared);
+  }
+  if (r == -ENOMEM)
+    dk_engine_fail(engine, r, &error);
+  else if (r < 0)
+    assign_failed(engine, action, r == -ENOSPC ? DK_CAUSE_DISK : DK_CAUSE_INPUT, error.text);
+}
+
+static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action) {
+  struct dk_message message = {.type = type, .id = action->id, .seq = action->seq};
+
+  if (type == DK_MSG_KILL) message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
+  if (dk_link_send(engine->link, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+}
+
+void dk_engine_act(void *ctx, const struct dk_action *action) {
+  struct dk_engine *engine = ctx;
+
+  switch (action->kind) {
+  case DK_ACT_LOOKUP: act_lookup(engine, action->task); break;
+  case DK_ACT_DECIDE: act_decide(engine, action->task); break;
+  case DK_ACT_ASSIGN: act_assign(engine, action); break;
+  case DK_ACT_LIST: send_id(engine, DK_MSG_LIST, action); break;
+  case DK_ACT_REVOKE: send_id(engine, DK_MSG_REVOKE, action); break;
+  case DK_ACT_KILL: send_id(engine, DK_MSG_KILL, action); break;
+  case DK_ACT_ACK: send_id(engine, DK_MSG_ACK, action); break;
+  case DK_ACT_FINISHED: break;
+  }
+}

@@ -1,0 +1,110 @@
+/* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the name and the key's
+ * components that `plan` explains reruns with. */
+#include "engine/drive/engine_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A result becomes what the store keeps: with its label and key parts when it succeeded. */
+static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out,
+                       struct dk_error *error) {
+  uint32_t task;
+  const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
+  bool has_task = dk_core_attempt_task(engine->core, message->id, &task);
+  struct dk_prepared prepared = {0};
+  dk_autobuf label = DK_BUF_INIT;
+  char host[256] = "";
+  int r = 0;
+
+  if (message->u.result.cause != DK_CAUSE_OK || !key) return dk_result_encode(&message->u.result, out);
+
+  gethostname(host, sizeof host - 1);
+  struct dk_saved saved = {
+      .attempt = message->id, .run = engine->run.number, .host = host, .result = message->u.result};
+  if (has_task) {
+    dk_plan_task_name(engine->with.plan, task, &label);
+    r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
+    if (r == 0) {
+      saved.parts = (struct dk_key_part_record *)prepared.parts; /* the same two fields */
+      saved.n_parts = prepared.n_parts;
+    }
+  }
+  saved.label = (char *)dk_buf_text(&label);
+  r = dk_saved_encode(&saved, out);
+  if (r == 0 && has_task) r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
+  if (r == 0 && has_task) r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
+  dk_prepared_finish(&prepared);
+  return r;
+}
+
+static void on_result(struct dk_engine *engine, uint64_t session, struct dk_message *message) {
+  struct dk_event event = {.kind = DK_EV_ENDED, .id = message->id, .session = session};
+  dk_autobuf bytes = DK_BUF_INIT;
+  struct dk_error error = {0};
+  uint32_t task;
+
+  if (message->u.result.cause != DK_CAUSE_OK && dk_core_attempt_task(engine->core, message->id, &task))
+    dk_engine_remember_bad(engine, task, message->u.result.text ? message->u.result.text : "");
+  int r = ended_bytes(engine, message, &bytes, &error);
+  if (r < 0) {
+    dk_engine_fail(engine, r, &error);
+    return;
+  }
+  event.u.ended.seq = message->seq;
+  event.u.ended.cause = message->u.result.cause;
+  event.u.ended.code = message->u.result.code;
+  event.u.ended.len = (uint32_t)bytes.len;
+  event.u.ended.bytes = bytes.data;
+  dk_engine_push(engine, &event, dk_buf_steal(&bytes));
+}
+
+void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) {
+  struct dk_engine *engine = ctx;
+  struct dk_event event = {.id = message->id, .session = session};
+
+  switch (message->type) {
+  case DK_MSG_WELCOME:
+    event.kind = DK_EV_AGENT_UP;
+    event.u.agent_up.slots = message->u.welcome.slots;
+    memcpy(event.u.agent_up.boot, message->u.welcome.boot, sizeof event.u.agent_up.boot);
+    engine->with.observer.where(engine->with.observer.ctx, message->u.welcome.slots);
+    break;
+  case DK_MSG_HAS:
+    event.kind = DK_EV_HAS;
+    event.u.has.state = (uint8_t)message->u.has.state;
+    event.u.has.slot = message->u.has.slot;
+    break;
+  case DK_MSG_HAS_END: event.kind = DK_EV_HAS_END; break;
+  case DK_MSG_STARTED:
+    event.kind = DK_EV_STARTED;
+    event.u.started.slot = message->u.started.slot;
+    break;
+  case DK_MSG_REFUSED:
+    event.kind = DK_EV_REFUSED;
+    event.u.refused.reason = (uint8_t)message->u.refused.reason;
+    break;
+  case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
+  case DK_MSG_RESULT: on_result(engine, session, message); return;
+  case DK_MSG_CLOSED:
+    dk_engine_say(engine, message->u.closed.text ? message->u.closed.text : "the agent closed the session");
+    return;
+  case DK_MSG_HELLO:
+  case DK_MSG_LIST:
+  case DK_MSG_ASSIGN:
+  case DK_MSG_REVOKE:
+  case DK_MSG_KILL:
+  case DK_MSG_ACK: return; /* ours, not an agent's */
+  }
+  dk_engine_push(engine, &event, NULL);
+}
+
+void dk_engine_down(void *ctx, uint64_t session, const char *why) {
+  struct dk_engine *engine = ctx;
+  struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .session = session};
+  struct dk_error text = {0};
+
+  dk_error_set(&text, -ENOTCONN, "%s; connecting again", why);
+  dk_engine_say(engine, text.text);
+  dk_engine_push(engine, &event, NULL);
+}
