@@ -1,7 +1,8 @@
 #!/bin/bash
-# Checks who includes whom (the arrows of docs/architecture.md) and that a third-party header stays in its one room.
+# Checks who includes whom (the arrows of docs/architecture.md), that a third-party header stays in its one room, and that
+# memory and processes are asked for in their one file.
 #   tests/layers.sh [ROOT]        checks the sources below ROOT (default: this repository)
-#   tests/layers.sh --self-test   plants forbidden includes in a copy of nothing and wants each of them found
+#   tests/layers.sh --self-test   plants mistakes in a tree of its own, and wants each of them found
 set -euo pipefail
 
 # room: what it may include besides itself. A room is the longest listed folder a file lies in; an entry is a folder or
@@ -43,6 +44,12 @@ third_party='
 ^cmocka\.h$:       tests
 '
 
+# extended regular expression of a function name: the files or folders that may call it.
+calls='
+(m|c|re)alloc|reallocarray|strn?dup|v?asprintf|getline|getdelim:   lang/base/alloc.c
+v?fork|posix_spawnp?|system|popen:                                 engine/sys/spawn.c engine/store/check.c engine/agent
+'
+
 check() {
   cd "$1"
   local folders=()
@@ -52,7 +59,7 @@ check() {
   [ ${#folders[@]} -gt 0 ] || { echo "layers: no sources below $1" >&2; return 2; }
   # shellcheck disable=SC2016 # awk's own $0
   find "${folders[@]}" -type f \( -name '*.[chly]' -o -name '*.def' \) -print0 | sort -z |
-    ARROWS=$arrows THIRD=$third_party xargs -0 awk '
+    ARROWS=$arrows THIRD=$third_party CALLS=$calls xargs -0 awk '
     function below(path, entry) { return path == entry || index(path, entry "/") == 1 }
     function room_of(path,   dir) {
       for (dir = path; sub(/\/[^\/]*$/, "", dir); ) if (dir in allowed) return dir
@@ -67,6 +74,13 @@ check() {
       for (i = 1; i <= n; i++) if (match(lines[i], /: +/)) {
         pattern[++n_third] = substr(lines[i], 1, RSTART - 1)
         homes[n_third] = substr(lines[i], RSTART + RLENGTH)
+      }
+    }
+    BEGIN {
+      n = split(ENVIRON["CALLS"], lines, "\n")
+      for (i = 1; i <= n; i++) if (match(lines[i], /: +/)) {
+        name[++n_calls] = "(^|[^A-Za-z0-9_.>])(" substr(lines[i], 1, RSTART - 1) ")\\("
+        callers[n_calls] = substr(lines[i], RSTART + RLENGTH)
       }
     }
     FNR == 1 {
@@ -90,6 +104,13 @@ check() {
         n = split(homes[t], list, " "); fine = 0
         for (i = 1; i <= n; i++) if (below(FILENAME, list[i])) fine = 1
         if (!fine) forbid("<" target "> belongs to " homes[t] " alone")
+      }
+    }
+    !/^[ \t]*(\/?\*|\/\/)/ {
+      for (c = 1; c <= n_calls; c++) if ($0 ~ name[c]) {
+        n = split(callers[c], list, " "); fine = 0
+        for (i = 1; i <= n; i++) if (below(FILENAME, list[i])) fine = 1
+        if (!fine) forbid("only " callers[c] " may call this (memory: lang/base/alloc.h; processes: engine/sys/spawn.h)")
       }
     }
     END {
@@ -144,7 +165,18 @@ lang/plan/bad.c <mpfr.h>
 lang/check/bad.c <pcre2.h>
 engine/core/bad.c <jansson.h>
 PLANTED
-  echo "layers: self-test: $planted planted includes found"
+  # The same for calls; what only looks like one is fine.
+  printf '/* malloc( */\n * fork(\nint a = dk_strdup(x) + p->fork(1) + my_malloc(2);\n' >"$tree/lang/plan/fine.h"
+  out=$(check "$tree") || { echo "$out"; echo "layers: self-test: a clean tree was refused" >&2; return 1; }
+  for include in 'x = malloc(3);' '  return strndup(x, 3);' 'pid = vfork();' 'if (system("x")) {'; do
+    printf '/* planted */\n%s\n' "$include" >"$tree/lang/plan/bad.c"
+    if out=$(check "$tree") || ! grep -qF 'lang/plan/bad.c:2: only ' <<<"$out"; then
+      echo "layers: self-test: $include was not found" >&2
+      return 1
+    fi
+    planted=$((planted + 1))
+  done
+  echo "layers: self-test: $planted planted mistakes found"
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
