@@ -46,7 +46,8 @@ struct dk_diags {
   struct dk_sources *sources;
   struct dk_diag **items;
   uint32_t count, cap;
-  uint32_t n_errors, n_warnings;
+  uint32_t n_errors, n_warnings;   /* of all that were added, the dropped ones too */
+  struct dk_diag overflow;         /* what dk_diag_add returns past DK_DIAGS_MAX; takes no text */
 };
 
 #define DK_DIAGS_MAX 100       /* further ones are counted, not kept */

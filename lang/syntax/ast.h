@@ -92,9 +92,13 @@ struct dk_ref {
   bool skip_failed;                   /* gather(..., failed = "skip") */
 };
 
+/* A tree is never deeper than this (E0115), so passes may walk it recursively. */
+#define DK_EXPR_DEPTH_MAX 1000
+
 struct dk_expr {
   enum dk_expr_kind kind;
-  struct dk_span span;
+  uint32_t depth;                     /* 1 for a leaf; kept by the parser */
+  struct dk_span span;                /* without brackets around it */
   union {
     bool boolean;
     int64_t integer;
@@ -142,7 +146,10 @@ struct dk_stmt {
   struct dk_expr *value, *message;
   struct dk_block *block;
 };
-struct dk_block { struct dk_stmt *items; uint32_t count, cap; struct dk_span span; };
+struct dk_block {
+  struct dk_stmt *items; uint32_t count, cap; struct dk_span span;
+  bool has_errors;                    /* a part of it could not be parsed (reported): what seems missing may have been there */
+};
 
 enum dk_decl_kind {
   DK_DECL_EXPERIMENT, DK_DECL_PARAM, DK_DECL_LET, DK_DECL_RESOURCE, DK_DECL_GRID, DK_DECL_TASK, DK_DECL_PICK,
@@ -157,6 +164,7 @@ struct dk_decl {
   const struct dk_str **params;       /* let f(x, y) = ... */
   uint32_t n_params, n_slots;
   bool is_function;
+  bool has_errors;                    /* as in dk_block, for the whole declaration with all its blocks */
   struct dk_expr *value;              /* param, let; grid g = expr; source */
   struct dk_expr *over;               /* task t over EXPR, grid g over EXPR; NULL when left out */
   struct dk_block *block;             /* everything with { } */
