@@ -23,8 +23,8 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
                        struct dk_error *error) {
   dk_autobuf log = DK_BUF_INIT;
   char slots[16];
-  char *argv[] = {(char *)options->agent_program,    "serve", "--root", (char *)root,
-                  options->slots ? "--slots" : NULL, slots,   NULL};
+  const char *argv[] = {
+      options->agent_program, "serve", "--root", root, options->slots ? "--slots" : NULL, slots, NULL};
   struct dk_spawn spawn = DK_SPAWN_INIT;
   int fd, r;
 
@@ -33,7 +33,7 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
   if (!dk_buf_ok(&log)) return dk_error_system(error, -ENOMEM, "starting the agent");
   fd = open(dk_buf_text(&log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return dk_error_system(error, -errno, "writing %s", dk_buf_text(&log));
-  spawn.argv = argv;
+  spawn.argv = (char *const *)argv;
   spawn.dir = "/";
   spawn.fds[1] = fd;
   spawn.fds[2] = fd;
