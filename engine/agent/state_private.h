@@ -22,6 +22,7 @@ struct attempt {
   bool is_told;        /* by the slot's keeper since it was lost */
   bool is_sent;        /* ENDED: result sent in this session */
   bool is_revoking;    /* the engine wants it back */
+  bool is_killed;      /* a KILL went to the keeper */
   uint32_t prev, next; /* in the queue; next: in the free list */
   uint32_t slot;       /* where it is or was; NONE: nowhere yet */
   uint64_t started_unix_ns;

@@ -1,0 +1,75 @@
+/* See conn.h. */
+#include "engine/agent/conn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_STEP (64u << 10)
+
+void dk_conn_init(struct dk_conn *conn, int fd) {
+  *conn = (struct dk_conn){.fd = fd, .in = DK_BUF_INIT, .out = DK_BUF_INIT};
+}
+
+void dk_conn_finish(struct dk_conn *conn) {
+  if (conn->fd >= 0) close(conn->fd);
+  dk_buf_finish(&conn->in);
+  dk_buf_finish(&conn->out);
+  dk_conn_init(conn, -1);
+}
+
+int dk_conn_put(struct dk_conn *conn, const struct dk_message *message) {
+  return conn->fd < 0 ? 0 : dk_message_encode(message, &conn->out);
+}
+
+int dk_conn_flush(struct dk_conn *conn) {
+  while (conn->fd >= 0 && conn->out_at < conn->out.len) {
+    ssize_t n =
+        send(conn->fd, conn->out.data + conn->out_at, conn->out.len - conn->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+    if (n < 0) return -errno;
+    conn->out_at += (size_t)n;
+  }
+  dk_buf_clear(&conn->out);
+  conn->out_at = 0;
+  return 0;
+}
+
+bool dk_conn_is_waiting(const struct dk_conn *conn) {
+  return conn->fd >= 0 && conn->out_at < conn->out.len;
+}
+
+static void drop_taken(struct dk_conn *conn) {
+  if (conn->in_at == 0) return;
+  size_t left = conn->in.len - conn->in_at;
+  memmove(conn->in.data, conn->in.data + conn->in_at, left);
+  dk_buf_truncate(&conn->in, left);
+  conn->in_at = 0;
+}
+
+int dk_conn_fill(struct dk_conn *conn) {
+  drop_taken(conn);
+  for (;;) {
+    void *room = dk_buf_reserve(&conn->in, READ_STEP);
+    if (!room) return -ENOMEM;
+    ssize_t n = recv(conn->fd, room, READ_STEP, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+    if (n < 0) return -errno;
+    if (n == 0) return -EPIPE;
+    dk_buf_commit(&conn->in, (size_t)n);
+    if ((size_t)n < READ_STEP) return 0;
+    /* One frame is bounded; more than two of the largest means that nobody takes them: leave the rest to the kernel. */
+    if (conn->in.len > 2 * (size_t)DK_FRAME_MAX) return 0;
+  }
+}
+
+int dk_conn_next(struct dk_conn *conn, struct dk_message *ret, struct dk_error *error) {
+  if (conn->in_at == conn->in.len) return 0;
+  long n = dk_message_decode(conn->in.data + conn->in_at, conn->in.len - conn->in_at, ret, error);
+  if (n <= 0) return (int)n;
+  conn->in_at += (size_t)n;
+  return 1;
+}
