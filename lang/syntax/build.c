@@ -367,6 +367,7 @@ struct dk_fields *dk_build_argument_add(struct dk_parse *p, struct dk_fields *ar
     struct dk_diag *diag =
         dk_diag_add(p->env->diags, DK_E0120, arg.value->span, "an argument without a name stands behind a named one");
     dk_diag_label_at(p->env->diags, diag, args->items[args->count - 1].name_span, "this one is named");
+    dk_diag_label(p->env->diags, diag, "this one is not");
   }
   return dk_build_fields_add(p, args, arg);
 }

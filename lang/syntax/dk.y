@@ -172,13 +172,13 @@ items
 item
   : statement
   | statement ','
+  | NAME block { $$ = dk_build_stmt_block(p, $NAME, $block); }
   | REQUIRE expr { $$ = dk_build_stmt(p, DK_STMT_REQUIRE, NULL, $expr); }
   | REQUIRE expr ',' expr[text] { $$ = dk_build_require(p, $2, $text); }
   ;
 
 statement
   : key '=' expr { $$ = dk_build_stmt_field(p, $key, $expr); }
-  | NAME block { $$ = dk_build_stmt_block(p, $NAME, $block); }
   | names IN expr { $$ = dk_build_stmt(p, DK_STMT_AXIS, $names, $expr); }
   | names '~' expr { $$ = dk_build_stmt(p, DK_STMT_DRAW_AXIS, $names, $expr); }
   | VARY names IN expr { $$ = dk_build_vary(p, $names, $expr); }

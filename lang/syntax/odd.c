@@ -33,7 +33,7 @@ static const struct odd {
     {"++", '+', NULL, "values do not change; to join lists write `concat(a, b)`"},
     {"?", TOK_ODD, NULL, "a choice is written `if a then b else c`, a value in place of null `a ?? b`"},
     {"$", 0, NULL, "names stand alone; in a string write {{name}}"},
-    {"`", TOK_ODD, NULL, "strings stand in \"...\" or '...'"},
+    {"`", TOK_ODD, "a backtick", "strings stand in \"...\" or '...'"},
     {"@", TOK_ODD, NULL, NULL},
     {"\\", 0, NULL, "a statement may go on over several lines without it"},
     {"\xc2\xa0", 0, "a no-break space (U+00A0)", "write an ordinary space"},
@@ -73,6 +73,7 @@ static bool is_curled_pair(const char *text, uint32_t len) {
 static void add_token(struct dk_tokens *tokens, int kind, uint32_t start, uint32_t end) {
   if (kind == 0) {
     tokens->blank_end = end;
+    tokens->odd_left_out = true;
     return;
   }
   uint32_t before = tokens->count;

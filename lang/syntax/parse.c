@@ -63,7 +63,16 @@ void dk_parse_close_block(struct dk_parse *p) {
 bool dk_parse_begins_item(const struct dk_tokens *tokens, uint32_t index) {
   int kind = tokens->items[index].kind, next = tokens->items[index + 1].kind;
   if (kind >= TOK_EXCLUDE && kind <= TOK_VARY) return true;
+  if (dk_token_is_reserved(kind)) return next == '=';
   return kind == TOK_NAME && (next == '=' || next == TOK_IN || next == '~' || next == '{' || next == ',');
+}
+
+/* A line where the reading can go on: what reads as a statement, or a word behind a value, which no expression has. The
+ * token that failed itself only where a statement may begin with its kind, else nothing would be gained. */
+static bool resumes_item(const struct dk_parse *p, uint32_t index) {
+  const struct dk_token *token = &p->tokens.items[index];
+  if (dk_parse_begins_item(&p->tokens, index)) return index > p->last || !dk_token_is_reserved(token->kind);
+  return index > p->last && token->kind == TOK_NAME && dk_token_ends_value(token[-1].kind);
 }
 
 uint32_t dk_parse_open_bracket(const struct dk_tokens *tokens, uint32_t from, uint32_t index) {
@@ -114,7 +123,7 @@ static void recover_in_block(struct dk_parse *p) {
     if (token->kind == '}' && (depth == 0 || (line_start && dk_token_indent(tokens, p->at) <= outer))) return;
     if (token->kind == '}') depth--;
     if (token->kind == '{') depth++;
-    if (line_start && dk_parse_begins_item(tokens, p->at) && dk_token_indent(tokens, p->at) <= limit) return;
+    if (line_start && resumes_item(p, p->at) && dk_token_indent(tokens, p->at) <= limit) return;
   }
 }
 

@@ -281,9 +281,22 @@ static bool missing_comma(const struct error *e) {
   return true;
 }
 
+/* The bracket that the closer at `close` belongs to. */
+static uint32_t matching_open(const struct error *e, uint32_t close) {
+  return close > 0 && is_closer(e->tokens->items[close].kind) ? dk_parse_open_bracket(e->tokens, 0, close)
+                                                              : DK_NO_TOKEN;
+}
+
 static bool missing_body(const struct error *e) {
   if (!expects(e, DK_EXPECT_BODY) || expects(e, DK_EXPECT_VALUE) || e->p->n_blocks > 0) return false;
   if (expects(e, DK_EXPECT_ASSIGN)) return false;
+  uint32_t open = e->before == '}' ? matching_open(e, e->index - 1) : DK_NO_TOKEN;
+  if (open != DK_NO_TOKEN && open > 0 && e->tokens->items[open - 1].kind == TOK_OVER) {
+    struct dk_span over = dk_token_span(e->tokens, open - 1);
+    struct dk_diag *no_grid = dk_diag_add(e->diags, DK_E0101, over, "the grid is missing behind `over`");
+    dk_diag_label(e->diags, no_grid, "expected a grid behind this");
+    return true;
+  }
   struct dk_diag *diag = dk_diag_add(e->diags, DK_E0101, e->gap, "the body of the declaration is missing");
   dk_diag_label(e->diags, diag, "expected %s", expects(e, DK_EXPECT_OVER) ? "`{` or `over`" : "`{`");
   if (e->kind == '=' && e->p->decl_start != DK_NO_TOKEN)
@@ -292,14 +305,39 @@ static bool missing_body(const struct error *e) {
   return true;
 }
 
-/* A statement of a block whose second word is wrong: `lr 0.1`. */
+static void suggest_statement(const struct error *e, struct dk_diag *diag, const char *name) {
+  static const char *const words[] = {"exclude", "include", "require", "vary"};
+  const char *nearest = dk_nearest(name, words, sizeof words / sizeof *words);
+  if (nearest && strcmp(nearest, name) != 0) dk_diag_help(e->diags, diag, "did you mean `%s`?", nearest);
+}
+
+/* A string where a statement begins. */
+static bool stray_string(const struct error *e) {
+  if ((e->before != TOK_STRING_CLOSE && e->before != TOK_RAW) || e->p->n_blocks == 0) return false;
+  uint32_t start = e->index - 1;
+  while (e->before != TOK_RAW && start > 0 && e->tokens->items[start].kind != TOK_STRING_OPEN) start--;
+  struct dk_span span = {dk_token_span(e->tokens, start).start, e->gap.end};
+  struct dk_diag *diag = dk_diag_add(e->diags, DK_E0101, span, "a string stands where a statement begins");
+  dk_diag_label(e->diags, diag, "expected a name, or `=` behind this");
+  dk_diag_help(e->diags, diag, "a comma goes before the text of a `require`, and between the values of a list");
+  return true;
+}
+
+/* A statement of a block whose second word is wrong, `lr 0.1`, or another name without its `=`. */
 static bool missing_sign(const struct error *e) {
-  if (!expects(e, DK_EXPECT_ASSIGN) || !expects(e, DK_EXPECT_IN) || e->p->n_blocks == 0) return false;
-  if (!dk_token_begins_value(e->kind) && e->kind != '}' && !is_beyond(e)) return false;
+  if (!expects(e, DK_EXPECT_ASSIGN) || expects(e, DK_EXPECT_OPERATOR | DK_EXPECT_VALUE) || e->index == 0) return false;
+  if (!dk_token_begins_value(e->kind) && !is_closer(e->kind) && !is_beyond(e) && e->kind != ',') return false;
+  if (!expects(e, DK_EXPECT_IN) && stray_string(e)) return true;
   const char *name = text_of(e, e->index - 1);
+  if (!expects(e, DK_EXPECT_IN)) {
+    struct dk_diag *no_sign = dk_diag_add(e->diags, DK_E0101, e->gap, "`=` is missing behind `%s`", name);
+    dk_diag_label(e->diags, no_sign, "expected %s", list_expected(e));
+    return true;
+  }
   struct dk_diag *diag = dk_diag_add(e->diags, DK_E0101, e->gap, "`=` or `in` is missing behind `%s`", name);
   dk_diag_label(e->diags, diag, "expected %s", list_expected(e));
   dk_diag_help(e->diags, diag, "a field is written `%s = ...`, an axis of a grid `%s in ...`", name, name);
+  suggest_statement(e, diag, name);
   return true;
 }
 
@@ -317,6 +355,8 @@ static void unexpected(const struct error *e) {
   struct dk_diag *diag = dk_diag_add(e->diags, DK_E0101, e->span, "unexpected %s", describe(e, e->index));
   if (list) dk_diag_label(e->diags, diag, "expected %s", list);
   help_foreign_word(e, diag);
+  if (e->open_kind == TOK_HOLE_OPEN && dk_token_ends_value(e->before))
+    dk_diag_help(e->diags, diag, "a hole holds one value; for two literal braces write {{\"{{\"}}");
   if (e->kind == TOK_LET && e->p->n_blocks > 0)
     dk_diag_help(e->diags, diag, "`let` stands outside of braces; in a grid a column is written `x = ...`");
 }
@@ -325,13 +365,14 @@ static void unexpected(const struct error *e) {
 static uint32_t scope_start(const struct dk_parse *p) {
   if (p->n_holes > 0 && p->tokens.items[p->last].kind != TOK_HOLE_CLOSE) return p->holes[p->n_holes - 1];
   if (p->n_blocks > 0) return p->item_start;
-  return p->decl_start == DK_NO_TOKEN ? 0 : p->decl_start == p->last ? p->decl_before : p->decl_start;
+  if (!p->module) return 0;
+  return p->decl_start == p->last ? p->decl_before : p->decl_start;
 }
 
 void dk_report_syntax(struct dk_parse *p, uint32_t expected) {
   const struct dk_tokens *tokens = &p->tokens;
   const struct dk_token *token = &tokens->items[p->last];
-  if (token->flags & DK_TOKEN_REPORTED) return;
+  if (token->flags & (DK_TOKEN_REPORTED | DK_TOKEN_AFTER_ODD)) return;
   if (p->last > 0 && tokens->items[p->last - 1].kind == TOK_ODD) return;
   if (tokens->too_many) return;
   struct error e = {.p = p, .diags = p->env->diags, .tokens = tokens, .index = p->last, .expected = expected};

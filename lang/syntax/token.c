@@ -144,7 +144,8 @@ static void add_flagged(struct dk_tokens *tokens, int kind, uint32_t start, uint
   }
   if (tokens->line_ended || tokens->count == 0) flags |= DK_TOKEN_LINE_START | DK_TOKEN_SPACE_BEFORE;
   if (tokens->blank_end == start) flags |= DK_TOKEN_SPACE_BEFORE;
-  tokens->line_ended = false;
+  if (tokens->odd_left_out) flags |= DK_TOKEN_AFTER_ODD;
+  tokens->line_ended = tokens->odd_left_out = false;
   dk_arena_push(tokens->env->arena, tokens->items, tokens->count, tokens->cap) =
       (struct dk_token){(uint16_t)kind, (uint16_t)flags, start, end};
 }
@@ -274,8 +275,18 @@ static void close_silently(struct dk_tokens *tokens, uint32_t at) {
   tokens->n_modes--;
 }
 
+/* A hole that is cut off by the line end is what is reported, not the strings in it and around it. */
+static bool report_cut_hole(struct dk_tokens *tokens, uint32_t at) {
+  uint32_t i = 0;
+  while (i < tokens->n_modes && tokens->modes[i].kind != DK_MODE_HOLE) i++;
+  if (i == tokens->n_modes) return false;
+  if (!tokens->too_many) report_unclosed(tokens, &tokens->modes[i], at);
+  for (; i < tokens->n_modes; i++) tokens->items[tokens->modes[i].open].flags |= DK_TOKEN_REPORTED;
+  return true;
+}
+
 void dk_tokens_end_line(struct dk_tokens *tokens, uint32_t at) {
-  for (bool reported = false;; reported = true) {
+  for (bool reported = report_cut_hole(tokens, at);; reported = true) {
     enum dk_mode_kind kind = dk_tokens_mode(tokens)->kind;
     if (kind == DK_MODE_CODE || kind == DK_MODE_BLOCK) break;
     tokens->line_ended = false;
@@ -292,7 +303,7 @@ void dk_tokens_end_line(struct dk_tokens *tokens, uint32_t at) {
 }
 
 void dk_tokens_end_file(struct dk_tokens *tokens, uint32_t at) {
-  for (bool reported = false; dk_tokens_mode(tokens)->kind != DK_MODE_CODE; reported = true) {
+  for (bool reported = report_cut_hole(tokens, at); dk_tokens_mode(tokens)->kind != DK_MODE_CODE; reported = true) {
     tokens->line_ended = false;
     if (reported)
       close_silently(tokens, at);

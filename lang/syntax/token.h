@@ -16,6 +16,7 @@ enum dk_token_flag {
   DK_TOKEN_LINE_START = 1,   /* the first on its line */
   DK_TOKEN_SPACE_BEFORE = 2, /* a space, a comment, a line end or the start of the file precedes it */
   DK_TOKEN_REPORTED = 4,     /* an error about it was reported already */
+  DK_TOKEN_AFTER_ODD = 8,    /* a character before it was reported and left out */
 };
 
 struct dk_token {
@@ -50,6 +51,7 @@ struct dk_tokens {
   bool line_ended;                      /* a line end came after the last token */
   uint32_t block_marks, block_marks_at; /* how many """ were seen up to there; how many there are */
   uint32_t block_marks_total;
+  bool odd_left_out;     /* since the last token */
   bool too_many;
 };
 
