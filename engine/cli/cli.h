@@ -94,5 +94,7 @@ bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid);
 int dk_cli_default_file(struct dk_cli *cli, char **ret);
 /* Loads a file (NULL: the default one) and prints its diagnostics on stderr. *ret has a plan if and only if it returns 0. */
 int dk_cli_load(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_load **ret);
+/* The same without printing diagnostics and without asking for a plan: 0 with *ret also when the file has errors. */
+int dk_cli_load_quiet(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_load **ret);
 
 #endif

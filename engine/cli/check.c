@@ -1,0 +1,141 @@
+/* dkrun check and explain: what is wrong with a file, and what the codes mean. Read nothing but the file and what it imports. */
+#include "engine/cli/cli.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct options {
+  struct dk_cli_params params;
+  bool json;
+};
+
+static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+  static const struct option options[] = {{"param", required_argument, NULL, 'p'},
+                                          {"format", required_argument, NULL, 'F'},
+                                          DK_CLI_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+  int opt;
+  dk_cli_options_reset();
+  while ((opt = getopt_long(argc, argv, ":p:", options, NULL)) != -1) {
+    int r = -1;
+    switch (opt) {
+    case 'p':
+      r = dk_cli_params_add(&ret->params, optarg);
+      r = r == 0 ? -1 : r == -EINVAL ? DK_EXIT_USAGE : DK_EXIT_ENGINE;
+      break;
+    case 'F':
+      ret->json = strcmp(optarg, "json") == 0;
+      if (!ret->json && strcmp(optarg, "text") != 0) {
+        r = dk_cli_usage("check", "--format takes text or json, not `%s`", optarg);
+      }
+      break;
+    default: r = dk_cli_option(cli, opt, argc, argv, options); break;
+    }
+    if (r >= 0) {
+      return r;
+    }
+  }
+  return argc - optind > 1 ? dk_cli_usage("check", "one file at a time: `%s` is one too many", argv[optind + 1]) : -1;
+}
+
+static void add_count(struct dk_buf *out, uint64_t n, const char *one, const char *many) {
+  dk_buf_printf(out, ", %llu %s", (unsigned long long)n, n == 1 ? one : many);
+}
+
+static void print_counts(struct dk_cli *cli, const struct dk_plan *plan) {
+  dk_autobuf line = DK_BUF_INIT;
+  uint64_t templates = 0, tasks = 0, picks = 0;
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    if (plan->templates[i].kind == DK_NODE_TASK) {
+      templates++;
+      tasks += plan->templates[i].points.rows;
+    } else {
+      picks++;
+    }
+  }
+  dk_buf_add_escaped(&line, plan->path, strlen(plan->path));
+  dk_buf_printf(&line, ": ok, %llu %s", (unsigned long long)templates, templates == 1 ? "template" : "templates");
+  add_count(&line, tasks, "task", "tasks");
+  if (picks) {
+    add_count(&line, picks, "pick", "picks");
+  }
+  dk_buf_add_char(&line, '\n');
+  dk_cli_print(cli, &line);
+}
+
+static int check_json(struct dk_cli *cli, const char *file, const struct dk_cli_params *params) {
+  struct dk_load *load;
+  dk_autobuf out = DK_BUF_INIT;
+  int code = dk_cli_load_quiet(cli, file, params, &load);
+  if (code != DK_EXIT_OK) {
+    return code;
+  }
+  dk_diags_render_json(dk_load_diags(load), &out);
+  if (out.len && out.data[out.len - 1] != '\n') {
+    dk_buf_add_char(&out, '\n');
+  }
+  dk_cli_print(cli, &out);
+  code = dk_load_plan(load) ? DK_EXIT_OK : DK_EXIT_FILE;
+  dk_load_destroy(load);
+  return code;
+}
+
+int dk_cmd_check(struct dk_cli *cli, int argc, char **argv) {
+  struct options options = {0};
+  int code = parse(cli, argc, argv, &options);
+  if (code < 0 && options.json) {
+    code = check_json(cli, argv[optind], &options.params);
+  } else if (code < 0) {
+    struct dk_load *load;
+    code = dk_cli_load(cli, argv[optind], &options.params, &load);
+    if (code == DK_EXIT_OK) {
+      print_counts(cli, dk_load_plan(load));
+      dk_load_destroy(load);
+    }
+  }
+  dk_cli_params_finish(&options.params);
+  return code;
+}
+
+static int explain_code(struct dk_cli *cli, const char *name) {
+  enum dk_code code;
+  if (!dk_code_find(name, &code)) {
+    const char *names[DK_N_CODES];
+    for (int i = 0; i < DK_N_CODES; i++) {
+      names[i] = dk_code_name((enum dk_code)i);
+    }
+    const char *near = dk_nearest(name, names, DK_N_CODES);
+    return dk_cli_failf(DK_EXIT_USAGE, "no code `%s`%s%s%s\nhelp: `dkrun explain` lists the codes", name,
+                        near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
+  }
+  const char *text = dk_code_explanation(code);
+  size_t len = strlen(text);
+  dk_cli_printf(cli, "%s: %s\n\n%s%s", dk_code_name(code), dk_code_title(code), text,
+                len && text[len - 1] == '\n' ? "" : "\n");
+  return DK_EXIT_OK;
+}
+
+int dk_cmd_explain(struct dk_cli *cli, int argc, char **argv) {
+  static const struct option options[] = {DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  int opt;
+  dk_cli_options_reset();
+  while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    int r = dk_cli_option(cli, opt, argc, argv, options);
+    if (r >= 0) {
+      return r;
+    }
+  }
+  if (optind >= argc) {
+    for (int i = 0; i < DK_N_CODES; i++) {
+      dk_cli_printf(cli, "%s  %s\n", dk_code_name((enum dk_code)i), dk_code_title((enum dk_code)i));
+    }
+    return DK_EXIT_OK;
+  }
+  int code = DK_EXIT_OK;
+  for (int i = optind; i < argc && code == DK_EXIT_OK; i++) {
+    dk_cli_printf(cli, "%s", i > optind ? "\n" : "");
+    code = explain_code(cli, argv[i]);
+  }
+  return code;
+}

@@ -1,0 +1,189 @@
+/* dkrun: the program. Where what is:
+ *
+ *   lang/           a file becomes a plan: base, diag, syntax, check, eval, plan; lang.h is the door. Knows nothing of running.
+ *   engine/core     the pure state machine: what runs when, what a failure means. No I/O.
+ *   engine/drive    the loop around it: commits records, then acts; keys, inputs, metrics, picks.
+ *   engine/agent    dkagent, the other program: starts tasks, keeps their logs and outputs, outlives this one.
+ *   engine/wire     what the two say to each other;  engine/sys  processes, files, locks, the poll loop.
+ *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
+ *   engine/report   runs read back: tables, summaries, progress, why, logs.
+ *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c help.c),
+ *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
+ *   docs/cli.md     commands, exit codes, files;  docs/architecture.md  why it is so.
+ *
+ * Here: the command table and the way in and out. */
+#include "engine/cli/cli.h"
+#include "lang/base/alloc.h"
+#include "lang/base/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct dk_command commands[] = {
+    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]", "find all errors in a file",
+     "Reads FILE, checks it and makes its plan, without running or writing anything.\n"
+     "Errors and warnings go to stderr, a line with counts to stdout; with\n"
+     "--format json they go to stdout as one JSON object.\n"
+     "\n"
+     "  FILE                 default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE   set a parameter of the file\n"
+     "  --format text|json   how to say it\n",
+     dk_cmd_check},
+    {"explain", "write", "explain [CODE]", "what an error code means",
+     "Prints the explanation of an error code such as E0203; without CODE, all codes.\n", dk_cmd_explain},
+    {"plan", "write", "plan [FILE] [-p NAME=VALUE]... [--edges]", "what a run would do, and why",
+     "Says for each task how many points are cached, will run, or wait for others,\n"
+     "and why. Writes nothing and starts nothing.\n"
+     "\n"
+     "  FILE                 default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE   set a parameter of the file\n"
+     "  --edges              which points of a task use which points of another\n",
+     dk_cmd_plan},
+    {"show", "write", "show [FILE] [TASK] [-p NAME=VALUE]...", "a task's script, inputs, environment",
+     "Prints everything that a task of FILE would be started with. TASK is a short id\n"
+     "(t17), or a name and values of axes (train lr=0.1 seed=2); several tasks that\n"
+     "match are listed. Without TASK: all templates. Values that are only known while\n"
+     "running (of picks) are taken from the last run.\n"
+     "\n"
+     "  FILE                 default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE   set a parameter of the file\n",
+     dk_cmd_show},
+    {"run", "run", "run [FILE] [-p NAME=VALUE]... [-j N] [--clean] [-q] [--plain]", "run what has no result yet",
+     "Runs the tasks of FILE on this machine. What already has a result is not run\n"
+     "again. ^C asks running tasks to end, a second ^C kills them; the next `dkrun run`\n"
+     "goes on where this one stopped.\n"
+     "\n"
+     "  FILE                 default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE   set a parameter of the file\n"
+     "  -j, --jobs N         tasks at a time (default: the number of processors)\n"
+     "  --clean              refuse when files differ from the last commit (for CI)\n"
+     "  -q, --quiet          only failures and the summary\n"
+     "  --plain              lines instead of a live view, also on a terminal\n",
+     dk_cmd_run},
+    {"status", "look", "status [RUN] [--all] [--format text|json]", "the runs, or how one went",
+     "Without RUN: the last 20 runs (all of them with --all). With RUN, a number:\n"
+     "counts, results per task, failures with the end of their logs (20 of them; all\n"
+     "with --all), and what was not run and why.\n",
+     dk_cmd_status},
+    {"logs", "look", "logs TASK [--run N] [-f] [--tail N] [--out|--err] [--raw]", "what a task wrote",
+     "Prints stdout, then stderr of a task. TASK is a short id (t17), or a name and\n"
+     "values of axes (train lr=0.1 seed=2). On a terminal control characters are\n"
+     "escaped; to a pipe or file the bytes go as they are.\n"
+     "\n"
+     "  --run N              of this run (default: the last one)\n"
+     "  -f, --follow         go on printing until the task ends\n"
+     "  --tail N             only the last N lines of each\n"
+     "  --out, --err         only stdout, only stderr\n"
+     "  --raw                never escape\n",
+     dk_cmd_logs},
+    {"results", "look", "results [RUN] [--format text|csv|json|md]", "metrics as tables",
+     "Prints the report tables of a run (default: the last one). A file without\n"
+     "`report` gets a table per task with its columns and metrics.\n",
+     dk_cmd_results},
+    {"help", "help", "help [COMMAND]", "this, or more about a command",
+     "Without COMMAND: all commands on one screen.\n", dk_cmd_help},
+};
+
+const struct dk_command *dk_cli_commands(size_t *ret_n) {
+  *ret_n = sizeof commands / sizeof *commands;
+  return commands;
+}
+
+const struct dk_command *dk_cli_command(const char *name) {
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    if (strcmp(commands[i].name, name) == 0) {
+      return &commands[i];
+    }
+  }
+  return NULL;
+}
+
+static int unknown_command(const char *name) {
+  const char *names[sizeof commands / sizeof *commands];
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    names[i] = commands[i].name;
+  }
+  size_t len = strlen(name);
+  if (len > 3 && strcmp(name + len - 3, ".dk") == 0) {
+    return dk_cli_failf(DK_EXIT_USAGE, "no command `%s`\nhelp: to run that file: dkrun run %s", name, name);
+  }
+  const char *near = dk_nearest(name, names, sizeof commands / sizeof *commands);
+  if (near) {
+    return dk_cli_failf(DK_EXIT_USAGE, "no command `%s`: did you mean `%s`?\nhelp: `dkrun help` lists the commands",
+                        name, near);
+  }
+  return dk_cli_failf(DK_EXIT_USAGE, "no command `%s`\nhelp: `dkrun help` lists the commands", name);
+}
+
+/* Options in front of the command. -1: go on with the command at argv[optind]. */
+static int global_options(struct dk_cli *cli, int argc, char **argv) {
+  static const struct option options[] = {{"version", no_argument, NULL, 'V'},
+                                          {"color", required_argument, NULL, DK_CLI_OPT_COLOR},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+  int opt;
+  dk_cli_options_reset();
+  while ((opt = getopt_long(argc, argv, "+:Vh", options, NULL)) != -1) {
+    switch (opt) {
+    case 'V': dk_cli_printf(cli, "dkrun %s\n", DK_VERSION); return DK_EXIT_OK;
+    case 'h': return dk_cmd_help(cli, 1, (char *[]){(char *)(uintptr_t) "help", NULL});
+    default: {
+      int r = dk_cli_option(cli, opt, argc, argv, options);
+      if (r >= 0) {
+        return r;
+      }
+    }
+    }
+  }
+  return -1;
+}
+
+static int dispatch(struct dk_cli *cli, int argc, char **argv) {
+  int r = global_options(cli, argc, argv);
+  if (r >= 0) {
+    return r;
+  }
+  if (optind >= argc) {
+    dk_cmd_help(cli, 1, (char *[]){(char *)(uintptr_t) "help", NULL});
+    return DK_EXIT_USAGE;
+  }
+  const struct dk_command *command = dk_cli_command(argv[optind]);
+  if (!command) {
+    return unknown_command(argv[optind]);
+  }
+  int first = optind;
+  return command->fn(cli, argc - first, argv + first);
+}
+
+/* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and messages written into it. */
+static bool open_standard_fds(void) {
+  for (int fd = 0; fd < 3; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int main(int argc, char **argv) {
+  struct dk_cli cli = {.color = DK_COLOR_AUTO};
+  if (!open_standard_fds()) {
+    return DK_EXIT_ENGINE;
+  }
+  dk_alloc_init();
+  signal(SIGPIPE, SIG_IGN); /* a closed pipe is EPIPE: dk_cli_write is quiet about it, the engine goes on */
+  int code = dispatch(&cli, argc, argv);
+  if (!cli.out_error && !cli.out_broken && close(1) < 0 && errno != EINTR) {
+    cli.out_error = -errno; /* network file systems tell of a full disk only now */
+  }
+  dk_free(cli.root);
+  dk_free(cli.state);
+  if (cli.out_error) {
+    dk_cli_failf(DK_EXIT_ENGINE, "writing the output: %s", strerror(-cli.out_error));
+    return code == DK_EXIT_INTERRUPTED ? code : DK_EXIT_ENGINE;
+  }
+  return code;
+}

@@ -1,0 +1,174 @@
+/* Output, messages and options of the commands; contract in cli.h. */
+#include "engine/cli/cli.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int write_all(int fd, const char *data, size_t len) {
+  while (len) {
+    ssize_t n = write(fd, data, len);
+    if (n < 0 && errno != EINTR) {
+      return -errno;
+    }
+    if (n > 0) {
+      data += n;
+      len -= (size_t)n;
+    }
+  }
+  return 0;
+}
+
+void dk_cli_write(struct dk_cli *cli, const void *data, size_t len) {
+  if (cli->out_broken || cli->out_error) {
+    return;
+  }
+  int r = write_all(STDOUT_FILENO, data, len);
+  if (r == -EPIPE) {
+    cli->out_broken = true;
+  } else if (r < 0) {
+    cli->out_error = r;
+  }
+}
+
+void dk_cli_print(struct dk_cli *cli, const struct dk_buf *buf) {
+  if (!dk_buf_ok(buf) && !cli->out_error) {
+    cli->out_error = -ENOMEM;
+  }
+  dk_cli_write(cli, dk_buf_text(buf), buf->len);
+}
+
+void dk_cli_printf(struct dk_cli *cli, const char *format, ...) {
+  dk_autobuf text = DK_BUF_INIT;
+  va_list ap;
+  va_start(ap, format);
+  dk_buf_vprintf(&text, format, ap);
+  va_end(ap);
+  dk_cli_print(cli, &text);
+}
+
+bool dk_cli_color(const struct dk_cli *cli, int fd) {
+  if (cli->color != DK_COLOR_AUTO) {
+    return cli->color == DK_COLOR_ALWAYS;
+  }
+  const char *no_color = getenv("NO_COLOR"); /* https://no-color.org: present and not empty */
+  const char *term = getenv("TERM");
+  return !(no_color && *no_color) && term && strcmp(term, "dumb") != 0 && isatty(fd);
+}
+
+int dk_cli_fail(enum dk_exit code, const struct dk_error *error) {
+  return dk_cli_failf(code, "%s", error->text);
+}
+
+int dk_cli_failf(enum dk_exit code, const char *format, ...) {
+  dk_autobuf text = DK_BUF_INIT;
+  va_list ap;
+  dk_buf_add_text(&text, "dkrun: ");
+  va_start(ap, format);
+  dk_buf_vprintf(&text, format, ap);
+  va_end(ap);
+  dk_buf_add_char(&text, '\n');
+  if (dk_buf_ok(&text)) {
+    write_all(STDERR_FILENO, text.data, text.len);
+  } else {
+    static const char plain[] = "dkrun: out of memory\n";
+    write_all(STDERR_FILENO, plain, sizeof plain - 1);
+  }
+  return code;
+}
+
+int dk_cli_usage(const char *command, const char *format, ...) {
+  const struct dk_command *found = dk_cli_command(command);
+  dk_autobuf text = DK_BUF_INIT;
+  va_list ap;
+  va_start(ap, format);
+  dk_buf_vprintf(&text, format, ap);
+  va_end(ap);
+  if (!found) {
+    return dk_cli_failf(DK_EXIT_USAGE, "%s\nhelp: `dkrun help` lists the commands", dk_buf_text(&text));
+  }
+  return dk_cli_failf(DK_EXIT_USAGE, "%s\nusage: dkrun %s\nhelp: `dkrun help %s` says more", dk_buf_text(&text),
+                      found->usage, found->name);
+}
+
+void dk_cli_options_reset(void) {
+  optind = 0; /* glibc: start anew, with the permutation state forgotten */
+  opterr = 0;
+}
+
+static int set_color(struct dk_cli *cli, const char *command, const char *when) {
+  static const char *const names[] = {"auto", "always", "never"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(when, names[i]) == 0) {
+      cli->color = (enum dk_color)i;
+      return -1;
+    }
+  }
+  return dk_cli_usage(command, "--color takes auto, always or never, not `%s`", when);
+}
+
+/* Long options as getopt_long leaves them: argv[optind - 1] is the one it is about. */
+static int unknown_option(const char *command, const char *word, const struct option *options) {
+  const char *names[32];
+  size_t n = 0;
+  for (const struct option *o = options; o->name && n < sizeof names / sizeof *names; o++) {
+    names[n++] = o->name;
+  }
+  dk_autofree char *name = dk_strndup(word + 2, strcspn(word + 2, "="));
+  for (size_t i = 0; name && i < n; i++) {
+    if (strcmp(name, names[i]) == 0) {
+      return dk_cli_usage(command, "option `--%s` takes no value", name);
+    }
+  }
+  const char *near = name ? dk_nearest(name, names, n) : NULL;
+  if (near) {
+    return dk_cli_usage(command, "no option `--%s`: did you mean `--%s`?", name, near);
+  }
+  return dk_cli_usage(command, "no option `--%s`, or not a clear one", name ? name : "");
+}
+
+int dk_cli_option(struct dk_cli *cli, int opt, int argc, char **argv, const struct option *options) {
+  const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+  switch (opt) {
+  case DK_CLI_OPT_COLOR: return set_color(cli, argv[0], optarg);
+  case DK_CLI_OPT_HELP: return dk_cmd_help(cli, 2, (char *[]){argv[0], argv[0], NULL});
+  case ':': return dk_cli_usage(argv[0], "option `%s` needs a value", word);
+  default:
+    if (strncmp(word, "--", 2) == 0 && word[2]) {
+      return unknown_option(argv[0], word, options);
+    }
+    return dk_cli_usage(argv[0], "no option `-%c`", optopt > 32 && optopt < 127 ? optopt : '?');
+  }
+}
+
+int dk_cli_params_add(struct dk_cli_params *params, const char *text) {
+  const char *equals = strchr(text, '=');
+  if (!equals || equals == text) {
+    dk_cli_failf(DK_EXIT_USAGE, "-p takes NAME=VALUE, not `%s`", text);
+    return -EINVAL;
+  }
+  struct dk_check_given *grown = dk_realloc_array(params->items, params->n + 1u, sizeof *grown);
+  if (grown) {
+    params->items = grown;
+    char *name = dk_strndup(text, (size_t)(equals - text)), *value = dk_strdup(equals + 1);
+    if (name && value) {
+      params->items[params->n++] = (struct dk_check_given){.name = name, .text = value};
+      return 0;
+    }
+    dk_free(name);
+    dk_free(value);
+  }
+  dk_cli_failf(DK_EXIT_ENGINE, "out of memory");
+  return -ENOMEM;
+}
+
+void dk_cli_params_finish(struct dk_cli_params *params) {
+  for (uint32_t i = 0; i < params->n; i++) {
+    dk_free((void *)(uintptr_t)params->items[i].name);
+    dk_free((void *)(uintptr_t)params->items[i].text);
+  }
+  dk_free(params->items);
+  *params = (struct dk_cli_params){NULL, 0};
+}
