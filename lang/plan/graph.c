@@ -10,8 +10,10 @@ uint32_t dk_graph_node_of(const struct dk_graph *graph, uint32_t task, uint32_t 
   uint32_t low = 0, high = graph->n_nodes;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;
-    if (graph->nodes[middle].first <= task) low = middle;
-    else high = middle;
+    if (graph->nodes[middle].first <= task)
+      low = middle;
+    else
+      high = middle;
   }
   while (graph->nodes[low].rows == 0) low--; /* only at the very end: nodes without rows behind the last task */
   *ret_row = task - graph->nodes[low].first;

@@ -20,6 +20,7 @@ struct dk_column {
   const dk_value_id *values;      /* card of them, in grid order */
   const void *codes;
   uint32_t line;                  /* where it is declared, for `why` */
+  dk_value_id rows_of;            /* an axis over a record of records: that record; its own values are the fields' names. Else DK_NULL */
 };
 
 struct dk_points {

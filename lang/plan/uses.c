@@ -1,0 +1,176 @@
+/* What an expression depends on: see planner.h. Walks the checked tree; evaluates nothing.
+ *
+ * Keeps true: an expression that was read uses only columns of the points it was read against. */
+#include "lang/plan/planner.h"
+
+#include <string.h>
+
+static void visit_fields(const struct dk_fields *fields, dk_expr_visit_fn *visit, void *ctx) {
+  for (uint32_t i = 0; i < fields->count; i++)
+    if (fields->items[i].value) visit(ctx, fields->items[i].value);
+}
+
+static void visit_list(const struct dk_exprs *exprs, dk_expr_visit_fn *visit, void *ctx) {
+  for (uint32_t i = 0; i < exprs->count; i++)
+    if (exprs->items[i]) visit(ctx, exprs->items[i]);
+}
+
+static void visit_some(struct dk_expr *const *exprs, uint32_t n, dk_expr_visit_fn *visit, void *ctx) {
+  for (uint32_t i = 0; i < n; i++)
+    if (exprs[i]) visit(ctx, exprs[i]);
+}
+
+static void visit_comprehension(struct dk_expr *expr, dk_expr_visit_fn *visit, void *ctx) {
+  for (uint32_t i = 0; i < expr->comprehension.n_fors; i++) {
+    visit(ctx, expr->comprehension.fors[i].in);
+    visit_list(&expr->comprehension.fors[i].ifs, visit, ctx);
+  }
+  visit(ctx, expr->comprehension.value);
+}
+
+void dk_expr_children(struct dk_expr *expr, dk_expr_visit_fn *visit, void *ctx) {
+#define SOME(...)                                                                                                      \
+  do {                                                                                                                 \
+    struct dk_expr *some[] = {__VA_ARGS__};                                                                            \
+    visit_some(some, sizeof some / sizeof *some, visit, ctx);                                                          \
+  } while (0)
+  switch (expr->kind) {
+  case DK_EXPR_STRING:
+    for (uint32_t i = 0; i < expr->string.n_parts; i++)
+      if (expr->string.parts[i].hole) visit(ctx, expr->string.parts[i].hole);
+    return;
+  case DK_EXPR_LIST: visit_list(&expr->list.items, visit, ctx); return;
+  case DK_EXPR_RECORD: visit_fields(&expr->record.fields, visit, ctx); return;
+  case DK_EXPR_MEMBER: SOME(expr->member.of); return;
+  case DK_EXPR_INDEX: SOME(expr->index.of, expr->index.index); return;
+  case DK_EXPR_SELECT:
+    SOME(expr->select.of);
+    visit_fields(&expr->select.selectors, visit, ctx);
+    return;
+  case DK_EXPR_CALL:
+    SOME(expr->call.callee);
+    visit_fields(&expr->call.args, visit, ctx);
+    return;
+  case DK_EXPR_UNARY: SOME(expr->unary.operand); return;
+  case DK_EXPR_BINARY: SOME(expr->binary.left, expr->binary.right); return;
+  case DK_EXPR_RANGE: SOME(expr->range.first, expr->range.last, expr->range.step); return;
+  case DK_EXPR_IF: SOME(expr->conditional.condition, expr->conditional.then, expr->conditional.otherwise); return;
+  case DK_EXPR_WITH:
+    SOME(expr->with.of);
+    visit_fields(&expr->with.fields, visit, ctx);
+    return;
+  case DK_EXPR_FOR: visit_comprehension(expr, visit, ctx); return;
+  case DK_EXPR_WHERE: SOME(expr->where.of, expr->where.predicate); return;
+  case DK_EXPR_REF: visit_fields(&expr->ref.selectors, visit, ctx); return;
+  case DK_EXPR_ERROR:
+  case DK_EXPR_NULL:
+  case DK_EXPR_BOOL:
+  case DK_EXPR_INT:
+  case DK_EXPR_FLOAT:
+  case DK_EXPR_QUANTITY:
+  case DK_EXPR_NAME: return;
+  }
+#undef SOME
+}
+
+uint32_t dk_points_find(const struct dk_points *points, const char *name) {
+  for (uint32_t i = 0; i < points->n_columns; i++)
+    if (points->columns[i].name == name) return i;
+  const char *dot = strchr(name, '.');
+  if (!dot) return UINT32_MAX;
+  size_t len = (size_t)(dot - name);
+  for (uint32_t i = 0; i < points->n_columns; i++)
+    if (strlen(points->columns[i].name) == len && memcmp(points->columns[i].name, name, len) == 0) return i;
+  return UINT32_MAX;
+}
+
+struct reading {
+  struct dk_planner *planner;
+  const struct dk_points *points;
+  struct dk_expr_uses *uses;
+};
+
+static void use_column(struct reading *r, uint32_t index) {
+  struct dk_expr_uses *uses = r->uses;
+  uint32_t at = 0;
+  while (at < uses->n_columns && uses->columns[at] < index) at++;
+  if (at < uses->n_columns && uses->columns[at] == index) return;
+  dk_arena_push(r->planner->arena, uses->columns, uses->n_columns, uses->cap_columns) = index;
+  memmove(uses->columns + at + 1, uses->columns + at, (uses->n_columns - 1 - at) * sizeof *uses->columns);
+  uses->columns[at] = index;
+}
+
+static void use_name(struct dk_arena *arena, struct dk_names *names, const struct dk_str *name) {
+  for (uint32_t i = 0; i < names->count; i++)
+    if (names->items[i] == name) return;
+  dk_arena_push(arena, names->items, names->count, names->cap) = name;
+}
+
+static bool is_name(const struct dk_expr *expr, enum dk_binding_kind kind) {
+  return expr->kind == DK_EXPR_NAME && expr->name.binding.kind == kind;
+}
+
+/* point.lr is lr; size.layers of an axis over rows is the name "size.layers". */
+static void flatten_member(struct reading *r, struct dk_expr *expr) {
+  struct dk_expr *of = expr->member.of;
+  if (of->kind == DK_EXPR_MEMBER) flatten_member(r, of);
+  const struct dk_str *name = expr->member.name;
+  if (is_name(of, DK_BIND_POINT)) {
+    if (dk_points_find(r->points, name->text) == UINT32_MAX)
+      return; /* the evaluator says that there is no such field */
+  } else if (is_name(of, DK_BIND_COLUMN)) {
+    uint32_t index = dk_points_find(r->points, of->name.name->text);
+    if (index == UINT32_MAX || r->points->columns[index].rows_of == DK_NULL || strchr(of->name.name->text, '.')) return;
+    const char *text = dk_arena_printf(r->planner->arena, "%s.%s", of->name.name->text, name->text);
+    name = dk_intern_text(r->planner->checked->strs, text);
+  } else {
+    return;
+  }
+  expr->kind = DK_EXPR_NAME;
+  expr->name.name = name;
+  expr->name.binding = (struct dk_binding){.kind = DK_BIND_COLUMN};
+}
+
+static void read_expr(void *ctx, struct dk_expr *expr);
+
+static void read_name(struct reading *r, struct dk_expr *expr) {
+  uint32_t index;
+  switch (expr->name.binding.kind) {
+  case DK_BIND_COLUMN:
+    index = dk_points_find(r->points, expr->name.name->text);
+    if (index != UINT32_MAX) use_column(r, index);
+    return;
+  case DK_BIND_POINT:
+    for (uint32_t i = 0; i < r->points->n_columns; i++) use_column(r, i);
+    return;
+  case DK_BIND_INPUTS:
+  case DK_BIND_OUTPUTS:
+  case DK_BIND_KEEP: r->uses->is_late = true; return;
+  default: return;
+  }
+}
+
+static void read_expr(void *ctx, struct dk_expr *expr) {
+  struct reading *r = ctx;
+  struct dk_arena *arena = r->planner->arena;
+  if (expr->kind == DK_EXPR_ERROR) r->uses->has_error = true;
+  if (expr->kind == DK_EXPR_MEMBER) {
+    flatten_member(r, expr);
+    if (expr->kind == DK_EXPR_MEMBER && is_name(expr->member.of, DK_BIND_INPUTS))
+      use_name(arena, &r->uses->inputs, expr->member.name);
+    if (expr->kind == DK_EXPR_MEMBER && is_name(expr->member.of, DK_BIND_OUTPUTS))
+      use_name(arena, &r->uses->outputs, expr->member.name);
+  }
+  if (expr->kind == DK_EXPR_NAME) read_name(r, expr);
+  if (expr->kind == DK_EXPR_REF) {
+    dk_arena_push(arena, r->uses->refs.items, r->uses->refs.count, r->uses->refs.cap) = expr;
+    r->uses->is_late = true;
+  }
+  dk_expr_children(expr, read_expr, r);
+}
+
+void dk_expr_read(struct dk_planner *planner, struct dk_expr *expr, const struct dk_points *points,
+                  struct dk_expr_uses *uses) {
+  struct reading reading = {planner, points, uses};
+  if (expr) read_expr(&reading, expr);
+}
