@@ -76,7 +76,7 @@ void dk_job_finish(struct dk_job *job);
 
 /* Content that was kept: as an object, or inline when small and asked for. */
 struct dk_kept {
-  struct dk_digest digest; /* of the kept bytes (dk_content_*), zero when inline or empty */
+  struct dk_digest digest; /* of the kept bytes (dk_content_*); zero when inline, missing, or an empty log */
   uint64_t size;           /* bytes kept */
   uint64_t total;          /* bytes written by the task (logs: may be more than kept) */
   char *bytes;             /* inline (size of them), or NULL */

@@ -7,11 +7,12 @@
 
 #define RESULT_VERSION 1
 
-enum { KEPT_DIR = 1, KEPT_MISSING = 2, KEPT_INLINE = 4, KEPT_FLAGS = 7 };
+enum { KEPT_DIR = 1, KEPT_MISSING = 2, KEPT_INLINE = 4, KEPT_DIGEST = 8, KEPT_FLAGS = 15 };
 
 static void put_kept(struct dk_buf *buf, const struct dk_kept *kept) {
-  unsigned flags =
-      (kept->is_dir ? KEPT_DIR : 0u) | (kept->is_missing ? KEPT_MISSING : 0u) | (kept->bytes ? KEPT_INLINE : 0u);
+  unsigned flags = (kept->is_dir ? KEPT_DIR : 0u) | (kept->is_missing ? KEPT_MISSING : 0u) |
+                   (kept->bytes ? KEPT_INLINE : 0u) |
+                   (!kept->bytes && !dk_digest_is_zero(&kept->digest) ? KEPT_DIGEST : 0u);
   dk_write_u8(buf, (uint8_t)flags);
   dk_write_varint(buf, kept->total);
   if (kept->bytes) {
@@ -19,7 +20,7 @@ static void put_kept(struct dk_buf *buf, const struct dk_kept *kept) {
     return;
   }
   dk_write_varint(buf, kept->size);
-  if (kept->size > 0) dk_buf_add(buf, kept->digest.bytes, sizeof kept->digest.bytes);
+  if (flags & KEPT_DIGEST) dk_buf_add(buf, kept->digest.bytes, sizeof kept->digest.bytes);
 }
 
 static void get_kept(struct dk_reader *reader, struct dk_kept *ret) {
@@ -30,7 +31,7 @@ static void get_kept(struct dk_reader *reader, struct dk_kept *ret) {
   ret->total = dk_read_varint(reader);
   if (!(flags & KEPT_INLINE)) {
     ret->size = dk_read_varint(reader);
-    if (ret->size > 0) dk_wire_get_fixed(reader, ret->digest.bytes, sizeof ret->digest.bytes);
+    if (flags & KEPT_DIGEST) dk_wire_get_fixed(reader, ret->digest.bytes, sizeof ret->digest.bytes);
     return;
   }
   size_t len;

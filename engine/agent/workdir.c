@@ -1,0 +1,232 @@
+/* See workdir.h. */
+#include "engine/agent/workdir.h"
+#include "engine/agent/tree.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define COPY_MAX (1u << 20)
+#define MANIFEST_MAX (1u << 30)
+
+void dk_workdir_init(struct dk_workdir *dir, int slot_dir) {
+  *dir = (struct dk_workdir){.slot_dir = slot_dir, .work = -1, .tmp = -1};
+}
+
+static void forget_lent(struct dk_workdir *dir) {
+  dk_free(dir->lent);
+  dir->lent = NULL;
+  dir->n_lent = 0;
+}
+
+void dk_workdir_finish(struct dk_workdir *dir) {
+  if (dir->work >= 0) close(dir->work);
+  if (dir->tmp >= 0) close(dir->tmp);
+  forget_lent(dir);
+  dk_workdir_init(dir, dir->slot_dir);
+}
+
+/* Does the descriptor still stand for that name, with the mode that it was made with? */
+static bool is_in_place(int slot_dir, const char *name, int fd) {
+  struct stat by_name, by_fd;
+  return fd >= 0 && fstatat(slot_dir, name, &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &by_fd) == 0 &&
+         by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev && (by_fd.st_mode & 07777) == 0755;
+}
+
+static int make_anew(int slot_dir, const char *name, int *fd, struct dk_error *error) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+  int r = dk_fs_remove_tree_at(slot_dir, name, error);
+  if (r < 0) return r;
+  if (mkdirat(slot_dir, name, 0700) < 0) return dk_error_system(error, -errno, "cannot make the directory of a task");
+  *fd = openat(slot_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (*fd < 0 || fchmod(*fd, 0755) < 0) return dk_error_system(error, -errno, "cannot open the directory of a task");
+  return 0;
+}
+
+static int clean(int slot_dir, const char *name, int *fd, struct dk_error *error) {
+  if (is_in_place(slot_dir, name, *fd) && (dk_fs_dir_is_empty(*fd) || dk_fs_empty_dir(*fd, NULL) == 0)) return 0;
+  return make_anew(slot_dir, name, fd, error);
+}
+
+int dk_workdir_clean(struct dk_workdir *dir, struct dk_error *error) {
+  forget_lent(dir);
+  int r = clean(dir->slot_dir, "work", &dir->work, error);
+  return r < 0 ? r : clean(dir->slot_dir, "tmp", &dir->tmp, error);
+}
+
+/* Filling. */
+
+struct place {
+  struct dk_workdir *dir;
+  struct dk_blobs *blobs;
+  const struct dk_job *job;
+  const struct dk_job_input *input;
+  int parent; /* directory that it stands in */
+  const char *name;
+};
+
+static bool is_object(const struct dk_job *job, const char *path) {
+  size_t len = strlen(job->objects);
+  return len > 0 && strncmp(path, job->objects, len) == 0 && path[len] == '/';
+}
+
+static int lend(const struct place *place, const struct stat *st) {
+  place->dir->lent[place->dir->n_lent++] =
+      (struct dk_lent){place->input->from, *st, is_object(place->job, place->input->from)};
+  return 0;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mode == b->st_mode &&
+         a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* A copy of one's own: the task may write to it. */
+static int copy(const struct place *place, int in, const struct stat *st, bool only_reflink) {
+  int out = openat(place->parent, place->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (out < 0) return -errno;
+  int r = 0;
+  if (only_reflink)
+    r = ioctl(out, FICLONE, in) < 0 ? -EOPNOTSUPP : 0;
+  else
+    r = dk_fs_copy_fd(in, out, (uint64_t)st->st_size, NULL);
+  struct stat after;
+  if (r == 0 && (fstat(in, &after) < 0 || !is_same(st, &after))) r = -EBUSY;
+  if (r == 0 && fchmod(out, st->st_mode & 0111 ? 0755 : 0644) < 0) r = -errno;
+  if (close(out) < 0 && r == 0) r = -errno;
+  if (r < 0) unlinkat(place->parent, place->name, 0);
+  return r;
+}
+
+static int place_file(const struct place *place, int in, const struct stat *st) {
+  int r = copy(place, in, st, st->st_size > (off_t)COPY_MAX);
+  if (r != -EOPNOTSUPP) return r;
+  if ((st->st_mode & 0222) == 0 && linkat(AT_FDCWD, place->input->from, place->parent, place->name, 0) == 0) {
+    struct stat linked;
+    if (fstatat(place->parent, place->name, &linked, AT_SYMLINK_NOFOLLOW) < 0 || linked.st_ino != st->st_ino)
+      return -EBUSY;
+    return lend(place, &linked);
+  }
+  if (is_object(place->job, place->input->from)) return copy(place, in, st, false); /* another file system */
+  /* Somebody's own large file: never made read-only, never copied a thousand times. */
+  if (symlinkat(place->input->from, place->parent, place->name) < 0) return -errno;
+  return lend(place, st);
+}
+
+static int place_manifest(const struct place *place, int in, struct dk_error *error) {
+  struct stat st;
+  if (fstat(in, &st) < 0 || st.st_size > (off_t)MANIFEST_MAX) return -EFBIG;
+  dk_autofree char *manifest = dk_alloc((size_t)st.st_size);
+  if (!manifest) return -ENOMEM;
+  int r = dk_fs_pread_all(in, manifest, (size_t)st.st_size, 0);
+  if (r < 0) return r;
+  if (mkdirat(place->parent, place->name, 0755) < 0) return -errno;
+  int fd = openat(place->parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  r = dk_tree_place(place->blobs, manifest, (size_t)st.st_size, fd, error);
+  close(fd);
+  return r;
+}
+
+static int place_dir(const struct place *place, int in, struct dk_error *error) {
+  if (!place->input->is_dir) return symlinkat(place->input->from, place->parent, place->name) < 0 ? -errno : 0;
+  if (mkdirat(place->parent, place->name, 0755) < 0) return -errno;
+  int fd = openat(place->parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int r = dk_fs_copy_tree(in, fd, place->blobs->stop, place->blobs->ctx, error);
+  close(fd);
+  return r;
+}
+
+static int place_input(struct place *place, struct dk_error *error) {
+  const struct dk_job_input *input = place->input;
+  int in = open(input->from, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  struct stat st;
+  if (in < 0 || fstat(in, &st) < 0) {
+    int code = -errno;
+    if (in >= 0) close(in);
+    return dk_error_system(error, code, "input %s cannot be read (%s)", input->place, input->from);
+  }
+  struct dk_error inner = {0};
+  int r = dk_fs_remove_tree_at(place->parent, place->name, &inner); /* the code may have a file there */
+  if (r == 0) {
+    if (S_ISDIR(st.st_mode))
+      r = place_dir(place, in, &inner);
+    else if (!S_ISREG(st.st_mode))
+      r = dk_error_set(&inner, -EINVAL, "%s is no file or directory", input->from);
+    else if (input->is_dir)
+      r = place_manifest(place, in, &inner);
+    else
+      r = place_file(place, in, &st);
+  }
+  close(in);
+  if (r == 0) return 0;
+  if (r == -EBUSY)
+    return dk_error_set(error, r, "input %s (%s) changed while it was placed", input->place, input->from);
+  if (inner.code) return dk_error_set(error, r, "input %s cannot be placed: %s", input->place, inner.text);
+  return dk_error_system(error, r, "input %s cannot be placed", input->place);
+}
+
+static int fill_code(struct dk_workdir *dir, const struct dk_job *job, struct dk_blobs *blobs, struct dk_error *error) {
+  int from = open(job->code, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (from < 0) return dk_error_system(error, -errno, "the code tree %s cannot be opened", job->code);
+  int r = dk_fs_copy_tree(from, dir->work, blobs->stop, blobs->ctx, error);
+  close(from);
+  return r < 0 ? dk_error_prefix(error, "placing the code") : 0;
+}
+
+static int fill_input(struct dk_workdir *dir, const struct dk_job *job, uint32_t i, struct dk_blobs *blobs,
+                      struct dk_error *error) {
+  const struct dk_job_input *input = &job->inputs[i];
+  if (!dk_fs_is_plain_path(input->place))
+    return dk_error_set(error, -EINVAL, "an input's place must be a path in the task's directory: %s", input->place);
+  const char *slash = strrchr(input->place, '/');
+  dk_autofree char *parent = dk_strndup(input->place, slash ? (size_t)(slash - input->place) : 0);
+  if (!parent) return dk_error_set(error, -ENOMEM, "no memory to place an input");
+  struct place place = {dir, blobs, job, input, -1, slash ? slash + 1 : input->place};
+  int r = dk_fs_mkdirs_beneath(dir->work, parent, 0755, &place.parent, error);
+  if (r < 0) return r;
+  r = place_input(&place, error);
+  close(place.parent);
+  return r;
+}
+
+static enum dk_cause cause_of(int code) {
+  return code == -ENOSPC || code == -EDQUOT || code == -EIO || code == -EROFS ? DK_CAUSE_DISK : DK_CAUSE_INPUT;
+}
+
+int dk_workdir_fill(struct dk_workdir *dir, const struct dk_job *job, struct dk_blobs *blobs, enum dk_cause *ret_cause,
+                    struct dk_error *error) {
+  int r = 0;
+  *ret_cause = DK_CAUSE_INPUT;
+  if (job->n_inputs > 0) {
+    dir->lent = dk_calloc(job->n_inputs, sizeof *dir->lent);
+    if (!dir->lent) return dk_error_set(error, -ENOMEM, "no memory to place inputs");
+  }
+  if (job->code) r = fill_code(dir, job, blobs, error);
+  for (uint32_t i = 0; r == 0 && i < job->n_inputs; i++) {
+    r = blobs->stop && blobs->stop(blobs->ctx) ? dk_error_set(error, -ECANCELED, "ended before it started")
+                                               : fill_input(dir, job, i, blobs, error);
+  }
+  if (r < 0) *ret_cause = cause_of(r);
+  return r;
+}
+
+int dk_workdir_compare(struct dk_workdir *dir, struct dk_error *error) {
+  int r = 0;
+  for (uint32_t i = 0; i < dir->n_lent; i++) {
+    const struct dk_lent *lent = &dir->lent[i];
+    struct stat now;
+    if (stat(lent->from, &now) == 0 && is_same(&now, &lent->st)) continue;
+    if (lent->is_object) unlink(lent->from);
+    r = dk_error_set(error, -EBUSY,
+                     "the input %s was changed while the task used it\nhelp: a task must not write to its inputs",
+                     lent->from);
+  }
+  return r;
+}
