@@ -62,7 +62,7 @@ __attribute__((format(printf, 2, 0))) static void put(struct dk_error *error, co
   memcpy(error->text, line.text, sizeof error->text);
 }
 
-int dk_error_set(struct dk_error *error, int code, const char *format, ...) {
+int(dk_error_set)(struct dk_error *error, int code, const char *format, ...) {
   assert(code < 0);
   if (error) {
     va_list ap;
@@ -74,7 +74,7 @@ int dk_error_set(struct dk_error *error, int code, const char *format, ...) {
   return code;
 }
 
-int dk_error_system(struct dk_error *error, int code, const char *format, ...) {
+int(dk_error_system)(struct dk_error *error, int code, const char *format, ...) {
   assert(code < 0);
   if (error) {
     const char *words = strerrordesc_np(-code); /* not strerror: thread-safe, and not translated */

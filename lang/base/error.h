@@ -19,4 +19,13 @@ int dk_error_system(struct dk_error *error, int code, const char *format, ...) _
 /* Puts "text: " in front of what is there already; returns error's code (or -EIO when error is NULL). */
 int dk_error_prefix(struct dk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Tells the optimiser what the contract says, code < 0: else it warns at -O2 that a caller's `ret_x` may be used unset behind
+ * `if (r < 0) return r;`. */
+static inline int dk_error_negative(int code) {
+  if (code >= 0) __builtin_unreachable();
+  return code;
+}
+#define dk_error_set(...) dk_error_negative(dk_error_set(__VA_ARGS__))
+#define dk_error_system(...) dk_error_negative(dk_error_system(__VA_ARGS__))
+
 #endif
