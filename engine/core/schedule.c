@@ -92,7 +92,6 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event) {
   if (!core->graph || task >= core->graph->n_tasks || !(core->flags[task] & TASK_ASKED)) return;
   if (core->state[task] == DK_TASK_LOOKUP) {
     dk_task_do(core, task, event->u.decided.ok ? TASK_CHOSEN : TASK_NO_CHOICE, NULL);
-    core->facts_seq = core->seq;
   }
   dk_claim_answered(core, task);
 }

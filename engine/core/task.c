@@ -92,10 +92,16 @@ static void keep_attempt(struct dk_core *core, uint32_t task, struct dk_id id) {
   core->foreign[core->n_foreign++] = id;
 }
 
+static bool has_result(uint8_t state) {
+  return state == DK_TASK_DONE || state == DK_TASK_CACHED;
+}
+
 static void end(struct dk_core *core, uint32_t task, const struct dk_claim *claim) {
   core->unfinished--;
   if (core->state[task] == DK_TASK_FAILED) core->n_failed++;
   dk_emit_task(core, task, claim);
+  /* The world learns a result from the record; of what it found itself (no attempt is known) it knows already. */
+  if (has_result(core->state[task]) && !(claim && dk_id_is_none(claim->last))) core->facts_seq = core->seq;
   keep_attempt(core, task, claim ? claim->last : (struct dk_id){0, 0});
   dk_bits_add(&core->ended, task);
 }
@@ -110,10 +116,6 @@ void dk_task_do(struct dk_core *core, uint32_t task, enum dk_task_event event, c
 }
 
 /* --- propagation --- */
-
-static bool has_result(uint8_t state) {
-  return state == DK_TASK_DONE || state == DK_TASK_CACHED;
-}
 
 static void hear(struct dk_core *core, uint32_t task, bool is_broken) {
   if (core->state[task] != DK_TASK_WAITING || core->flags[task] & TASK_UNWANTED) return;

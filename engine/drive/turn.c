@@ -85,10 +85,12 @@ static int step(struct dk_turn *turn, const struct dk_event *event) {
   return dk_core_step(turn->core, turn->last_now, turn->seq, event, &turn->out);
 }
 
+/* While silence is measured, waits are short, so that a sleep in one of them is seen. */
 static uint64_t deadline_of(const struct dk_turn *turn) {
   const struct dk_out *out = &turn->out;
   if (out->more || out->urgent || turn->looks) return turn->last_now;
   uint64_t at = dk_core_deadline(turn->core);
+  if (!turn->session && at != UINT64_MAX && at > turn->last_now + GAP_NS / 2) at = turn->last_now + GAP_NS / 2;
   return at < turn->commit_at ? at : turn->commit_at;
 }
 

@@ -1,0 +1,313 @@
+/* Random cases: see case.h. */
+#include "tests/sim/case.h"
+#include "lang/base/alloc.h"
+#include "lang/base/map.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+#define SECOND UINT64_C(1000000000)
+
+struct sim_random sim_random_of(uint64_t seed, uint64_t purpose) {
+  return (struct sim_random){dk_hash_u64(seed, purpose)};
+}
+
+uint64_t sim_random_next(struct sim_random *random) {
+  uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+  return z ^ z >> 31;
+}
+
+uint32_t sim_below(struct sim_random *random, uint32_t n) {
+  return (uint32_t)((sim_random_next(random) >> 32) * n >> 32);
+}
+
+bool sim_chance(struct sim_random *random, uint32_t in_thousand) {
+  return sim_below(random, 1000) < in_thousand;
+}
+
+static void *need(void *memory) {
+  assert(memory); /* the simulator is a test: no memory, no test */
+  return memory;
+}
+
+static uint32_t *numbers(uint32_t n) {
+  return need(dk_calloc(n ? n : 1, sizeof(uint32_t)));
+}
+
+/* --- edges --- */
+
+static void make_map(struct sim_random *random, struct dk_edge *edge, uint32_t rows, uint32_t range, bool may_be_none) {
+  uint32_t *map = numbers(rows);
+  bool rises = sim_chance(random, 400);
+  for (uint32_t i = 0; i < rows; i++) {
+    map[i] = rises ? (uint32_t)((uint64_t)i * range / rows) : sim_below(random, range);
+    if (!rises && may_be_none && sim_chance(random, 150)) map[i] = DK_NO_ROW;
+  }
+  edge->map = map;
+}
+
+static void make_groups(struct sim_random *random, struct dk_edge *edge, uint32_t producer_rows) {
+  bool is_partition = sim_chance(random, 600);
+  uint32_t *off = numbers(edge->n_groups + 1), *list = numbers(producer_rows * edge->n_groups), n = 0;
+  for (uint32_t g = 0; g < edge->n_groups; g++) {
+    off[g] = n;
+    for (uint32_t row = 0; row < producer_rows; row++) {
+      if (is_partition ? row % edge->n_groups == g : sim_chance(random, 400)) list[n++] = row;
+    }
+  }
+  off[edge->n_groups] = n;
+  edge->off = off;
+  edge->list = list;
+}
+
+static void make_edge(struct sim_random *random, struct dk_edge *edge, uint32_t rows, uint32_t producer_rows) {
+  switch (sim_below(random, 5)) {
+  case 0:
+    edge->kind = producer_rows ? DK_EDGE_ONE : DK_EDGE_ALL;
+    break;
+  case 1:
+    edge->kind = rows == producer_rows ? DK_EDGE_SAME : DK_EDGE_ALL;
+    break;
+  case 2:
+    if (producer_rows == 0) {
+      edge->kind = DK_EDGE_ALL;
+      break;
+    }
+    edge->kind = DK_EDGE_MAP;
+    make_map(random, edge, rows, producer_rows, true);
+    break;
+  case 3: edge->kind = DK_EDGE_ALL; break;
+  default:
+    edge->kind = DK_EDGE_GATHER;
+    edge->n_groups = sim_chance(random, 500) ? rows : 1 + sim_below(random, 4);
+    if (edge->n_groups != rows || sim_chance(random, 300)) make_map(random, edge, rows, edge->n_groups, true);
+    make_groups(random, edge, producer_rows);
+    break;
+  }
+  if (edge->kind == DK_EDGE_ALL || edge->kind == DK_EDGE_GATHER) edge->skip_failed = sim_chance(random, 300);
+}
+
+/* --- nodes --- */
+
+static uint32_t random_rows(struct sim_random *random, uint32_t most) {
+  uint32_t rows = sim_chance(random, 30)    ? 0
+                  : sim_chance(random, 300) ? 1
+                  : sim_chance(random, 80)  ? 1 + sim_below(random, 60)
+                                            : 1 + sim_below(random, 8);
+  return rows < most ? rows : most;
+}
+
+/* `order` lists the nodes so that each comes after what it needs; their numbers need not rise. */
+static void make_nodes(struct sim_case *c, struct sim_random *random, const uint32_t *order, uint32_t max_rows) {
+  struct dk_graph_node *nodes = need(dk_calloc(c->graph.n_nodes, sizeof *nodes));
+  c->graph.nodes = nodes;
+  uint32_t same = 1 + sim_below(random, 6);
+  for (uint32_t k = 0; k < c->graph.n_nodes; k++) {
+    struct dk_graph_node *node = &nodes[order[k]];
+    node->rows = sim_chance(random, 400) ? (same < max_rows ? same : max_rows) : random_rows(random, max_rows);
+    node->kind = k > 0 && sim_chance(random, 120) ? DK_NODE_PICK : DK_NODE_TASK;
+    node->cpus = sim_chance(random, 200) ? 1 + sim_below(random, 4) : 1;
+    node->at_once = sim_chance(random, 150) ? 1 + sim_below(random, 3) : 0;
+    node->retry = (struct dk_retry){.lost = 250, .oom = 2, .other = 2, .n_exit = 1, .exit = {75}};
+    uint32_t n = k ? sim_below(random, 4) : 0;
+    struct dk_edge *edges = need(dk_calloc(n ? n : 1, sizeof *edges));
+    for (uint32_t e = 0; e < n; e++) {
+      edges[e].producer = order[sim_below(random, k)];
+      make_edge(random, &edges[e], node->rows, nodes[edges[e].producer].rows);
+    }
+    node->n_edges = n;
+    node->edges = edges;
+  }
+  for (uint32_t i = 0; i < c->graph.n_nodes; i++) {
+    nodes[i].first = c->graph.n_tasks;
+    c->graph.n_tasks += nodes[i].rows;
+  }
+}
+
+static void make_task(struct sim_task *task, struct sim_random *random, uint32_t failing, uint64_t pace) {
+  task->is_wanted = true;
+  task->duration_ns = sim_chance(random, 30) ? sim_below(random, 200) * SECOND : sim_random_next(random) % pace;
+  task->bad_ends = 1 + sim_below(random, 2);
+  if (!sim_chance(random, failing)) return;
+  static const enum sim_habit habits[] = {HABIT_EXIT,   HABIT_TRANSIENT, HABIT_TRANSIENT, HABIT_OOM,
+                                          HABIT_SIGNAL, HABIT_TIMEOUT,   HABIT_WHEN,      HABIT_BAD};
+  task->habit = habits[sim_below(random, sizeof habits / sizeof *habits)];
+}
+
+static void make_tasks(struct sim_case *c, struct sim_random *random) {
+  uint32_t failing = sim_chance(random, 500) ? 0 : 20 + sim_below(random, 200);
+  uint32_t sharing = sim_chance(random, 500) ? 0 : sim_below(random, 600);
+  static const uint64_t paces[] = {MS, 20 * MS, 300 * MS, 10 * SECOND};
+  uint64_t pace = paces[sim_below(random, 4)];
+  c->tasks = need(dk_calloc(c->graph.n_tasks ? c->graph.n_tasks : 1, sizeof *c->tasks));
+  for (uint32_t i = 0; i < c->graph.n_tasks; i++) {
+    if (i > 0 && sim_chance(random, sharing)) {
+      c->tasks[i] = c->tasks[i - 1];
+    } else {
+      c->tasks[i].program = i;
+      make_task(&c->tasks[i], random, failing, pace);
+    }
+  }
+}
+
+static uint32_t rows_of(const struct sim_case *c, const struct dk_edge *edge, uint32_t row, uint32_t *ret_first,
+                        const uint32_t **ret_list) {
+  if (c->graph.nodes[edge->producer].rows == 0) return 0;
+  return dk_edge_rows(&c->graph, edge, row, ret_first, ret_list);
+}
+
+/* A selection, closed over what it needs: `order` backwards. */
+static void select_some(struct sim_case *c, struct sim_random *random, const uint32_t *order) {
+  if (!sim_chance(random, 250)) return;
+  for (uint32_t i = 0; i < c->graph.n_tasks; i++) c->tasks[i].is_wanted = sim_chance(random, 300);
+  for (uint32_t k = c->graph.n_nodes; k-- > 0;) {
+    const struct dk_graph_node *node = &c->graph.nodes[order[k]];
+    for (uint32_t row = 0; row < node->rows; row++) {
+      if (!c->tasks[node->first + row].is_wanted) continue;
+      for (uint32_t e = 0; e < node->n_edges; e++) {
+        uint32_t first = 0;
+        const uint32_t *list = NULL;
+        uint32_t n = rows_of(c, &node->edges[e], row, &first, &list);
+        for (uint32_t i = 0; i < n; i++) {
+          c->tasks[c->graph.nodes[node->edges[e].producer].first + (list ? list[i] : first + i)].is_wanted = true;
+        }
+      }
+    }
+  }
+  c->wanted = need(dk_calloc(c->graph.n_tasks / 8 + 1, 1));
+  for (uint32_t i = 0; i < c->graph.n_tasks; i++) {
+    if (c->tasks[i].is_wanted) c->wanted[i / 8] = (uint8_t)(c->wanted[i / 8] | 1u << (i % 8));
+  }
+}
+
+/* --- keys, and what must come out --- */
+
+bool sim_case_is_pick(const struct sim_case *c, uint32_t task) {
+  uint32_t row;
+  return c->graph.nodes[dk_graph_node_of(&c->graph, task, &row)].kind == DK_NODE_PICK;
+}
+
+/* Calls over everything a task needs: adds facts to the hasher, finds the first good one. */
+static bool gather(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+                   struct dk_hasher *hasher, const struct dk_digest **ret_first) {
+  uint32_t row;
+  const struct dk_graph_node *node = &c->graph.nodes[dk_graph_node_of(&c->graph, task, &row)];
+  *ret_first = NULL;
+  for (uint32_t e = 0; e < node->n_edges; e++) {
+    const struct dk_edge *edge = &node->edges[e];
+    uint32_t first = 0;
+    const uint32_t *list = NULL;
+    uint32_t n = rows_of(c, edge, row, &first, &list);
+    dk_hasher_add_u64(hasher, n);
+    for (uint32_t i = 0; i < n; i++) {
+      const struct dk_digest *fact = facts[c->graph.nodes[edge->producer].first + (list ? list[i] : first + i)];
+      if (!fact && !edge->skip_failed) return false;
+      if (fact && !*ret_first) *ret_first = fact;
+      dk_hasher_add_bytes(hasher, fact, fact ? sizeof *fact : 0);
+    }
+  }
+  return true;
+}
+
+bool sim_case_key(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts, struct dk_digest *ret) {
+  struct dk_hasher hasher;
+  const struct dk_digest *first;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, c->tasks[task].program);
+  if (!gather(c, task, facts, &hasher, &first)) return false;
+  dk_hasher_get(&hasher, ret);
+  return true;
+}
+
+bool sim_case_choice(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+                     struct dk_digest *ret) {
+  struct dk_hasher hasher;
+  const struct dk_digest *first;
+  dk_hasher_init(&hasher);
+  if (!gather(c, task, facts, &hasher, &first) || !first) return false;
+  dk_digest_of(first, sizeof *first, ret);
+  return true;
+}
+
+void sim_case_result(const struct dk_digest *key, struct dk_digest *ret) {
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_text(&hasher, "result");
+  dk_hasher_add(&hasher, key, sizeof *key);
+  dk_hasher_get(&hasher, ret);
+}
+
+static enum sim_class class_of(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+                               struct dk_digest *ret_fact) {
+  struct dk_digest key;
+  if (!sim_case_key(c, task, facts, &key)) return SIM_NOT_RUN;
+  if (sim_case_is_pick(c, task)) return sim_case_choice(c, task, facts, ret_fact) ? SIM_GOOD : SIM_FAILED;
+  switch (c->tasks[task].habit) {
+  case HABIT_OK:
+  case HABIT_TRANSIENT:
+  case HABIT_OOM: sim_case_result(&key, ret_fact); return SIM_GOOD;
+  case HABIT_WHEN: return SIM_SKIPPED;
+  default: return SIM_FAILED;
+  }
+}
+
+static void expect(struct sim_case *c, const uint32_t *order) {
+  const struct dk_digest **facts = need(dk_calloc(c->graph.n_tasks + 1, sizeof *facts));
+  for (uint32_t k = 0; k < c->graph.n_nodes; k++) {
+    const struct dk_graph_node *node = &c->graph.nodes[order[k]];
+    for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+      c->tasks[task].expect = class_of(c, task, facts, &c->tasks[task].fact);
+      if (c->tasks[task].expect == SIM_GOOD) facts[task] = &c->tasks[task].fact;
+    }
+  }
+  dk_free(facts);
+}
+
+static void make_policy(struct sim_case *c, struct sim_random *random) {
+  static const uint32_t caps[] = {8, 32, 1024};
+  dk_core_policy_default(&c->policy);
+  c->policy.lost_after_ns = (20 + sim_below(random, 60)) * SECOND;
+  c->policy.backoff_ns = (1 + sim_below(random, 1000)) * MS;
+  c->policy.backoff_max_ns = 10 * SECOND;
+  c->policy.queue_per_slot = 1 + sim_below(random, 3);
+  c->policy.max_out = caps[sim_below(random, 3)];
+  c->slots = 1 + sim_below(random, 4);
+}
+
+void sim_case_init(struct sim_case *ret, uint64_t seed, uint32_t max_nodes, uint32_t max_rows) {
+  struct sim_random random = sim_random_of(seed, 1);
+  uint32_t order[SIM_MAX_NODES], n = 1 + sim_below(&random, SIM_MAX_NODES);
+  if (n > max_nodes) n = max_nodes;
+  *ret = (struct sim_case){.seed = seed, .graph.n_nodes = n};
+  for (uint32_t i = 0; i < n; i++) order[i] = i;
+  if (sim_chance(&random, 300)) {
+    for (uint32_t i = n; i-- > 1;) {
+      uint32_t other = sim_below(&random, i + 1), swapped = order[i];
+      order[i] = order[other];
+      order[other] = swapped;
+    }
+  }
+  make_policy(ret, &random);
+  make_nodes(ret, &random, order, max_rows);
+  make_tasks(ret, &random);
+  select_some(ret, &random, order);
+  expect(ret, order);
+}
+
+void sim_case_finish(struct sim_case *c) {
+  for (uint32_t i = 0; i < c->graph.n_nodes; i++) {
+    const struct dk_graph_node *node = &c->graph.nodes[i];
+    for (uint32_t e = 0; e < node->n_edges; e++) {
+      dk_free((void *)(uintptr_t)node->edges[e].map);
+      dk_free((void *)(uintptr_t)node->edges[e].off);
+      dk_free((void *)(uintptr_t)node->edges[e].list);
+    }
+    dk_free((void *)(uintptr_t)node->edges);
+  }
+  dk_free((void *)(uintptr_t)c->graph.nodes);
+  dk_free(c->tasks);
+  dk_free(c->wanted);
+}

@@ -1,0 +1,270 @@
+/* The engine: the real core and the real turn over the simulated world. One life goes from loading what is durable to the end of the
+ * run, a failed commit, or a kill; the next one loads again, and must find what the last one had made durable. */
+#include "tests/sim/sim.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_TURNS 200000u
+
+void sim_engine_push(struct sim *s, const struct dk_event *event, const struct dk_digest *bytes) {
+  if (!s->core) return;
+  if (s->queue_n == sizeof s->queue / sizeof *s->queue) {
+    sim_fail(s, "thousands of events wait for the engine");
+    return;
+  }
+  uint32_t at = (s->queue_at + s->queue_n++) % (sizeof s->queue / sizeof *s->queue);
+  s->queue[at] = *event;
+  if (bytes) s->queue_bytes[at] = *bytes;
+}
+
+/* --- lookups: answered with what was durable when they were asked, some time later --- */
+
+static void answer_lookup(struct sim *s, uint32_t task, struct dk_event *answer) {
+  struct dk_digest *key = &answer->u.looked_up.key;
+  answer->kind = DK_EV_LOOKED_UP;
+  answer->task = task;
+  if (!sim_case_key(s->c, task, s->facts, key)) {
+    sim_fail(s, "task %u is looked up before what it needs is durable", task);
+    return;
+  }
+  enum sim_habit habit = s->c->tasks[task].habit;
+  answer->u.looked_up.answer = habit == HABIT_WHEN                ? DK_LOOKUP_SKIP
+                               : habit == HABIT_BAD               ? DK_LOOKUP_BAD
+                               : sim_key_of(s, key)->results ? DK_LOOKUP_HIT
+                                                                  : DK_LOOKUP_MISS;
+  if (answer->u.looked_up.answer != DK_LOOKUP_HIT) return;
+  sim_case_result(key, &s->fact_of[task]);
+  s->facts[task] = &s->fact_of[task];
+}
+
+static void answer_later(struct sim *s, const struct dk_event *answer) {
+  uint64_t delay = sim_chance(&s->engine, 800) ? 0 : sim_below(&s->engine, 400) * SIM_MS;
+  struct sim_event *event = sim_at(s, s->now + delay, EV_ANSWER);
+  event->epoch = s->engine_epoch;
+  event->answer = *answer;
+}
+
+static void look_up(struct sim *s, uint32_t task) {
+  struct dk_event answer;
+  memset(&answer, 0, sizeof answer);
+  answer_lookup(s, task, &answer);
+  answer_later(s, &answer);
+}
+
+static void decide(struct sim *s, uint32_t task) {
+  struct dk_event answer;
+  memset(&answer, 0, sizeof answer);
+  answer.kind = DK_EV_DECIDED;
+  answer.task = task;
+  answer.u.decided.ok = sim_case_choice(s->c, task, s->facts, &s->choice[task]);
+  answer_later(s, &answer);
+}
+
+/* --- orders --- */
+
+static void assign(struct sim *s, const struct dk_action *action) {
+  struct sim_attempt *attempt = sim_attempt_of(s, action->id);
+  const struct dk_digest *key = dk_core_attempt_key(s->core, action->id);
+  if (attempt->assigned++) sim_fail(s, "attempt %llu is assigned twice", (unsigned long long)action->id.n);
+  if (!sim_is_living(s, action->id)) sim_fail(s, "attempt %llu is assigned before it is durable", (unsigned long long)action->id.n);
+  if (!key) { /* ended meanwhile in the core: an order that another step of this turn has undone must not go out */
+    sim_fail(s, "attempt %llu is assigned though the core does not know it", (unsigned long long)action->id.n);
+    return;
+  }
+  if (sim_key_of(s, key)->results) sim_fail(s, "task %u is assigned though it has a result", action->task);
+  char hex[DK_DIGEST_HEX + 1], label[16];
+  char *argv[1] = {hex};
+  dk_digest_hex(key, hex);
+  snprintf(label, sizeof label, "%u", action->task);
+  struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id};
+  uint32_t row;
+  message.u.job = (struct dk_job){.label = label, .argv = argv, .n_argv = 1, .objects = label};
+  message.u.job.cpus = s->c->graph.nodes[dk_graph_node_of(&s->c->graph, action->task, &row)].cpus;
+  sim_trace(s, "assign attempt %llu of task %u", (unsigned long long)action->id.n, action->task);
+  sim_send_to_agent(s, &message);
+}
+
+/* Nothing that is not durable may be acknowledged: the agent forgets it. */
+static void acknowledge(struct sim *s, const struct dk_action *action) {
+  for (uint32_t i = 0; i < SIM_HEARD; i++) {
+    const struct sim_heard *heard = &s->heard[i];
+    if (heard->session == action->session && heard->session && heard->seq <= action->seq && sim_is_living(s, heard->id))
+      sim_fail(s, "the end of attempt %llu is acknowledged before it is durable", (unsigned long long)heard->id.n);
+  }
+  struct dk_message message = {.type = DK_MSG_ACK, .seq = action->seq};
+  sim_send_to_agent(s, &message);
+}
+
+static void world_act(void *ctx, const struct dk_action *action) {
+  struct sim *s = ctx;
+  struct dk_message message = {.id = action->id};
+  switch (action->kind) {
+  case DK_ACT_LOOKUP: look_up(s, action->task); return;
+  case DK_ACT_DECIDE: decide(s, action->task); return;
+  case DK_ACT_ASSIGN: assign(s, action); return;
+  case DK_ACT_ACK: acknowledge(s, action); return;
+  case DK_ACT_FINISHED: return;
+  case DK_ACT_LIST: message.type = DK_MSG_LIST; break;
+  case DK_ACT_REVOKE: message.type = DK_MSG_REVOKE; break;
+  case DK_ACT_KILL:
+    message.type = DK_MSG_KILL;
+    message.u.kill.grace_ms = action->hard ? 0 : 5000;
+    break;
+  }
+  sim_send_to_agent(s, &message);
+}
+
+/* --- commits --- */
+
+static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes) {
+  struct sim *s = ctx;
+  enum sim_fault_kind fault = s->commit_fault;
+  (void)seq;
+  s->commit_fault = FAULT_N_KINDS;
+  s->now += sim_below(&s->disk, 3000) * 1000;
+  if (fault != FAULT_N_KINDS) sim_trace(s, "commit of %u records: %s", n, sim_fault_name(fault));
+  if (fault == FAULT_COMMIT_ENOSPC) return -ENOSPC;
+  if (fault == FAULT_COMMIT_EIO) return -EIO;
+  if (fault == FAULT_COMMIT_BEFORE) return SIM_DEAD;
+  if (fault == FAULT_COMMIT_SLOW) s->now += 15 * SIM_SECOND;
+  if (fault == FAULT_COMMIT_SLOW) s->silent_since = s->now;
+  sim_disk_commit(s, records, n, bytes);
+  dk_core_digest(s->core, &s->durable);
+  return fault == FAULT_COMMIT_AFTER ? SIM_DEAD : 0;
+}
+
+/* --- events --- */
+
+static void check_core(struct sim *s) {
+  struct dk_error error = {0};
+  if (dk_core_check(s->core, &error) < 0) sim_fail(s, "core: %s", error.text);
+  /* Attempts are given up only after the agent was silent for lost_after, all of it seen by an engine that was awake. */
+  uint32_t unclaimed = dk_core_unclaimed(s->core);
+  if (unclaimed > s->unclaimed && !s->engine_session && s->now - s->silent_since < s->c->policy.lost_after_ns)
+    sim_fail(s, "attempts were given up after %llu ms of silence", (unsigned long long)((s->now - s->silent_since) / SIM_MS));
+  s->unclaimed = unclaimed;
+}
+
+static int take(struct sim *s, struct dk_event *ret) {
+  *ret = s->queue[s->queue_at];
+  if (ret->kind == DK_EV_ENDED) {
+    s->given = s->queue_bytes[s->queue_at];
+    ret->u.ended.bytes = &s->given;
+    ret->u.ended.len = sizeof s->given;
+    s->heard[s->n_heard++ % SIM_HEARD] = (struct sim_heard){ret->session, ret->u.ended.seq, ret->id};
+  }
+  s->queue_at = (s->queue_at + 1) % (sizeof s->queue / sizeof *s->queue);
+  s->queue_n--;
+  if (ret->kind == DK_EV_AGENT_UP) s->engine_session = ret->session;
+  if (ret->kind == DK_EV_AGENT_DOWN && ret->session == s->engine_session) {
+    s->engine_session = 0;
+    s->silent_since = s->now;
+  }
+  return 1;
+}
+
+static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64_t *ret_now) {
+  struct sim *s = ctx;
+  check_core(s);
+  if (++s->turns > MAX_TURNS) sim_fail(s, "no end after %u turns", s->turns);
+  if (sim_faults_do(s) || sim_has_failed(s)) return SIM_DEAD;
+  struct sim_event event;
+  for (;;) {
+    if (sim_pop(s, s->now > s->asleep_until ? s->now : s->asleep_until, &event)) {
+      if (event.at > s->now) s->now = event.at;
+      sim_happen(s, &event);
+      if (sim_has_failed(s)) return SIM_DEAD;
+      continue;
+    }
+    if (s->asleep_until) {
+      if (s->now < s->asleep_until) s->now = s->asleep_until;
+      s->asleep_until = 0;
+      s->silent_since = s->now;
+    }
+    *ret_now = s->now;
+    if (s->queue_n) return take(s, ret);
+    if (deadline <= s->now) return 0;
+    uint64_t at = sim_next_at(s);
+    if (at == UINT64_MAX && deadline == UINT64_MAX) {
+      sim_fail(s, "nothing will ever happen again");
+      return SIM_DEAD;
+    }
+    s->now = at < deadline ? at : deadline;
+  }
+}
+
+void sim_engine_event(struct sim *s, struct sim_event *event) {
+  if (event->epoch == s->engine_epoch) sim_engine_push(s, &event->answer, NULL);
+}
+
+/* --- a life --- */
+
+static void check_end(struct sim *s) {
+  bool was_cancelled = s->cancelled;
+  for (uint32_t task = 0; task < s->c->graph.n_tasks && !sim_has_failed(s); task++) {
+    const struct sim_task *of = &s->c->tasks[task];
+    enum dk_task_state state = s->task_state[task];
+    if (!of->is_wanted) continue;
+    if (state != dk_core_task_state(s->core, task)) sim_fail(s, "task %u: state %d is recorded, the core has %d", task, state, dk_core_task_state(s->core, task));
+    if (!dk_task_state_is_end(state)) sim_fail(s, "task %u did not end", task);
+    if (was_cancelled) continue;
+    enum sim_class got = state == DK_TASK_DONE || state == DK_TASK_CACHED ? SIM_GOOD
+                         : state == DK_TASK_NOT_RUN                       ? SIM_NOT_RUN
+                         : state == DK_TASK_SKIPPED                       ? SIM_SKIPPED
+                                                                          : SIM_FAILED;
+    if (got != of->expect) sim_fail(s, "task %u ends in state %d, class %d was expected", task, state, of->expect);
+    if (got == SIM_GOOD && !dk_digest_equal(&s->fact_of[task], &of->fact)) sim_fail(s, "task %u has another result than an undisturbed run", task);
+  }
+  if (s->run_state < DK_RUN_DONE) sim_fail(s, "the run's end is not recorded");
+}
+
+static void new_life(struct sim *s) {
+  s->engine_epoch++;
+  s->run++;
+  /* A random incarnation; at times the one before again, which is allowed: its numbers are durable. */
+  if (s->inc == 0 || !sim_chance(&s->engine, 300)) s->inc = sim_random_next(&s->engine) | 1;
+  s->queue_at = s->queue_n = 0;
+  s->engine_session = 0;
+  s->silent_since = s->now;
+  s->commit_fault = FAULT_N_KINDS;
+  s->run_state = 0;
+  s->conn = 0;
+  s->late_from = s->last_conn;
+  memset(s->task_state, 0, s->c->graph.n_tasks);
+  memset(s->facts, 0, s->c->graph.n_tasks * sizeof *s->facts);
+}
+
+static int live(struct sim *s) {
+  struct dk_digest digest;
+  int r = dk_core_create(&s->core, &s->c->policy, s->inc, s->c->seed);
+  if (r == 0) sim_disk_load(s, s->core);
+  dk_core_digest(s->core, &digest);
+  if (s->run > 1 && !dk_digest_equal(&digest, &s->durable)) sim_fail(s, "what was loaded is not what was durable");
+  s->durable = digest;
+  s->unclaimed = dk_core_unclaimed(s->core);
+  if (r == 0) r = dk_core_add_run(s->core, s->run, &s->c->graph, s->c->wanted);
+  dk_turn_init(&s->turn, s->core, &s->world);
+  s->turn.last_now = s->now;
+  sim_connect(s);
+  if (r == 0) r = dk_turn_feed(&s->turn, s->now, &(struct dk_event){.kind = DK_EV_START});
+  while (r == 0 && !s->turn.finished && !sim_has_failed(s)) r = dk_turn_once(&s->turn);
+  if (r == 0 && !sim_has_failed(s)) check_core(s);
+  if (r == 0 && !sim_has_failed(s)) check_end(s);
+  return r;
+}
+
+int sim_engine_run(struct sim *s) {
+  s->world = (struct dk_world){s, world_next, world_commit, world_act};
+  new_life(s);
+  sim_trace(s, "engine %u starts, incarnation %llx", s->engine_epoch, (unsigned long long)s->inc);
+  int r = live(s);
+  sim_trace(s, "engine %u ends: %d", s->engine_epoch, r);
+  sim_break(s);
+  dk_turn_finish(&s->turn);
+  dk_core_destroy(s->core);
+  s->core = NULL;
+  return r;
+}

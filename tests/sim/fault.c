@@ -1,0 +1,76 @@
+/* The faults of a case: a list, so that a failing case can be tried with fewer. */
+#include "tests/sim/sim.h"
+
+static const char *const names[FAULT_N_KINDS] = {
+    [FAULT_ENGINE_KILL] = "engine-kill",     [FAULT_COMMIT_BEFORE] = "kill-before-commit",
+    [FAULT_COMMIT_AFTER] = "kill-after-commit", [FAULT_COMMIT_ENOSPC] = "commit-enospc",
+    [FAULT_COMMIT_EIO] = "commit-eio",       [FAULT_COMMIT_SLOW] = "commit-slow",
+    [FAULT_DROP] = "drop",                   [FAULT_AGENT_KILL] = "agent-kill",
+    [FAULT_KEEPER_KILL] = "keeper-kill",     [FAULT_KEEPER_LINK] = "keeper-link",
+    [FAULT_REBOOT] = "reboot",               [FAULT_GAP] = "gap",
+    [FAULT_DARK] = "dark",                   [FAULT_CANCEL] = "cancel",
+};
+
+const char *sim_fault_name(enum sim_fault_kind kind) {
+  return kind < FAULT_N_KINDS ? names[kind] : "none";
+}
+
+void sim_faults_make(struct sim *s, uint64_t seed) {
+  struct sim_random random = sim_random_of(seed, 2);
+  uint32_t wanted = 0;
+  for (uint32_t i = 0; i < s->c->graph.n_tasks; i++) wanted += s->c->tasks[i].is_wanted;
+  uint32_t span = 20 + wanted * 8;
+  s->n_faults = sim_chance(&random, 100) ? 0 : 1 + sim_below(&random, sim_chance(&random, 200) ? SIM_MAX_FAULTS : 8);
+  for (uint32_t i = 0; i < s->n_faults; i++) {
+    enum sim_fault_kind kind = (enum sim_fault_kind)sim_below(&random, FAULT_N_KINDS);
+    if (kind == FAULT_CANCEL && !sim_chance(&random, 300)) kind = FAULT_DROP;
+    s->faults[i] = (struct sim_fault){.kind = kind, .turn = sim_below(&random, span), .random = sim_random_next(&random)};
+  }
+}
+
+static void cancel(struct sim *s, uint64_t random) {
+  struct dk_event event = {.kind = DK_EV_CANCEL, .u.cancel.hard = random & 1};
+  s->cancelled = true;
+  sim_engine_push(s, &event, NULL);
+  if (random & 6) return;
+  struct sim_event *second = sim_at(s, s->now + 2 * SIM_SECOND, EV_CANCEL);
+  second->epoch = s->engine_epoch;
+  second->answer = event;
+  second->answer.u.cancel.hard = true;
+}
+
+static bool happen(struct sim *s, const struct sim_fault *fault) {
+  sim_trace(s, "fault %s", sim_fault_name(fault->kind));
+  uint32_t some = (uint32_t)(fault->random >> 40);
+  switch (fault->kind) {
+  case FAULT_ENGINE_KILL: return true;
+  case FAULT_COMMIT_BEFORE:
+  case FAULT_COMMIT_AFTER:
+  case FAULT_COMMIT_ENOSPC:
+  case FAULT_COMMIT_EIO:
+  case FAULT_COMMIT_SLOW: s->commit_fault = fault->kind; break;
+  case FAULT_DROP: sim_break(s); break;
+  case FAULT_AGENT_KILL: sim_agent_kill(s); break;
+  case FAULT_KEEPER_KILL: sim_keeper_kill(s, some % s->c->slots); break;
+  case FAULT_KEEPER_LINK: sim_keeper_unlink(s, some % s->c->slots); break;
+  case FAULT_REBOOT: sim_reboot(s, fault->random); break;
+  case FAULT_GAP: s->asleep_until = s->now + (16 + some % 200) * SIM_SECOND; break;
+  case FAULT_DARK:
+    sim_break(s);
+    s->dark_until = s->now + some % 150 * SIM_SECOND;
+    break;
+  case FAULT_CANCEL: cancel(s, fault->random); break;
+  case FAULT_N_KINDS: break;
+  }
+  return false;
+}
+
+bool sim_faults_do(struct sim *s) {
+  bool is_killed = false;
+  for (uint32_t i = 0; i < s->n_faults; i++) {
+    if (s->faults[i].is_done || s->faults[i].turn > s->turns) continue;
+    s->faults[i].is_done = true;
+    is_killed |= happen(s, &s->faults[i]);
+  }
+  return is_killed;
+}

@@ -1,0 +1,143 @@
+/* The connection: messages in their real encoding, in order within a connection, cut at any point. The agent may hear of a break long
+ * after the engine has come back on another connection, and events of an old session may still wait in the engine. */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+static uint64_t delay(struct sim *s) {
+  uint32_t kind = sim_below(&s->net, 100);
+  if (kind < 70) return sim_below(&s->net, 300) * 1000;
+  return kind < 98 ? sim_below(&s->net, 20) * SIM_MS : sim_below(&s->net, 2000) * SIM_MS;
+}
+
+static void send(struct sim *s, enum sim_event_kind kind, uint32_t conn, uint64_t *last, const struct dk_message *message) {
+  uint64_t at = s->now + delay(s);
+  if (at < *last) at = *last;
+  *last = at;
+  struct sim_event *event = sim_at(s, at, kind);
+  event->conn = conn;
+  if (dk_message_encode(message, &event->bytes) < 0) sim_fail(s, "message %d cannot be encoded", message->type);
+}
+
+void sim_send_to_agent(struct sim *s, struct dk_message *message) {
+  if (!s->conn) return;
+  message->session = s->session;
+  send(s, EV_TO_AGENT, s->conn, &s->to_agent_at, message);
+}
+
+void sim_send_to_engine(struct sim *s, uint32_t conn, const struct dk_message *message) {
+  send(s, EV_TO_ENGINE, conn, &s->to_engine_at, message);
+}
+
+void sim_connect(struct sim *s) {
+  sim_at(s, s->now + sim_below(&s->net, 300) * SIM_MS, EV_CONNECT)->epoch = s->engine_epoch;
+}
+
+static void connect_now(struct sim *s) {
+  if (s->conn) return;
+  if (!s->agent || s->now < s->dark_until) {
+    /* The link would start an agent; it takes its time. */
+    sim_at(s, s->now + (100 + sim_below(&s->net, 4900)) * SIM_MS, EV_CONNECT)->epoch = s->engine_epoch;
+    return;
+  }
+  s->conn = ++s->last_conn;
+  s->session = s->last_conn * 10; /* grows, as the real one's clock does */
+  s->to_agent_at = s->to_engine_at = 0;
+  struct dk_message hello = {.type = DK_MSG_HELLO};
+  hello.u.hello.protocol = DK_PROTOCOL;
+  hello.u.hello.incarnation = s->inc;
+  hello.u.hello.version = (char *)(uintptr_t) "sim";
+  sim_trace(s, "connection %u, session %llu", s->conn, (unsigned long long)s->session);
+  sim_send_to_agent(s, &hello);
+}
+
+void sim_break(struct sim *s) {
+  if (!s->conn) return;
+  uint32_t conn = s->conn;
+  sim_trace(s, "connection %u breaks", conn);
+  s->conn = 0;
+  if (sim_chance(&s->net, 500)) s->cut_from = conn;    /* what is on the way to the agent is lost, else it still arrives */
+  if (sim_chance(&s->net, 600)) s->late_from = conn;   /* what is on the way to the engine is lost */
+  sim_at(s, s->now + sim_below(&s->net, 3000) * SIM_MS, EV_AGENT_HEARS_CLOSE)->conn = conn;
+  struct sim_event *event = sim_at(s, s->now + sim_below(&s->net, 50) * SIM_MS, EV_ENGINE_HEARS_CLOSE);
+  event->conn = conn;
+  event->epoch = s->engine_epoch;
+}
+
+void sim_close_from_agent(struct sim *s, uint32_t conn) {
+  if (conn != s->conn) return;
+  s->conn = 0;
+  struct sim_event *event = sim_at(s, s->to_engine_at, EV_ENGINE_HEARS_CLOSE);
+  event->conn = conn;
+  event->epoch = s->engine_epoch;
+}
+
+/* As drive/link does it: messages become events of the session. */
+static void to_engine(struct sim *s, uint32_t conn, const struct dk_message *message) {
+  struct dk_event event;
+  struct dk_digest result = {{0}};
+  memset(&event, 0, sizeof event);
+  event.session = conn * 10;
+  event.id = message->id;
+  switch (message->type) {
+  case DK_MSG_WELCOME:
+    event.kind = DK_EV_AGENT_UP;
+    event.u.agent_up.slots = message->u.welcome.slots;
+    memcpy(event.u.agent_up.boot, message->u.welcome.boot, sizeof event.u.agent_up.boot);
+    break;
+  case DK_MSG_HAS:
+    event.kind = DK_EV_HAS;
+    event.u.has.state = (uint8_t)message->u.has.state;
+    event.u.has.slot = message->u.has.slot;
+    break;
+  case DK_MSG_HAS_END: event.kind = DK_EV_HAS_END; break;
+  case DK_MSG_STARTED:
+    event.kind = DK_EV_STARTED;
+    event.u.started.slot = message->u.started.slot;
+    break;
+  case DK_MSG_REFUSED:
+    event.kind = DK_EV_REFUSED;
+    event.u.refused.reason = (uint8_t)message->u.refused.reason;
+    break;
+  case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
+  case DK_MSG_RESULT:
+    event.kind = DK_EV_ENDED;
+    event.u.ended.seq = message->seq;
+    event.u.ended.cause = message->u.result.cause;
+    event.u.ended.code = message->u.result.code;
+    if (message->u.result.text) dk_digest_parse(message->u.result.text, strlen(message->u.result.text), &result);
+    break;
+  default: return; /* CLOSED: the break follows */
+  }
+  sim_engine_push(s, &event, event.kind == DK_EV_ENDED ? &result : NULL);
+}
+
+void sim_net_event(struct sim *s, struct sim_event *event) {
+  struct dk_message message;
+  memset(&message, 0, sizeof message);
+  bool has_message = event->kind == EV_TO_AGENT || event->kind == EV_TO_ENGINE;
+  if (has_message && dk_message_decode(event->bytes.data, event->bytes.len, &message, NULL) <= 0) {
+    sim_fail(s, "a message cannot be decoded");
+    return;
+  }
+  switch (event->kind) {
+  case EV_TO_AGENT:
+    if (s->agent && event->conn > s->cut_from) sim_agent_message(s, event->conn, &message);
+    break;
+  case EV_TO_ENGINE:
+    if (s->core && (event->conn == s->conn || event->conn > s->late_from)) to_engine(s, event->conn, &message);
+    break;
+  case EV_AGENT_HEARS_CLOSE: sim_agent_closed(s, event->conn); break;
+  case EV_ENGINE_HEARS_CLOSE:
+    if (event->epoch == s->engine_epoch && s->core) {
+      sim_engine_push(s, &(struct dk_event){.kind = DK_EV_AGENT_DOWN, .session = event->conn * 10}, NULL);
+      sim_connect(s);
+    }
+    break;
+  case EV_CONNECT:
+    if (event->epoch == s->engine_epoch && s->core) connect_now(s);
+    break;
+  default: break;
+  }
+  if (has_message) dk_message_finish(&message);
+}
