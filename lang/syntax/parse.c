@@ -72,7 +72,7 @@ bool dk_parse_begins_item(const struct dk_tokens *tokens, uint32_t index) {
 static bool resumes_item(const struct dk_parse *p, uint32_t index) {
   const struct dk_token *token = &p->tokens.items[index];
   if (dk_parse_begins_item(&p->tokens, index)) return index > p->last || !dk_token_is_reserved(token->kind);
-  return index > p->last && token->kind == TOK_NAME && dk_token_ends_value(token[-1].kind);
+  return index > 0 && token->kind == TOK_NAME && dk_token_ends_value(token[-1].kind);
 }
 
 uint32_t dk_parse_open_bracket(const struct dk_tokens *tokens, uint32_t from, uint32_t index) {

@@ -308,7 +308,10 @@ static bool missing_body(const struct error *e) {
 static void suggest_statement(const struct error *e, struct dk_diag *diag, const char *name) {
   static const char *const words[] = {"exclude", "include", "require", "vary"};
   const char *nearest = dk_nearest(name, words, sizeof words / sizeof *words);
-  if (nearest && strcmp(nearest, name) != 0) dk_diag_help(e->diags, diag, "did you mean `%s`?", nearest);
+  if (strcmp(name, "let") == 0)
+    dk_diag_help(e->diags, diag, "`let` stands outside of braces; in a grid a column is written `x = ...`");
+  else if (nearest && strcmp(nearest, name) != 0)
+    dk_diag_help(e->diags, diag, "did you mean `%s`?", nearest);
 }
 
 /* A string where a statement begins. */
@@ -347,6 +350,17 @@ static bool missing_value(const struct error *e) {
   struct dk_diag *diag =
       dk_diag_add(e->diags, DK_E0101, e->gap, "a value is missing behind %s", describe(e, e->index - 1));
   dk_diag_label(e->diags, diag, "expected a value");
+  return true;
+}
+
+/* The text ends, or the next statement begins, before the one in work is whole. */
+static bool cut_short(const struct error *e) {
+  if (!is_beyond(e) || e->index == 0 || expects(e, DK_EXPECT_OPERATOR | DK_EXPECT_DECL | DK_EXPECT_ITEM)) return false;
+  const char *list = list_expected(e);
+  if (!list) return false;
+  struct dk_diag *diag =
+      dk_diag_add(e->diags, DK_E0101, e->gap, "something is missing behind %s", describe(e, e->index - 1));
+  dk_diag_label(e->diags, diag, "expected %s", list);
   return true;
 }
 
@@ -389,7 +403,7 @@ void dk_report_syntax(struct dk_parse *p, uint32_t expected) {
 
   if (empty_hole(&e) || bracket_not_closed(&e) || block_not_closed(&e) || closer_too_many(&e) || equals_mixed_up(&e) ||
       chained(&e) || reserved_name(&e) || not_a_declaration(&e) || half_an_if(&e) || missing_comma(&e) ||
-      missing_body(&e) || missing_sign(&e) || missing_value(&e))
+      missing_body(&e) || missing_sign(&e) || missing_value(&e) || cut_short(&e))
     return;
   unexpected(&e);
 }

@@ -223,7 +223,9 @@ static uint32_t block_limit(struct dk_tokens *tokens, uint32_t from) {
 
 bool dk_tokens_push(struct dk_tokens *tokens, enum dk_mode_kind kind, uint32_t start, uint32_t end) {
   if (tokens->n_modes == DK_MODES_MAX) {
-    dk_diag_add(tokens->env->diags, DK_E0115, span_of(tokens, start, end), "strings and holes are nested too deeply");
+    if (!tokens->too_nested)
+      dk_diag_add(tokens->env->diags, DK_E0115, span_of(tokens, start, end), "strings and holes are nested too deeply");
+    tokens->too_nested = true;
     if (kind != DK_MODE_HOLE) add_flagged(tokens, TOK_BAD_NUMBER, start, end, DK_TOKEN_REPORTED);
     return false;
   }
@@ -232,6 +234,10 @@ bool dk_tokens_push(struct dk_tokens *tokens, enum dk_mode_kind kind, uint32_t s
   if (kind == DK_MODE_BLOCK) mode.limit = block_limit(tokens, end);
   tokens->modes[tokens->n_modes++] = mode;
   return true;
+}
+
+bool dk_tokens_in_hole(const struct dk_tokens *tokens) {
+  return tokens->n_modes >= 2 && tokens->modes[tokens->n_modes - 2].kind == DK_MODE_HOLE;
 }
 
 static void report_unclosed(struct dk_tokens *tokens, const struct dk_mode *mode, uint32_t at) {

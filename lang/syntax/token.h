@@ -52,6 +52,7 @@ struct dk_tokens {
   uint32_t block_marks, block_marks_at; /* how many """ were seen up to there; how many there are */
   uint32_t block_marks_total;
   bool odd_left_out;     /* since the last token */
+  bool too_nested;       /* reported */
   bool too_many;
 };
 
@@ -80,6 +81,8 @@ void dk_tokens_add_comment(struct dk_tokens *tokens, uint32_t start, uint32_t en
 struct dk_mode *dk_tokens_mode(struct dk_tokens *tokens);
 /* Opens a string or a hole; false when they are nested too deeply (reported). */
 bool dk_tokens_push(struct dk_tokens *tokens, enum dk_mode_kind kind, uint32_t start, uint32_t end);
+/* Whether the string in work stands in a hole. */
+bool dk_tokens_in_hole(const struct dk_tokens *tokens);
 void dk_tokens_pop(struct dk_tokens *tokens, uint32_t start, uint32_t end);
 /* The line ends in the middle of quoted strings and holes: reports the innermost and closes all up to a block string. */
 void dk_tokens_end_line(struct dk_tokens *tokens, uint32_t at);
