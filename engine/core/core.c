@@ -62,6 +62,7 @@ int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t
       struct dk_attempt loaded = {
           .id = record->id, .key = record->key, .run = record->run, .task = record->task, .booked = 1};
       if (record->id.inc == core->incarnation) take_no_number_twice(core, record->id.n);
+      core->n_loaded++;
       if (dk_attempt_find(core, record->id) == DK_NONE) dk_attempt_add(core, &loaded);
     }
   }

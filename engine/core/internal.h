@@ -116,7 +116,7 @@ struct dk_core {
   uint32_t asked[2], retired[2]; /* lookups not answered; claims that ended well in it */
 
   struct dk_attempt *attempts;
-  uint32_t n_attempts, cap_attempts, free_attempt, n_living, n_unclaimed;
+  uint32_t n_attempts, cap_attempts, free_attempt, n_living, n_unclaimed, n_loaded;
   struct dk_index attempt_by_id, unclaimed_by_key;
   uint32_t booked; /* slots of living attempts */
   uint32_t fresh;  /* of these, ordered under fresh_seq (not sent before it is durable) */

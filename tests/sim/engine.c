@@ -117,12 +117,30 @@ static void world_act(void *ctx, const struct dk_action *action) {
   sim_send_to_agent(s, &message);
 }
 
+/* --- checks --- */
+
+/* Attempts are given up only after the agent was silent for lost_after, all of it seen by an engine that was awake. */
+static void check_silence(struct sim *s) {
+  uint32_t unclaimed = dk_core_unclaimed(s->core);
+  if (unclaimed > s->unclaimed && !s->engine_session && s->now - s->silent_since < s->c->policy.lost_after_ns)
+    sim_fail(s, "attempts were given up after %llu ms of silence",
+             (unsigned long long)((s->now - s->silent_since) / SIM_MS));
+  s->unclaimed = unclaimed;
+}
+
+static void check_core(struct sim *s) {
+  struct dk_error error = {0};
+  if (dk_core_check(s->core, &error) < 0) sim_fail(s, "core: %s", error.text);
+  check_silence(s);
+}
+
 /* --- commits --- */
 
 static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes) {
   struct sim *s = ctx;
   enum sim_fault_kind fault = s->commit_fault;
   (void)seq;
+  check_silence(s);
   s->commit_fault = FAULT_N_KINDS;
   s->now += sim_below(&s->disk, 3000) * 1000;
   if (fault != FAULT_N_KINDS) sim_trace(s, "commit of %u records: %s", n, sim_fault_name(fault));
@@ -137,16 +155,6 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
 }
 
 /* --- events --- */
-
-static void check_core(struct sim *s) {
-  struct dk_error error = {0};
-  if (dk_core_check(s->core, &error) < 0) sim_fail(s, "core: %s", error.text);
-  /* Attempts are given up only after the agent was silent for lost_after, all of it seen by an engine that was awake. */
-  uint32_t unclaimed = dk_core_unclaimed(s->core);
-  if (unclaimed > s->unclaimed && !s->engine_session && s->now - s->silent_since < s->c->policy.lost_after_ns)
-    sim_fail(s, "attempts were given up after %llu ms of silence", (unsigned long long)((s->now - s->silent_since) / SIM_MS));
-  s->unclaimed = unclaimed;
-}
 
 static int take(struct sim *s, struct dk_event *ret) {
   *ret = s->queue[s->queue_at];
