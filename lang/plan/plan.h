@@ -51,6 +51,7 @@ enum dk_input_kind {
   DK_INPUT_MOUNT,       /* mount(path, version) */
   DK_INPUT_URL,
 };
+/* An `if` on columns gives several entries of one name: at each row at most one stands (its cell is not null, its edge has rows). */
 struct dk_input {
   const char *name;
   enum dk_input_kind kind;
@@ -72,7 +73,12 @@ struct dk_metric {
   uint32_t line;
 };
 
-struct dk_env_var { const char *name; struct dk_cell cell; bool is_secret; };
+struct dk_env_var {
+  const char *name;
+  struct dk_cell cell;            /* NONE for a secret */
+  bool is_secret;
+  const char *from;               /* secret(from): the caller's variable; NULL else */
+};
 
 struct dk_template {
   enum dk_node_kind kind;
@@ -143,7 +149,7 @@ void dk_plan_edges_text(const struct dk_plan *plan, struct dk_buf *out);
 /* What is known only while running. */
 struct dk_late {
   void *ctx;
-  bool (*chosen)(void *ctx, uint32_t pick_task, uint32_t *ret_row);                           /* row of the pick's `from` */
+  bool (*chosen)(void *ctx, uint32_t pick_task, uint32_t *ret_row);    /* row of the pick's `from`; DK_NO_ROW: decided, and nothing was chosen */
   bool (*metric)(void *ctx, uint32_t task, uint32_t metric, double *ret, const char **ret_text);   /* ret_text non-NULL: it is no number */
 };
 
@@ -164,6 +170,7 @@ struct dk_order {
   const char *script;             /* text for the shell, or NULL (run is a list) */
   const char **env_names, **env_values; uint32_t n_env;
   const char **secrets;           uint32_t n_secrets;    /* names of env variables taken from the caller's environment */
+  const char **secrets_from;                             /* the caller's names for them (mostly the same) */
   const char **pass;              uint32_t n_pass;
   struct dk_order_input *inputs;  uint32_t n_inputs;
   struct dk_order_output *outputs; uint32_t n_outputs;
