@@ -19,6 +19,7 @@ struct dk_named_exprs { struct dk_named_expr *items; uint32_t count, cap; };
 struct dk_checked_grid {
   const struct dk_decl *decl;
   struct dk_column_decls columns;          /* in order; of `over` first */
+  bool is_broken;                          /* something in it was wrong (reported): its points are not known */
 };
 
 struct dk_checked_task {
@@ -29,6 +30,7 @@ struct dk_checked_task {
   struct dk_expr *doc, *needs, *code, *run, *shell, *timeout, *at_once, *when, *cache, *pass, *nodes, *after;  /* NULL where left out (defaults applied by check) */
   struct dk_expr *retry_lost, *retry_oom, *retry_exit, *retry_grow;
   struct dk_named_exprs inputs, outputs, metrics, env;
+  const struct dk_block *retry_block;
   bool from_defaults_needs;                /* needs came from experiment.defaults */
 };
 

@@ -46,7 +46,7 @@ static const struct dk_schema_field task_fields[] = {
     NEEDS,
     {"code", DK_KIND_LIST | DK_KIND_TEXT, false, false, "a list of paths such as [\"train.py\", \"model/\"]",
      "what of the repository it sees"},
-    {"inputs", DK_KIND_BLOCK | DK_KIND_REF, false, false, "a block such as { data = prepare.data }",
+    {"inputs", DK_KIND_BLOCK, false, false, "a block such as { data = prepare.data }",
      "files it reads, known by their content"},
     {"outputs", DK_KIND_BLOCK, false, false, "a block such as { model = \"model.bin\" }", "files it makes"},
     {"metrics", DK_KIND_BLOCK, false, false, "a block such as { loss = match(stdout, 'loss=([0-9.]+)') }",

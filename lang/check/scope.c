@@ -1,0 +1,179 @@
+/* Names: what is declared where, what a name stands for, and what to say when it stands for nothing. */
+#include "lang/check/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool name_equal(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_module *module = ctx;
+  return module->decls[item]->name == key;
+}
+
+static uint64_t name_hash(const struct dk_str *name) {
+  return dk_hash_u64(name->id, 0);
+}
+
+static uint32_t module_index(const struct dk_checker *checker, const struct dk_module *module) {
+  uint32_t i = 0;
+  while (i < checker->checked->n_modules && checker->checked->modules[i] != module) i++;
+  return i;
+}
+
+const char *dk_scope_place(struct dk_checker *checker, struct dk_span span) {
+  struct dk_place place = dk_sources_place(checker->checked->sources, span.start);
+  if (!place.source) return "";
+  return dk_arena_printf(checker->arena, "%s:%" PRIu32 ":%" PRIu32, place.source->path, place.line, place.column);
+}
+
+void dk_scope_declare(struct dk_checker *checker, uint32_t index) {
+  struct dk_module *module = checker->checked->modules[index];
+  struct dk_map *map = &checker->names[index];
+  dk_map_init(map, checker->arena);
+  for (uint32_t i = 0; i < module->n_decls; i++) {
+    struct dk_decl *decl = module->decls[i];
+    if (!decl->name || decl->kind == DK_DECL_EXPERIMENT) continue;
+    uint32_t first = dk_map_find(map, name_hash(decl->name), name_equal, module, decl->name);
+    if (first == DK_MAP_NONE) {
+      (void)dk_map_add(map, name_hash(decl->name), i); /* an arena's map jumps instead of failing */
+      continue;
+    }
+    struct dk_diag *diag =
+        dk_diag_add(checker->diags, DK_E0202, decl->name_span, "`%s` is declared twice", decl->name->text);
+    dk_diag_label(checker->diags, diag, "again here");
+    dk_diag_label_at(checker->diags, diag, module->decls[first]->name_span, "declared here first");
+    dk_diag_help(checker->diags, diag, "give one of them another name");
+  }
+}
+
+const struct dk_decl *dk_scope_find(struct dk_checker *checker, const struct dk_module *module,
+                                    const struct dk_str *name) {
+  uint32_t index = module_index(checker, module);
+  if (index == checker->checked->n_modules) return NULL;
+  uint32_t item = dk_map_find(&checker->names[index], name_hash(name), name_equal, module, name);
+  return item == DK_MAP_NONE ? NULL : module->decls[item];
+}
+
+const struct dk_decl *dk_scope_decl(const struct dk_scope *scope, const struct dk_str *name) {
+  for (uint32_t i = scope->n_locals; i-- > 0;)
+    if (scope->locals[i].name == name) return NULL;
+  if (scope->columns && dk_column_find(scope->columns, name)) return NULL;
+  return dk_scope_find(scope->checker, scope->module, name);
+}
+
+const struct dk_decl *dk_scope_decl_of(const struct dk_scope *scope, const struct dk_expr *expr) {
+  if (expr->kind == DK_EXPR_NAME)
+    return expr->name.binding.kind == DK_BIND_DECL ? expr->name.binding.decl : dk_scope_decl(scope, expr->name.name);
+  if (expr->kind != DK_EXPR_MEMBER || expr->member.of->kind != DK_EXPR_NAME) return NULL;
+  const struct dk_decl *import = dk_scope_decl(scope, expr->member.of->name.name);
+  if (!import || import->kind != DK_DECL_IMPORT || !import->imported) return NULL;
+  return dk_scope_find(scope->checker, import->imported, expr->member.name);
+}
+
+bool dk_scope_usable(struct dk_scope *scope, const struct dk_decl *decl, struct dk_span at) {
+  struct dk_diags *diags = scope->checker->diags;
+  if (decl->module != scope->module || scope->before == UINT32_MAX || decl->index < scope->before) return true;
+  struct dk_diag *diag;
+  if (decl == scope->self) {
+    diag = dk_diag_add(diags, DK_E0205, at, "`%s` uses itself: %s -> %s", decl->name->text, decl->name->text,
+                       decl->name->text);
+    dk_diag_label_at(diags, diag, decl->name_span, "declared here");
+    dk_diag_note(diags, diag,
+                 "lets, functions, params, resources and grids use names above them only, so nothing recurses");
+  } else {
+    diag = dk_diag_add(diags, DK_E0204, at, "`%s` is used before it is declared", decl->name->text);
+    dk_diag_label_at(diags, diag, decl->name_span, "declared here");
+    dk_diag_help(diags, diag, "move the declaration of `%s` above %s", decl->name->text, scope->what);
+  }
+  return false;
+}
+
+const char *dk_scope_list(struct dk_checker *checker, const char *const *names, uint32_t n) {
+  const char *text = "";
+  for (uint32_t i = 0; i < n && i < 20; i++)
+    text = dk_arena_printf(checker->arena, "%s%s%s", text, i ? ", " : "", names[i]);
+  return n > 20 ? dk_arena_printf(checker->arena, "%s and %" PRIu32 " more", text, n - 20) : text;
+}
+
+void dk_scope_suggest(struct dk_checker *checker, struct dk_diag *diag, const char *name, const char *const *names,
+                      uint32_t n) {
+  const char *near = dk_nearest(name, names, n);
+  if (near) dk_diag_help(checker->diags, diag, "did you mean `%s`?", near);
+}
+
+struct names {
+  const char **items;
+  uint32_t n, cap;
+};
+
+static void add(struct dk_scope *scope, struct names *names, const char *name) {
+  dk_arena_push(scope->checker->arena, names->items, names->n, names->cap) = name;
+}
+
+/* Everything that may stand here, the nearest first. */
+static void candidates(struct dk_scope *scope, bool is_call, struct names *ret) {
+  for (uint32_t i = scope->n_locals; i-- > 0;) add(scope, ret, scope->locals[i].name->text);
+  for (uint32_t i = 0; scope->columns && i < scope->columns->count; i++)
+    add(scope, ret, scope->columns->items[i].name->text);
+  if (scope->allow & DK_ALLOW_INPUTS) add(scope, ret, "inputs");
+  if (scope->allow & DK_ALLOW_OUTPUTS) add(scope, ret, "outputs");
+  if (scope->allow & DK_ALLOW_POINT) add(scope, ret, "point");
+  if (scope->allow & DK_ALLOW_STREAMS) {
+    add(scope, ret, "stdout");
+    add(scope, ret, "stderr");
+  }
+  for (uint32_t i = 0; i < scope->module->n_decls && i < scope->before; i++)
+    if (scope->module->decls[i]->name && scope->module->decls[i]->kind != DK_DECL_EXPERIMENT)
+      add(scope, ret, scope->module->decls[i]->name->text);
+  uint32_t n;
+  const struct dk_builtin_info *builtins = dk_builtins(&n);
+  for (uint32_t i = 0; is_call && i < n; i++) add(scope, ret, builtins[i].name);
+}
+
+static void note_columns(struct dk_scope *scope, struct dk_diag *diag) {
+  struct dk_checker *checker = scope->checker;
+  const char **names = dk_arena_array(checker->arena, const char *, scope->columns->count + 1);
+  for (uint32_t i = 0; i < scope->columns->count; i++) names[i] = scope->columns->items[i].name->text;
+  const char *list = dk_scope_list(checker, names, scope->columns->count);
+  if (scope->allow & DK_ALLOW_ROW)
+    dk_diag_note(checker->diags, diag, "the rows have %s", list);
+  else if (scope->grid)
+    dk_diag_note(checker->diags, diag, "grid `%s` has the columns %s (%s)", scope->grid->name->text, list,
+                 dk_scope_place(checker, scope->grid->name_span));
+  else
+    dk_diag_note(checker->diags, diag, "the columns here are %s", list);
+}
+
+void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct dk_span span, bool is_call) {
+  struct dk_checker *checker = scope->checker;
+  if (scope->columns_unknown && !is_call) return;
+  bool columns = scope->columns && scope->columns->count && !is_call;
+  struct dk_diag *diag;
+  if (columns && scope->grid && !(scope->allow & DK_ALLOW_ROW))
+    diag =
+        dk_diag_add(checker->diags, DK_E0203, span, "no column `%s` in grid `%s`", name->text, scope->grid->name->text);
+  else if (columns)
+    diag = dk_diag_add(checker->diags, DK_E0203, span, "no column `%s` here", name->text);
+  else
+    diag = dk_diag_add(checker->diags, DK_E0201, span, is_call ? "no function `%s`" : "nothing is named `%s` here",
+                       name->text);
+  if (columns && scope->allow & DK_ALLOW_ROW)
+    dk_diag_label(checker->diags, diag, "not a column or metric");
+  else if (columns)
+    dk_diag_label(checker->diags, diag, "not a column, parameter or input here");
+  struct names names = {NULL, 0, 0};
+  candidates(scope, is_call, &names);
+  const struct dk_named_exprs *inputs = scope->task && scope->allow & DK_ALLOW_INPUTS ? &scope->task->inputs : NULL;
+  const struct dk_named_exprs *outputs = scope->task && scope->allow & DK_ALLOW_OUTPUTS ? &scope->task->outputs : NULL;
+  for (uint32_t i = 0; inputs && i < inputs->count; i++) {
+    if (inputs->items[i].name != name) continue;
+    dk_diag_help(checker->diags, diag, "it is an input: write `inputs.%s`", name->text);
+    return;
+  }
+  for (uint32_t i = 0; outputs && i < outputs->count; i++) {
+    if (outputs->items[i].name != name) continue;
+    dk_diag_help(checker->diags, diag, "it is an output: write `outputs.%s`", name->text);
+    return;
+  }
+  dk_scope_suggest(checker, diag, name->text, names.items, names.n);
+  if (columns) note_columns(scope, diag);
+}
