@@ -1,0 +1,117 @@
+# Functions for tests of dkrun as people use it: real processes in a temporary git repository. Sourced by the cases; run by run.sh.
+# shellcheck shell=bash
+#
+#   repo                 makes a repository and goes there (removed at the end)
+#   put FILE <<'EOF'     writes a file (directories too)
+#   commit               adds and commits everything
+#   run [-e CODE] ARG... runs dkrun; checks the exit code (default 0); keeps $out and $err (texts) and $status
+#   has TEXT / lacks TEXT / has_err TEXT     the last run's stdout / stderr holds that text, literally
+#   is TEXT              stdout is exactly that
+#   count N TEXT         N lines of stdout hold that text
+#   fail TEXT            ends the case
+
+set -euo pipefail
+export LC_ALL=C.UTF-8 TZ=UTC GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.org GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.org
+unset NO_COLOR COLUMNS GIT_DIR GIT_WORK_TREE
+dkrun=${DKRUN:?the program to test}
+room=$(mktemp -d)
+out='' err='' status=0 last=''
+
+# The agent leaves by itself when nothing needs it; the case does not wait for that.
+stop_agents() {
+  local pid
+  for pid in /proc/[0-9]*; do
+    if [[ $(readlink "$pid/exe" 2>/dev/null) == */dkagent ]] && tr '\0' ' ' <"$pid/cmdline" 2>/dev/null | grep -qF -- "$room"; then
+      kill -KILL "${pid#/proc/}" 2>/dev/null || true
+    fi
+  done
+}
+cleanup() {
+  local code=$?
+  stop_agents
+  chmod -R u+rwX "$room" 2>/dev/null || true
+  rm -rf "$room"
+  exit "$code"
+}
+trap cleanup EXIT
+
+fail() {
+  printf 'FAILED at line %s: %s\n' "${BASH_LINENO[${#BASH_LINENO[@]} - 2]}" "$*" >&2
+  printf '  last command: dkrun %s (exit %s)\n--- stdout\n%s\n--- stderr\n%s\n' "$last" "$status" "$out" "$err" >&2
+  exit 1
+}
+
+repo() {
+  mkdir -p "$room/repo"
+  cd "$room/repo"
+  git -c init.defaultBranch=main init -q
+}
+
+put() {
+  mkdir -p "$(dirname "$1")"
+  cat >"$1"
+}
+
+commit() {
+  git add -A
+  git commit -q -m "${1:-test}"
+}
+
+run() {
+  local expected=0
+  if [ "$1" = -e ]; then
+    expected=$2
+    shift 2
+  fi
+  last="$*" status=0
+  "$dkrun" "$@" >"$room/out" 2>"$room/err" </dev/null || status=$?
+  out=$(<"$room/out") err=$(<"$room/err")
+  [ "$status" -eq "$expected" ] || fail "exit code $status, expected $expected"
+}
+
+has() { [[ $out == *"$1"* ]] || fail "stdout lacks: $1"; }
+lacks() { [[ $out != *"$1"* ]] || fail "stdout has: $1"; }
+has_err() { [[ $err == *"$1"* ]] || fail "stderr lacks: $1"; }
+lacks_err() { [[ $err != *"$1"* ]] || fail "stderr has: $1"; }
+is() { [ "$out" = "$1" ] || fail "stdout is not: $1"; }
+count() {
+  local n
+  n=$(grep -cF -- "$2" <<<"$out" || true)
+  [ "$n" -eq "$1" ] || fail "$n lines with \`$2\`, expected $1"
+}
+
+# A small experiment that most cases use: 2 x 2 points, a pick, and a final task.
+small() {
+  repo
+  put small.dk <<'EOF'
+grid g { x in [1, 2]  y in [10, 20] }
+
+task make {
+  outputs { data = "data.txt" }
+  run = "echo 100 > {{outputs.data}}"
+}
+
+task train over g {
+  inputs  { data = make.data }
+  metrics { score = match(stdout, 'score=([0-9.]+)') }
+  run = """
+    base=$(cat {{inputs.data}})
+    echo "score=$((base + {{raw(x)}} * {{raw(y)}})).50"
+    echo "note of {{x}}" >&2
+  """
+}
+
+pick best { from = train  maximize = score }
+
+task final {
+  metrics { chosen = match(stdout, 'chosen=([0-9]+)') }
+  run = "echo chosen={{best.x}}{{best.y}}"
+}
+
+report {
+  table { from = train  columns = [x, y, score] }
+}
+EOF
+  commit
+}

@@ -1,0 +1,72 @@
+#!/bin/bash
+# results: the report's tables in each format, and those of a file without a report.
+. "$(dirname "$0")/lib.sh"
+small
+run run -q
+
+run results
+is 'x   y   score
+1  10  110.50
+1  20  120.50
+2  10  120.50
+2  20  140.50'
+run results --format csv
+is 'x,y,score
+1,10,110.50
+1,20,120.50
+2,10,120.50
+2,20,140.50'
+run results 1 --format md
+has '| x | y | score |'
+has '| ---: | ---: | ---: |'
+has '| 2 | 20 | 140.50 |'
+run results --format json
+has '{"task":"train x=1 y=10","id":"t2","state":"done","cells":{"x":1,"y":10,"score":110.50}}'
+has '"unfinished":0'
+run -e 2 results --format xml
+has_err 'text, csv, json or md'
+run -e 4 results 7
+
+# Columns of a pick, sorting, and metrics that are not there.
+put odd.dk <<'EOF'
+grid g { name in ["a,b", "c|d", "plain"]  k in [1, 2] }
+task t over g {
+  metrics { v = match(stdout, 'v=([0-9]+)')  w = match(stdout, 'w=(.*)') }
+  run = """
+    [ {{k}} = 1 ] || exit 0
+    echo v=$(printf %s {{name}} | wc -c)
+  """
+}
+pick longest { from = t  maximize = v }
+task last { metrics { z = match(stdout, '(.*)') }  run = "echo {{longest.name}}" }
+report {
+  table { title = "by length"  from = t  columns = [name, k, v, w]  sort = v  descending = true }
+  table { from = last  columns = [longest.name, longest.v, z] }
+}
+EOF
+run run odd.dk -q
+run results --format csv
+has '"a,b",1,3,'
+[ "$(sed -n 2p <<<"$out")" = 'plain,1,5,' ] || fail "not sorted"
+has 'plain,5,plain'
+run results
+has 'by length'
+has 'plain    1  5  -'
+run results --format md
+has 'c\|d'
+
+put plain.dk <<'EOF'
+grid g { x in [1, 2] }
+task t over g { metrics { v = match(stdout, '([0-9]+)') }  run = "echo {{x}}0" }
+EOF
+run run plain.dk -q
+run results
+has 'task  x   v'
+has 't2    2  20'
+
+put none.dk <<'EOF'
+task t { run = "true" }
+EOF
+run run none.dk -q
+run results
+has 'no task of this run has metrics'

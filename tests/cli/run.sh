@@ -1,0 +1,47 @@
+#!/bin/bash
+# run: a first one, one with nothing to do, one after edits that matter and edits that do not.
+. "$(dirname "$0")/lib.sh"
+small
+
+run run
+count 4 'done t'   # ids of the tasks that are shown one by one: at least the four points
+has 'score 140.50'
+has 'small  run 1  done: 6 ran, 0 cached, 0 failed'
+has 'best of 4'
+has 'x=2 y=20    score 140.50'
+has 'chosen 220'
+lacks $'\x1b'
+[ -d .dkrun ] || fail "no state folder"
+[ "$(stat -c %a .dkrun)" = 700 ] || fail ".dkrun is open to others"
+git status --porcelain | grep . && fail "the repository is dirty after a run"
+
+run run
+has 'run 2  done: 0 ran, 6 cached, 0 failed'
+
+# Edits that change no key.
+sed -i 's/^grid g/# a comment\ngrid g/' small.dk
+echo readme >README
+run run
+has 'run 3  done: 0 ran, 6 cached'
+
+# One more value: two more points, and final only if the pick changes.
+sed -i 's/x in \[1, 2\]/x in [1, 2, 3]/' small.dk
+run run --plain -j 1
+has 'done: 3 ran, 5 cached'
+has 'chosen 320'
+
+# A parameter.
+put p.dk <<'EOF'
+param word = "a"
+task say { metrics { w = match(stdout, '([a-z]+)') }  run = "echo {{word}}" }
+EOF
+run run p.dk -p word=hello -q
+has 'w hello'
+lacks 'done t'
+run -e 3 run p.dk -p wrod=x
+has_err 'did you mean `word`'
+
+run -e 4 run --clean
+has_err 'small.dk'
+commit
+run run small.dk --clean

@@ -1,0 +1,63 @@
+#!/bin/bash
+# The command line itself: help, version, suggestions, exit codes.
+. "$(dirname "$0")/lib.sh"
+cd "$room"
+
+run --version
+[[ $out =~ ^dkrun\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "no version"
+
+# One screen: 24 lines of 80 columns.
+run help
+[ "$(wc -l <<<"$out")" -le 24 ] || fail "help is longer than a screen"
+[ "$(awk '{ if (length > m) m = length } END { print m }' <<<"$out")" -le 80 ] || fail "help is wider than 80 columns"
+screen=$out
+run --help
+is "$screen"
+run -e 2
+is "$screen"
+
+# What the screen lists exists and explains itself, in 80 columns but for its usage line.
+for command in $(grep -oP 'dkrun \K[a-z]+(?= )' <<<"$(grep -P '^  .{6} dkrun' <<<"$screen")"); do
+  run help "$command"
+  has "usage: dkrun $command"
+  page=$out
+  run "$command" --help
+  is "$page"
+  [ "$(tail -n +2 <<<"$page" | awk '{ if (length > m) m = length } END { print m }')" -le 80 ] || fail "help $command is too wide"
+done
+
+run -e 2 stauts
+has_err 'no command `stauts`: did you mean `status`?'
+run -e 2 svm.dk
+has_err 'dkrun run svm.dk'
+run -e 2 help nothing
+has_err 'no command `nothing`'
+run -e 2 check --fromat json
+has_err 'no option `--fromat`: did you mean `--format`?'
+has_err 'usage: dkrun check'
+run -e 2 check -x
+has_err 'no option `-x`'
+run -e 2 check -p
+has_err 'needs a value'
+run -e 2 check -p novalue
+has_err 'NAME=VALUE'
+run -e 2 check --format xml
+has_err 'text or json'
+run -e 2 check a.dk b.dk
+has_err 'one file at a time'
+run -e 2 status nonsense
+has_err 'RUN is a number'
+run -e 2 logs
+has_err 'of which task?'
+run -e 2 logs t1 --out --err
+has_err 'exclude each other'
+run -e 2 --color sometimes check
+has_err '--color takes'
+run -e 2 run --jobs 0
+has_err '--jobs takes a number'
+
+# Commands that need a repository say so; nothing is left behind.
+run -e 4 status
+has_err 'not in a git repository'
+has_err 'help: git init'
+[ -z "$(find . -mindepth 1 ! -name out ! -name err)" ] || fail "files were left: $(find .)"
