@@ -90,7 +90,7 @@ static uint64_t deadline_of(const struct dk_turn *turn) {
   const struct dk_out *out = &turn->out;
   if (out->more || out->urgent || turn->looks) return turn->last_now;
   uint64_t at = dk_core_deadline(turn->core);
-  if (!turn->session && at != UINT64_MAX && at > turn->last_now + GAP_NS / 2) at = turn->last_now + GAP_NS / 2;
+  if (!turn->session && at > turn->last_now + GAP_NS / 2) at = turn->last_now + GAP_NS / 2;
   return at < turn->commit_at ? at : turn->commit_at;
 }
 

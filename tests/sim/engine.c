@@ -84,7 +84,7 @@ static void assign(struct sim *s, const struct dk_action *action) {
   message.u.job = (struct dk_job){.label = label, .argv = argv, .n_argv = 1, .objects = label};
   message.u.job.cpus = s->c->graph.nodes[dk_graph_node_of(&s->c->graph, action->task, &row)].cpus;
   sim_trace(s, "assign attempt %llu of task %u", (unsigned long long)action->id.n, action->task);
-  sim_send_to_agent(s, &message);
+  sim_send_to_agent(s, action->session, &message);
 }
 
 /* Nothing that is not durable may be acknowledged: the agent forgets it. */
@@ -95,7 +95,7 @@ static void acknowledge(struct sim *s, const struct dk_action *action) {
       sim_fail(s, "the end of attempt %llu is acknowledged before it is durable", (unsigned long long)heard->id.n);
   }
   struct dk_message message = {.type = DK_MSG_ACK, .seq = action->seq};
-  sim_send_to_agent(s, &message);
+  sim_send_to_agent(s, action->session, &message);
 }
 
 static void world_act(void *ctx, const struct dk_action *action) {
@@ -114,7 +114,7 @@ static void world_act(void *ctx, const struct dk_action *action) {
     message.u.kill.grace_ms = action->hard ? 0 : 5000;
     break;
   }
-  sim_send_to_agent(s, &message);
+  sim_send_to_agent(s, action->session, &message);
 }
 
 /* --- checks --- */

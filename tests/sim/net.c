@@ -19,8 +19,9 @@ static void send(struct sim *s, enum sim_event_kind kind, uint32_t conn, uint64_
   if (dk_message_encode(message, &event->bytes) < 0) sim_fail(s, "message %d cannot be encoded", message->type);
 }
 
-void sim_send_to_agent(struct sim *s, struct dk_message *message) {
-  if (!s->conn) return;
+void sim_send_to_agent(struct sim *s, uint64_t session, struct dk_message *message) {
+  if (!s->conn || session != s->session) return; /* the link may be ahead of what the core has heard */
+  sim_trace(s, "  to agent: message %d, attempt %llu, seq %llu", message->type, (unsigned long long)message->id.n, (unsigned long long)message->seq);
   message->session = s->session;
   send(s, EV_TO_AGENT, s->conn, &s->to_agent_at, message);
 }
@@ -48,7 +49,7 @@ static void connect_now(struct sim *s) {
   hello.u.hello.incarnation = s->inc;
   hello.u.hello.version = (char *)(uintptr_t) "sim";
   sim_trace(s, "connection %u, session %llu", s->conn, (unsigned long long)s->session);
-  sim_send_to_agent(s, &hello);
+  sim_send_to_agent(s, s->session, &hello);
 }
 
 void sim_break(struct sim *s) {
@@ -109,6 +110,7 @@ static void to_engine(struct sim *s, uint32_t conn, const struct dk_message *mes
     break;
   default: return; /* CLOSED: the break follows */
   }
+  sim_trace(s, "  to engine: message %d, attempt %llu, seq %llu", message->type, (unsigned long long)message->id.n, (unsigned long long)message->seq);
   sim_engine_push(s, &event, event.kind == DK_EV_ENDED ? &result : NULL);
 }
 

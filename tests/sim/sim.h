@@ -171,7 +171,7 @@ uint64_t sim_next_at(const struct sim *s);
 void sim_happen(struct sim *s, struct sim_event *event);                          /* and frees what it owns */
 
 /* net.c */
-void sim_send_to_agent(struct sim *s, struct dk_message *message);
+void sim_send_to_agent(struct sim *s, uint64_t session, struct dk_message *message);
 void sim_send_to_engine(struct sim *s, uint32_t conn, const struct dk_message *message);
 void sim_connect(struct sim *s);
 void sim_break(struct sim *s);
