@@ -126,6 +126,17 @@ static void show_mark(const struct renderer *r, const struct mark *mark, uint32_
   dk_buf_add_char(r->out, '\n');
 }
 
+/* A line without marks, between two that have some. */
+static void show_text(const struct renderer *r, const struct dk_source *source, uint32_t number) {
+  struct dk_line line = dk_line_get(source, number);
+  sgr(r, SGR_GUTTER);
+  dk_buf_printf(r->out, "%*u |", (int)r->gutter, number);
+  sgr(r, SGR_RESET);
+  if (line.len > 0) dk_buf_add_char(r->out, ' ');
+  dk_line_show(line, 0, LINE_CELLS, r->out);
+  dk_buf_add_char(r->out, '\n');
+}
+
 /* One line of source and the rows of its marks[0..n). */
 static void show_line(const struct renderer *r, const struct mark *marks, uint32_t n) {
   struct dk_line line = dk_line_get(marks->source, marks->line);
@@ -157,7 +168,9 @@ static void show_marks(struct renderer *r, const struct marks *marks, const stru
     while (i + n < marks->count && mark[n].source == mark->source && mark[n].line == mark->line) n++;
     i += n;
     if (mark->source != source) continue;
-    if (last_line != 0 && mark->line > last_line + 1) {
+    if (last_line != 0 && mark->line == last_line + 2) {
+      show_text(r, source, last_line + 1);
+    } else if (last_line != 0 && mark->line > last_line + 2) {
       sgr(r, SGR_GUTTER);
       dk_buf_add_text(r->out, "...\n");
       sgr(r, SGR_RESET);

@@ -258,8 +258,10 @@ static bool half_an_if(const struct error *e) {
   if ((!then && !otherwise) || !dk_token_ends_value(e->before) || expects(e, DK_EXPECT_VALUE)) return false;
   struct dk_diag *diag = dk_diag_add(e->diags, DK_E0101, e->gap, "the `if` has no `%s`", then ? "then" : "else");
   dk_diag_label(e->diags, diag, "expected `%s`%s", then ? "then" : "else", then ? "" : " and a value");
-  dk_diag_help(e->diags, diag, "write `if a then b else c`");
-  if (dk_token_is(e->tokens, e->index, "elif")) help_foreign_word(e, diag);
+  if (dk_token_is(e->tokens, e->index, "elif"))
+    help_foreign_word(e, diag);
+  else
+    dk_diag_help(e->diags, diag, "write `if a then b else c`");
   return true;
 }
 
@@ -267,7 +269,7 @@ static bool missing_comma(const struct error *e) {
   if (!expects(e, DK_EXPECT_COMMA) || !dk_token_ends_value(e->before)) return false;
   if (e->open_kind != '(' && e->open_kind != '[') return false;
   if (!dk_token_begins_value(e->kind) || e->kind == TOK_IF) return false;
-  bool may_be_name = e->kind == TOK_NAME && e->next == '=';
+  bool may_be_name = e->kind == TOK_NAME && (e->next == '=' || e->next == TOK_IN || e->next == '~');
   const char *closer = closer_of(e->open_kind);
   struct dk_diag *diag;
   if (may_be_name && e->p->n_blocks > 0) {

@@ -271,13 +271,14 @@ void dk_tokens_pop(struct dk_tokens *tokens, uint32_t start, uint32_t end) {
   struct dk_mode *mode = dk_tokens_mode(tokens);
   if (start == end && !tokens->too_many) report_unclosed(tokens, mode, start);
   if (start == end) tokens->line_ended = false;
-  add_flagged(tokens, mode->kind == DK_MODE_HOLE ? TOK_HOLE_CLOSE : TOK_STRING_CLOSE, start, end, 0);
+  add_flagged(tokens, mode->kind == DK_MODE_HOLE ? TOK_HOLE_CLOSE : TOK_STRING_CLOSE, start, end,
+              start == end ? DK_TOKEN_REPORTED : 0);
   tokens->n_modes--;
 }
 
 static void close_silently(struct dk_tokens *tokens, uint32_t at) {
   bool is_hole = dk_tokens_mode(tokens)->kind == DK_MODE_HOLE;
-  add_flagged(tokens, is_hole ? TOK_HOLE_CLOSE : TOK_STRING_CLOSE, at, at, 0);
+  add_flagged(tokens, is_hole ? TOK_HOLE_CLOSE : TOK_STRING_CLOSE, at, at, DK_TOKEN_REPORTED);
   tokens->n_modes--;
 }
 
@@ -364,8 +365,11 @@ static int find_word(const struct dk_tokens *tokens, uint32_t index, const struc
   return 0;
 }
 
+#define BRACES_KEPT 64
+
 struct classifier {
   struct dk_tokens *tokens;
+  uint32_t saved[BRACES_KEPT];     /* open brackets where each { stood: its } forgets those that were never closed */
   uint32_t depth, brackets, holes; /* open { } of code, ( ) and [ ], holes */
   uint32_t decl_indent;            /* of the line of the last declaration */
   bool in_import;                  /* behind `import`, before its `as` */
@@ -483,8 +487,15 @@ static void classify(struct dk_tokens *tokens, bool is_file) {
   for (uint32_t i = 0; i < tokens->count; i++) {
     struct dk_token *token = &tokens->items[i];
     switch (token->kind) {
-    case '{': c.depth++; break;
-    case '}': c.depth -= c.depth > 0; break;
+    case '{':
+      if (c.depth < BRACES_KEPT) c.saved[c.depth] = c.brackets;
+      c.depth++;
+      break;
+    case '}':
+      if (c.depth == 0) break;
+      c.depth--;
+      if (c.depth < BRACES_KEPT) c.brackets = c.saved[c.depth];
+      break;
     case '(':
     case '[': c.brackets++; break;
     case ')':

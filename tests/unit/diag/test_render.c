@@ -62,7 +62,7 @@ static void test_labels(void **state) {
                    "  |\n"
                    "1 | x = [1\n"
                    "  |     - opened here\n"
-                   "...\n"
+                   "2 | y = 2\n"
                    "3 | z = 3\n"
                    "  | ^ here\n"
                    "  |     - this\n"

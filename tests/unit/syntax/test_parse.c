@@ -40,14 +40,14 @@ static void test_depth(void **state) {
                            "if ", "1 + (", "a ** ", "\"{{ ",  "a.b[", "[x for x in "};
   for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) {
     dk_diags_init(&f->diags, &f->arena, &f->sources);
-    fixture_parse(f, repeat(f, "let a = ", openers[i], 100000, "1\n"));
+    fixture_parse(f, repeat(f, "let a = ", openers[i], 20000, "1\n"));
     if (f->diags.n_errors == 0) fail_msg("no error for many %s", openers[i]);
     if (f->diags.n_errors > 3) fail_msg("%u errors for many %s", f->diags.n_errors, openers[i]);
   }
   const char *tails[] = {" + 1", ".x", "[0]", " with { a = 1 }", " where b", " and c"};
   for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
     dk_diags_init(&f->diags, &f->arena, &f->sources);
-    fixture_parse(f, repeat(f, "let a = x", tails[i], 100000, "\n"));
+    fixture_parse(f, repeat(f, "let a = x", tails[i], 20000, "\n"));
     assert_int_equal(f->diags.n_errors, 1);
     assert_int_equal(f->diags.items[0]->code, DK_E0115);
   }
