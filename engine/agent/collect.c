@@ -20,10 +20,20 @@ static int open_path(int work, const char *path, int *ret_parent, const char **r
     *ret_parent = dk_fs_open_beneath(work, parent, O_RDONLY | O_DIRECTORY, 0);
   } else {
     *ret_parent = fcntl(work, F_DUPFD_CLOEXEC, 3);
+    if (*ret_parent < 0) return -errno;
   }
-  if (*ret_parent < 0) return *ret_parent == -1 ? -errno : *ret_parent;
-  /* Not blocking on a fifo, not taking a terminal: what it is gets looked at when it is open. */
-  int fd = dk_fs_open_beneath(*ret_parent, *ret_name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+  if (*ret_parent < 0) return *ret_parent;
+  /* Looked at before it is opened: opening a device does things. */
+  struct stat st;
+  int fd = 0;
+  if (fstatat(*ret_parent, *ret_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    fd = -errno;
+  else if (S_ISLNK(st.st_mode))
+    fd = -ELOOP;
+  else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+    fd = -ENODEV;
+  else
+    fd = dk_fs_open_beneath(*ret_parent, *ret_name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
   if (fd < 0) close(*ret_parent);
   return fd;
 }
@@ -39,7 +49,8 @@ static int keep_output(struct dk_blobs *blobs, int work, const struct dk_job_out
     return dk_error_set(error, -EINVAL, "output `%s` is a symbolic link, or leads out of the task's directory: %s",
                         output->name, output->path);
   if (fd == -ENXIO || fd == -ENODEV)
-    return dk_error_set(error, -EINVAL, "output `%s` is no file or directory: %s", output->name, output->path);
+    return dk_error_set(error, -EINVAL, "output `%s` is a device, fifo or socket, which cannot be kept: %s",
+                        output->name, output->path);
   if (fd < 0) return dk_error_system(error, fd, "output `%s` cannot be read: %s", output->name, output->path);
   struct stat st;
   int r = fstat(fd, &st) < 0 ? -errno : 0;
@@ -55,11 +66,8 @@ static int keep_output(struct dk_blobs *blobs, int work, const struct dk_job_out
   } else if (S_ISDIR(st.st_mode)) {
     r = dk_error_set(error, -EINVAL, "output `%s` is a directory, but declared as a file: %s", output->name,
                      output->path);
-  } else if (S_ISREG(st.st_mode)) {
-    r = dk_error_set(error, -EINVAL, "output `%s` is a file, but declared as a directory: %s", output->name,
-                     output->path);
   } else {
-    r = dk_error_set(error, -EINVAL, "output `%s` is a device, fifo or socket, which cannot be kept: %s", output->name,
+    r = dk_error_set(error, -EINVAL, "output `%s` is a file, but declared as a directory: %s", output->name,
                      output->path);
   }
   close(fd);

@@ -305,3 +305,8 @@ int dk_agent_check(const struct dk_agent *a, struct dk_error *error) {
                         a->n_queued, placed, load);
   return 0;
 }
+
+size_t dk_agent_marks(const struct dk_agent *a, const struct dk_agent_mark **ret) {
+  *ret = a->marks;
+  return a->n_marks;
+}

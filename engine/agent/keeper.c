@@ -1,0 +1,421 @@
+/* See keeper.h. The order of things for a task: START in the journal, directory filled, program started, tree dead, outputs
+ * kept, END in the journal, RESULT to the daemon; ACK from the daemon forgets it. */
+#include "engine/agent/keeper.h"
+#include "engine/agent/conn.h"
+#include "engine/agent/survivors.h"
+#include "engine/agent/task.h"
+#include "engine/sys/loop.h"
+#include "engine/sys/proc.h"
+#include "engine/sys/sock.h"
+#include "lang/base/alloc.h"
+#include "lang/base/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define BATCH_NS 5000000u      /* reports wait for company this long, when there is more to do */
+#define GIVE_BACK_NS 20000000u /* a task that runs longer does not keep others waiting behind it */
+#define SERVICE_NS 5000000u    /* while files are copied or read, the socket is looked at this often */
+#define PATIENCE_NS 250000000u /* longest sleep while a task runs: a SIGCHLD is never waited for longer */
+
+struct order {
+  struct dk_id id;
+  struct dk_job job;
+};
+
+struct keeper {
+  struct dk_keeper_options options;
+  struct dk_slot slot;
+  struct dk_journal journal;
+  bool has_journal; /* false: it could not be opened; tried again for each order */
+  uint8_t boot[16];
+  uint64_t start_ticks;
+  int child_fd; /* signalfd of SIGCHLD */
+  struct dk_conn conn;
+  bool has_daemon;      /* it said hello */
+  bool must_end;        /* it said that nothing will come any more */
+  struct order *orders; /* a queue: first .. n */
+  size_t first, n, cap;
+  bool is_running, is_busy; /* a task is here; its files are being worked on, outside of poll */
+  bool is_told;             /* STARTED or HAS was said for it */
+  struct dk_task task;
+  uint64_t flush_at, service_at, idle_since;
+};
+
+/* To the daemon. */
+
+static void drop_daemon(struct keeper *k) {
+  dk_conn_finish(&k->conn);
+  k->has_daemon = false;
+  k->flush_at = UINT64_MAX;
+  k->idle_since = dk_now_ns();
+}
+
+static void say(struct keeper *k, const struct dk_message *message) {
+  if (!k->has_daemon) return;
+  if (dk_conn_put(&k->conn, message) < 0) {
+    drop_daemon(k); /* no memory: a daemon that connects again hears everything from the journal */
+    return;
+  }
+  if (k->flush_at == UINT64_MAX) k->flush_at = dk_now_ns() + BATCH_NS;
+}
+
+static void say_started(struct keeper *k) {
+  k->is_told = true;
+  struct dk_message message = {.type = DK_MSG_STARTED, .id = k->task.id};
+  message.u.started.slot = k->slot.number;
+  message.u.started.unix_ns = k->task.result.started_unix_ns;
+  say(k, &message);
+}
+
+/* A task so short that its RESULT goes out with this batch needs no STARTED. */
+static void flush(struct keeper *k) {
+  if (!k->has_daemon) return;
+  if (k->is_running && !k->is_told) say_started(k);
+  k->flush_at = UINT64_MAX;
+  if (k->has_daemon && dk_conn_flush(&k->conn) < 0) drop_daemon(k);
+}
+
+static void say_plain(struct keeper *k, enum dk_message_type type, struct dk_id id) {
+  struct dk_message message = {.type = type, .id = id};
+  say(k, &message);
+}
+
+static void say_refused(struct keeper *k, struct dk_id id, enum dk_refusal reason, const char *text) {
+  struct dk_message message = {.type = DK_MSG_REFUSED, .id = id};
+  message.u.refused.reason = reason;
+  message.u.refused.text = (char *)text;
+  say(k, &message);
+}
+
+static int say_result(void *ctx, uint64_t seq, struct dk_id id, struct dk_result *result) {
+  struct keeper *k = ctx;
+  struct dk_message message = {.type = DK_MSG_RESULT, .id = id, .seq = seq};
+  message.u.result = *result; /* shallow */
+  say(k, &message);
+  return 0;
+}
+
+/* The queue of orders. */
+
+static int add_order(struct keeper *k, struct dk_message *message) {
+  if (k->first > 0 && k->first * 2 >= k->n) {
+    k->n -= k->first;
+    memmove(k->orders, k->orders + k->first, k->n * sizeof *k->orders);
+    k->first = 0;
+  }
+  if (k->n == k->cap) {
+    size_t cap = k->cap ? 2 * k->cap : 16;
+    struct order *orders = dk_realloc_array(k->orders, cap, sizeof *orders);
+    if (!orders) return -ENOMEM;
+    k->orders = orders;
+    k->cap = cap;
+  }
+  k->orders[k->n++] = (struct order){message->id, message->u.job};
+  memset(&message->u.job, 0, sizeof message->u.job);
+  return 0;
+}
+
+static size_t find_order(const struct keeper *k, struct dk_id id) {
+  size_t i = k->first;
+  while (i < k->n && !dk_id_equal(k->orders[i].id, id)) i++;
+  return i;
+}
+
+static void remove_order(struct keeper *k, size_t i) {
+  dk_job_finish(&k->orders[i].job);
+  memmove(&k->orders[i], &k->orders[i + 1], (k->n - i - 1) * sizeof *k->orders);
+  k->n--;
+}
+
+static void drop_orders(struct keeper *k) {
+  while (k->n > k->first) remove_order(k, k->n - 1);
+}
+
+/* Last first: the agent puts each at the front of its queue. */
+static void give_back_orders(struct keeper *k) {
+  while (k->n > k->first) {
+    say_plain(k, DK_MSG_REVOKED, k->orders[k->n - 1].id);
+    remove_order(k, k->n - 1);
+  }
+  flush(k);
+}
+
+/* From the daemon. */
+
+static void on_hello(struct keeper *k) {
+  k->has_daemon = true;
+  drop_orders(k); /* an earlier daemon's; nobody knows of them now */
+  struct dk_message welcome = {.type = DK_MSG_WELCOME};
+  welcome.u.welcome.protocol = DK_PROTOCOL;
+  memcpy(welcome.u.welcome.boot, k->boot, sizeof k->boot);
+  welcome.u.welcome.slots = 1;
+  welcome.u.welcome.pid = (uint32_t)getpid();
+  welcome.u.welcome.version = (char *)DK_VERSION;
+  say(k, &welcome);
+  if (k->is_running) {
+    struct dk_message has = {.type = DK_MSG_HAS, .id = k->task.id};
+    has.u.has.state = DK_ATTEMPT_RUNNING;
+    has.u.has.slot = k->task.job.cpus; /* here: how many slots it books */
+    say(k, &has);
+    say_started(k);
+  }
+  if (k->has_journal && dk_journal_each(&k->journal, say_result, k, NULL) < 0) {
+    drop_daemon(k); /* it will come again, or start another keeper */
+    return;
+  }
+  say_plain(k, DK_MSG_HAS_END, (struct dk_id){0});
+  flush(k);
+}
+
+static void note_killed(struct keeper *k, struct dk_id id) {
+  struct dk_result result = {.cause = DK_CAUSE_KILLED, .text = (char *)"ended before it started"};
+  uint64_t seq;
+  if (!k->has_journal) {
+    say_refused(k, id, DK_REFUSED_DISK, "ended before it started");
+    return;
+  }
+  (void)dk_journal_note(&k->journal, id, &result, &seq, NULL);
+  say_result(k, seq, id, &result);
+}
+
+static void on_kill(struct keeper *k, const struct dk_message *message) {
+  size_t i = find_order(k, message->id);
+  if (i < k->n) {
+    remove_order(k, i);
+    note_killed(k, message->id);
+  } else if (k->is_running && dk_id_equal(k->task.id, message->id)) {
+    dk_task_kill(&k->task, dk_now_ns(), message->u.kill.grace_ms);
+  }
+}
+
+static void on_message(struct keeper *k, struct dk_message *message) {
+  if (message->type != DK_MSG_HELLO && !k->has_daemon) return;
+  size_t i;
+  switch (message->type) {
+  case DK_MSG_HELLO: on_hello(k); break;
+  case DK_MSG_ASSIGN:
+    if (add_order(k, message) < 0) say_refused(k, message->id, DK_REFUSED_BUSY, "the keeper is out of memory");
+    break;
+  case DK_MSG_REVOKE:
+    i = find_order(k, message->id);
+    if (i < k->n) {
+      remove_order(k, i);
+      say_plain(k, DK_MSG_REVOKED, message->id);
+    }
+    break;
+  case DK_MSG_KILL: on_kill(k, message); break;
+  case DK_MSG_ACK:
+    if (k->has_journal) dk_journal_forget(&k->journal, message->seq);
+    break;
+  case DK_MSG_CLOSED: k->must_end = true; break;
+  default: break;
+  }
+}
+
+static void read_daemon(struct keeper *k) {
+  int ended = dk_conn_fill(&k->conn);
+  struct dk_message message;
+  int r = 0;
+  while (k->conn.fd >= 0 && (r = dk_conn_next(&k->conn, &message, NULL)) > 0) {
+    on_message(k, &message);
+    dk_message_finish(&message);
+  }
+  if (k->conn.fd >= 0 && (r < 0 || ended < 0)) drop_daemon(k);
+}
+
+static void accept_daemon(struct keeper *k) {
+  int fd = dk_sock_accept(k->options.listener, NULL);
+  if (fd < 0) return;
+  drop_daemon(k); /* the newest one is the one that lives: it holds the lock */
+  dk_conn_init(&k->conn, fd);
+}
+
+static void poll_once(struct keeper *k, uint64_t deadline_ns) {
+  struct pollfd fds[3] = {
+      {.fd = k->child_fd, .events = POLLIN}, {.fd = k->options.listener, .events = POLLIN}, {.fd = k->conn.fd}};
+  /* What is not flushed yet is no reason to wake up. */
+  fds[2].events = (short)(POLLIN | (k->flush_at == UINT64_MAX && dk_conn_is_waiting(&k->conn) ? POLLOUT : 0));
+  uint64_t now = dk_now_ns();
+  uint64_t wait = deadline_ns <= now ? 0 : deadline_ns - now;
+  struct timespec time = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
+  if (ppoll(fds, 3, deadline_ns == UINT64_MAX ? NULL : &time, NULL) <= 0) return;
+  if (fds[0].revents) {
+    struct signalfd_siginfo info[4];
+    while (read(k->child_fd, info, sizeof info) == (ssize_t)sizeof info) continue;
+  }
+  if (fds[2].revents & POLLOUT) {
+    if (dk_conn_flush(&k->conn) < 0) drop_daemon(k);
+  }
+  if (fds[2].revents & ~POLLOUT && k->conn.fd == fds[2].fd && k->conn.fd >= 0) read_daemon(k);
+  if (fds[1].revents) accept_daemon(k);
+}
+
+/* Asked while files are copied or read: answers the daemon, says whether the task is to be ended. */
+static bool service(void *ctx) {
+  struct keeper *k = ctx;
+  uint64_t now = dk_now_ns();
+  if (now >= k->service_at) {
+    k->service_at = now + SERVICE_NS;
+    if (now >= k->flush_at) flush(k);
+    poll_once(k, 0);
+  }
+  return k->task.is_decided && k->task.result.cause == DK_CAUSE_KILLED;
+}
+
+/* Tasks. */
+
+static void end_task(struct keeper *k) {
+  k->is_busy = true;
+  dk_task_collect(&k->task, service, k);
+  k->is_busy = false;
+  uint64_t seq;
+  (void)dk_journal_finish(&k->journal, &k->task.result, &seq, NULL);
+  k->is_running = false;
+  say_result(k, seq, k->task.id, &k->task.result);
+  dk_task_finish(&k->task);
+  k->idle_since = dk_now_ns();
+  if (k->first == k->n) flush(k);
+}
+
+static int open_journal(struct keeper *k, struct dk_error *error);
+
+static void begin_task(struct keeper *k) {
+  struct order order = k->orders[k->first++];
+  struct dk_error error = {0};
+  struct dk_journal_start start = {.id = order.id,
+                                   .cpus = order.job.cpus,
+                                   .keeper = getpid(),
+                                   .keeper_start_ticks = k->start_ticks,
+                                   .unix_ns = dk_unix_ns()};
+  memcpy(start.boot, k->boot, sizeof start.boot);
+  if (open_journal(k, &error) < 0 ||
+      dk_journal_begin(&k->journal, &start, dk_task_result_max(&order.job), &error) < 0) {
+    say_refused(k, order.id, DK_REFUSED_DISK, error.text);
+    flush(k);
+    dk_job_finish(&order.job);
+    return;
+  }
+  k->is_running = true;
+  k->is_told = false;
+  if (k->flush_at == UINT64_MAX) k->flush_at = dk_now_ns() + BATCH_NS;
+  k->task =
+      (struct dk_task){.id = order.id, .job = {.cpus = order.job.cpus}}; /* what a HELLO or KILL meanwhile looks at */
+  k->is_busy = true;
+  bool has_started = dk_task_start(&k->task, &k->slot, order.id, &order.job, service, k);
+  k->is_busy = false;
+  if (!has_started) end_task(k);
+}
+
+static void run_task(struct keeper *k) {
+  uint64_t now = dk_now_ns();
+  if (dk_task_wake(&k->task, now)) {
+    end_task(k);
+    return;
+  }
+  if (k->n > k->first && now >= k->task.started_ns + GIVE_BACK_NS) give_back_orders(k);
+}
+
+/* Life. */
+
+static uint64_t deadline(const struct keeper *k) {
+  uint64_t at = k->flush_at;
+  if (k->is_running) {
+    uint64_t task = dk_task_deadline(&k->task);
+    if (k->n > k->first && k->task.started_ns + GIVE_BACK_NS < task) task = k->task.started_ns + GIVE_BACK_NS;
+    uint64_t soon = dk_now_ns() + PATIENCE_NS;
+    if (task > soon) task = soon;
+    return task < at ? task : at;
+  }
+  if (k->n > k->first) return 0;
+  uint64_t idle = k->has_daemon ? UINT64_MAX : k->idle_since + k->options.idle_ms * 1000000u;
+  return idle < at ? idle : at;
+}
+
+static bool is_over(const struct keeper *k) {
+  if (k->is_running || k->n > k->first) return false;
+  if (k->must_end) return true;
+  return !k->has_daemon && (!k->has_journal || dk_journal_is_clear(&k->journal)) &&
+         dk_now_ns() >= k->idle_since + k->options.idle_ms * 1000000u;
+}
+
+/* What an earlier keeper of this slot left: its task is ended and counts as lost. */
+static int recover(struct keeper *k, struct dk_error *error) {
+  if (!k->journal.is_open_start) return 0;
+  const struct dk_journal_start *start = &k->journal.start;
+  struct dk_result result = {.cause = DK_CAUSE_LOST, .started_unix_ns = start->unix_ns};
+  char text[200];
+  if (memcmp(start->boot, k->boot, sizeof k->boot) != 0) {
+    snprintf(text, sizeof text, "the machine went down while it ran");
+  } else {
+    size_t left = dk_survivors_end(start, k->boot);
+    snprintf(text, sizeof text, "its keeper (process %ld) was ended while it ran%s", (long)start->keeper,
+             left > 0 ? "; some of its processes could not be ended" : "");
+  }
+  result.text = text;
+  uint64_t seq;
+  return dk_journal_finish(&k->journal, &result, &seq, error);
+}
+
+static int open_journal(struct keeper *k, struct dk_error *error) {
+  if (k->has_journal) return 0;
+  int r = dk_journal_open(&k->journal, k->slot.dir, error);
+  if (r == 0) r = recover(k, error);
+  k->has_journal = r == 0;
+  if (r < 0) dk_journal_close(&k->journal);
+  return r;
+}
+
+static int open_keeper(struct keeper *k, const struct dk_keeper_options *options, struct dk_error *error) {
+  *k = (struct keeper){.options = *options, .child_fd = -1, .flush_at = UINT64_MAX, .idle_since = dk_now_ns()};
+  k->journal = (struct dk_journal){.fds = {-1, -1}};
+  k->slot = (struct dk_slot){.number = options->slot, .dir = -1, .path = options->path};
+  dk_conn_init(&k->conn, -1);
+  dk_workdir_init(&k->slot.workdir, -1);
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return dk_error_system(error, -errno, "cannot become a subreaper");
+  dk_proc_boot_id(k->boot);
+  struct dk_proc_stat stat = {0};
+  dk_proc_stat(getpid(), &stat);
+  k->start_ticks = stat.start_ticks;
+  k->slot.dir = open(options->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (k->slot.dir < 0) return dk_error_system(error, -errno, "cannot open the slot's directory %s", options->path);
+  dk_workdir_init(&k->slot.workdir, k->slot.dir);
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &mask, NULL);
+  k->child_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (k->child_fd < 0) return dk_error_system(error, -errno, "cannot watch for ended tasks");
+  (void)open_journal(k, error);
+  return 0;
+}
+
+static void close_keeper(struct keeper *k) {
+  drop_orders(k);
+  dk_free(k->orders);
+  dk_conn_finish(&k->conn);
+  dk_journal_close(&k->journal);
+  dk_workdir_finish(&k->slot.workdir);
+  if (k->slot.dir >= 0) close(k->slot.dir);
+  if (k->child_fd >= 0) close(k->child_fd);
+}
+
+int dk_keeper_run(const struct dk_keeper_options *options, struct dk_error *error) {
+  struct keeper k;
+  int r = open_keeper(&k, options, error);
+  while (r == 0 && !is_over(&k)) {
+    poll_once(&k, deadline(&k));
+    if (k.is_running) run_task(&k);
+    while (!k.is_running && k.n > k.first) begin_task(&k);
+    if (dk_now_ns() >= k.flush_at) flush(&k);
+  }
+  close_keeper(&k);
+  return r;
+}

@@ -1,0 +1,19 @@
+/* The agent's daemon: engines on DIR/sock, keepers on DIR/slots/N/sock, and the core (state.h) between them. It runs nothing
+ * itself, so it may crash or be replaced: keepers and their journals know what matters. */
+#ifndef DK_AGENT_SERVE_H
+#define DK_AGENT_SERVE_H
+
+#include "lang/base/error.h"
+
+#include <stdint.h>
+
+struct dk_serve_options {
+  const char *root; /* made when it is not there (0700) */
+  uint32_t slots;   /* 0: the cpus that this process may use */
+  uint64_t idle_ms; /* ends itself this long after the last engine left, when nothing runs or is unacknowledged */
+};
+
+/* Runs until it ends itself or gets SIGTERM: 0. Also 0, at once, when another one serves this root. */
+int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error);
+
+#endif
