@@ -1,5 +1,6 @@
 #!/bin/bash
 # check and explain: errors with places, counts, JSON, the file that is meant when none is named.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 
@@ -51,7 +52,8 @@ has 'small.dk: ok'
 run -e 3 check missing.dk
 has_err 'missing.dk'
 run -e 3 check .
-mkdir empty && cd empty
+mkdir empty
+cd empty
 run -e 2 check
 has_err 'there is no *.dk file here'
 
@@ -70,7 +72,8 @@ run -e 3 check param.dk -p m=7
 has_err '`m`'
 
 # A path that is odd in every way, and a file without a repository.
-mkdir "$room/out side" && cd "$room/out side"
+mkdir "$room/out side"
+cd "$room/out side"
 cp ../repo/param.dk $'od\x1bd.dk'
 run check $'od\x1bd.dk'
 has 'od\x1bd.dk: ok'

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Failures: exit codes, causes in words, the end of logs, what was not run and why, and running again.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 repo
 put fails.dk <<'EOF'

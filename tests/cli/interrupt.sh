@@ -1,5 +1,6 @@
 #!/bin/bash
 # ^C: a run that is stopped says so, keeps what is done, and goes on later; one that is killed leaves its task to the agent.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 repo
 put stop.dk <<'EOF'

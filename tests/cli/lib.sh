@@ -55,7 +55,7 @@ put() {
 
 commit() {
   git add -A
-  git commit -q -m "${1:-test}"
+  git commit -q -m test
 }
 
 run() {

@@ -1,5 +1,6 @@
 #!/bin/bash
 # logs: kept ones, streams, tails, selections, following a running task.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 run run -q

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Where output goes wrong: closed pipes are quiet, a full disk is an error, closed descriptors do no harm.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 run run -q

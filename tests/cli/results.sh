@@ -1,5 +1,6 @@
 #!/bin/bash
 # results: the report's tables in each format, and those of a file without a report.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 run run -q

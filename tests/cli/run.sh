@@ -1,5 +1,6 @@
 #!/bin/bash
 # run: a first one, one with nothing to do, one after edits that matter and edits that do not.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # show: what a task would get, before and after a run.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 

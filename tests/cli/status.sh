@@ -1,5 +1,6 @@
 #!/bin/bash
 # status: no run, several runs, one run, JSON, a run whose engine is gone.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 small
 
@@ -34,7 +35,8 @@ has '{"name":"train","tasks":4,"ran":4'
 has '"failures":['
 
 # From a directory below, and while an engine works.
-mkdir sub && cd sub
+mkdir sub
+cd sub
 run status
 has '1  done'
 cd ..

@@ -1,5 +1,6 @@
 #!/bin/bash
 # On a terminal (script(1) gives one): the live view is drawn, and the terminal is as it was afterwards.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v script >/dev/null || { echo "script(1) is not installed: skipped"; exit 77; }
 small

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The command line itself: help, version, suggestions, exit codes.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$room"
 
@@ -17,7 +18,9 @@ run -e 2
 is "$screen"
 
 # What the screen lists exists and explains itself, in 80 columns but for its usage line.
-for command in $(grep -oP 'dkrun \K[a-z]+(?= )' <<<"$(grep -P '^  .{6} dkrun' <<<"$screen")"); do
+mapfile -t commands < <(grep -oP '^  .{6} dkrun \K[a-z]+' <<<"$screen")
+[ "${#commands[@]}" -ge 9 ] || fail "${#commands[@]} commands"
+for command in "${commands[@]}"; do
   run help "$command"
   has "usage: dkrun $command"
   page=$out

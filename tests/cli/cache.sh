@@ -1,0 +1,89 @@
+#!/bin/bash
+# What reruns and what does not: a run again, an edited README, comment, report or metric, a new value, changed code and data.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+repo
+put e.dk <<'EOF'
+grid g { c in [1, 2, 3] }
+task t over g {
+  code    = ["tool.sh"]
+  inputs  { data = file("data.txt") }
+  outputs { o = "o.txt" }
+  metrics { m = match(stdout, 'm=([0-9]+)') }
+  run = "bash tool.sh {{c}} {{inputs.data}} | tee {{outputs.o}}"
+}
+task sum {
+  inputs  { all = gather(t.o) }
+  metrics { total = match(stdout, 'total=([0-9]+)') }
+  run = "cat {{inputs.all}} | awk -F= '{ n += $2 } END { print \"total=\" n }'"
+}
+report { table { from = sum  columns = [total] } }
+EOF
+put tool.sh <<'EOF'
+echo "m=$(( $1 * $(cat "$2") ))"
+EOF
+put data.txt <<<10
+put README <<<first
+commit
+
+run run
+has 'done: 4 ran, 0 cached'
+run results
+has 60
+
+run run
+has 'done: 0 ran, 4 cached'
+run plan
+has 'nothing to do'
+
+# Nothing that a result depends on.
+echo more >>README
+sed -i '1i # a comment' e.dk
+sed -i 's/columns = \[total\]/columns = [task, total]/' e.dk
+run run
+has 'done: 0 ran, 4 cached'
+run results
+has sum
+
+# An edited regex reads the kept output again.
+sed -i "s/m=(\[0-9\]+)/(m=[0-9]+)/" e.dk
+run run
+has 'done: 0 ran, 4 cached'
+run results --format json
+lacks error
+
+# One more value: its point, and what gathers it.
+sed -i 's/\[1, 2, 3\]/[1, 2, 3, 4]/' e.dk
+run plan
+has 'c=4 is new (e.dk:2)'
+run run
+has 'done: 2 ran, 3 cached'
+run results
+has 100
+
+# One value less: nothing runs but the sum, and that one is known already.
+sed -i 's/\[1, 2, 3, 4\]/[1, 2, 3]/' e.dk
+run run
+has 'done: 0 ran, 4 cached'
+
+# Changed code; the same output ends the change there.
+echo '# no change of what it prints' >>tool.sh
+run plan
+has 'code changed since run'
+run run
+has 'done: 3 ran, 1 cached'
+
+# Changed data, back again.
+echo 20 >data.txt
+run plan
+has 'input data changed since run'
+run run
+has 'done: 4 ran, 0 cached'
+echo 10 >data.txt
+run run
+has 'done: 0 ran, 4 cached'
+
+# An output that is gone is made again.
+find .dkrun/objects -type f -size -20c -path '*/??/*' -exec rm -f {} +
+run run
+has 'done: 4 ran, 0 cached'

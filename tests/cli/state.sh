@@ -1,0 +1,85 @@
+#!/bin/bash
+# The state folder and the repository in trouble: two at once, read-only, full disk, no repository, no commit.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir -p "$room/plain"
+cd "$room/plain"
+put e.dk <<<'task t { run = "echo hi" }'
+run -e 4 run
+has_err 'not a git repository'
+has_err 'git init'
+git -c init.defaultBranch=main init -q
+run -e 4 run
+has_err 'commit'
+commit
+run run
+has '1 ran'
+
+# Two at once: the second one says who works there, and disturbs nothing.
+export GO=$room/go
+put e.dk <<'EOF'
+task t {
+  pass = ["GO"]
+  run = """
+    touch "$GO.started"
+    while [ ! -e "$GO" ]; do sleep 0.02; done
+  """
+}
+EOF
+"$dkrun" run --plain >"$room/run.out" 2>&1 </dev/null &
+engine=$!
+until [ -e "$GO.started" ]; do
+  kill -0 "$engine" || fail "the engine ended: $(cat "$room/run.out")"
+  sleep 0.02
+done
+run -e 4 run
+has_err "another dkrun works in"
+has_err "process $engine"
+run status
+has running
+touch "$GO"
+wait "$engine" || fail "$(cat "$room/run.out")"
+
+[ "$(id -u)" -eq 0 ] || { echo 'SKIP the rest: not root'; exit 0; }
+
+# Read-only, as a file system that is mounted so.
+stop_agents
+mount --bind .dkrun .dkrun 2>/dev/null || { echo 'SKIP the rest: no mounts here'; exit 0; }
+mount -o remount,bind,ro .dkrun
+run -e 4 run
+has_err 'ead-only'
+run status
+has 'done'
+umount .dkrun
+
+# A full disk: a clear error; once there is room again, the run goes on where it was.
+small_disk=$room/disk
+mkdir -p "$small_disk"
+mount -t tmpfs -o size=40m none "$small_disk"
+trap 'umount "$small_disk" 2>/dev/null; cleanup' EXIT
+mkdir "$small_disk/repo"
+cd "$small_disk/repo"
+git -c init.defaultBranch=main init -q
+put e.dk <<'EOF'
+grid g { i in 1..20 }
+task t over g {
+  outputs { o = "o" }
+  run = "head -c 1000000 /dev/urandom > {{outputs.o}}; echo {{i}} >> {{outputs.o}}"
+}
+EOF
+commit
+dd if=/dev/zero of="$small_disk/filler" bs=1M count=22 status=none
+set +e
+timeout 60 "$dkrun" run --plain >"$room/run.out" 2>&1 </dev/null
+code=$?
+set -e
+[ "$code" -eq 4 ] || [ "$code" -eq 1 ] || fail "exit code $code on a full disk: $(cat "$room/run.out")"
+grep -qi 'space\|disk' "$room/run.out" || fail "no word of the disk: $(cat "$room/run.out")"
+rm "$small_disk/filler"
+run run
+has '0 failed'
+run run
+has 'done: 0 ran, 20 cached'
+cd "$room"
+stop_agents

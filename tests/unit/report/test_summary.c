@@ -1,0 +1,140 @@
+/* The end of a run in a screen: all well, with failures, interrupted. */
+#include "engine/report/summary.h"
+#include "tests/unit/report/fixture.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void assert_summary(struct fixture *f, const struct dk_summary_options *options, const char *expected) {
+  struct dk_row_source rows;
+  struct dk_error error = {0};
+  dk_autobuf out = DK_BUF_INIT;
+  assert_int_equal(dk_row_source_open(&rows, f->store, &f->objects, 1, NULL, &error), 0);
+  assert_int_equal(dk_summary_render(&rows, options, &out, &error), 0);
+  assert_string_equal(dk_buf_text(&out), expected);
+  dk_row_source_finish(&rows);
+}
+
+static void put_train(struct fixture *f, uint32_t row, const char *score) {
+  fixture_put_task(
+      f, 1, &(struct fixture_task){.task = fixture_task_of(f, "train", row), .state = DK_TASK_DONE, .metrics = score});
+}
+
+static void test_done(void **state) {
+  struct fixture f;
+  (void)state;
+  fixture_init(&f, fixture_small);
+  fixture_put_run(&f, 1, DK_RUN_DONE);
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = fixture_task_of(&f, "make", 0), .state = DK_TASK_CACHED});
+  put_train(&f, 0, "1.50,a");
+  put_train(&f, 1, "3.0,a");
+  put_train(&f, 2, "2.25,a");
+  put_train(&f, 3, "0.5,a");
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = fixture_task_of(&f, "best", 0), .state = DK_TASK_DONE});
+  fixture_put_choice(&f, 1, fixture_task_of(&f, "best", 0), 1, 3, 4);
+  fixture_put_task(
+      &f, 1,
+      &(struct fixture_task){.task = fixture_task_of(&f, "final", 0), .state = DK_TASK_DONE, .metrics = "96.875"});
+  assert_summary(&f, &(struct dk_summary_options){0},
+                 "small  run 1  done: 5 ran, 1 cached, 0 failed                           0:10\n"
+                 "  make           cached\n"
+                 "  train          4 of 4 done\n"
+                 "  best of 4      x=1 y=20    score 3.0\n"
+                 "                 next: 2.25 (x=2 y=10), 1.50 (x=1 y=10)\n"
+                 "  final          z 96.875\n"
+                 "\n"
+                 "  next    dkrun results 1\n");
+  fixture_finish(&f);
+}
+
+static void test_failed(void **state) {
+  struct fixture f;
+  (void)state;
+  fixture_init(&f, fixture_small);
+  fixture_put_run(&f, 1, DK_RUN_FAILED);
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = fixture_task_of(&f, "make", 0), .state = DK_TASK_DONE});
+  put_train(&f, 0, "1.50,a");
+  put_train(&f, 1, "3.0,a");
+  put_train(&f, 3, "0.5,a");
+  fixture_put_task(&f, 1,
+                   &(struct fixture_task){.task = fixture_task_of(&f, "train", 2),
+                                          .state = DK_TASK_FAILED,
+                                          .cause = DK_CAUSE_OOM,
+                                          .text = "limit 512 MiB",
+                                          .out = "said\n",
+                                          .err = "1\n2\n3\n4\n5\nlast \x1b[1mline\n"});
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = fixture_task_of(&f, "best", 0), .state = DK_TASK_NOT_RUN});
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = fixture_task_of(&f, "final", 0), .state = DK_TASK_NOT_RUN});
+  assert_summary(&f, &(struct dk_summary_options){0},
+                 "small  run 1  4 done, 1 failed, 1 not run                               0:10\n"
+                 "  make           done\n"
+                 "  train          3 of 4 done\n"
+                 "  best           not run\n"
+                 "  final          not run\n"
+                 "\n"
+                 "  FAILED  t4 train x=2 y=10   killed: out of memory: limit 512 MiB, 1.5 s\n"
+                 "          | 2\n"
+                 "          | 3\n"
+                 "          | 4\n"
+                 "          | 5\n"
+                 "          | last \\x1b[1mline\n"
+                 "  NOT RUN t7 final: best needs all 4 points of train, 3 are there\n"
+                 "\n"
+                 "  next    dkrun logs t4 | dkrun run small.dk (failed ones run again) | dkrun results 1\n");
+  fixture_finish(&f);
+}
+
+static void test_interrupted(void **state) {
+  struct fixture f;
+  (void)state;
+  fixture_init(&f, "grid g { k in 1..3 }\n"
+                   "task t over g { metrics { v = match(stdout, '(.*)') }  run = \"echo {{k}}\" }\n");
+  fixture_put_run(&f, 1, DK_RUN_RUNNING);
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = 0, .state = DK_TASK_DONE, .metrics = "7"});
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = 1, .state = DK_TASK_DONE, .metrics = "-2.50"});
+  assert_summary(&f, &(struct dk_summary_options){0},
+                 "small  run 1  interrupted: 2 of 3 ended, 2 done\n"
+                 "  t          2 of 3 done  v -2.5 .. 7\n"
+                 "\n"
+                 "  next    dkrun run small.dk (goes on) | dkrun results 1\n");
+  assert_summary(&f, &(struct dk_summary_options){.is_alive = true},
+                 "small  run 1  running: 2 of 3 ended, 2 done\n"
+                 "  t          2 of 3 done  v -2.5 .. 7\n"
+                 "\n"
+                 "  next    dkrun results 1\n");
+  fixture_finish(&f);
+}
+
+/* Many failures: the first ones with their logs, the rest counted. */
+static void test_many_failures(void **state) {
+  struct fixture f;
+  struct dk_row_source rows;
+  struct dk_error error = {0};
+  dk_autobuf out = DK_BUF_INIT;
+  (void)state;
+  fixture_init(&f, "grid g { k in 1..5 }\ntask t over g { run = \"echo {{k}}\" }\n");
+  fixture_put_run(&f, 1, DK_RUN_FAILED);
+  for (uint32_t i = 0; i < 5; i++) {
+    fixture_put_task(&f, 1,
+                     &(struct fixture_task){.task = i, .state = DK_TASK_FAILED, .cause = DK_CAUSE_EXIT, .code = 1});
+  }
+  assert_int_equal(dk_row_source_open(&rows, f.store, &f.objects, 1, f.plan, &error), 0);
+  assert_int_equal(dk_summary_render(&rows, &(struct dk_summary_options){.max_failures = 2}, &out, &error), 0);
+  assert_non_null(strstr(dk_buf_text(&out), "FAILED  t2 t k=2"));
+  assert_null(strstr(dk_buf_text(&out), "FAILED  t3"));
+  assert_non_null(strstr(dk_buf_text(&out), "and 3 more failed: dkrun status 1 --all"));
+  dk_row_source_finish(&rows);
+  fixture_finish(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_done), cmocka_unit_test(test_failed),
+                                     cmocka_unit_test(test_interrupted), cmocka_unit_test(test_many_failures)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
