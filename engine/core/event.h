@@ -51,7 +51,7 @@ enum dk_lookup { DK_LOOKUP_HIT, DK_LOOKUP_MISS, DK_LOOKUP_SKIP /* `when` is fals
 struct dk_event {
   enum dk_event_kind kind;
   struct dk_id id;                     /* HAS STARTED REFUSED REVOKED ENDED */
-  uint64_t session;                    /* AGENT_UP and all that come from an agent: stale ones are dropped */
+  uint64_t session;                    /* AGENT_UP (higher than any before) and all that come from an agent: stale ones are dropped */
   uint32_t task;                       /* LOOKED_UP, DECIDED */
   union {
     struct { enum dk_lookup answer; struct dk_digest key; } looked_up;

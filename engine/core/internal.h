@@ -17,7 +17,7 @@
 #include "engine/core/fan.h"
 #include "engine/core/index.h"
 
-/* Planted bugs, for the simulator's own test: 0 in every program. tests/sim/plants.h names them. */
+/* Planted bugs, for the simulator's own test: 0 in every program. tests/sim/plants.h has the list. */
 #ifndef DK_PLANT
 #define DK_PLANT 0
 #endif
@@ -72,6 +72,7 @@ struct dk_node_count {
 
 struct dk_session {
   uint64_t session; /* 0: none is open */
+  uint64_t last;         /* highest session ever */
   bool is_listed;   /* HAS_END came in this session */
   bool is_lost;     /* silent for lost_after: nothing is expected of it until it comes back */
   bool is_timed;    /* down_since is set */

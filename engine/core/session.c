@@ -109,7 +109,8 @@ void dk_session_cancel(struct dk_core *core) {
 
 static void up(struct dk_core *core, const struct dk_event *event) {
   struct dk_session *agent = &core->agent;
-  agent->session = event->session;
+  if (event->session <= agent->last) return; /* sessions of one engine grow */
+  agent->session = agent->last = event->session;
   agent->slots = event->u.agent_up.slots ? event->u.agent_up.slots : 1;
   agent->is_listed = false;
   agent->is_lost = false;
@@ -144,6 +145,7 @@ static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) 
 static void has_end(struct dk_core *core) {
   if (core->agent.is_listed) return;
   core->agent.is_listed = true;
+  if (DK_PLANT == 15) return;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
     if (!attempt->is_used || attempt->flags & ATTEMPT_SEEN) continue;

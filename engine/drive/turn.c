@@ -53,7 +53,7 @@ static int commit(struct dk_turn *turn) {
   struct dk_out *out = &turn->out;
   if (DK_PLANT == 1) act_all(turn, UINT64_MAX);
   int r = turn->world->commit(turn->world->ctx, turn->seq, out->records, out->n_records, &out->bytes);
-  if (r < 0 && DK_PLANT != 11) return r;
+  if (r < 0 && DK_PLANT != 3) return r;
   turn->seq++;
   turn->commit_at = UINT64_MAX;
   turn->looks = true;
@@ -80,7 +80,8 @@ static int settle(struct dk_turn *turn, bool is_idle) {
 }
 
 static int step(struct dk_turn *turn, const struct dk_event *event) {
-  if (event->kind == DK_EV_AGENT_UP) turn->session = event->session;
+  if (event->kind == DK_EV_AGENT_UP && event->session > turn->last_session)
+    turn->session = turn->last_session = event->session;
   if (event->kind == DK_EV_AGENT_DOWN && event->session == turn->session) turn->session = 0;
   return dk_core_step(turn->core, turn->last_now, turn->seq, event, &turn->out);
 }

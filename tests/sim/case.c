@@ -65,12 +65,8 @@ static void make_groups(struct sim_random *random, struct dk_edge *edge, uint32_
 
 static void make_edge(struct sim_random *random, struct dk_edge *edge, uint32_t rows, uint32_t producer_rows) {
   switch (sim_below(random, 5)) {
-  case 0:
-    edge->kind = producer_rows ? DK_EDGE_ONE : DK_EDGE_ALL;
-    break;
-  case 1:
-    edge->kind = rows == producer_rows ? DK_EDGE_SAME : DK_EDGE_ALL;
-    break;
+  case 0: edge->kind = producer_rows ? DK_EDGE_ONE : DK_EDGE_ALL; break;
+  case 1: edge->kind = rows == producer_rows ? DK_EDGE_SAME : DK_EDGE_ALL; break;
   case 2:
     if (producer_rows == 0) {
       edge->kind = DK_EDGE_ALL;
@@ -212,7 +208,8 @@ static bool gather(const struct sim_case *c, uint32_t task, const struct dk_dige
   return true;
 }
 
-bool sim_case_key(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts, struct dk_digest *ret) {
+bool sim_case_key(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+                  struct dk_digest *ret) {
   struct dk_hasher hasher;
   const struct dk_digest *first;
   dk_hasher_init(&hasher);

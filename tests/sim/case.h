@@ -11,7 +11,7 @@ struct sim_random {
 };
 struct sim_random sim_random_of(uint64_t seed, uint64_t purpose);
 uint64_t sim_random_next(struct sim_random *random);
-uint32_t sim_below(struct sim_random *random, uint32_t n);          /* 0 .. n-1; n at least 1 */
+uint32_t sim_below(struct sim_random *random, uint32_t n); /* 0 .. n-1; n at least 1 */
 bool sim_chance(struct sim_random *random, uint32_t in_thousand);
 
 enum sim_class { SIM_GOOD, SIM_FAILED, SIM_NOT_RUN, SIM_SKIPPED };
@@ -23,25 +23,25 @@ enum sim_habit {
   HABIT_OOM,       /* the same with OOM */
   HABIT_SIGNAL,
   HABIT_TIMEOUT,
-  HABIT_WHEN,      /* `when` is false */
-  HABIT_BAD,       /* cannot be handed out */
+  HABIT_WHEN, /* `when` is false */
+  HABIT_BAD,  /* cannot be handed out */
 };
 
 struct sim_task {
-  uint64_t program;         /* tasks of the same program and inputs have the same key */
+  uint64_t program; /* tasks of the same program and inputs have the same key */
   enum sim_habit habit;
   uint32_t bad_ends;
   uint64_t duration_ns;
   bool is_wanted;
   enum sim_class expect;
-  struct dk_digest fact;    /* of a good one: digest of its result (a pick: of its choice) */
+  struct dk_digest fact; /* of a good one: digest of its result (a pick: of its choice) */
 };
 
 struct sim_case {
   uint64_t seed;
   struct dk_graph graph;
   struct sim_task *tasks;
-  uint8_t *wanted;          /* NULL: all */
+  uint8_t *wanted; /* NULL: all */
   struct dk_core_policy policy;
   uint32_t slots;
 };
@@ -54,7 +54,8 @@ void sim_case_finish(struct sim_case *c);
 /* The key of a task from the facts of what it needs (NULL: no result). False: something that it needs is missing. */
 bool sim_case_key(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts, struct dk_digest *ret);
 /* The choice of a pick: the fact of its first good candidate. */
-bool sim_case_choice(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts, struct dk_digest *ret);
+bool sim_case_choice(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+                     struct dk_digest *ret);
 void sim_case_result(const struct dk_digest *key, struct dk_digest *ret);
 bool sim_case_is_pick(const struct sim_case *c, uint32_t task);
 

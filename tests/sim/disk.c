@@ -1,7 +1,7 @@
 /* The disk: what is durable. A commit is all or nothing (that is LMDB's promise; the store's own tests cut its file); what happens
  * around it is in fault.c. Checks here: a result is recorded once, an attempt ends once, a done task has a result. */
-#include "tests/sim/sim.h"
 #include "lang/base/alloc.h"
+#include "tests/sim/sim.h"
 
 #include <string.h>
 
@@ -43,8 +43,10 @@ bool sim_is_living(const struct sim *s, struct dk_id id) {
 static void put_attempt(struct sim *s, const struct dk_record *record) {
   uint32_t i = find(s, record->id);
   if (record->del) {
-    if (i == UINT32_MAX) sim_fail(s, "attempt %llu ends twice", (unsigned long long)record->id.n);
-    else s->attempts[i] = s->attempts[--s->n_attempts];
+    if (i == UINT32_MAX)
+      sim_fail(s, "attempt %llu ends twice", (unsigned long long)record->id.n);
+    else
+      s->attempts[i] = s->attempts[--s->n_attempts];
     return;
   }
   struct sim_attempt *attempt = sim_attempt_of(s, record->id);
@@ -60,8 +62,10 @@ static void put_attempt(struct sim *s, const struct dk_record *record) {
 static void put_result(struct sim *s, const struct dk_record *record, const struct dk_buf *bytes) {
   struct dk_digest expected;
   sim_case_result(&record->key, &expected);
-  if (record->len != sizeof expected || memcmp(bytes->data + record->off, &expected, sizeof expected) != 0) sim_fail(s, "a result that is not that of its key");
-  if (sim_key_of(s, &record->key)->results++) sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
+  if (record->len != sizeof expected || memcmp(bytes->data + record->off, &expected, sizeof expected) != 0)
+    sim_fail(s, "a result that is not that of its key");
+  if (sim_key_of(s, &record->key)->results++)
+    sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
 }
 
 static void put_task(struct sim *s, const struct dk_record *record) {
@@ -72,9 +76,12 @@ static void put_task(struct sim *s, const struct dk_record *record) {
   s->task_state[task] = record->state;
   s->task_key[task] = record->key;
   if (record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) return;
-  if (sim_case_is_pick(s->c, task)) s->fact_of[task] = s->choice[task];
-  else if (sim_key_of(s, &record->key)->results) sim_case_result(&record->key, &s->fact_of[task]);
-  else sim_fail(s, "task %u is done without a result", task);
+  if (sim_case_is_pick(s->c, task))
+    s->fact_of[task] = s->choice[task];
+  else if (sim_key_of(s, &record->key)->results)
+    sim_case_result(&record->key, &s->fact_of[task]);
+  else
+    sim_fail(s, "task %u is done without a result", task);
   s->facts[task] = &s->fact_of[task];
 }
 

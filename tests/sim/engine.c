@@ -1,7 +1,7 @@
 /* The engine: the real core and the real turn over the simulated world. One life goes from loading what is durable to the end of the
  * run, a failed commit, or a kill; the next one loads again, and must find what the last one had made durable. */
-#include "tests/sim/sim.h"
 #include "lang/base/alloc.h"
+#include "tests/sim/sim.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,10 +31,10 @@ static void answer_lookup(struct sim *s, uint32_t task, struct dk_event *answer)
     return;
   }
   enum sim_habit habit = s->c->tasks[task].habit;
-  answer->u.looked_up.answer = habit == HABIT_WHEN                ? DK_LOOKUP_SKIP
-                               : habit == HABIT_BAD               ? DK_LOOKUP_BAD
+  answer->u.looked_up.answer = habit == HABIT_WHEN           ? DK_LOOKUP_SKIP
+                               : habit == HABIT_BAD          ? DK_LOOKUP_BAD
                                : sim_key_of(s, key)->results ? DK_LOOKUP_HIT
-                                                                  : DK_LOOKUP_MISS;
+                                                             : DK_LOOKUP_MISS;
   if (answer->u.looked_up.answer != DK_LOOKUP_HIT) return;
   sim_case_result(key, &s->fact_of[task]);
   s->facts[task] = &s->fact_of[task];
@@ -69,7 +69,8 @@ static void assign(struct sim *s, const struct dk_action *action) {
   struct sim_attempt *attempt = sim_attempt_of(s, action->id);
   const struct dk_digest *key = dk_core_attempt_key(s->core, action->id);
   if (attempt->assigned++) sim_fail(s, "attempt %llu is assigned twice", (unsigned long long)action->id.n);
-  if (!sim_is_living(s, action->id)) sim_fail(s, "attempt %llu is assigned before it is durable", (unsigned long long)action->id.n);
+  if (!sim_is_living(s, action->id))
+    sim_fail(s, "attempt %llu is assigned before it is durable", (unsigned long long)action->id.n);
   if (!key) { /* ended meanwhile in the core: an order that another step of this turn has undone must not go out */
     sim_fail(s, "attempt %llu is assigned though the core does not know it", (unsigned long long)action->id.n);
     return;
@@ -136,7 +137,8 @@ static void check_core(struct sim *s) {
 
 /* --- commits --- */
 
-static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes) {
+static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n,
+                        const struct dk_buf *bytes) {
   struct sim *s = ctx;
   enum sim_fault_kind fault = s->commit_fault;
   (void)seq;
@@ -166,7 +168,8 @@ static int take(struct sim *s, struct dk_event *ret) {
   }
   s->queue_at = (s->queue_at + 1) % (sizeof s->queue / sizeof *s->queue);
   s->queue_n--;
-  if (ret->kind == DK_EV_AGENT_UP) s->engine_session = ret->session;
+  if (ret->kind == DK_EV_AGENT_UP && ret->session > s->highest_session)
+    s->engine_session = s->highest_session = ret->session;
   if (ret->kind == DK_EV_AGENT_DOWN && ret->session == s->engine_session) {
     s->engine_session = 0;
     s->silent_since = s->now;
@@ -216,7 +219,8 @@ static void check_end(struct sim *s) {
     const struct sim_task *of = &s->c->tasks[task];
     enum dk_task_state state = s->task_state[task];
     if (!of->is_wanted) continue;
-    if (state != dk_core_task_state(s->core, task)) sim_fail(s, "task %u: state %d is recorded, the core has %d", task, state, dk_core_task_state(s->core, task));
+    if (state != dk_core_task_state(s->core, task))
+      sim_fail(s, "task %u: state %d is recorded, the core has %d", task, state, dk_core_task_state(s->core, task));
     if (!dk_task_state_is_end(state)) sim_fail(s, "task %u did not end", task);
     if (was_cancelled) continue;
     enum sim_class got = state == DK_TASK_DONE || state == DK_TASK_CACHED ? SIM_GOOD
@@ -224,7 +228,8 @@ static void check_end(struct sim *s) {
                          : state == DK_TASK_SKIPPED                       ? SIM_SKIPPED
                                                                           : SIM_FAILED;
     if (got != of->expect) sim_fail(s, "task %u ends in state %d, class %d was expected", task, state, of->expect);
-    if (got == SIM_GOOD && !dk_digest_equal(&s->fact_of[task], &of->fact)) sim_fail(s, "task %u has another result than an undisturbed run", task);
+    if (got == SIM_GOOD && !dk_digest_equal(&s->fact_of[task], &of->fact))
+      sim_fail(s, "task %u has another result than an undisturbed run", task);
   }
   if (s->run_state < DK_RUN_DONE) sim_fail(s, "the run's end is not recorded");
 }
@@ -235,7 +240,7 @@ static void new_life(struct sim *s) {
   /* A random incarnation; at times the one before again, which is allowed: its numbers are durable. */
   if (s->inc == 0 || !sim_chance(&s->engine, 300)) s->inc = sim_random_next(&s->engine) | 1;
   s->queue_at = s->queue_n = 0;
-  s->engine_session = 0;
+  s->engine_session = s->highest_session = 0;
   s->silent_since = s->now;
   s->commit_fault = FAULT_N_KINDS;
   s->run_state = 0;

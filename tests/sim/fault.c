@@ -2,13 +2,21 @@
 #include "tests/sim/sim.h"
 
 static const char *const names[FAULT_N_KINDS] = {
-    [FAULT_ENGINE_KILL] = "engine-kill",     [FAULT_COMMIT_BEFORE] = "kill-before-commit",
-    [FAULT_COMMIT_AFTER] = "kill-after-commit", [FAULT_COMMIT_ENOSPC] = "commit-enospc",
-    [FAULT_COMMIT_EIO] = "commit-eio",       [FAULT_COMMIT_SLOW] = "commit-slow",
-    [FAULT_DROP] = "drop",                   [FAULT_AGENT_KILL] = "agent-kill",
-    [FAULT_KEEPER_KILL] = "keeper-kill",     [FAULT_KEEPER_LINK] = "keeper-link",
-    [FAULT_REBOOT] = "reboot",               [FAULT_GAP] = "gap",
-    [FAULT_DARK] = "dark",                   [FAULT_CANCEL] = "cancel",
+    [FAULT_ENGINE_KILL] = "engine-kill",
+    [FAULT_COMMIT_BEFORE] = "kill-before-commit",
+    [FAULT_COMMIT_AFTER] = "kill-after-commit",
+    [FAULT_COMMIT_ENOSPC] = "commit-enospc",
+    [FAULT_COMMIT_EIO] = "commit-eio",
+    [FAULT_COMMIT_SLOW] = "commit-slow",
+    [FAULT_FLAP] = "flap",
+    [FAULT_DROP] = "drop",
+    [FAULT_AGENT_KILL] = "agent-kill",
+    [FAULT_KEEPER_KILL] = "keeper-kill",
+    [FAULT_KEEPER_LINK] = "keeper-link",
+    [FAULT_REBOOT] = "reboot",
+    [FAULT_GAP] = "gap",
+    [FAULT_DARK] = "dark",
+    [FAULT_CANCEL] = "cancel",
 };
 
 const char *sim_fault_name(enum sim_fault_kind kind) {
@@ -24,7 +32,10 @@ void sim_faults_make(struct sim *s, uint64_t seed) {
   for (uint32_t i = 0; i < s->n_faults; i++) {
     enum sim_fault_kind kind = (enum sim_fault_kind)sim_below(&random, FAULT_N_KINDS);
     if (kind == FAULT_CANCEL && !sim_chance(&random, 300)) kind = FAULT_DROP;
-    s->faults[i] = (struct sim_fault){.kind = kind, .turn = sim_below(&random, span), .random = sim_random_next(&random)};
+    /* Often one soon after another: in the middle of the recovery. */
+    uint32_t turn =
+        i > 0 && sim_chance(&random, 500) ? s->faults[i - 1].turn + sim_below(&random, 6) : sim_below(&random, span);
+    s->faults[i] = (struct sim_fault){.kind = kind, .turn = turn, .random = sim_random_next(&random)};
   }
 }
 
@@ -50,6 +61,10 @@ static bool happen(struct sim *s, const struct sim_fault *fault) {
   case FAULT_COMMIT_EIO:
   case FAULT_COMMIT_SLOW: s->commit_fault = fault->kind; break;
   case FAULT_DROP: sim_break(s); break;
+  case FAULT_FLAP:
+    s->flaps = true;
+    if (fault->random & 1) sim_break(s);
+    break;
   case FAULT_AGENT_KILL: sim_agent_kill(s); break;
   case FAULT_KEEPER_KILL: sim_keeper_kill(s, some % s->c->slots); break;
   case FAULT_KEEPER_LINK: sim_keeper_unlink(s, some % s->c->slots); break;

@@ -1,6 +1,6 @@
 /* What is to happen, by time; ties in the order they were asked for. */
-#include "tests/sim/sim.h"
 #include "lang/base/alloc.h"
+#include "tests/sim/sim.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* The host: the real agent core, driven as `serve` does it, and a model of the keepers: each runs the orders it is given one
  * after the other, keeps a journal that survives the agent and itself, and says what happened. Its journal is lost, or its
  * tail, when the host reboots. */
-#include "tests/sim/sim.h"
 #include "lang/base/alloc.h"
+#include "tests/sim/sim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,8 @@ static void say(struct sim *s, uint32_t slot, enum dk_agent_event_kind kind, str
 
 static void begin(struct sim *s, struct sim_keeper *keeper, struct sim_item *item) {
   struct sim_attempt *attempt = sim_attempt_of(s, item->id);
-  sim_trace(s, "slot %u starts attempt %llu of task %u", slot_of(s, keeper), (unsigned long long)item->id.n, item->task);
+  sim_trace(s, "slot %u starts attempt %llu of task %u", slot_of(s, keeper), (unsigned long long)item->id.n,
+            item->task);
   if (attempt->started++) sim_fail(s, "attempt %llu started twice", (unsigned long long)item->id.n);
   if (!attempt->is_recorded) sim_fail(s, "attempt %llu started before it was durable", (unsigned long long)item->id.n);
   if (sim_running(s, &item->key)) sim_fail(s, "task %u runs twice at a time", item->task);
@@ -66,7 +67,8 @@ static void begin_next(struct sim *s, struct sim_keeper *keeper) {
 }
 
 static void end(struct sim *s, struct sim_keeper *keeper, struct sim_item *item, enum dk_cause cause, int32_t code) {
-  sim_trace(s, "attempt %llu of task %u ends: cause %d code %d", (unsigned long long)item->id.n, item->task, cause, code);
+  sim_trace(s, "attempt %llu of task %u ends: cause %d code %d", (unsigned long long)item->id.n, item->task, cause,
+            code);
   item->phase = ITEM_ENDED;
   item->cause = cause;
   item->code = code;
@@ -85,9 +87,12 @@ static void end_by_habit(struct sim *s, struct sim_keeper *keeper, struct sim_it
   case HABIT_TRANSIENT:
   case HABIT_OOM:
     key->bad_ends += is_bad_yet;
-    if (is_bad_yet && task->habit == HABIT_OOM) end(s, keeper, item, DK_CAUSE_OOM, 9);
-    else if (is_bad_yet) end(s, keeper, item, DK_CAUSE_EXIT, 75);
-    else end(s, keeper, item, DK_CAUSE_OK, 0);
+    if (is_bad_yet && task->habit == HABIT_OOM)
+      end(s, keeper, item, DK_CAUSE_OOM, 9);
+    else if (is_bad_yet)
+      end(s, keeper, item, DK_CAUSE_EXIT, 75);
+    else
+      end(s, keeper, item, DK_CAUSE_OK, 0);
     return;
   default: end(s, keeper, item, DK_CAUSE_OK, 0);
   }
@@ -162,7 +167,8 @@ static void act(struct sim *s, const struct dk_agent_action *action) {
   case DK_AGENT_ACT_KILL: kill_item(s, action->slot, action->id, action->grace_ms); break;
   case DK_AGENT_ACT_FORGET:
     item = find(&s->keepers[action->slot], action->id);
-    if (sim_is_living(s, action->id)) sim_fail(s, "attempt %llu is forgotten before its end is durable", (unsigned long long)action->id.n);
+    if (sim_is_living(s, action->id))
+      sim_fail(s, "attempt %llu is forgotten before its end is durable", (unsigned long long)action->id.n);
     if (item && item->seq == action->keeper_seq) remove_item(&s->keepers[action->slot], item);
     break;
   case DK_AGENT_ACT_MARK: set_mark(s, action); break;
@@ -220,7 +226,8 @@ static void keeper_found(struct sim *s, uint32_t slot) {
     if (was.items[i].phase == ITEM_ENDED) {
       tell_ended(s, slot, &was.items[i]);
     } else {
-      struct dk_agent_event event = {.kind = DK_AGENT_EV_KEEPER_HAS, .slot = slot, .id = was.items[i].id, .cpus = was.items[i].cpus};
+      struct dk_agent_event event = {
+          .kind = DK_AGENT_EV_KEEPER_HAS, .slot = slot, .id = was.items[i].id, .cpus = was.items[i].cpus};
       event.state = was.items[i].phase == ITEM_RUNNING ? DK_ATTEMPT_RUNNING : DK_ATTEMPT_QUEUED;
       step(s, &event);
     }
@@ -247,7 +254,12 @@ static void find_again(struct sim *s, uint32_t slot) {
 
 void sim_agent_start(struct sim *s) {
   if (s->agent) return;
-  struct dk_agent_config config = {.slots = s->c->slots, .cpus = s->c->slots, .memory = 1 << 20, .pid = 1, .version = "sim", .next_seq = s->agent_next_seq};
+  struct dk_agent_config config = {.slots = s->c->slots,
+                                   .cpus = s->c->slots,
+                                   .memory = 1 << 20,
+                                   .pid = 1,
+                                   .version = "sim",
+                                   .next_seq = s->agent_next_seq};
   memcpy(config.boot, s->boot, sizeof config.boot);
   s->agent_epoch++;
   if (dk_agent_create(&s->agent, &config, s->marks, s->n_marks) < 0) sim_fail(s, "the agent has no memory");
@@ -292,8 +304,10 @@ void sim_reboot(struct sim *s, uint64_t random) {
   sim_agent_kill(s);
   for (uint32_t slot = 0; slot < SIM_SLOTS; slot++) {
     all_lost(s, &s->keepers[slot]);
-    if (random >> slot & 1) s->keepers[slot].n = 0;                            /* nothing had reached the disk */
-    else if (s->keepers[slot].n && random >> (8 + slot) & 1) s->keepers[slot].n--; /* or the last entry had not */
+    if (random >> slot & 1)
+      s->keepers[slot].n = 0; /* nothing had reached the disk */
+    else if (s->keepers[slot].n && random >> (8 + slot) & 1)
+      s->keepers[slot].n--; /* or the last entry had not */
   }
   s->boot[0]++;
 }

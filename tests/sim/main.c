@@ -2,9 +2,10 @@
  *
  *   sim --seeds A..B            a range; a summary; a failing seed is shrunk and its command printed
  *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R]
- *   sim --seeds A..B --expect-failure   for planted bugs: succeeds as soon as one seed fails */
-#include "tests/sim/sim.h"
+ *   sim_plants --plant N --seeds A..B   with a planted bug (plants.h): succeeds as soon as one seed fails */
 #include "lang/base/alloc.h"
+#include "tests/sim/plants.h"
+#include "tests/sim/sim.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #define ALL_FAULTS UINT32_MAX
+
+int sim_plant = 0;
 
 struct choice { /* what to run */
   uint64_t seed;
@@ -87,7 +90,8 @@ static void finish(struct sim *s) {
 
 /* No engine for a while; the host goes on. */
 static void pass_time(struct sim *s) {
-  uint64_t until = s->now + (sim_chance(&s->engine, 800) ? sim_below(&s->engine, 500) * SIM_MS : sim_below(&s->engine, 200) * SIM_SECOND);
+  uint64_t until = s->now + (sim_chance(&s->engine, 800) ? sim_below(&s->engine, 500) * SIM_MS
+                                                         : sim_below(&s->engine, 200) * SIM_SECOND);
   struct sim_event event;
   while (!sim_has_failed(s) && sim_pop(s, until, &event)) {
     if (event.at > s->now) s->now = event.at;
@@ -157,7 +161,8 @@ static void shrink(struct choice *choice, uint32_t n_faults) {
 }
 
 static void print_command(const char *program, const struct choice *choice, uint32_t n_faults) {
-  printf("replay: %s --seed %llu --nodes %u --rows %u --faults ", program, (unsigned long long)choice->seed, choice->nodes, choice->rows);
+  printf("replay: %s --seed %llu --nodes %u --rows %u --faults ", program, (unsigned long long)choice->seed,
+         choice->nodes, choice->rows);
   const char *comma = "";
   for (uint32_t i = 0; i < n_faults; i++) {
     if (choice->faults >> i & 1) printf("%s%u", comma, i), comma = ",";
@@ -176,9 +181,11 @@ static void report(const char *program, const struct choice *choice, const char 
 }
 
 static void print_totals(const struct totals *t, uint32_t failed) {
-  printf("sim: %llu cases, %u failed; %llu tasks, %llu attempts, %llu engines, %llu turns; faults:", (unsigned long long)t->cases, failed,
-         (unsigned long long)t->tasks, (unsigned long long)t->attempts, (unsigned long long)t->lives, (unsigned long long)t->turns);
-  for (uint32_t i = 0; i < FAULT_N_KINDS; i++) printf(" %s %llu", sim_fault_name((enum sim_fault_kind)i), (unsigned long long)t->faults[i]);
+  printf("sim: %llu cases, %u failed; %llu tasks, %llu attempts, %llu engines, %llu turns; faults:",
+         (unsigned long long)t->cases, failed, (unsigned long long)t->tasks, (unsigned long long)t->attempts,
+         (unsigned long long)t->lives, (unsigned long long)t->turns);
+  for (uint32_t i = 0; i < FAULT_N_KINDS; i++)
+    printf(" %s %llu", sim_fault_name((enum sim_fault_kind)i), (unsigned long long)t->faults[i]);
   printf("\n");
 }
 
@@ -194,24 +201,33 @@ static uint32_t parse_faults(const char *text) {
 }
 
 static int usage(const char *program) {
-  fprintf(stderr, "usage: %s --seeds A..B [--expect-failure] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R]\n", program);
+  fprintf(stderr,
+          "usage: %s [--plant N] --seeds A..B | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R]\n",
+          program);
   return 2;
 }
 
 int main(int argc, char **argv) {
   struct choice choice = {.faults = ALL_FAULTS, .nodes = SIM_MAX_NODES, .rows = 64};
   unsigned long long first = 1, last = 200;
-  bool expect_failure = false;
   for (int i = 1; i < argc; i++) {
     bool has_value = i + 1 < argc;
-    if (strcmp(argv[i], "--trace") == 0) choice.trace = true;
-    else if (strcmp(argv[i], "--expect-failure") == 0) expect_failure = true;
-    else if (!has_value) return usage(argv[0]);
-    else if (strcmp(argv[i], "--seed") == 0) first = last = strtoull(argv[++i], NULL, 10);
-    else if (strcmp(argv[i], "--faults") == 0) choice.faults = parse_faults(argv[++i]);
-    else if (strcmp(argv[i], "--nodes") == 0) choice.nodes = (uint32_t)strtoul(argv[++i], NULL, 10);
-    else if (strcmp(argv[i], "--rows") == 0) choice.rows = (uint32_t)strtoul(argv[++i], NULL, 10);
-    else if (strcmp(argv[i], "--seeds") != 0 || sscanf(argv[++i], "%llu..%llu", &first, &last) != 2) return usage(argv[0]);
+    if (strcmp(argv[i], "--trace") == 0)
+      choice.trace = true;
+    else if (!has_value)
+      return usage(argv[0]);
+    else if (strcmp(argv[i], "--seed") == 0)
+      first = last = strtoull(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--plant") == 0)
+      sim_plant = atoi(argv[++i]);
+    else if (strcmp(argv[i], "--faults") == 0)
+      choice.faults = parse_faults(argv[++i]);
+    else if (strcmp(argv[i], "--nodes") == 0)
+      choice.nodes = (uint32_t)strtoul(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--rows") == 0)
+      choice.rows = (uint32_t)strtoul(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--seeds") != 0 || sscanf(argv[++i], "%llu..%llu", &first, &last) != 2)
+      return usage(argv[0]);
   }
   if (choice.nodes == 0 || choice.rows == 0) return usage(argv[0]);
   struct totals totals = {0};
@@ -220,13 +236,13 @@ int main(int argc, char **argv) {
   for (choice.seed = first; choice.seed <= last && failed < 5; choice.seed++) {
     if (run(&choice, &totals, failure, &n_faults)) continue;
     failed++;
-    if (expect_failure) {
-      printf("caught by seed %llu: %s\n", (unsigned long long)choice.seed, failure);
+    if (sim_plant) {
+      printf("plant %d: caught by seed %llu: %s\n", sim_plant, (unsigned long long)choice.seed, failure);
       return 0;
     }
     report(argv[0], &choice, failure, n_faults);
   }
   print_totals(&totals, failed);
-  if (expect_failure) printf("the planted bug was not caught\n");
-  return failed || expect_failure;
+  if (sim_plant) printf("plant %d was not caught\n", sim_plant);
+  return failed || sim_plant;
 }
