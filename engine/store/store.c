@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define MAP_DEFAULT (1ull << 30)
+#define LOCK_BYTES (64u << 10) /* of the lock file, all readers and to spare */
 #define BALLAST_DEFAULT (16ull << 20)
 #define MAX_READERS 510
 #define MAX_TABLES 32
@@ -89,6 +90,20 @@ static unsigned open_flags(const char *path, bool read_only) {
   flags |= MDB_RDONLY;
   if (access(path, W_OK) != 0) flags |= MDB_NOLOCK;
   return flags;
+}
+
+/* LMDB writes into its lock file through a map: on a full disk that would be SIGBUS, so its blocks are asked for before. Where that
+ * cannot be done, LMDB goes on as it always does. */
+static int reserve_lock(const char *path, struct dk_error *error) {
+  char file[4096];
+  int n = snprintf(file, sizeof file, "%s/lock.mdb", path);
+  if (n < 0 || (size_t)n >= sizeof file) return 0;
+  int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return errno == ENOSPC || errno == EDQUOT ? dk_error_system(error, -errno, "making %s", file) : 0;
+  int err = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) == 0 ? 0 : -errno;
+  close(fd); /* before LMDB locks it: closing any descriptor of a file drops this process's locks on it */
+  if (err != -ENOSPC && err != -EDQUOT) return 0;
+  return dk_error_system(error, err, "opening the store %s\nhelp: make room on that disk; nothing was lost", path);
 }
 
 static int open_env(struct dk_store *store, unsigned flags, uint64_t map_size, struct dk_error *error) {
@@ -222,6 +237,8 @@ int dk_store_open(const char *path, const struct dk_store_options *options, stru
   err = dk_place_check(path, error);
   if (err) return err;
   unsigned flags = open_flags(path, options->read_only);
+  if (!(flags & MDB_NOLOCK)) err = reserve_lock(path, error);
+  if (err) return err;
   if (has_data(path)) {
     err = dk_check_in_child(path, flags, false, error);
     if (err) return err;
@@ -233,7 +250,8 @@ int dk_store_open(const char *path, const struct dk_store_options *options, stru
     return dk_error_system(error, -ENOMEM, "opening the store %s", path);
   }
   store->read_only = options->read_only;
-  store->ballast_size = options->no_ballast || options->read_only ? 0 : BALLAST_DEFAULT;
+  if (!options->read_only && options->ballast != DK_STORE_NO_BALLAST)
+    store->ballast_size = options->ballast ? options->ballast : BALLAST_DEFAULT;
   err = open_env(store, flags, options->map_size, error);
   if (err == 0) err = set_up(store, error);
   if (err) {

@@ -32,10 +32,11 @@ enum dk_table {
 
 struct dk_store;
 
+#define DK_STORE_NO_BALLAST UINT64_MAX
 struct dk_store_options {
   bool read_only;        /* no lock file is written where the folder is read-only either; -ENOENT if there is no store */
   uint64_t map_size;     /* bytes to start with; 0: 1 GiB (tests use small ones to make it grow) */
-  bool no_ballast;       /* keep no 16 MiB aside for a full disk */
+  uint64_t ballast;      /* bytes kept aside for a full disk; 0: 16 MiB; DK_STORE_NO_BALLAST: none */
 };
 
 /* `path` is a directory that is made if missing (not when read_only). */
