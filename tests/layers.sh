@@ -14,7 +14,7 @@ lang/syntax:    lang/base lang/diag
 lang/check:     lang/base lang/diag lang/syntax lang/eval/value.h
 lang/eval:      lang/base lang/diag lang/syntax lang/check
 lang/plan:      lang/base lang/diag lang/syntax lang/check lang/eval
-lang:           lang/base lang/diag lang/syntax lang/check lang/eval lang/plan
+lang:           lang/base lang/diag lang/syntax lang/check lang/eval lang/plan stdlib
 engine/sys:     lang/base
 engine/wire:    lang/base engine/sys
 engine/agent:   lang/base engine/sys engine/wire

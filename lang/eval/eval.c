@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 _Static_assert(DK_KIND_LIST == 1 << DK_TYPE_LIST && DK_KIND_TEXT == 1 << DK_TYPE_STRING &&
                    DK_KIND_CALL == 1 << DK_TYPE_CALL,
@@ -56,7 +57,10 @@ static bool quantity(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *
   case DK_QUANTITY_UNIT: {
     diag = dk_ev_error(ev, DK_E0306, expr->span, "unknown unit `%.*s`", (int)len, unit);
     const char *const *units = dk_quantity_units(&n);
-    const char *near = dk_nearest(dk_arena_strndup(arena_of(ev), unit, len), units, n);
+    const char *written = dk_arena_strndup(arena_of(ev), unit, len), *near = NULL;
+    for (uint32_t i = 0; i < n && !near; i++)
+      if (strcasecmp(written, units[i]) == 0) near = units[i];
+    if (!near) near = dk_nearest(written, units, n);
     if (near) dk_diag_help(diags_of(ev), diag, "did you mean `%s`?", near);
     dk_diag_note(diags_of(ev), diag,
                  "sizes: B kB MB GB TB KiB MiB GiB TiB; durations: ns us ms s m h d; money: three capitals such "

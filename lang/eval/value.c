@@ -46,12 +46,12 @@ static uint32_t add_parts(struct dk_values *values, const uint32_t *parts, uint3
 
 /* Weight in 16 bits: an 11-bit mantissa and a 5-bit exponent, rounded up, 2^40 and more as the largest. */
 static uint16_t pack_weight(uint64_t weight) {
-  uint16_t exponent = 0;
+  unsigned exponent = 0;
   while (weight > 0x7ff) {
     weight = (weight + 1) / 2;
     exponent++;
   }
-  return exponent > 31 ? UINT16_MAX : (uint16_t)(exponent << 11 | weight);
+  return exponent > 31 ? UINT16_MAX : (uint16_t)(exponent << 11 | (unsigned)weight);
 }
 
 uint64_t dk_value_weight(const struct dk_values *values, dk_value_id id) {

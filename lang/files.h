@@ -1,0 +1,47 @@
+/* The files that one compilation reads: experiment, imported modules, data. Private to lang/load.
+ *
+ * Keeps true: a file is read once, however it is spelt; nothing outside the repository's root is opened (symbolic links
+ * resolved); the size is known before anything is read; paths start at the file they are written in. All memory is the
+ * arena's. What may be left open when memory runs out is in `dir`, and dk_files_finish closes it. */
+#ifndef DK_LANG_FILES_H
+#define DK_LANG_FILES_H
+
+#include "lang/eval/eval.h"
+
+#include <dirent.h>
+
+struct dk_file {
+  const char *real;                 /* canonical path; NULL for an embedded module */
+  const char *dir;                  /* directory of `real` */
+  const char *name;                 /* relative to the root; "std.hardware" for an embedded module */
+  const struct dk_source *source;   /* NULL for data */
+  const char *text;
+  size_t len;
+};
+
+struct dk_files {
+  struct dk_arena *arena;
+  struct dk_strs *strs;
+  struct dk_diags *diags;
+  const char *root;                 /* canonical */
+  struct dk_file **items;
+  uint32_t count, cap;
+  DIR *dir;                         /* being read */
+  uint64_t visited;                 /* directory entries that globs looked at */
+};
+
+/* root NULL: the directory of the experiment. */
+void dk_files_init(struct dk_files *files, struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags);
+void dk_files_finish(struct dk_files *files);
+/* The experiment itself; sets files->root. NULL after a diagnostic. */
+const struct dk_source *dk_files_root(struct dk_files *files, const char *path, const char *root);
+
+/* dk_read_module_fn and the functions of dk_eval_files; ctx is a dk_files. */
+const struct dk_source *dk_files_module(void *ctx, const struct dk_decl *import, struct dk_span at);
+bool dk_files_read(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at, const char **ret_text,
+                   size_t *ret_len);
+bool dk_files_glob(void *ctx, const struct dk_source *from, const struct dk_str *pattern, struct dk_span at,
+                   const char ***ret_paths, uint32_t *ret_n);
+const struct dk_str *dk_files_resolve(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at);
+
+#endif

@@ -1,0 +1,87 @@
+/* The door: see lang.h. Owns the arena and the one place where a lack of memory lands. */
+#include "lang/lang.h"
+
+#include "lang/base/alloc.h"
+#include "lang/eval/wide.h"
+#include "lang/files.h"
+#include "lang/plan/build.h"
+#include "lang/syntax/parse.h"
+
+#include <errno.h>
+
+struct dk_load {
+  struct dk_arena arena;
+  jmp_buf oom;
+  struct dk_strs strs;
+  struct dk_sources sources;
+  struct dk_diags diags;
+  struct dk_files files;
+  struct dk_eval_files eval_files;
+  struct dk_eval eval;
+  struct dk_plan *plan;
+  const char **paths;
+  uint32_t n_paths;
+};
+
+static void list_paths(struct dk_load *load) {
+  load->paths = dk_arena_array(&load->arena, const char *, load->files.count + 1);
+  for (uint32_t i = 0; i < load->files.count; i++)
+    if (load->files.items[i]->real) load->paths[load->n_paths++] = load->files.items[i]->name;
+}
+
+/* Everything that may jump. */
+static void compile(struct dk_load *load, const char *path, const struct dk_load_options *options) {
+  dk_strs_init(&load->strs, &load->arena);
+  dk_sources_init(&load->sources, &load->arena);
+  dk_diags_init(&load->diags, &load->arena, &load->sources);
+  dk_files_init(&load->files, &load->arena, &load->strs, &load->diags);
+  load->eval_files = (struct dk_eval_files){&load->files, dk_files_read, dk_files_glob, dk_files_resolve};
+  const struct dk_source *source = dk_files_root(&load->files, path, options->root);
+  if (!source) return;
+  struct dk_parse_env env = {&load->arena, &load->strs, &load->diags};
+  struct dk_module *root = dk_parse_file(&env, source);
+  struct dk_checked *checked = dk_check(&load->arena, &load->strs, &load->diags, root, dk_files_module, &load->files,
+                                        options->given, options->n_given);
+  dk_eval_init(&load->eval, checked, &load->eval_files);
+  load->plan = dk_plan_build(&load->eval);
+  if (load->diags.n_errors) load->plan = NULL;
+  list_paths(load);
+  dk_diags_sort(&load->diags);
+}
+
+int dk_load(const char *path, const struct dk_load_options *options, struct dk_load **ret, struct dk_error *error) {
+  static const struct dk_load_options none = {0};
+  struct dk_load *load = dk_calloc(1, sizeof *load);
+  *ret = NULL;
+  if (!load) return dk_error_system(error, -ENOMEM, "reading %s", path);
+  dk_arena_init(&load->arena, &load->oom);
+  if (setjmp(load->oom)) {
+    dk_load_destroy(load);
+    return dk_error_system(error, -ENOMEM, "reading %s", path);
+  }
+  compile(load, path, options ? options : &none);
+  *ret = load;
+  return 0;
+}
+
+void dk_load_destroy(struct dk_load *load) {
+  if (!load) return;
+  dk_files_finish(&load->files);
+  dk_eval_finish(&load->eval);
+  dk_arena_finish(&load->arena);
+  dk_wide_finish();
+  dk_free(load);
+}
+
+const struct dk_plan *dk_load_plan(const struct dk_load *load) {
+  return load->plan;
+}
+
+const struct dk_diags *dk_load_diags(const struct dk_load *load) {
+  return &load->diags;
+}
+
+const char *const *dk_load_paths(const struct dk_load *load, uint32_t *ret_n) {
+  *ret_n = load->n_paths;
+  return load->paths;
+}
