@@ -123,6 +123,21 @@ static void to_engine(struct sim *s, uint32_t conn, const struct dk_message *mes
   sim_engine_push(s, &event, event.kind == DK_EV_ENDED ? &result : NULL);
 }
 
+/* What comes over a broken connection is not seen while the engine takes that for open (so nothing is reordered within a session);
+ * then it is stale, and may come at any time. */
+static bool put_off(struct sim *s, struct sim_event *event) {
+  if (event->conn == s->conn) return false;
+  bool is_stale = s->engine_session != event->conn * 10;
+  if (is_stale && (event->slot > 0 || sim_chance(&s->net, 500))) return false;
+  uint64_t delay = is_stale ? sim_below(&s->net, 1500) : 60;
+  struct sim_event *later = sim_at(s, s->now + delay * SIM_MS, EV_TO_ENGINE);
+  later->conn = event->conn;
+  later->slot = is_stale; /* once is enough */
+  later->bytes = event->bytes;
+  event->bytes = (struct dk_buf)DK_BUF_INIT;
+  return true;
+}
+
 void sim_net_event(struct sim *s, struct sim_event *event) {
   struct dk_message message;
   memset(&message, 0, sizeof message);
@@ -136,15 +151,8 @@ void sim_net_event(struct sim *s, struct sim_event *event) {
     if (s->agent && event->conn > s->cut_from) sim_agent_message(s, event->conn, &message);
     break;
   case EV_TO_ENGINE:
-    if (s->core && event->conn != s->conn && event->conn > s->late_from && event->slot == 0 &&
-        sim_chance(&s->net, 500)) {
-      struct sim_event *later = sim_at(s, s->now + sim_below(&s->net, 1500) * SIM_MS, EV_TO_ENGINE);
-      later->conn = event->conn;
-      later->slot = 1; /* once is enough */
-      later->bytes = event->bytes;
-      event->bytes = (struct dk_buf)DK_BUF_INIT;
-    } else if (s->core && (event->conn == s->conn || event->conn > s->late_from))
-      to_engine(s, event->conn, &message);
+    if (!s->core || (event->conn != s->conn && event->conn <= s->late_from)) break;
+    if (!put_off(s, event)) to_engine(s, event->conn, &message);
     break;
   case EV_AGENT_HEARS_CLOSE: sim_agent_closed(s, event->conn); break;
   case EV_ENGINE_HEARS_CLOSE:
