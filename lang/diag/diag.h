@@ -23,13 +23,16 @@ enum dk_code {
   DK_N_CODES
 };
 
-const char *dk_code_name(enum dk_code code);           /* "E0203" */
+const char *dk_code_name(enum dk_code code); /* "E0203" */
 const char *dk_code_title(enum dk_code code);
 const char *dk_code_explanation(enum dk_code code);
-bool        dk_code_is_warning(enum dk_code code);
-bool        dk_code_find(const char *name, enum dk_code *ret);   /* "E0203", "e0203" */
+bool dk_code_is_warning(enum dk_code code);
+bool dk_code_find(const char *name, enum dk_code *ret); /* "E0203", "e0203" */
 
-struct dk_label { struct dk_span span; const char *text; };
+struct dk_label {
+  struct dk_span span;
+  const char *text;
+};
 
 struct dk_diag {
   enum dk_code code;
@@ -46,21 +49,24 @@ struct dk_diags {
   struct dk_sources *sources;
   struct dk_diag **items;
   uint32_t count, cap;
-  uint32_t n_errors, n_warnings;   /* of all that were added, the dropped ones too */
-  struct dk_diag overflow;         /* what dk_diag_add returns past DK_DIAGS_MAX; takes no text */
+  uint32_t n_errors, n_warnings; /* of all that were added, the dropped ones too */
+  struct dk_diag overflow;       /* what dk_diag_add returns past DK_DIAGS_MAX; takes no text */
 };
 
-#define DK_DIAGS_MAX 100       /* further ones are counted, not kept */
+#define DK_DIAGS_MAX 100 /* further ones are counted, not kept */
 
 void dk_diags_init(struct dk_diags *diags, struct dk_arena *arena, struct dk_sources *sources);
 /* Never NULL, so that labels and helps can be added at once. */
 struct dk_diag *dk_diag_add(struct dk_diags *diags, enum dk_code code, struct dk_span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-void dk_diag_label(struct dk_diags *diags, struct dk_diag *diag, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void dk_diag_label(struct dk_diags *diags, struct dk_diag *diag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void dk_diag_label_at(struct dk_diags *diags, struct dk_diag *diag, struct dk_span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-void dk_diag_help(struct dk_diags *diags, struct dk_diag *diag, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void dk_diag_note(struct dk_diags *diags, struct dk_diag *diag, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void dk_diag_help(struct dk_diags *diags, struct dk_diag *diag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void dk_diag_note(struct dk_diags *diags, struct dk_diag *diag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Sorts by place (and drops exact repetitions). */
 void dk_diags_sort(struct dk_diags *diags);

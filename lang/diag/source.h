@@ -10,17 +10,19 @@
 #include <stdint.h>
 
 /* Bytes [start, end) of the position space; start == end is a point between bytes. {0, 0} means "no place". */
-struct dk_span { uint32_t start, end; };
+struct dk_span {
+  uint32_t start, end;
+};
 
 #define DK_NO_SPAN ((struct dk_span){0, 0})
-#define DK_SOURCE_MAX (16u << 20)       /* bytes in one file; larger files are refused by size, unread */
+#define DK_SOURCE_MAX (16u << 20) /* bytes in one file; larger files are refused by size, unread */
 
 struct dk_source {
-  const char *path;        /* as shown to the user: relative to the directory dkrun was started in where possible */
-  const char *text;        /* len bytes, then two NULs (flex's yy_scan_buffer wants them) */
+  const char *path; /* as shown to the user: relative to the directory dkrun was started in where possible */
+  const char *text; /* len bytes, then two NULs (flex's yy_scan_buffer wants them) */
   uint32_t len;
-  uint32_t base;           /* position of text[0]; the first source's is 1, so that 0 is no place */
-  const uint32_t *lines;   /* offsets of line starts; lines[0] == 0 */
+  uint32_t base;         /* position of text[0]; the first source's is 1, so that 0 is no place */
+  const uint32_t *lines; /* offsets of line starts; lines[0] == 0 */
   uint32_t n_lines;
 };
 
@@ -32,9 +34,9 @@ struct dk_sources {
 
 struct dk_place {
   const struct dk_source *source;
-  uint32_t line;           /* 1-based */
-  uint32_t column;         /* 1-based, in characters (UTF-8 sequences; a bad byte counts as one) */
-  uint32_t offset;         /* byte offset in the source */
+  uint32_t line;   /* 1-based */
+  uint32_t column; /* 1-based, in characters (UTF-8 sequences; a bad byte counts as one) */
+  uint32_t offset; /* byte offset in the source */
 };
 
 void dk_sources_init(struct dk_sources *sources, struct dk_arena *arena);

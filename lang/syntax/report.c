@@ -373,6 +373,8 @@ static void unexpected(const struct error *e) {
   help_foreign_word(e, diag);
   if (e->open_kind == TOK_HOLE_OPEN && dk_token_ends_value(e->before))
     dk_diag_help(e->diags, diag, "a hole holds one value; for two literal braces write {{\"{{\"}}");
+  if (e->kind == ',' && e->before == '}' && expects(e, DK_EXPECT_ITEM))
+    dk_diag_help(e->diags, diag, "nothing stands between statements: leave it out");
   if (e->kind == TOK_LET && e->p->n_blocks > 0)
     dk_diag_help(e->diags, diag, "`let` stands outside of braces; in a grid a column is written `x = ...`");
 }

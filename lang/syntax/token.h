@@ -1,6 +1,6 @@
 /* A source as an array of tokens: what the grammar, the error reports and the recovery walk over.
  *
- * The scanner (dk.l) finds the words; dk_tokens_scan then decides from position and neighbours which words of declarations
+ * The scanner (dk.l) finds the words; dk_tokens_scan then decides (words.c) from position and neighbours which words of declarations
  * are names (`task in ["mnli"]`, `a.image`) and which begin a declaration. Kinds are the grammar's TOK_ numbers.
  * A string is TOK_STRING_OPEN, any number of TOK_TEXT and holes (TOK_HOLE_OPEN ... TOK_HOLE_CLOSE), TOK_STRING_CLOSE: always
  * balanced, also where the source is not. The last token is always TOK_END. Everything lives in the arena. */
@@ -51,8 +51,8 @@ struct dk_tokens {
   bool line_ended;                      /* a line end came after the last token */
   uint32_t block_marks, block_marks_at; /* how many """ were seen up to there; how many there are */
   uint32_t block_marks_total;
-  bool odd_left_out;     /* since the last token */
-  bool too_nested;       /* reported */
+  bool odd_left_out; /* since the last token */
+  bool too_nested;   /* reported */
   bool too_many;
 };
 
@@ -74,6 +74,9 @@ bool dk_token_is_decl(int kind);
 uint32_t dk_token_line(const struct dk_tokens *tokens, uint32_t index); /* offset of the start of its line */
 /* Width of the blanks that its line begins with; a tab goes on to the next multiple of 8. */
 uint32_t dk_token_indent(const struct dk_tokens *tokens, uint32_t index);
+
+/* The second pass, words.c. */
+void dk_tokens_classify(struct dk_tokens *tokens, bool is_file);
 
 /* For dk.l. */
 void dk_tokens_add(struct dk_tokens *tokens, int kind, uint32_t start, uint32_t end);
