@@ -356,6 +356,7 @@ static int on_has(struct dk_agent *a, const struct dk_agent_event *event, struct
 }
 
 static int on_ready(struct dk_agent *a, uint32_t slot, struct dk_agent_out *out) {
+  if (!a->slots[slot].is_lost) return 0; /* a new keeper that was started for an order: it has that one before it */
   a->slots[slot].is_lost = false;
   a->slots[slot].is_slow = false;
   /* Backwards, so that they stand in the queue as they came. */
