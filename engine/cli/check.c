@@ -98,6 +98,29 @@ int dk_cmd_check(struct dk_cli *cli, int argc, char **argv) {
   return code;
 }
 
+/* Paragraphs at 80 columns; lines that begin with a space are examples and stay as they are. */
+static void add_wrapped(struct dk_buf *out, const char *text) {
+  while (*text) {
+    size_t len = strcspn(text, "\n");
+    while (*text != ' ' && len > 80) {
+      size_t cut = 80;
+      while (cut > 0 && text[cut] != ' ') {
+        cut--;
+      }
+      if (!cut) {
+        break; /* one long word */
+      }
+      dk_buf_add(out, text, cut);
+      dk_buf_add_char(out, '\n');
+      text += cut + 1;
+      len -= cut + 1;
+    }
+    dk_buf_add(out, text, len);
+    dk_buf_add_char(out, '\n');
+    text += len + (text[len] == '\n');
+  }
+}
+
 static int explain_code(struct dk_cli *cli, const char *name) {
   enum dk_code code;
   if (!dk_code_find(name, &code)) {
@@ -109,10 +132,10 @@ static int explain_code(struct dk_cli *cli, const char *name) {
     return dk_cli_failf(DK_EXIT_USAGE, "no code `%s`%s%s%s\nhelp: `dkrun explain` lists the codes", name,
                         near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
   }
-  const char *text = dk_code_explanation(code);
-  size_t len = strlen(text);
-  dk_cli_printf(cli, "%s: %s\n\n%s%s", dk_code_name(code), dk_code_title(code), text,
-                len && text[len - 1] == '\n' ? "" : "\n");
+  dk_autobuf out = DK_BUF_INIT;
+  dk_buf_printf(&out, "%s: %s\n\n", dk_code_name(code), dk_code_title(code));
+  add_wrapped(&out, dk_code_explanation(code));
+  dk_cli_print(cli, &out);
   return DK_EXIT_OK;
 }
 

@@ -28,9 +28,9 @@ static const struct dk_command commands[] = {
      "Errors and warnings go to stderr, a line with counts to stdout; with\n"
      "--format json they go to stdout as one JSON object.\n"
      "\n"
-     "  FILE                 default: the only *.dk file with tasks here\n"
-     "  -p, --param NAME=VALUE   set a parameter of the file\n"
-     "  --format text|json   how to say it\n",
+     "  FILE                      default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE    set a parameter of the file\n"
+     "  --format text|json        how to say it\n",
      dk_cmd_check},
     {"explain", "write", "explain [CODE]", "what an error code means",
      "Prints the explanation of an error code such as E0203; without CODE, all codes.\n", dk_cmd_explain},
@@ -38,9 +38,9 @@ static const struct dk_command commands[] = {
      "Says for each task how many points are cached, will run, or wait for others,\n"
      "and why. Writes nothing and starts nothing.\n"
      "\n"
-     "  FILE                 default: the only *.dk file with tasks here\n"
-     "  -p, --param NAME=VALUE   set a parameter of the file\n"
-     "  --edges              which points of a task use which points of another\n",
+     "  FILE                      default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE    set a parameter of the file\n"
+     "  --edges                   which points of a task use which points of another\n",
      dk_cmd_plan},
     {"show", "write", "show [FILE] [TASK] [-p NAME=VALUE]...", "a task's script, inputs, environment",
      "Prints everything that a task of FILE would be started with. TASK is a short id\n"
@@ -48,20 +48,20 @@ static const struct dk_command commands[] = {
      "match are listed. Without TASK: all templates. Values that are only known while\n"
      "running (of picks) are taken from the last run.\n"
      "\n"
-     "  FILE                 default: the only *.dk file with tasks here\n"
-     "  -p, --param NAME=VALUE   set a parameter of the file\n",
+     "  FILE                      default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_show},
     {"run", "run", "run [FILE] [-p NAME=VALUE]... [-j N] [--clean] [-q] [--plain]", "run what has no result yet",
      "Runs the tasks of FILE on this machine. What already has a result is not run\n"
-     "again. ^C asks running tasks to end, a second ^C kills them; the next `dkrun run`\n"
-     "goes on where this one stopped.\n"
+     "again. ^C asks running tasks to end, a second ^C kills them; the next\n"
+     "`dkrun run` goes on where this one stopped.\n"
      "\n"
-     "  FILE                 default: the only *.dk file with tasks here\n"
-     "  -p, --param NAME=VALUE   set a parameter of the file\n"
-     "  -j, --jobs N         tasks at a time (default: the number of processors)\n"
-     "  --clean              refuse when files differ from the last commit (for CI)\n"
-     "  -q, --quiet          only failures and the summary\n"
-     "  --plain              lines instead of a live view, also on a terminal\n",
+     "  FILE                      default: the only *.dk file with tasks here\n"
+     "  -p, --param NAME=VALUE    set a parameter of the file\n"
+     "  -j, --jobs N              tasks at a time (default: the number of processors)\n"
+     "  --clean                   refuse when files differ from the last commit\n"
+     "  -q, --quiet               only failures and the summary\n"
+     "  --plain                   lines instead of a live view, also on a terminal\n",
      dk_cmd_run},
     {"status", "look", "status [RUN] [--all] [--format text|json]", "the runs, or how one went",
      "Without RUN: the last 20 runs (all of them with --all). With RUN, a number:\n"
@@ -73,11 +73,11 @@ static const struct dk_command commands[] = {
      "values of axes (train lr=0.1 seed=2). On a terminal control characters are\n"
      "escaped; to a pipe or file the bytes go as they are.\n"
      "\n"
-     "  --run N              of this run (default: the last one)\n"
-     "  -f, --follow         go on printing until the task ends\n"
-     "  --tail N             only the last N lines of each\n"
-     "  --out, --err         only stdout, only stderr\n"
-     "  --raw                never escape\n",
+     "  --run N                   of this run (default: the last one)\n"
+     "  -f, --follow              go on printing until the task ends\n"
+     "  --tail N                  only the last N lines of each\n"
+     "  --out, --err              only stdout, only stderr\n"
+     "  --raw                     never escape\n",
      dk_cmd_logs},
     {"results", "look", "results [RUN] [--format text|csv|json|md]", "metrics as tables",
      "Prints the report tables of a run (default: the last one). A file without\n"
