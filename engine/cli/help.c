@@ -32,11 +32,11 @@ int dk_cmd_help(struct dk_cli *cli, int argc, char **argv) {
   if (argc > 2) {
     return dk_cli_usage("help", "one command at a time");
   }
-  if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+  if (argc < 2) {
     screen(cli);
     return DK_EXIT_OK;
   }
-  const struct dk_command *command = dk_cli_command(argv[1]);
+  const struct dk_command *command = dk_cli_command(strcmp(argv[1], "--help") == 0 ? "help" : argv[1]);
   if (!command) {
     return dk_cli_failf(DK_EXIT_USAGE, "no command `%s`\nhelp: `dkrun help` lists the commands", argv[1]);
   }
