@@ -291,6 +291,7 @@ void sim_case_init(struct sim_case *ret, uint64_t seed, uint32_t max_nodes, uint
   make_nodes(ret, &random, order, max_rows);
   make_tasks(ret, &random);
   select_some(ret, &random, order);
+  ret->refuses = sim_chance(&random, 150);
   expect(ret, order);
 }
 

@@ -44,6 +44,7 @@ struct sim_case {
   uint8_t *wanted; /* NULL: all */
   struct dk_core_policy policy;
   uint32_t slots;
+  bool refuses; /* the agent's queue is short, and its keepers refuse at times */
 };
 
 #define SIM_MAX_NODES 9u

@@ -120,6 +120,10 @@ static void start_item(struct sim *s, const struct dk_agent_action *action) {
     sim_fail(s, "the agent gave attempt %llu to its keeper twice", (unsigned long long)action->id.n);
     return;
   }
+  if (s->c->refuses && sim_chance(&s->tasks, 50)) { /* its disk is full, say */
+    say(s, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id);
+    return;
+  }
   keeper->items[keeper->n++] = item;
   begin_next(s, keeper);
 }
@@ -213,7 +217,8 @@ static void keeper_says(struct sim *s, const struct sim_event *said) {
   if (said->says == DK_AGENT_EV_KEEPER_ENDED) {
     if (item && item->phase == ITEM_ENDED) tell_ended(s, said->slot, item);
   } else {
-    struct dk_agent_event event = {.kind = said->says, .slot = said->slot, .id = said->id};
+    struct dk_agent_event event = {
+        .kind = said->says, .slot = said->slot, .id = said->id, .reason = DK_REFUSED_DISK, .text = "no space"};
     step(s, &event);
   }
   begin_next(s, &s->keepers[said->slot]);
@@ -260,6 +265,7 @@ void sim_agent_start(struct sim *s) {
                                    .pid = 1,
                                    .version = "sim",
                                    .next_seq = s->agent_next_seq};
+  if (s->c->refuses) config.queue_max = 2; /* busy, often */
   memcpy(config.boot, s->boot, sizeof config.boot);
   s->agent_epoch++;
   if (dk_agent_create(&s->agent, &config, s->marks, s->n_marks) < 0) sim_fail(s, "the agent has no memory");
