@@ -1,9 +1,10 @@
 /* Opening and closing: the environment, its tables, format and identity. Reading is read.c, writing commit.c.
  *
- * Keeps true: no page of a damaged file is touched in this process before a child has survived it; the data file's
+ * Keeps true: a data file is whole from the moment it has its name; no page of a damaged file is touched in this process before a child has survived it; the data file's
  * descriptor is not inherited by children. */
 #include "engine/store/store.h"
 #include "engine/store/private.h"
+#include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "lang/base/bytes.h"
 
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -62,6 +64,9 @@ int dk_store_fail(const struct dk_store *store, int rc, const char *what, struct
     return dk_error_system(error, code, "%s %s\nhelp: make room on that disk; nothing was lost", what, store->path);
   case -EBUSY: return dk_error_set(error, code, "%s %s: too many processes read it at once", what, store->path);
   default:
+    if (rc == MDB_PANIC || rc == EIO)
+      return dk_error_set(error, code, "%s %s: the disk had an I/O error\nhelp: check the disk (dmesg), then run again",
+                          what, store->path);
     if (rc > 0) return dk_error_system(error, code, "%s %s", what, store->path);
     return dk_error_set(error, code, "%s %s: %s", what, store->path, mdb_strerror(rc));
   }
@@ -106,12 +111,13 @@ static int reserve_lock(const char *path, struct dk_error *error) {
   return dk_error_system(error, err, "opening the store %s\nhelp: make room on that disk; nothing was lost", path);
 }
 
-static int open_env(struct dk_store *store, unsigned flags, uint64_t map_size, struct dk_error *error) {
+static int open_env(struct dk_store *store, const char *folder, unsigned flags, uint64_t map_size,
+                    struct dk_error *error) {
   int rc = mdb_env_create(&store->env);
   if (rc == 0) rc = mdb_env_set_mapsize(store->env, map_size ? map_size : MAP_DEFAULT);
   if (rc == 0) rc = mdb_env_set_maxdbs(store->env, MAX_TABLES);
   if (rc == 0) rc = mdb_env_set_maxreaders(store->env, MAX_READERS);
-  if (rc == 0) rc = mdb_env_open(store->env, store->path, flags, 0600);
+  if (rc == 0) rc = mdb_env_open(store->env, folder, flags, 0600);
   if (rc == ENOENT && store->read_only) return no_store(store->path, error);
   if (rc) return dk_store_fail(store, rc, "opening the store", error);
   int fd;
@@ -226,23 +232,57 @@ static int set_up(struct dk_store *store, struct dk_error *error) {
   return rc ? dk_store_fail(store, rc, "opening the store", error) : 0;
 }
 
+/* A new data file, in its place: whoever is first wins. Some file systems know no links. */
+static int put_in_place(const char *from, const char *to) {
+  struct stat st;
+  if (link(from, to) == 0 || errno == EEXIST) return 0;
+  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return -errno;
+  return lstat(to, &st) == 0 || rename(from, to) == 0 ? 0 : -errno;
+}
+
+/* Made whole in a folder of its own: a full disk or a power cut leaves no half of a data file, which could not be told from a damaged
+ * one. */
+static int make_data(const struct dk_store *store, struct dk_error *error) {
+  struct dk_store made = {.path = store->path};
+  dk_autobuf folder = DK_BUF_INIT;
+  dk_autobuf from = DK_BUF_INIT;
+  dk_autobuf to = DK_BUF_INIT;
+  dk_buf_printf(&folder, "%s/new-XXXXXX", store->path);
+  if (!dk_buf_ok(&folder)) return dk_error_system(error, -ENOMEM, "making the store %s", store->path);
+  if (!mkdtemp(folder.data)) return dk_error_system(error, -errno, "making the store %s", store->path);
+  dk_buf_printf(&from, "%s/data.mdb", folder.data);
+  dk_buf_printf(&to, "%s/data.mdb", store->path);
+  int err = reserve_lock(folder.data, error);
+  if (err == 0) err = open_env(&made, folder.data, MDB_NOTLS, 0, error);
+  if (err == 0) err = set_up(&made, error);
+  mdb_env_close(made.env);
+  if (err == 0) {
+    err = dk_buf_ok(&from) && dk_buf_ok(&to) ? put_in_place(from.data, to.data) : -ENOMEM;
+    if (err) dk_error_system(error, err, "making the store %s", store->path);
+  }
+  if (err == 0) err = dk_fs_sync_dir(store->path, error);
+  dk_fs_remove_tree(folder.data, NULL);
+  return err;
+}
+
+static int open_here(struct dk_store *store, uint64_t map_size, struct dk_error *error) {
+  unsigned flags = open_flags(store->path, store->read_only);
+  int err = flags & MDB_NOLOCK ? 0 : reserve_lock(store->path, error);
+  if (err == 0)
+    err = has_data(store->path) ? dk_check_in_child(store->path, flags, false, error) : make_data(store, error);
+  if (err == 0) err = open_env(store, store->path, flags, map_size, error);
+  return err ? err : set_up(store, error);
+}
+
 int dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret,
                   struct dk_error *error) {
   static const struct dk_store_options defaults;
   *ret = NULL;
   if (!options) options = &defaults;
   int err = options->read_only ? 0 : make_folder(path, error);
+  if (err == 0 && options->read_only && !has_data(path)) err = no_store(path, error);
+  if (err == 0) err = dk_place_check(path, error);
   if (err) return err;
-  if (options->read_only && !has_data(path)) return no_store(path, error);
-  err = dk_place_check(path, error);
-  if (err) return err;
-  unsigned flags = open_flags(path, options->read_only);
-  if (!(flags & MDB_NOLOCK)) err = reserve_lock(path, error);
-  if (err) return err;
-  if (has_data(path)) {
-    err = dk_check_in_child(path, flags, false, error);
-    if (err) return err;
-  }
   struct dk_store *store = dk_calloc(1, sizeof *store);
   if (store) store->path = dk_strdup(path);
   if (!store || !store->path) {
@@ -252,8 +292,7 @@ int dk_store_open(const char *path, const struct dk_store_options *options, stru
   store->read_only = options->read_only;
   if (!options->read_only && options->ballast != DK_STORE_NO_BALLAST)
     store->ballast_size = options->ballast ? options->ballast : BALLAST_DEFAULT;
-  err = open_env(store, flags, options->map_size, error);
-  if (err == 0) err = set_up(store, error);
+  err = open_here(store, options->map_size, error);
   if (err) {
     dk_store_close(store);
     return err;
