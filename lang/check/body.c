@@ -11,20 +11,20 @@ void dk_not_built(struct dk_checker *checker, struct dk_span span, const char *w
 
 static void unknown_field(struct dk_checker *checker, const struct dk_schema *schema, const struct dk_stmt *stmt) {
   struct dk_diag *diag =
-      dk_diag_add(checker->diags, DK_E0206, stmt->name_span, "no field `%s` in a %s", stmt->name->text, schema->what);
+      dk_diag_add(checker->diags, DK_E0206, stmt->name_span, "no field `%s` in %s", stmt->name->text, schema->what);
   const char *near = dk_schema_nearest(schema, stmt->name->text);
   if (near) dk_diag_help(checker->diags, diag, "did you mean `%s`?", near);
   const char *names[DK_BODY_MAX];
   uint32_t n = 0;
   for (uint32_t i = 0; i < schema->n_fields; i++)
     if (!schema->fields[i].is_later) names[n++] = schema->fields[i].name;
-  dk_diag_note(checker->diags, diag, "a %s has %s", schema->what, dk_scope_list(checker, names, n));
+  dk_diag_note(checker->diags, diag, "%s has %s", schema->what, dk_scope_list(checker, names, n));
 }
 
 /* A statement that is no field: a grid's clause in a task, say. */
 static void not_a_field(struct dk_checker *checker, const struct dk_schema *schema, const struct dk_stmt *stmt) {
   struct dk_diag *diag =
-      dk_diag_add(checker->diags, DK_E0206, stmt->span, "a grid's clause cannot stand in a %s", schema->what);
+      dk_diag_add(checker->diags, DK_E0206, stmt->span, "a grid's clause cannot stand in %s", schema->what);
   dk_diag_help(checker->diags, diag, "declare a grid, and the task `over` it");
 }
 
@@ -39,6 +39,16 @@ static bool is_wrong_form(struct dk_checker *checker, const struct dk_schema_fie
   else
     dk_diag_help(checker->diags, diag, "write it without `=`: `%s { ... }`", field->name);
   return true;
+}
+
+bool dk_body_tried(const struct dk_schema *schema, const struct dk_block *block, const char *name) {
+  for (uint32_t i = 0; block && i < block->count; i++) {
+    if (!block->items[i].name) continue;
+    const char *written = block->items[i].name->text;
+    const char *near = dk_schema_find(schema, written) ? written : dk_schema_nearest(schema, written);
+    if (near && strcmp(near, name) == 0) return true;
+  }
+  return false;
 }
 
 void dk_body_read(struct dk_checker *checker, const struct dk_schema *schema, const struct dk_block *block,
@@ -68,12 +78,9 @@ void dk_body_read(struct dk_checker *checker, const struct dk_schema *schema, co
   }
   for (uint32_t i = 0; i < schema->n_fields; i++) {
     if (!schema->fields[i].is_required || found[i] || (block && block->has_errors)) continue;
-    bool tried = false; /* given in a wrong form: that was said */
-    for (uint32_t j = 0; block && j < block->count; j++)
-      tried = tried || (block->items[j].name && strcmp(block->items[j].name->text, schema->fields[i].name) == 0);
-    if (tried) continue;
-    struct dk_diag *diag =
-        dk_diag_add(checker->diags, DK_E0208, owner, "this %s lacks `%s`", schema->what, schema->fields[i].name);
+    if (dk_body_tried(schema, block, schema->fields[i].name)) continue;
+    struct dk_diag *diag = dk_diag_add(checker->diags, DK_E0208, owner, "this %s lacks `%s`",
+                                       strchr(schema->what, ' ') + 1, schema->fields[i].name);
     dk_diag_help(checker->diags, diag, "add `%s = ...`: %s", schema->fields[i].name, schema->fields[i].wants);
   }
 }

@@ -20,6 +20,7 @@ struct dk_checked_grid {
   const struct dk_decl *decl;
   struct dk_column_decls columns;          /* in order; of `over` first */
   bool is_broken;                          /* something in it was wrong (reported): its points are not known */
+  bool columns_unknown;                    /* so wrong that there may be other columns too */
 };
 
 struct dk_checked_task {

@@ -56,7 +56,7 @@ static bool grid_name(struct dk_scope *scope, struct dk_expr *expr, struct dk_co
   if (!grid) return false; /* it stands further down and was said to, or is wrong */
   add_columns(checker, ret, &grid->columns);
   *ret_grid = decl;
-  return !grid->is_broken;
+  return !grid->columns_unknown;
 }
 
 static bool sample(struct dk_scope *scope, struct dk_expr *expr, struct dk_column_decls *ret) {
@@ -196,7 +196,7 @@ static void include(struct dk_scope *scope, struct dk_checked_grid *grid, const 
 
 static void block(struct dk_scope *scope, struct dk_checked_grid *grid, const struct dk_stmt *stmt) {
   bool later = strcmp(stmt->name->text, "draw") == 0 || strcmp(stmt->name->text, "base") == 0;
-  grid->is_broken = true;
+  grid->is_broken = grid->columns_unknown = true;
   if (later) {
     dk_not_built(scope->checker, stmt->name_span,
                  dk_arena_printf(scope->checker->arena, "`%s` in a grid", stmt->name->text));
@@ -250,22 +250,21 @@ void dk_check_grid(struct dk_checker *checker, struct dk_decl *decl) {
                            .what = dk_arena_printf(checker->arena, "grid `%s`", decl->name->text)};
   const struct dk_decl *ignored;
   grid->decl = decl;
-  grid->is_broken = decl->has_errors;
-  if (decl->value)
-    grid->is_broken = !dk_check_grid_expr(&scope, decl->value, &grid->columns, &ignored) || grid->is_broken;
-  if (decl->over)
-    grid->is_broken = !dk_check_grid_expr(&scope, decl->over, &grid->columns, &ignored) || grid->is_broken;
+  grid->is_broken = grid->columns_unknown = decl->has_errors;
+  if (decl->value && !dk_check_grid_expr(&scope, decl->value, &grid->columns, &ignored)) grid->columns_unknown = true;
+  if (decl->over && !dk_check_grid_expr(&scope, decl->over, &grid->columns, &ignored)) grid->columns_unknown = true;
+  grid->is_broken = grid->columns_unknown;
   scope.columns = &grid->columns;
   scope.grid = decl;
   for (uint32_t i = 0; decl->block && i < decl->block->count; i++) {
-    scope.columns_unknown = grid->is_broken;
+    scope.columns_unknown = grid->columns_unknown;
     clause(&scope, grid, &decl->block->items[i]);
   }
   if (decl->block && !grid->columns.count && !grid->is_broken) {
     struct dk_diag *diag =
         dk_diag_add(checker->diags, DK_E0208, decl->name_span, "grid `%s` has no axis", decl->name->text);
     dk_diag_help(checker->diags, diag, "add one, as in `lr in [0.1, 0.01]`");
-    grid->is_broken = true;
+    grid->is_broken = grid->columns_unknown = true;
   }
   decl->checked = grid;
   dk_arena_push(checker->arena, checked->grids, checked->n_grids, checked->cap_grids) = grid;

@@ -85,6 +85,8 @@ void dk_ref_gather(struct dk_scope *scope, struct dk_expr *call);
 #define DK_BODY_MAX 32
 void dk_body_read(struct dk_checker *checker, const struct dk_schema *schema, const struct dk_block *block,
                   struct dk_span owner, struct dk_stmt *found[DK_BODY_MAX]);
+/* Is the field there in a wrong form or misspelt? That was said, so that it is not said to be missing. */
+bool dk_body_tried(const struct dk_schema *schema, const struct dk_block *block, const char *name);
 struct dk_stmt *dk_body_field(const struct dk_schema *schema, struct dk_stmt *const found[DK_BODY_MAX], const char *name);
 /* Reports a literal of the wrong kind (and makes it an ERROR); quiet about what is no literal. */
 void dk_body_kind(struct dk_checker *checker, const struct dk_schema_field *field, struct dk_expr *value);

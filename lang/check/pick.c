@@ -61,7 +61,9 @@ static void read_metric(struct dk_checker *checker, struct dk_pick_head *head) {
         dk_diag_add(checker->diags, DK_E0207, min->name_span, "a pick maximizes or minimizes, not both");
     dk_diag_label_at(checker->diags, diag, max->name_span, "given here first");
   }
-  if (!max && !min && !has_errors) {
+  bool tried =
+      dk_body_tried(schema, pick->decl->block, "maximize") || dk_body_tried(schema, pick->decl->block, "minimize");
+  if (!max && !min && !has_errors && !tried) {
     struct dk_diag *diag =
         dk_diag_add(checker->diags, DK_E0208, pick->decl->name_span, "this pick lacks `maximize` or `minimize`");
     dk_diag_help(checker->diags, diag, "add `maximize = accuracy`: a metric of its task");

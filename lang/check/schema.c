@@ -12,7 +12,7 @@ static const struct dk_schema_field experiment_fields[] = {
     {"doc", DK_KIND_TEXT, false, false, "a text", "what is asked, in a line"},
     {"defaults", DK_KIND_BLOCK, false, false, "a block { ... }", "fields for all tasks that leave them out"},
 };
-const struct dk_schema dk_schema_experiment = {"experiment", FIELDS(experiment_fields)};
+const struct dk_schema dk_schema_experiment = {"an experiment", FIELDS(experiment_fields)};
 
 #define RUN_KINDS (DK_KIND_TEXT | DK_KIND_LIST)
 #define TIMEOUT                                                                                                        \
@@ -37,7 +37,7 @@ const struct dk_schema dk_schema_experiment = {"experiment", FIELDS(experiment_f
   { "cache", DK_KIND_TEXT, false, false, "\"none\"", "\"none\": always run, never reuse" }
 
 static const struct dk_schema_field defaults_fields[] = {NEEDS, SHELL, TIMEOUT, RETRY, ENV, PASS, CACHE};
-const struct dk_schema dk_schema_defaults = {"defaults block", FIELDS(defaults_fields)};
+const struct dk_schema dk_schema_defaults = {"a defaults block", FIELDS(defaults_fields)};
 
 static const struct dk_schema_field task_fields[] = {
     {"doc", DK_KIND_TEXT, false, false, "a text", "one line for listings"},
@@ -62,7 +62,7 @@ static const struct dk_schema_field task_fields[] = {
     {"after", DK_KIND_NAMES, false, true, "a list of tasks", "tasks that must have ended before"},
     {"keep", DK_KIND_ANY, false, true, "a directory", "survives retries"},
 };
-const struct dk_schema dk_schema_task = {"task", FIELDS(task_fields)};
+const struct dk_schema dk_schema_task = {"a task", FIELDS(task_fields)};
 
 static const struct dk_schema_field retry_fields[] = {
     {"lost", DK_KIND_INT, false, false, "a whole number", "times after its machine was lost; 3"},
@@ -71,7 +71,7 @@ static const struct dk_schema_field retry_fields[] = {
     {"grow", DK_KIND_RECORD | DK_KIND_BLOCK, false, false, "a record such as { memory = 2 }",
      "factors for what it needs, at each retry"},
 };
-const struct dk_schema dk_schema_retry = {"retry block", FIELDS(retry_fields)};
+const struct dk_schema dk_schema_retry = {"a retry block", FIELDS(retry_fields)};
 
 static const struct dk_schema_field resource_fields[] = {
     {"cpus", DK_KIND_INT, false, false, "a whole number", "processors"},
@@ -81,7 +81,7 @@ static const struct dk_schema_field resource_fields[] = {
     {"gpu", DK_KIND_TEXT, false, false, "a model's name such as \"V100\"", "their model"},
     {"spot", DK_KIND_BOOL, false, false, "true or false", "machines that may be taken away are fine"},
 };
-const struct dk_schema dk_schema_resource = {"resource", FIELDS(resource_fields)};
+const struct dk_schema dk_schema_resource = {"a resource", FIELDS(resource_fields)};
 
 static const struct dk_schema_field pick_fields[] = {
     {"doc", DK_KIND_TEXT, false, false, "a text", "one line for listings"},
@@ -93,7 +93,7 @@ static const struct dk_schema_field pick_fields[] = {
     {"failed", DK_KIND_TEXT, false, false, "\"skip\"", "\"skip\": failed points are left out"},
     {"best", DK_KIND_INT, false, false, "a whole number", "the best k, as an axis `rank`"},
 };
-const struct dk_schema dk_schema_pick = {"pick", FIELDS(pick_fields)};
+const struct dk_schema dk_schema_pick = {"a pick", FIELDS(pick_fields)};
 
 static const struct dk_schema_field table_fields[] = {
     {"from", DK_KIND_NAMES, true, false, "a task's name or a list of them", "whose points are the rows"},
@@ -104,7 +104,7 @@ static const struct dk_schema_field table_fields[] = {
     {"sort", DK_KIND_ANY | DK_KIND_REF, false, false, "a column or metric", "order of the rows"},
     {"descending", DK_KIND_BOOL, false, false, "true or false", "the largest first"},
 };
-const struct dk_schema dk_schema_table = {"table", FIELDS(table_fields)};
+const struct dk_schema dk_schema_table = {"a table", FIELDS(table_fields)};
 
 const struct dk_schema_field *dk_schema_find(const struct dk_schema *schema, const char *name) {
   for (uint32_t i = 0; i < schema->n_fields; i++)

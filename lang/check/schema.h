@@ -28,7 +28,7 @@ struct dk_schema_field {
 };
 
 struct dk_schema {
-  const char *what;            /* "task": finishes "no field `x` in a ..." */
+  const char *what;            /* "a task": finishes "no field `x` in ..." */
   const struct dk_schema_field *fields;
   uint32_t n_fields;
 };
