@@ -37,6 +37,8 @@ int dk_memory_open(struct dk_memory *memory, const char *path, struct dk_error *
   memset(memory, 0, sizeof *memory);
   memory->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (memory->fd < 0) return dk_error_system(error, -errno, "cannot open %s", path);
+  /* Room for both places now: forgetting must work on a full disk. Refused: then a write will say so. */
+  (void)fallocate(memory->fd, 0, 0, 2 * PLACE);
   load_place(memory, 0);
   load_place(memory, 1);
   return 0;

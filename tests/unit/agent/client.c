@@ -199,14 +199,15 @@ static char *copy(const char *text) {
 }
 
 struct dk_job client_job(const struct client *client, const char *script) {
-  struct dk_job job = {.n_argv = 1, .n_env = 1, .grace_ms = 5000, .cpus = 1, .log_cap = 64u << 20};
+  struct dk_job job = {.n_argv = 1, .n_env = 2, .grace_ms = 5000, .cpus = 1, .log_cap = 64u << 20};
   job.label = copy("test");
   job.argv = dk_calloc(1, sizeof *job.argv);
-  job.env = dk_calloc(1, sizeof *job.env);
+  job.env = dk_calloc(2, sizeof *job.env);
   assert_non_null(job.argv);
   assert_non_null(job.env);
   job.argv[0] = copy("sh");
   job.env[0] = (struct dk_pair){copy("PATH"), copy("/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")};
+  job.env[1] = (struct dk_pair){copy("T"), copy(client->dir)};
   job.script = copy(script);
   job.objects = copy(client->objects);
   return job;
