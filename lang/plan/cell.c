@@ -91,12 +91,11 @@ bool dk_cell_make(struct dk_planner *planner, struct dk_expr *expr, const struct
     *ret = (struct dk_cell){.kind = DK_CELL_LATE, .expr = expr, .text = dk_expr_source(planner, expr)};
     return true;
   }
-  uint32_t row = first_active(active, points->rows);
-  if (row == DK_NO_ROW && points->n_columns) return true; /* nobody asks */
   if (tab.uses.n_columns == 0 && all_active(active, points->rows)) {
     ret->kind = DK_CELL_CONST;
     return dk_point_eval(&tab.point, expr, DK_NO_ROW, &ret->value);
   }
+  if (first_active(active, points->rows) == DK_NO_ROW) return true; /* nobody asks */
   if (!all_active(active, points->rows)) return cell_of_many(planner, &tab, points, active, ret);
   if (is_plain_column(expr)) {
     take_column(ret, &points->columns[tab.uses.columns[0]]);

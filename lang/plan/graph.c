@@ -16,8 +16,9 @@ uint32_t dk_graph_node_of(const struct dk_graph *graph, uint32_t task, uint32_t 
       high = middle;
   }
   while (graph->nodes[low].rows == 0) low--; /* only at the very end: nodes without rows behind the last task */
-  *ret_row = task - graph->nodes[low].first;
-  assert(*ret_row < graph->nodes[low].rows);
+  uint32_t row = task - graph->nodes[low].first;
+  assert(row < graph->nodes[low].rows);
+  if (ret_row) *ret_row = row;
   return low;
 }
 

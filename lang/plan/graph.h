@@ -54,7 +54,7 @@ struct dk_graph {
   const struct dk_graph_node *nodes;
 };
 
-/* Node of a task number (binary search) and its row. */
+/* Node of a task number (binary search) and its row; ret_row may be NULL. */
 uint32_t dk_graph_node_of(const struct dk_graph *graph, uint32_t task, uint32_t *ret_row);
 
 /* The rows that consumer row `row` needs over this edge: a slice of `list`, or a range starting at *ret_first when

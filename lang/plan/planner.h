@@ -65,6 +65,7 @@ struct dk_point {
   const struct dk_points *points;
   dk_value_id *values;
   struct dk_frame frame; /* what dk_eval gets; ctx is the point */
+  void *order;           /* while an order is made: whose late values (order_value.c) */
 };
 void dk_point_init(struct dk_point *point, struct dk_planner *planner, const struct dk_points *points);
 void dk_point_set(struct dk_point *point, uint32_t row); /* all columns */

@@ -1,0 +1,10 @@
+/* What encode.c and decode.c agree on. */
+#ifndef DK_PLAN_CODEC_H
+#define DK_PLAN_CODEC_H
+
+#include "lang/plan/plan.h"
+
+#define DK_PIN_MAGIC 0x6e69706bu /* "kpin" */
+#define DK_PIN_VERSION 1
+
+#endif

@@ -1,0 +1,156 @@
+/* Variables and metrics of a task. See template.h. */
+#include "lang/plan/template.h"
+
+#include <string.h>
+
+struct variable {
+  struct dk_template_build *build;
+  struct dk_env_var *var;
+  const struct dk_named_expr *declared;
+};
+
+static bool is_variable_name(const char *name) {
+  if (!*name || (*name >= '0' && *name <= '9')) return false;
+  for (; *name; name++)
+    if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') ||
+          *name == '_'))
+      return false;
+  return true;
+}
+
+static bool check_secret(struct variable *v, dk_value_id value) {
+  struct dk_values *values = v->build->planner->values;
+  dk_value_id name = dk_value_item(values, value, 0);
+  if (dk_value_get(values, name)->type == DK_TYPE_STRING && is_variable_name(dk_value_str(values, name)->text)) {
+    v->var->is_secret = true;
+    v->var->from = dk_value_str(values, name)->text;
+    return true;
+  }
+  dk_build_error(v->build, DK_E0513, v->declared->value->span, DK_NO_ROW,
+                 "secret(...) wants the name of a variable, not %s", dk_planner_show(v->build->planner, name));
+  return false;
+}
+
+static bool check_value(void *ctx, dk_value_id value, uint32_t row) {
+  struct variable *v = ctx;
+  struct dk_planner *planner = v->build->planner;
+  const struct dk_value *have = dk_value_get(planner->values, value);
+  if (have->type == DK_TYPE_CALL && have->unit == DK_INERT_SECRET && v->var->cell.kind == DK_CELL_CONST)
+    return check_secret(v, value);
+  if (have->type == DK_TYPE_STRING) {
+    const struct dk_str *text = dk_value_str(planner->values, value);
+    if (!memchr(text->text, '\0', text->len)) return true;
+    dk_build_error(v->build, DK_E0612, v->declared->value->span, row, "variable `%s` has a NUL byte", v->var->name);
+    return false;
+  }
+  bool is_text = dk_value_hole_text(planner->values, value, dk_planner_text(planner));
+  dk_buf_finish(&planner->eval->scratch);
+  if (is_text) return true;
+  struct dk_diag *diag =
+      dk_build_error(v->build, DK_E0513, v->declared->value->span, row, "variable `%s` wants one text, not %s",
+                     v->var->name, dk_type_name((enum dk_type)have->type));
+  if (have->type == DK_TYPE_LIST) dk_diag_help(planner->diags, diag, "join(xs, \",\") makes one text of a list");
+  if (have->type == DK_TYPE_NULL) dk_diag_help(planner->diags, diag, "`x ?? \"\"` gives null a text");
+  return false;
+}
+
+void dk_build_env(struct dk_template_build *build) {
+  struct dk_planner *planner = build->planner;
+  const struct dk_named_exprs *declared = &build->task->env;
+  struct dk_template *tmpl = build->tmpl;
+  tmpl->env = dk_arena_array(planner->arena, struct dk_env_var, declared->count + 1);
+  for (uint32_t i = 0; i < declared->count; i++) {
+    struct dk_env_var *var = &tmpl->env[tmpl->n_env++];
+    struct variable v = {build, var, &declared->items[i]};
+    var->name = v.declared->name->text;
+    if (!is_variable_name(var->name) || strncmp(var->name, "DK_", 3) == 0) {
+      dk_build_error(build, DK_E0513, v.declared->name_span, DK_NO_ROW, "`%s` cannot be the name of a variable",
+                     var->name);
+      continue;
+    }
+    if (!v.declared->value || !dk_build_cell(build, v.declared->value, "a variable", DK_LATE_REFS, NULL, &var->cell)) {
+      build->failed = true;
+      continue;
+    }
+    if (dk_cell_each(planner, &var->cell, tmpl->points.rows, NULL, check_value, &v) && var->is_secret)
+      var->cell = (struct dk_cell){.kind = DK_CELL_NONE};
+  }
+}
+
+/* --- metrics --- */
+
+/* outputs.x in a metric: where that is the same at every point. */
+static dk_value_id output_path(void *ctx, enum dk_binding_kind kind, const struct dk_str *name) {
+  struct dk_template_build *build = ctx;
+  uint32_t at = kind == DK_BIND_OUTPUTS ? dk_template_output(build->tmpl, name->text) : UINT32_MAX;
+  if (at == UINT32_MAX || build->tmpl->outputs[at].path.kind != DK_CELL_CONST) return DK_NULL;
+  return build->tmpl->outputs[at].path.value;
+}
+
+static const char *text_of(struct dk_planner *planner, dk_value_id call, uint32_t i) {
+  if (i >= dk_value_get(planner->values, call)->len) return NULL;
+  dk_value_id item = dk_value_item(planner->values, call, i);
+  if (dk_value_get(planner->values, item)->type != DK_TYPE_STRING) return NULL;
+  const struct dk_str *text = dk_value_str(planner->values, item);
+  return text->len && !memchr(text->text, '\0', text->len) ? text->text : NULL;
+}
+
+static bool is_inside(const char *path) {
+  return path[0] != '/' && strcmp(path, "..") != 0 && strncmp(path, "../", 3) != 0 && !strstr(path, "/../");
+}
+
+static bool take_metric(struct dk_planner *planner, dk_value_id value, struct dk_metric *metric) {
+  const struct dk_value *v = dk_value_get(planner->values, value);
+  if (v->type != DK_TYPE_CALL) return false;
+  metric->path = text_of(planner, value, 0);
+  metric->pattern = text_of(planner, value, 1);
+  if (!metric->path || !metric->pattern) return false;
+  switch ((enum dk_inert)v->unit) {
+  case DK_INERT_MATCH: metric->kind = DK_METRIC_MATCH_FILE; break;
+  case DK_INERT_JSON: metric->kind = DK_METRIC_JSON; break;
+  case DK_INERT_CSV: metric->kind = DK_METRIC_CSV; break;
+  default: return false;
+  }
+  bool is_stream = metric->kind == DK_METRIC_MATCH_FILE &&
+                   (strcmp(metric->path, "stdout") == 0 || strcmp(metric->path, "stderr") == 0);
+  if (!is_stream) return is_inside(metric->path);
+  metric->kind = metric->path[3] == 'o' ? DK_METRIC_MATCH_STDOUT : DK_METRIC_MATCH_STDERR;
+  metric->path = NULL;
+  return true;
+}
+
+static bool eval_metric(struct dk_template_build *build, struct dk_expr *expr, dk_value_id *ret) {
+  struct dk_expr_uses uses = {0};
+  dk_expr_read(build->planner, expr, &build->tmpl->points, &uses);
+  if (uses.has_error) return false;
+  if (uses.n_columns || uses.refs.count || uses.inputs.count) {
+    dk_build_error(build, DK_E0510, expr->span, DK_NO_ROW, "a metric is read in the same way at every point");
+    return false;
+  }
+  struct dk_frame frame = {.ctx = build, .path = output_path};
+  return dk_eval(build->planner->eval, expr, &frame, ret) == DK_EVAL_OK;
+}
+
+void dk_build_metrics(struct dk_template_build *build) {
+  struct dk_planner *planner = build->planner;
+  const struct dk_named_exprs *declared = &build->task->metrics;
+  struct dk_template *tmpl = build->tmpl;
+  tmpl->metrics = dk_arena_array(planner->arena, struct dk_metric, declared->count + 1);
+  for (uint32_t i = 0; i < declared->count; i++) {
+    struct dk_metric *metric = &tmpl->metrics[tmpl->n_metrics++];
+    dk_value_id value;
+    metric->name = declared->items[i].name->text;
+    dk_span_path(planner, declared->items[i].name_span, &metric->line);
+    struct dk_expr *expr = declared->items[i].value;
+    if (!expr || !eval_metric(build, expr, &value)) {
+      build->failed = true;
+      continue;
+    }
+    if (take_metric(planner, value, metric)) continue;
+    struct dk_diag *diag =
+        dk_build_error(build, DK_E0510, expr->span, DK_NO_ROW, "this is no way to read the metric `%s`", metric->name);
+    dk_diag_help(planner->diags, diag,
+                 "use match(stdout, 'loss=([0-9.]+)'), json(\"m.json\", \"a.b\") or csv(\"m.csv\", \"loss\"), with "
+                 "files of the task's directory");
+  }
+}

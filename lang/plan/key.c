@@ -1,0 +1,215 @@
+/* Keys: what a task's result can depend on, and nothing else (engine.md, "Identity and cache"; docs/architecture.md).
+ *
+ * In: the key format; the program's text with numbered holes; the holes' values with their types in canonical form; the shell's words
+ * or that there is none; declared variables (not secrets); each input's name with its content digests in order; the code's digest;
+ * the environment's id; outputs' names and paths; the number and model of gpus, when any are asked for.
+ * Out: everything else. Names of tasks and axes, docs, metrics, timeouts, memory, cpus, retries, secrets, `pass`, comments and
+ * places in the .dk file. */
+#include "lang/plan/order.h"
+
+#include "lang/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+struct keying {
+  const struct dk_plan *plan;
+  const struct dk_template *tmpl;
+  uint32_t row;
+  const struct dk_order *order;
+  struct dk_key_part *parts;
+  char *names; /* room for the parts' names, behind them */
+  uint32_t n;
+  struct dk_buf scratch;
+};
+
+static void add_part(struct keying *k, const char *prefix, const char *name, const struct dk_digest *digest) {
+  size_t n = strlen(prefix), m = strlen(name);
+  memcpy(k->names, prefix, n);
+  memcpy(k->names + n, name, m + 1);
+  k->parts[k->n++] = (struct dk_key_part){k->names, *digest};
+  k->names += n + m + 1;
+}
+
+static void end_part(struct keying *k, const char *prefix, const char *name, struct dk_hasher *hasher) {
+  struct dk_digest digest;
+  dk_hasher_get(hasher, &digest);
+  add_part(k, prefix, name, &digest);
+}
+
+static void hash_pieces(struct dk_hasher *hasher, const struct dk_piece *pieces, uint32_t n) {
+  dk_hasher_add_u64(hasher, n);
+  for (uint32_t i = 0; i < n; i++) {
+    dk_hasher_add_u64(hasher, pieces[i].hole == DK_NO_HOLE ? 0 : (uint64_t)pieces[i].hole + 1);
+    dk_hasher_add_bytes(hasher, pieces[i].text ? pieces[i].text : "", pieces[i].len);
+  }
+}
+
+static void add_program(struct keying *k) {
+  const struct dk_program *program = k->tmpl->program;
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, program->is_shell);
+  if (program->is_shell) hash_pieces(&hasher, program->text, program->n_text);
+  dk_hasher_add_u64(&hasher, program->n_words);
+  for (uint32_t i = 0; i < program->n_words; i++) {
+    dk_hasher_add_u64(&hasher, program->words[i].is_whole);
+    hash_pieces(&hasher, program->words[i].pieces, program->words[i].n_pieces);
+  }
+  dk_hasher_add_u64(&hasher, program->n_holes);
+  for (uint32_t i = 0; i < program->n_holes; i++) dk_hasher_add_u64(&hasher, program->holes[i].is_raw);
+  end_part(k, "program", "", &hasher);
+}
+
+static void add_values(struct keying *k) {
+  const struct dk_order_priv *priv = k->order->priv;
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, priv->n_holes);
+  for (uint32_t i = 0; i < priv->n_holes; i++) {
+    dk_buf_clear(&k->scratch);
+    dk_value_canonical(k->plan->values, priv->holes[i], &k->scratch);
+    dk_hasher_add_bytes(&hasher, dk_buf_text(&k->scratch), k->scratch.len);
+  }
+  end_part(k, "values", "", &hasher);
+}
+
+static void add_shell(struct keying *k) {
+  const struct dk_program *program = k->tmpl->program;
+  uint32_t n = program->is_shell ? program->n_shell : 0;
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, n);
+  for (uint32_t i = 0; i < n; i++) dk_hasher_add_text(&hasher, program->shell[i]);
+  end_part(k, "shell", "", &hasher);
+}
+
+static void add_env(struct keying *k) {
+  for (uint32_t i = 0; i < k->order->n_env; i++) {
+    struct dk_hasher hasher;
+    dk_hasher_init(&hasher);
+    dk_hasher_add_text(&hasher, k->order->env_values[i]);
+    end_part(k, "env ", k->order->env_names[i], &hasher);
+  }
+}
+
+/* A list's digests are one part, in order. */
+static void add_inputs(struct keying *k, const struct dk_digest *inputs) {
+  const struct dk_order *order = k->order;
+  for (uint32_t i = 0; i < order->n_inputs;) {
+    struct dk_hasher hasher;
+    const char *name = order->inputs[i].name;
+    dk_hasher_init(&hasher);
+    for (; i < order->n_inputs && order->inputs[i].name == name; i++)
+      dk_hasher_add(&hasher, inputs[i].bytes, DK_DIGEST_SIZE);
+    end_part(k, "input ", name, &hasher);
+  }
+}
+
+static void add_outputs(struct keying *k) {
+  const struct dk_order *order = k->order;
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, order->n_outputs);
+  for (uint32_t i = 0; i < order->n_outputs; i++) {
+    dk_hasher_add_text(&hasher, order->outputs[i].name);
+    dk_hasher_add_text(&hasher, order->outputs[i].path);
+    dk_hasher_add_u64(&hasher, order->outputs[i].is_dir);
+  }
+  end_part(k, "outputs", "", &hasher);
+}
+
+static dk_value_id need(const struct keying *k, const char *name) {
+  const struct dk_values *values = k->plan->values;
+  dk_value_id needs = dk_cell_value(&k->tmpl->needs, k->row);
+  const struct dk_value *v = dk_value_get(values, needs);
+  for (uint32_t i = 0; v->type == DK_TYPE_RECORD && i < v->len; i++)
+    if (strcmp(dk_value_name(values, needs, i)->text, name) == 0) return dk_value_item(values, needs, i);
+  return DK_NULL;
+}
+
+static void add_gpus(struct keying *k) {
+  const struct dk_value *gpus = dk_value_get(k->plan->values, need(k, "gpus"));
+  if (gpus->type != DK_TYPE_INT || gpus->u.i <= 0) return;
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_buf_clear(&k->scratch);
+  dk_value_canonical(k->plan->values, need(k, "gpu"), &k->scratch);
+  dk_hasher_add_u64(&hasher, (uint64_t)gpus->u.i);
+  dk_hasher_add_bytes(&hasher, dk_buf_text(&k->scratch), k->scratch.len);
+  end_part(k, "gpus", "", &hasher);
+}
+
+int dk_plan_key_parts(const struct dk_plan *plan, uint32_t task, const struct dk_order *order,
+                      const struct dk_digest *inputs, const struct dk_digest *code, const struct dk_digest *environment,
+                      struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error) {
+  struct keying k = {.plan = plan, .order = order, .scratch = DK_BUF_INIT};
+  *ret = NULL;
+  *ret_n = 0;
+  if (plan->is_pin || !order->priv || order->skip)
+    return dk_error_set(error, -EINVAL, "a task without an order has no key");
+  k.tmpl = dk_plan_template(plan, task, &k.row);
+  size_t max = 7 + (size_t)order->n_env + order->n_inputs, room = 7 * 16;
+  for (uint32_t i = 0; i < order->n_env; i++) room += strlen(order->env_names[i]) + 8;
+  for (uint32_t i = 0; i < order->n_inputs; i++) room += strlen(order->inputs[i].name) + 8;
+  k.parts = dk_calloc(1, max * sizeof *k.parts + room);
+  if (!k.parts) return dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k.tmpl->name);
+  k.names = (char *)(k.parts + max);
+  add_program(&k);
+  add_values(&k);
+  add_shell(&k);
+  add_env(&k);
+  add_inputs(&k, inputs);
+  add_part(&k, "code", "", code);
+  add_part(&k, "environment", "", environment);
+  add_outputs(&k);
+  add_gpus(&k);
+  bool ok = dk_buf_ok(&k.scratch);
+  dk_buf_finish(&k.scratch);
+  if (!ok) {
+    dk_free(k.parts);
+    return dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k.tmpl->name);
+  }
+  *ret = k.parts;
+  *ret_n = k.n;
+  return 0;
+}
+
+int dk_plan_key(const struct dk_plan *plan, uint32_t task, const struct dk_order *order, const struct dk_digest *inputs,
+                const struct dk_digest *code, const struct dk_digest *environment, struct dk_digest *ret,
+                struct dk_error *error) {
+  struct dk_key_part *parts;
+  uint32_t n;
+  int r = dk_plan_key_parts(plan, task, order, inputs, code, environment, &parts, &n, error);
+  if (r < 0) return r;
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_text(&hasher, "dk key");
+  dk_hasher_add_u64(&hasher, DK_KEY_FORMAT);
+  dk_hasher_add_u64(&hasher, n);
+  for (uint32_t i = 0; i < n; i++) {
+    dk_hasher_add_text(&hasher, parts[i].name);
+    dk_hasher_add(&hasher, parts[i].digest.bytes, DK_DIGEST_SIZE);
+  }
+  dk_hasher_get(&hasher, ret);
+  dk_free(parts);
+  return 0;
+}
+
+void dk_plan_metrics_digest(const struct dk_plan *plan, uint32_t template_index, struct dk_digest *ret) {
+  assert(template_index < plan->n_templates);
+  const struct dk_template *tmpl = &plan->templates[template_index];
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_text(&hasher, "dk metrics 1");
+  dk_hasher_add_u64(&hasher, tmpl->n_metrics);
+  for (uint32_t i = 0; i < tmpl->n_metrics; i++) {
+    const struct dk_metric *metric = &tmpl->metrics[i];
+    dk_hasher_add_text(&hasher, metric->name);
+    dk_hasher_add_u64(&hasher, metric->kind);
+    dk_hasher_add_text(&hasher, metric->path);
+    dk_hasher_add_text(&hasher, metric->pattern);
+  }
+  dk_hasher_get(&hasher, ret);
+}
