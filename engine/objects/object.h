@@ -11,28 +11,45 @@
 
 #include <stdbool.h>
 
-struct dk_objects { char *root; int fd; };
+struct dk_objects {
+  char *root;
+  int fd;
+};
 
-int  dk_objects_open(struct dk_objects *objects, const char *root, bool create, struct dk_error *error);
+int dk_objects_open(struct dk_objects *objects, const char *root, bool create, struct dk_error *error);
 void dk_objects_close(struct dk_objects *objects);
 /* Path of an object, there or not: root/ab/cdef... ; `out` is cleared first. */
 void dk_objects_path(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_buf *out);
-bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *digest, uint64_t *ret_size);   /* ret_size may be NULL */
-int  dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret, struct dk_error *error);
+bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *digest,
+                    uint64_t *ret_size); /* ret_size may be NULL */
+int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,
+                   struct dk_error *error);
 /* Copies (reflink where it can) a file in, hashing the copy. -EAGAIN when the file changed while it was read. */
-int  dk_objects_put_file(struct dk_objects *objects, const char *path, struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error);
-int  dk_objects_read(const struct dk_objects *objects, const struct dk_digest *digest, size_t max, struct dk_buf *out, struct dk_error *error);
+int dk_objects_put_file(struct dk_objects *objects, const char *path, struct dk_digest *ret, uint64_t *ret_size,
+                        struct dk_error *error);
+int dk_objects_read(const struct dk_objects *objects, const struct dk_digest *digest, size_t max, struct dk_buf *out,
+                    struct dk_error *error);
 /* Writes an object out as a file (mode 0644), or a directory manifest as a tree, at a path that must not exist. */
-int  dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path, struct dk_error *error);
-int  dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
+int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
+                      struct dk_error *error);
+int dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
 /* Reads the object and compares; -EBADMSG when its content is not what its name says. */
-int  dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error);
+int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error);
 
 /* The canonical form of a directory, one object. Text: the line "dkrun directory 1\n", then an entry each, in byte order of path:
  * "f <hex digest> <size> <path>\0", "x ..." (executable), "l <target>\0<path>\0" (relative symlink that stays inside), "d <path>\0" (empty directory).
- * Paths are relative, without "." or ".." parts. */
-struct dk_manifest_entry { char kind; struct dk_digest digest; uint64_t size; const char *path, *target; };   /* pointing into the manifest's bytes */
-int  dk_manifest_parse(const void *data, size_t len, struct dk_manifest_entry **ret, uint32_t *ret_n, struct dk_error *error);   /* *ret dk_freed by the caller */
-void dk_manifest_add(struct dk_buf *out, const struct dk_manifest_entry *entry);      /* writes the head line first when out is empty */
+ * Paths are relative, without "." or ".." parts. An empty directory is the first line alone. A link's target goes up only at its front
+ * and never above the root; no entry lies below another one. */
+struct dk_manifest_entry {
+  char kind;
+  struct dk_digest digest;
+  uint64_t size;
+  const char *path, *target; /* parsed: pointing into the manifest's bytes */
+};
+/* *ret is dk_freed by the caller. -EBADMSG for all that is not exactly this form. */
+int dk_manifest_parse(const void *data, size_t len, struct dk_manifest_entry **ret, uint32_t *ret_n,
+                      struct dk_error *error);
+/* Writes the first line before the first entry. The caller adds entries in order and sees to the rules above. */
+void dk_manifest_add(struct dk_buf *out, const struct dk_manifest_entry *entry);
 
 #endif

@@ -6,17 +6,19 @@
 #include "lang/base/buf.h"
 #include "lang/base/digest.h"
 
-struct dk_code_repo;      /* the pinned tree with its index of (path, mode, blob id), sorted by path */
+struct dk_code_repo; /* the pinned tree with its index of (path, mode, blob id), sorted by path */
 
 /* `dir` is the directory that patterns start from (that of the .dk file), relative to the repository's root, "" for the root; files are digested and
  * placed by their paths relative to it; a pattern may not leave it.
  * Patterns: a path ("train.py"), a directory ("model/" or "model": everything below), a glob (`*` and `?` not across `/`, `**` across), "." for all.
  * `*.dk`, dk.lock and providers.dk never match. A pattern that matches nothing is -ENOENT with its name and the nearest path.
  * Digest: SHA-256 over the sorted matched entries (mode, blob id, path). Submodule entries and LFS pointers in the match are errors that say so. */
-int dk_code_digest(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n, struct dk_digest *ret, uint32_t *ret_files, struct dk_error *error);
+int dk_code_digest(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n,
+                   struct dk_digest *ret, uint32_t *ret_files, struct dk_error *error);
 /* Writes the matched files into `path` (made, must not exist; written beside it and renamed, so that it is whole or not there), modes 0644/0755, symlinks as they are (a symlink
  * that leaves the tree is an error). */
-int dk_code_materialise(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n, const char *path, struct dk_error *error);
+int dk_code_materialise(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n,
+                        const char *path, struct dk_error *error);
 /* Is this path tracked in the pinned tree (a file, or a directory with files below)? */
 bool dk_code_has(const struct dk_code_repo *code, const char *path);
 /* Reads one file of the pinned tree. -ENOENT. */

@@ -10,21 +10,24 @@
 #include "engine/source/repo.h"
 
 struct dk_snapshot {
-  char commit[41];                 /* HEAD */
-  char pinned[41];                 /* commit in dkrun's repository: equal to commit when clean */
-  char **changed; uint32_t n_changed;      /* paths that differ from HEAD, sorted; untracked ones too */
-  char **left_out; uint32_t n_left_out;    /* untracked files that were not taken because of their names */
-  struct dk_code_repo *code;       /* to read the pinned tree with (code.h) */
+  char commit[41]; /* HEAD */
+  char pinned[41]; /* commit in dkrun's repository: equal to commit when clean */
+  char **changed;
+  uint32_t n_changed; /* paths that differ from HEAD, sorted; untracked ones too */
+  char **left_out;
+  uint32_t n_left_out;       /* untracked files that were not taken because of their names */
+  struct dk_code_repo *code; /* to read the pinned tree with (code.h) */
 };
 
 struct dk_snapshot_options {
-  bool refuse_dirty;               /* --clean: -EBUSY with the list */
-  bool dry_run;                    /* plan: write nothing into dkrun's repository; the tree is computed in memory */
+  bool refuse_dirty; /* --clean: -EBUSY with the list */
+  bool dry_run;      /* plan: write nothing into dkrun's repository; the tree is computed in memory */
 };
 
 /* `state` is the .dkrun directory (its git/ is made when missing, unless dry_run). -EFBIG when untracked files pass the caps: the message lists
  * the largest and says how to go on (.gitignore them or commit them). */
-int  dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options, struct dk_snapshot *ret, struct dk_error *error);
+int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options,
+                     struct dk_snapshot *ret, struct dk_error *error);
 void dk_snapshot_finish(struct dk_snapshot *snapshot);
 
 #endif

@@ -17,16 +17,16 @@
 #define DK_STORE_FORMAT 1
 
 enum dk_table {
-  DK_TABLE_META,         /* format, store id, counters, incarnation */
-  DK_TABLE_RUNS,         /* u32 run (big-endian) -> struct dk_run */
-  DK_TABLE_TASKS,        /* u32 run, u32 task (big-endian) -> struct dk_task_record */
-  DK_TABLE_CHOICES,      /* u32 run, u32 pick task (big-endian) -> struct dk_choice */
-  DK_TABLE_ATTEMPTS,     /* attempt id (big-endian) -> struct dk_attempt_record: living ones */
-  DK_TABLE_FAILURES,     /* attempt id (big-endian) -> result bytes (wire/message.h) of a failed attempt */
-  DK_TABLE_RESULTS,      /* key -> struct dk_saved: first one wins */
-  DK_TABLE_METRICS,      /* key, extractors' digest -> struct dk_metric_values */
-  DK_TABLE_NAMES,        /* experiment NUL task's name -> key of its last result: for `why` (a name longer than LMDB's 511 bytes is kept by its digest) */
-  DK_TABLE_STAT,         /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */
+  DK_TABLE_META,     /* format, store id, counters, incarnation */
+  DK_TABLE_RUNS,     /* u32 run (big-endian) -> struct dk_run */
+  DK_TABLE_TASKS,    /* u32 run, u32 task (big-endian) -> struct dk_task_record */
+  DK_TABLE_CHOICES,  /* u32 run, u32 pick task (big-endian) -> struct dk_choice */
+  DK_TABLE_ATTEMPTS, /* attempt id (big-endian) -> struct dk_attempt_record: living ones */
+  DK_TABLE_FAILURES, /* attempt id (big-endian) -> result bytes (wire/message.h) of a failed attempt */
+  DK_TABLE_RESULTS,  /* key -> struct dk_saved: first one wins */
+  DK_TABLE_METRICS,  /* key, extractors' digest -> struct dk_metric_values */
+  DK_TABLE_NAMES, /* experiment NUL task's name -> key of its last result: for `why` (a name longer than LMDB's 511 bytes is kept by its digest) */
+  DK_TABLE_STAT,  /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */
   DK_N_TABLES
 };
 
@@ -34,13 +34,14 @@ struct dk_store;
 
 #define DK_STORE_NO_BALLAST UINT64_MAX
 struct dk_store_options {
-  bool read_only;        /* no lock file is written where the folder is read-only either; -ENOENT if there is no store */
-  uint64_t map_size;     /* bytes to start with; 0: 1 GiB (tests use small ones to make it grow) */
-  uint64_t ballast;      /* bytes kept aside for a full disk; 0: 16 MiB; DK_STORE_NO_BALLAST: none */
+  bool read_only;    /* no lock file is written where the folder is read-only either; -ENOENT if there is no store */
+  uint64_t map_size; /* bytes to start with; 0: 1 GiB (tests use small ones to make it grow) */
+  uint64_t ballast;  /* bytes kept aside for a full disk; 0: 16 MiB; DK_STORE_NO_BALLAST: none */
 };
 
 /* `path` is a directory that is made if missing (not when read_only). */
-int  dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret, struct dk_error *error);
+int dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret,
+                  struct dk_error *error);
 void dk_store_close(struct dk_store *store);
 /* 16 random bytes, bound to (machine id, device, inode) of the folder: a copied store gets a new one when it is opened for writing. */
 void dk_store_id(const struct dk_store *store, uint8_t ret[16]);
@@ -48,14 +49,21 @@ bool dk_store_was_copied(const struct dk_store *store);
 /* A commit needed the ballast because the disk is full: hand out nothing new, let what runs end. */
 bool dk_store_is_short(const struct dk_store *store);
 /* Reads every page and checks every value of a store that this process has not open. -EBADMSG says what is wrong. */
-int  dk_store_check(const char *path, struct dk_error *error);
+int dk_store_check(const char *path, struct dk_error *error);
 
 /* A batch of writes, in memory until it is committed. Sticky failure as in dk_buf. */
-struct dk_batch { struct dk_buf bytes; uint32_t n; };
-#define DK_BATCH_INIT {DK_BUF_INIT, 0}
-void dk_batch_put(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen, const void *value, size_t vlen);
-void dk_batch_put_new(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen, const void *value, size_t vlen);  /* an existing one stays */
-void dk_batch_del(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen);                                       /* a missing one is fine */
+struct dk_batch {
+  struct dk_buf bytes;
+  uint32_t n;
+};
+#define DK_BATCH_INIT                                                                                                  \
+  { DK_BUF_INIT, 0 }
+void dk_batch_put(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen, const void *value,
+                  size_t vlen);
+void dk_batch_put_new(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen, const void *value,
+                      size_t vlen); /* an existing one stays */
+void dk_batch_del(struct dk_batch *batch, enum dk_table table, const void *key,
+                  size_t klen); /* a missing one is fine */
 void dk_batch_clear(struct dk_batch *batch);
 void dk_batch_finish(struct dk_batch *batch);
 
@@ -63,13 +71,16 @@ void dk_batch_finish(struct dk_batch *batch);
 int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct dk_error *error);
 
 /* Copies the value into *ret (cleared first). -ENOENT when there is none, -EBADMSG when it is damaged. */
-int dk_store_get(struct dk_store *store, enum dk_table table, const void *key, size_t klen, struct dk_buf *ret, struct dk_error *error);
+int dk_store_get(struct dk_store *store, enum dk_table table, const void *key, size_t klen, struct dk_buf *ret,
+                 struct dk_error *error);
 /* Calls fn for each pair whose key starts with the prefix, in key order, until it returns non-zero (which is then returned). The reader
  * is renewed in between so that a long walk does not pin old pages: what is written meanwhile may be seen or not. fn may read other
  * things from the store and may write to it. */
 typedef int dk_store_each_fn(void *ctx, const void *key, size_t klen, const void *value, size_t vlen);
-int dk_store_each(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, dk_store_each_fn *fn, void *ctx, struct dk_error *error);
+int dk_store_each(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, dk_store_each_fn *fn,
+                  void *ctx, struct dk_error *error);
 /* The last pair whose key starts with the prefix. */
-int dk_store_last(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, struct dk_buf *ret_key, struct dk_buf *ret_value, struct dk_error *error);
+int dk_store_last(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, struct dk_buf *ret_key,
+                  struct dk_buf *ret_value, struct dk_error *error);
 
 #endif
