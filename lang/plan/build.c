@@ -95,7 +95,7 @@ static void take_points(struct dk_template_build *build) {
 
 static void finish_pick(struct dk_template_build *build) {
   const struct dk_template *from = &build->planner->plan->templates[build->tmpl->from];
-  build->tmpl->metric = dk_template_metric(from, build->pick->metric->text);
+  build->tmpl->metric = dk_template_find_metric(from, build->pick->metric->text);
   if (build->tmpl->metric == UINT32_MAX) build->failed = true;
   build->tmpl->cached = true;
 }
@@ -110,13 +110,13 @@ static void check_used(struct dk_template_build *build) {
     if (!build->used[i] || !build->derived[i]) continue;
     struct dk_expr_uses uses = {0};
     dk_expr_read(build->planner, build->derived[i], points, &uses);
-    dk_build_use(build, &uses);
+    dk_template_use(build, &uses);
   }
   for (uint32_t i = 0; i < points->n_columns; i++) {
     if (build->used[i] || !points->columns[i].is_axis) continue;
     struct dk_diag *diag =
-        dk_build_error(build, DK_E0507, build->task->over->span, DK_NO_ROW, "axis `%s` changes nothing in `%s`",
-                       points->columns[i].name, build->tmpl->name);
+        dk_template_error(build, DK_E0507, build->task->over->span, DK_NO_ROW, "axis `%s` changes nothing in `%s`",
+                          points->columns[i].name, build->tmpl->name);
     dk_diag_help(build->planner->diags, diag,
                  "use it, as {{%s}} in `run` or in `env`, or take the task over a grid without it",
                  points->columns[i].name);
@@ -147,8 +147,8 @@ static void check_circles(struct dk_planner *planner) {
   uint32_t at = 0;
   while (is_done[at]) at++;
   struct dk_diag *diag =
-      dk_build_error(&planner->builds[at], DK_E0505, planner->builds[at].decl->name_span, DK_NO_ROW,
-                     "`%s` is in a circle of tasks that wait for each other", planner->builds[at].tmpl->name);
+      dk_template_error(&planner->builds[at], DK_E0505, planner->builds[at].decl->name_span, DK_NO_ROW,
+                        "`%s` is in a circle of tasks that wait for each other", planner->builds[at].tmpl->name);
   dk_diag_help(planner->diags, diag,
                "only a task may refer to its own earlier points; put the steps into one task with an axis");
 }
@@ -189,8 +189,8 @@ static bool fill_graph(struct dk_planner *planner) {
     nodes[i].cpus = most.n > UINT16_MAX ? UINT16_MAX : (uint32_t)most.n;
     first += nodes[i].rows;
     if (first <= DK_PLAN_MAX_TASKS) continue;
-    dk_build_error(build, DK_E0518, build->decl->name_span, DK_NO_ROW, "with `%s` the plan has more than %u tasks",
-                   build->tmpl->name, DK_PLAN_MAX_TASKS);
+    dk_template_error(build, DK_E0518, build->decl->name_span, DK_NO_ROW, "with `%s` the plan has more than %u tasks",
+                      build->tmpl->name, DK_PLAN_MAX_TASKS);
     return false;
   }
   graph->n_tasks = (uint32_t)first;
@@ -233,21 +233,21 @@ struct dk_plan *dk_plan_build(struct dk_eval *eval) {
     if (condition) __VA_ARGS__;                                                                                        \
   }
   EACH(build->task, take_points(build))
-  EACH(build->pick, build->has_points = dk_build_pick_points(build))
-  EACH(build->task, dk_build_outputs(build))
-  EACH(build->task && build->has_points, dk_build_metrics(build))
+  EACH(build->pick, build->has_points = dk_template_pick_points(build))
+  EACH(build->task, dk_template_outputs(build))
+  EACH(build->task && build->has_points, dk_template_metrics(build))
   EACH(build->pick && build->has_points, finish_pick(build))
   EACH(build->task && build->has_points, {
-    dk_build_inputs(build);
-    dk_build_fields(build);
-    dk_build_env(build);
-    dk_build_program(build);
+    dk_template_inputs(build);
+    dk_template_fields(build);
+    dk_template_env(build);
+    dk_template_program(build);
     check_used(build);
   })
 #undef EACH
   if (planner->diags->n_errors) return NULL;
   check_circles(planner);
   if (planner->diags->n_errors || !fill_graph(planner)) return NULL;
-  dk_build_tables(planner);
+  dk_template_tables(planner);
   return planner->diags->n_errors ? NULL : plan;
 }

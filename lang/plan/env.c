@@ -26,8 +26,8 @@ static bool check_secret(struct variable *v, dk_value_id value) {
     v->var->from = dk_value_str(values, name)->text;
     return true;
   }
-  dk_build_error(v->build, DK_E0513, v->declared->value->span, DK_NO_ROW,
-                 "secret(...) wants the name of a variable, not %s", dk_planner_show(v->build->planner, name));
+  dk_template_error(v->build, DK_E0513, v->declared->value->span, DK_NO_ROW,
+                    "secret(...) wants the name of a variable, not %s", dk_planner_show(v->build->planner, name));
   return false;
 }
 
@@ -40,21 +40,21 @@ static bool check_value(void *ctx, dk_value_id value, uint32_t row) {
   if (have->type == DK_TYPE_STRING) {
     const struct dk_str *text = dk_value_str(planner->values, value);
     if (!memchr(text->text, '\0', text->len)) return true;
-    dk_build_error(v->build, DK_E0612, v->declared->value->span, row, "variable `%s` has a NUL byte", v->var->name);
+    dk_template_error(v->build, DK_E0612, v->declared->value->span, row, "variable `%s` has a NUL byte", v->var->name);
     return false;
   }
   bool is_text = dk_value_hole_text(planner->values, value, dk_planner_text(planner));
   dk_buf_finish(&planner->eval->scratch);
   if (is_text) return true;
   struct dk_diag *diag =
-      dk_build_error(v->build, DK_E0513, v->declared->value->span, row, "variable `%s` wants one text, not %s",
-                     v->var->name, dk_type_name((enum dk_type)have->type));
+      dk_template_error(v->build, DK_E0513, v->declared->value->span, row, "variable `%s` wants one text, not %s",
+                        v->var->name, dk_type_name((enum dk_type)have->type));
   if (have->type == DK_TYPE_LIST) dk_diag_help(planner->diags, diag, "join(xs, \",\") makes one text of a list");
   if (have->type == DK_TYPE_NULL) dk_diag_help(planner->diags, diag, "`x ?? \"\"` gives null a text");
   return false;
 }
 
-void dk_build_env(struct dk_template_build *build) {
+void dk_template_env(struct dk_template_build *build) {
   struct dk_planner *planner = build->planner;
   const struct dk_named_exprs *declared = &build->task->env;
   struct dk_template *tmpl = build->tmpl;
@@ -64,11 +64,12 @@ void dk_build_env(struct dk_template_build *build) {
     struct variable v = {build, var, &declared->items[i]};
     var->name = v.declared->name->text;
     if (!is_variable_name(var->name) || strncmp(var->name, "DK_", 3) == 0) {
-      dk_build_error(build, DK_E0513, v.declared->name_span, DK_NO_ROW, "`%s` cannot be the name of a variable",
-                     var->name);
+      dk_template_error(build, DK_E0513, v.declared->name_span, DK_NO_ROW, "`%s` cannot be the name of a variable",
+                        var->name);
       continue;
     }
-    if (!v.declared->value || !dk_build_cell(build, v.declared->value, "a variable", DK_LATE_REFS, NULL, &var->cell)) {
+    if (!v.declared->value ||
+        !dk_template_cell(build, v.declared->value, "a variable", DK_LATE_REFS, NULL, &var->cell)) {
       build->failed = true;
       continue;
     }
@@ -82,7 +83,7 @@ void dk_build_env(struct dk_template_build *build) {
 /* outputs.x in a metric: where that is the same at every point. */
 static dk_value_id output_path(void *ctx, enum dk_binding_kind kind, const struct dk_str *name) {
   struct dk_template_build *build = ctx;
-  uint32_t at = kind == DK_BIND_OUTPUTS ? dk_template_output(build->tmpl, name->text) : UINT32_MAX;
+  uint32_t at = kind == DK_BIND_OUTPUTS ? dk_template_find_output(build->tmpl, name->text) : UINT32_MAX;
   if (at == UINT32_MAX || build->tmpl->outputs[at].path.kind != DK_CELL_CONST) return DK_NULL;
   return build->tmpl->outputs[at].path.value;
 }
@@ -124,14 +125,14 @@ static bool eval_metric(struct dk_template_build *build, struct dk_expr *expr, d
   dk_expr_read(build->planner, expr, &build->tmpl->points, &uses);
   if (uses.has_error) return false;
   if (uses.n_columns || uses.refs.count || uses.inputs.count) {
-    dk_build_error(build, DK_E0510, expr->span, DK_NO_ROW, "a metric is read in the same way at every point");
+    dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW, "a metric is read in the same way at every point");
     return false;
   }
   struct dk_frame frame = {.ctx = build, .path = output_path};
   return dk_eval(build->planner->eval, expr, &frame, ret) == DK_EVAL_OK;
 }
 
-void dk_build_metrics(struct dk_template_build *build) {
+void dk_template_metrics(struct dk_template_build *build) {
   struct dk_planner *planner = build->planner;
   const struct dk_named_exprs *declared = &build->task->metrics;
   struct dk_template *tmpl = build->tmpl;
@@ -147,8 +148,8 @@ void dk_build_metrics(struct dk_template_build *build) {
       continue;
     }
     if (take_metric(planner, value, metric)) continue;
-    struct dk_diag *diag =
-        dk_build_error(build, DK_E0510, expr->span, DK_NO_ROW, "this is no way to read the metric `%s`", metric->name);
+    struct dk_diag *diag = dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW,
+                                             "this is no way to read the metric `%s`", metric->name);
     dk_diag_help(planner->diags, diag,
                  "use match(stdout, 'loss=([0-9.]+)'), json(\"m.json\", \"a.b\") or csv(\"m.csv\", \"loss\"), with "
                  "files of the task's directory");

@@ -12,8 +12,8 @@ struct field {
 };
 
 static bool wrong(struct field *field, dk_value_id value, uint32_t row) {
-  dk_build_error(field->build, DK_E0511, field->expr->span, row, "`%s` wants %s, not %s", field->name, field->wants,
-                 dk_planner_show(field->build->planner, value));
+  dk_template_error(field->build, DK_E0511, field->expr->span, row, "`%s` wants %s, not %s", field->name, field->wants,
+                    dk_planner_show(field->build->planner, value));
   return false;
 }
 
@@ -21,12 +21,12 @@ static bool wrong(struct field *field, dk_value_id value, uint32_t row) {
 static bool constant(struct field *field, dk_value_id *ret) {
   struct dk_cell cell;
   if (!field->expr ||
-      !dk_build_cell(field->build, field->expr, dk_arena_printf(field->build->planner->arena, "`%s`", field->name),
-                     DK_LATE_NEVER, NULL, &cell))
+      !dk_template_cell(field->build, field->expr, dk_arena_printf(field->build->planner->arena, "`%s`", field->name),
+                        DK_LATE_NEVER, NULL, &cell))
     return false;
   if (cell.kind == DK_CELL_COLUMN) {
-    dk_build_error(field->build, DK_E0511, field->expr->span, DK_NO_ROW, "`%s` is one value for all points",
-                   field->name);
+    dk_template_error(field->build, DK_E0511, field->expr->span, DK_NO_ROW, "`%s` is one value for all points",
+                      field->name);
     return false;
   }
   *ret = cell.value;
@@ -41,8 +41,8 @@ static bool whole(struct field *field, int64_t low, int64_t high, int64_t *ret) 
   return (v->type == DK_TYPE_INT && v->u.i >= low && v->u.i <= high) || wrong(field, value, DK_NO_ROW);
 }
 
-bool dk_build_texts(struct dk_template_build *build, struct dk_expr *expr, const char *what, const char ***ret,
-                    uint32_t *ret_n) {
+bool dk_template_texts(struct dk_template_build *build, struct dk_expr *expr, const char *what, const char ***ret,
+                       uint32_t *ret_n) {
   struct field field = {build, expr, what, "a list of texts"};
   struct dk_values *values = build->planner->values;
   dk_value_id list;
@@ -57,7 +57,7 @@ bool dk_build_texts(struct dk_template_build *build, struct dk_expr *expr, const
     if (dk_value_get(values, item)->type != DK_TYPE_STRING) return wrong(&field, list, DK_NO_ROW);
     const struct dk_str *text = dk_value_str(values, item);
     if (memchr(text->text, '\0', text->len)) {
-      dk_build_error(build, DK_E0612, expr->span, DK_NO_ROW, "`%s` has a NUL byte", what);
+      dk_template_error(build, DK_E0612, expr->span, DK_NO_ROW, "`%s` has a NUL byte", what);
       return false;
     }
     (*ret)[i] = text->text;
@@ -74,7 +74,7 @@ static bool need_fault(struct field *field, uint32_t row, const char *name, dk_v
   const struct dk_value *v = dk_value_get(planner->values, value);
   if (!schema) {
     struct dk_diag *diag =
-        dk_build_error(field->build, DK_E0512, field->expr->span, row, "a resource has no field `%s`", name);
+        dk_template_error(field->build, DK_E0512, field->expr->span, row, "a resource has no field `%s`", name);
     const char *near = dk_schema_nearest(&dk_schema_resource, name);
     if (near) dk_diag_help(planner->diags, diag, "did you mean `%s`?", near);
     return false;
@@ -84,8 +84,8 @@ static bool need_fault(struct field *field, uint32_t row, const char *name, dk_v
   int64_t least = strcmp(name, "gpus") == 0 || strcmp(name, "disk") == 0 ? 0 : 1;
   if (v->type == DK_TYPE_NULL || (fits && (!is_amount || v->u.i >= least))) return true;
   struct dk_diag *diag =
-      dk_build_error(field->build, DK_E0512, field->expr->span, row, "`%s` of `needs` wants %s, not %s", name,
-                     fits ? "more than nothing" : schema->wants, dk_planner_show(planner, value));
+      dk_template_error(field->build, DK_E0512, field->expr->span, row, "`%s` of `needs` wants %s, not %s", name,
+                        fits ? "more than nothing" : schema->wants, dk_planner_show(planner, value));
   (void)diag;
   return false;
 }
@@ -115,7 +115,7 @@ static void checked_cell(struct field *field, enum dk_lateness lateness, dk_cell
   struct dk_planner *planner = field->build->planner;
   if (!field->expr) return;
   const char *what = dk_arena_printf(planner->arena, "`%s`", field->name);
-  if (dk_build_cell(field->build, field->expr, what, lateness, NULL, ret))
+  if (dk_template_cell(field->build, field->expr, what, lateness, NULL, ret))
     (void)dk_cell_each(planner, ret, field->build->tmpl->points.rows, NULL, check, field);
 }
 
@@ -151,8 +151,8 @@ static void build_retry(struct dk_template_build *build, struct dk_retry *retry)
   build_exit(build, retry);
   if (retry->n_exit) retry->other = 3;
   if (build->task->retry_grow && build->task->retry_grow->kind != DK_EXPR_ERROR)
-    dk_build_error(build, DK_E0514, build->task->retry_grow->span, DK_NO_ROW,
-                   "`grow` of `retry` is not built yet in this version");
+    dk_template_error(build, DK_E0514, build->task->retry_grow->span, DK_NO_ROW,
+                      "`grow` of `retry` is not built yet in this version");
 }
 
 /* --- code --- */
@@ -164,7 +164,7 @@ static void check_code(struct dk_template_build *build) {
                   (strlen(path) >= 3 && strcmp(path + strlen(path) - 3, "/..") == 0);
     if (*path && !leaves) continue;
     struct dk_diag *diag =
-        dk_build_error(build, DK_E0511, build->task->code->span, DK_NO_ROW, "`code` cannot be \"%s\"", path);
+        dk_template_error(build, DK_E0511, build->task->code->span, DK_NO_ROW, "`code` cannot be \"%s\"", path);
     dk_diag_help(build->planner->diags, diag,
                  "name paths below this file's directory: [\"train.py\", \"model/\"], or [\".\"] for all");
   }
@@ -174,12 +174,12 @@ static void check_pass(struct dk_template_build *build) {
   for (uint32_t i = 0; i < build->tmpl->n_pass; i++) {
     const char *name = build->tmpl->pass[i];
     if (*name && !strchr(name, '=')) continue;
-    dk_build_error(build, DK_E0513, build->task->pass->span, DK_NO_ROW, "`pass` wants names of variables, not \"%s\"",
-                   name);
+    dk_template_error(build, DK_E0513, build->task->pass->span, DK_NO_ROW,
+                      "`pass` wants names of variables, not \"%s\"", name);
   }
 }
 
-void dk_build_fields(struct dk_template_build *build) {
+void dk_template_fields(struct dk_template_build *build) {
   const struct dk_checked_task *task = build->task;
   struct dk_template *tmpl = build->tmpl;
   struct dk_graph_node *node = (struct dk_graph_node *)(uintptr_t)&build->planner->plan->graph.nodes[build->index];
@@ -209,7 +209,7 @@ void dk_build_fields(struct dk_template_build *build) {
     else
       wrong(&doc, value, DK_NO_ROW);
   }
-  if (task->code && dk_build_texts(build, task->code, "code", &tmpl->code, &tmpl->n_code)) check_code(build);
-  if (task->pass && dk_build_texts(build, task->pass, "pass", &tmpl->pass, &tmpl->n_pass)) check_pass(build);
+  if (task->code && dk_template_texts(build, task->code, "code", &tmpl->code, &tmpl->n_code)) check_code(build);
+  if (task->pass && dk_template_texts(build, task->pass, "pass", &tmpl->pass, &tmpl->n_pass)) check_pass(build);
   build_retry(build, &node->retry);
 }

@@ -22,7 +22,7 @@ static struct dk_input *add_input(struct input *in, enum dk_input_kind kind) {
 
 static bool not_an_input(struct input *in, struct dk_span span, uint32_t row, const char *what) {
   struct dk_diag *diag =
-      dk_build_error(in->build, DK_E0508, span, row, "input `%s` cannot be %s", in->declared->name->text, what);
+      dk_template_error(in->build, DK_E0508, span, row, "input `%s` cannot be %s", in->declared->name->text, what);
   dk_diag_help(in->build->planner->diags, diag,
                "an input is another task's output, gather(...), file(...), mount(...) or write(...); values belong "
                "into `run` or `env`");
@@ -34,17 +34,17 @@ static bool not_an_input(struct input *in, struct dk_span span, uint32_t row, co
 static bool add_ref(struct input *in, struct dk_expr *expr, struct dk_cond *cond) {
   struct dk_template_build *build = in->build;
   const struct dk_ref *ref = &expr->ref;
-  struct dk_template_build *target = dk_build_of(build->planner, ref->target);
+  struct dk_template_build *target = dk_template_of(build->planner, ref->target);
   if (!target) return false;
   if (ref->kind != DK_REF_OUTPUT && ref->kind != DK_REF_TASK)
     return not_an_input(in, expr->span, DK_NO_ROW,
                         ref->kind == DK_REF_METRIC   ? "a metric"
                         : ref->kind == DK_REF_COLUMN ? "a column"
                                                      : "a bool");
-  struct dk_template_build *maker = target->pick ? dk_build_of(build->planner, target->pick->from->decl) : target;
+  struct dk_template_build *maker = target->pick ? dk_template_of(build->planner, target->pick->from->decl) : target;
   uint32_t output = 0, edge;
   if (ref->kind == DK_REF_OUTPUT) {
-    output = maker ? dk_template_output(maker->tmpl, ref->field->text) : UINT32_MAX;
+    output = maker ? dk_template_find_output(maker->tmpl, ref->field->text) : UINT32_MAX;
     if (output == UINT32_MAX) return not_an_input(in, expr->span, DK_NO_ROW, "this: there is no such output");
   } else if (target->pick || !ref->is_gather) {
     return not_an_input(in, expr->span, DK_NO_ROW,
@@ -111,7 +111,7 @@ static bool check_write(struct check *check, dk_value_id value, uint32_t row) {
   if (!fine)
     return not_an_input(check->in, check->expr->span, row, "written there: write(name, value) wants a plain file name");
   const char *fault =
-      dk_write_bytes(planner->values, text->text, dk_value_item(planner->values, value, 1), dk_planner_text(planner));
+      dk_plan_write(planner->values, text->text, dk_value_item(planner->values, value, 1), dk_planner_text(planner));
   dk_buf_finish(&planner->eval->scratch);
   return !fault || not_an_input(check->in, check->expr->span, row,
                                 dk_arena_printf(planner->arena, "written to `%s`: %s", text->text, fault));
@@ -160,8 +160,8 @@ static bool check_value(void *ctx, dk_value_id value, uint32_t row) {
   case DK_INPUT_WRITE: return check_write(check, value, row);
   case DK_INPUT_MOUNT: return check_mount(check, value, row);
   case DK_INPUT_URL:
-    dk_build_error(check->in->build, DK_E0514, check->expr->span, DK_NO_ROW,
-                   "url(...) is not built yet in this version");
+    dk_template_error(check->in->build, DK_E0514, check->expr->span, DK_NO_ROW,
+                      "url(...) is not built yet in this version");
     return false;
   default: return check_file(check, value, row);
   }
@@ -191,7 +191,7 @@ static bool add_value(struct input *in, struct dk_expr *expr, struct dk_cond *co
   struct dk_expr_uses uses = {0};
   if (!dk_cond_flags(build, cond, &active)) return false;
   if (!dk_cell_make(build->planner, expr, &build->tmpl->points, active, &uses, &cell)) return false;
-  dk_build_use(build, &uses);
+  dk_template_use(build, &uses);
   if (cell.kind == DK_CELL_LATE) {
     if (!is_late_write(expr)) return not_an_input(in, expr->span, DK_NO_ROW, "computed from late values");
     if (cond) return not_an_input(in, expr->span, DK_NO_ROW, "a late write(...) in a branch");
@@ -221,7 +221,7 @@ static bool add_branch(struct input *in, struct dk_expr *expr, struct dk_cond *c
   return add_value(in, expr, cond);
 }
 
-void dk_build_inputs(struct dk_template_build *build) {
+void dk_template_inputs(struct dk_template_build *build) {
   struct input in = {.build = build};
   for (uint32_t i = 0; i < build->task->inputs.count; i++) {
     in.declared = &build->task->inputs.items[i];

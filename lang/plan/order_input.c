@@ -82,7 +82,7 @@ static int add_write(struct list *list, const struct dk_input *input, dk_value_i
     return dk_ordering_fail(o, "input `%s`: write(name, value) wants a plain file name", input->name);
   const char *text = dk_value_str(values, name)->text;
   struct dk_buf *bytes = dk_planner_text(o->planner);
-  const char *fault = dk_write_bytes(values, text, dk_value_item(values, call, 1), bytes);
+  const char *fault = dk_plan_write(values, text, dk_value_item(values, call, 1), bytes);
   if (fault) {
     dk_buf_finish(bytes);
     return dk_ordering_fail(o, "input `%s` cannot be written: %s", input->name, fault);
@@ -143,7 +143,7 @@ static bool is_list(struct dk_ordering *o, const struct dk_order_input *input) {
 dk_value_id dk_ordering_path(struct dk_ordering *o, enum dk_binding_kind kind, const char *name) {
   struct dk_values *values = o->planner->values;
   if (kind == DK_BIND_OUTPUTS) {
-    uint32_t at = dk_template_output(o->tmpl, name);
+    uint32_t at = dk_template_find_output(o->tmpl, name);
     return at == UINT32_MAX ? DK_NULL : dk_cell_value(&o->tmpl->outputs[at].path, o->row);
   }
   const struct dk_order *order = o->order;

@@ -88,7 +88,7 @@ static bool is_sibling(const struct dk_template *pick, const struct dk_points *p
 static bool picked_metric(struct dk_ordering *o, const struct dk_template *pick, uint32_t chosen, const char *name,
                           dk_value_id *ret) {
   const struct dk_template *from = &o->plan->templates[pick->from];
-  uint32_t metric = dk_template_metric(from, name), n = 0;
+  uint32_t metric = dk_template_find_metric(from, name), n = 0;
   double sum = 0, number = 0;
   const char *text;
   if (metric == UINT32_MAX) return false;
@@ -141,7 +141,7 @@ static bool task_value(struct dk_ordering *o, const struct dk_ref *ref, const st
     if (column != UINT32_MAX) *ret = dk_column_value(&tmpl->points.columns[column], row);
     return column != UINT32_MAX;
   }
-  uint32_t metric = dk_template_metric(tmpl, ref->field->text);
+  uint32_t metric = dk_template_find_metric(tmpl, ref->field->text);
   double number = 0;
   const char *text;
   if (metric == UINT32_MAX || !number_of(o, tmpl, row, metric, &number, &text)) return false;

@@ -38,23 +38,23 @@ static bool check_path(void *ctx, dk_value_id value, uint32_t row) {
   struct dk_planner *planner = o->build->planner;
   const struct dk_value *v = dk_value_get(planner->values, value);
   if (v->type != DK_TYPE_STRING) {
-    dk_build_error(o->build, DK_E0509, o->expr->span, row, "output `%s` wants a path as a text, not %s",
-                   o->output->name, dk_type_name((enum dk_type)v->type));
+    dk_template_error(o->build, DK_E0509, o->expr->span, row, "output `%s` wants a path as a text, not %s",
+                      o->output->name, dk_type_name((enum dk_type)v->type));
     return false;
   }
   const struct dk_str *path = dk_value_str(planner->values, value);
   const char *fault = fault_of(path->text, path->len);
   if (fault) {
-    struct dk_diag *diag = dk_build_error(o->build, DK_E0509, o->expr->span, row, "output `%s` cannot be %s: %s",
-                                          o->output->name, dk_planner_show(planner, value), fault);
+    struct dk_diag *diag = dk_template_error(o->build, DK_E0509, o->expr->span, row, "output `%s` cannot be %s: %s",
+                                             o->output->name, dk_planner_show(planner, value), fault);
     dk_diag_help(planner->diags, diag,
                  "give a relative path inside the task's directory, such as \"model.bin\" or \"out/\"");
     return false;
   }
   bool is_dir = path->text[path->len - 1] == '/';
   if (o->is_dir >= 0 && is_dir != (o->is_dir == 1)) {
-    dk_build_error(o->build, DK_E0509, o->expr->span, row,
-                   "output `%s` is a directory at some points and a file at others", o->output->name);
+    dk_template_error(o->build, DK_E0509, o->expr->span, row,
+                      "output `%s` is a directory at some points and a file at others", o->output->name);
     return false;
   }
   o->is_dir = is_dir;
@@ -80,7 +80,7 @@ static bool clash_at(struct dk_template_build *build, uint32_t a, uint32_t b, ui
               y = dk_cell_value(&build->tmpl->outputs[b].path, row);
   const struct dk_str *p = dk_value_str(planner->values, x), *q = dk_value_str(planner->values, y);
   if (!is_inside(p, q) && !is_inside(q, p)) return false;
-  struct dk_diag *diag = dk_build_error(
+  struct dk_diag *diag = dk_template_error(
       build, DK_E0509, build->task->outputs.items[b].value->span, row, "outputs `%s` and `%s` %s %s",
       build->tmpl->outputs[a].name, build->tmpl->outputs[b].name,
       p->len == q->len ? "both are" : "lie in one another:", dk_planner_show(planner, p->len > q->len ? x : y));
@@ -100,7 +100,7 @@ static void check_clashes(struct dk_template_build *build) {
   }
 }
 
-void dk_build_outputs(struct dk_template_build *build) {
+void dk_template_outputs(struct dk_template_build *build) {
   struct dk_planner *planner = build->planner;
   const struct dk_named_exprs *declared = &build->task->outputs;
   struct dk_template *tmpl = build->tmpl;
@@ -113,7 +113,7 @@ void dk_build_outputs(struct dk_template_build *build) {
     output->name = declared->items[i].name->text;
     dk_span_path(planner, declared->items[i].name_span, &output->line);
     bool fine = build->has_points && o.expr &&
-                dk_build_cell(build, o.expr, "an output's path", DK_LATE_NEVER, NULL, &output->path) &&
+                dk_template_cell(build, o.expr, "an output's path", DK_LATE_NEVER, NULL, &output->path) &&
                 dk_cell_each(planner, &output->path, tmpl->points.rows, NULL, check_path, &o);
     ok &= fine;
     if (!fine) build->failed = true;

@@ -24,8 +24,8 @@ static bool count_best(struct dk_template_build *build, uint32_t *ret) {
     return false;
   const struct dk_value *v = dk_value_get(build->planner->values, cell.value);
   if (v->type != DK_TYPE_INT || v->u.i < 1 || v->u.i > 1000000) {
-    dk_build_error(build, DK_E0515, build->pick->best->span, DK_NO_ROW,
-                   "`best` wants a whole number, 1 or more, not %s", dk_planner_show(build->planner, cell.value));
+    dk_template_error(build, DK_E0515, build->pick->best->span, DK_NO_ROW,
+                      "`best` wants a whole number, 1 or more, not %s", dk_planner_show(build->planner, cell.value));
     return false;
   }
   *ret = (uint32_t)v->u.i;
@@ -78,16 +78,16 @@ static void add_edge(struct dk_template_build *build, const struct dk_groups *gr
   const char *how = "";
   for (uint32_t i = 0; i < build->pick->n_per; i++)
     how = dk_arena_printf(planner->arena, "%s%s%s", how, i ? ", " : "per ", build->pick->per[i]->text);
-  edge.text = dk_arena_printf(planner->arena, "%s <- %s.%s: %s", build->tmpl->name, build->pick->from->name->text,
-                              build->pick->metric->text, *how ? how : "all points");
+  edge.how = dk_arena_printf(planner->arena, "%s <- %s.%s: %s", build->tmpl->name, build->pick->from->name->text,
+                             build->pick->metric->text, *how ? how : "all points");
   dk_arena_push(planner->arena, build->edges, build->n_edges, build->cap_edges) = edge;
 }
 
-bool dk_build_pick_points(struct dk_template_build *build) {
+bool dk_template_pick_points(struct dk_template_build *build) {
   struct dk_planner *planner = build->planner;
   const struct dk_checked_pick *pick = build->pick;
   struct dk_template *tmpl = build->tmpl;
-  struct dk_template_build *from = dk_build_of(planner, pick->from->decl);
+  struct dk_template_build *from = dk_template_of(planner, pick->from->decl);
   if (!from || !from->has_points) return false;
   const struct dk_points *points = &from->tmpl->points;
   tmpl->from = from->index;
@@ -98,8 +98,8 @@ bool dk_build_pick_points(struct dk_template_build *build) {
             column_indices(build, points, pick->mean_over, pick->n_mean_over, &tmpl->mean_over);
   if (!ok || !count_best(build, &tmpl->n_best)) return false;
   if (points->rows == 0) {
-    dk_build_error(build, DK_E0515, build->decl->name_span, DK_NO_ROW,
-                   "pick `%s` has nothing to choose from: `%s` has no points", tmpl->name, from->tmpl->name);
+    dk_template_error(build, DK_E0515, build->decl->name_span, DK_NO_ROW,
+                      "pick `%s` has nothing to choose from: `%s` has no points", tmpl->name, from->tmpl->name);
     return false;
   }
   struct dk_groups groups;

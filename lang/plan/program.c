@@ -55,14 +55,14 @@ static bool text_fault(struct check *check, dk_value_id value, uint32_t row) {
   if (v->type == DK_TYPE_STRING) {
     const struct dk_str *text = dk_value_str(planner->values, value);
     if (!memchr(text->text, '\0', text->len)) return true;
-    dk_build_error(check->making->build, DK_E0612, check->span, row, "`%s` has a NUL byte", check->hole->source);
+    dk_template_error(check->making->build, DK_E0612, check->span, row, "`%s` has a NUL byte", check->hole->source);
     return false;
   }
   if (v->type != DK_TYPE_NULL && v->type != DK_TYPE_RECORD && v->type != DK_TYPE_CALL && v->type != DK_TYPE_LIST)
     return true;
   struct dk_diag *diag =
-      dk_build_error(check->making->build, DK_E0601, check->span, row, "`%s` is %s, which is no text",
-                     check->hole->source, dk_type_name((enum dk_type)v->type));
+      dk_template_error(check->making->build, DK_E0601, check->span, row, "`%s` is %s, which is no text",
+                        check->hole->source, dk_type_name((enum dk_type)v->type));
   if (v->type == DK_TYPE_NULL)
     dk_diag_help(planner->diags, diag, "`{{%s ?? \"\"}}` gives it a text where it is null", check->hole->source);
   if (v->type == DK_TYPE_RECORD)
@@ -97,7 +97,7 @@ static bool add_hole(struct making *making, struct dk_expr *expr, struct dk_span
     return true;
   }
   struct dk_hole hole = {.expr = raw ? raw : expr, .source = source, .is_raw = raw != NULL};
-  if (!dk_build_cell(making->build, hole.expr, "a hole", DK_LATE_REFS, NULL, &hole.cell)) {
+  if (!dk_template_cell(making->build, hole.expr, "a hole", DK_LATE_REFS, NULL, &hole.cell)) {
     making->build->failed = true;
     return false;
   }
@@ -144,7 +144,7 @@ static const char *const refusal_helps[] = {
 
 static void refuse(struct making *making, const struct dk_string_part *part, enum dk_quote_result result) {
   struct dk_diag *diag =
-      dk_build_error(making->build, refusal_codes[result], part->span, DK_NO_ROW, "%s", refusals[result]);
+      dk_template_error(making->build, refusal_codes[result], part->span, DK_NO_ROW, "%s", refusals[result]);
   dk_diag_help(making->planner->diags, diag, "%s", refusal_helps[result]);
 }
 
@@ -178,8 +178,8 @@ static void warn_parsed_again(struct making *making, const struct dk_expr *strin
     uint32_t at = 0;
     for (uint32_t i = 0; i < string->string.n_parts; i++) {
       if (string->string.parts[i].literal || at++ != state->warnings[w].hole) continue;
-      struct dk_diag *diag = dk_build_error(making->build, DK_W0614, string->string.parts[i].span, DK_NO_ROW,
-                                            "`%s` parses this value again", state->warnings[w].command);
+      struct dk_diag *diag = dk_template_error(making->build, DK_W0614, string->string.parts[i].span, DK_NO_ROW,
+                                               "`%s` parses this value again", state->warnings[w].command);
       dk_diag_help(making->planner->diags, diag, "pass it as an argument of its own, or by `env`");
     }
   }
@@ -204,8 +204,9 @@ static bool is_bash(const char *program) {
 static bool check_other_shell(struct making *making, const struct dk_expr *string, const uint32_t *numbers) {
   for (uint32_t i = 0; i < string->string.n_parts; i++) {
     if (numbers[i] == DK_NO_HOLE || making->program->holes[numbers[i]].is_raw) continue;
-    struct dk_diag *diag = dk_build_error(making->build, DK_E0610, string->string.parts[i].span, DK_NO_ROW,
-                                          "values are quoted for bash; `%s` takes no holes", making->program->shell[0]);
+    struct dk_diag *diag =
+        dk_template_error(making->build, DK_E0610, string->string.parts[i].span, DK_NO_ROW,
+                          "values are quoted for bash; `%s` takes no holes", making->program->shell[0]);
     dk_diag_help(making->planner->diags, diag,
                  "pass it by `env`, make a file with write(name, value), or paste it with raw(x)");
     return false;
@@ -227,7 +228,7 @@ static void make_script(struct making *making, const struct dk_expr *string) {
       add_piece(making, &program->text, &program->n_text, &making->cap_text,
                 (struct dk_piece){part->literal->text, part->literal->len, DK_NO_HOLE});
       if (memchr(part->literal->text, '\0', part->literal->len)) {
-        dk_build_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
+        dk_template_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
         ok = false;
       }
       dk_quote_text(state, part->literal->text, part->literal->len);
@@ -268,7 +269,7 @@ static void make_word(struct making *making, struct dk_expr *expr) {
                                             : (struct dk_piece){NULL, 0, numbers[i]};
       add_piece(making, &word.pieces, &word.n_pieces, &cap, piece);
       if (part->literal && memchr(part->literal->text, '\0', part->literal->len))
-        dk_build_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
+        dk_template_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
       if (!part->literal && program->holes[numbers[i]].is_list) refuse(making, part, DK_QUOTE_LIST_IN_WORD);
     }
   } else {
@@ -301,13 +302,13 @@ static void make_list(struct making *making, struct dk_expr *run) {
   if (run->kind == DK_EXPR_LIST) {
     for (uint32_t i = 0; i < run->list.items.count; i++) make_word(making, run->list.items.items[i]);
     if (run->list.items.count == 0)
-      dk_build_error(making->build, DK_E0611, run->span, DK_NO_ROW, "`run` is an empty list");
+      dk_template_error(making->build, DK_E0611, run->span, DK_NO_ROW, "`run` is an empty list");
     return;
   }
   make_word(making, run);
   if (making->program->n_holes == 0 || making->program->holes[0].is_list || making->build->failed) return;
-  struct dk_diag *diag = dk_build_error(making->build, DK_E0611, run->span, DK_NO_ROW,
-                                        "`run` wants a text written here, or a list of words");
+  struct dk_diag *diag = dk_template_error(making->build, DK_E0611, run->span, DK_NO_ROW,
+                                           "`run` wants a text written here, or a list of words");
   dk_diag_help(making->planner->diags, diag,
                "a text that is computed would be pasted; put what differs into holes: run = \"train {{x}}\"");
 }
@@ -316,16 +317,16 @@ static void set_shell(struct making *making) {
   static const char *const bash[] = {"bash", "-euo", "pipefail"};
   struct dk_program *program = making->program;
   struct dk_expr *expr = making->build->task->shell;
-  if (expr && dk_build_texts(making->build, expr, "shell", &program->shell, &program->n_shell)) {
+  if (expr && dk_template_texts(making->build, expr, "shell", &program->shell, &program->n_shell)) {
     if (program->n_shell && program->shell[0][0]) return;
-    dk_build_error(making->build, DK_E0511, expr->span, DK_NO_ROW,
-                   "`shell` wants an interpreter such as [\"bash\", \"-eu\"]");
+    dk_template_error(making->build, DK_E0511, expr->span, DK_NO_ROW,
+                      "`shell` wants an interpreter such as [\"bash\", \"-eu\"]");
   }
   program->shell = dk_arena_memdup(making->planner->arena, bash, sizeof bash);
   program->n_shell = 3;
 }
 
-void dk_build_program(struct dk_template_build *build) {
+void dk_template_program(struct dk_template_build *build) {
   struct dk_planner *planner = build->planner;
   struct making making = {
       .build = build, .planner = planner, .program = dk_arena_new(planner->arena, struct dk_program)};

@@ -36,7 +36,7 @@ bool dk_cond_flags(struct dk_template_build *build, struct dk_cond *cond, const 
     uint8_t *flags = dk_arena_array(build->planner->arena, uint8_t, (size_t)points->rows + 1);
     struct dk_expr_uses uses = {0};
     dk_expr_read(build->planner, cond->expr, points, &uses);
-    dk_build_use(build, &uses);
+    dk_template_use(build, &uses);
     cond->flags = flags;
     bool ok = cond->wants == DK_COND_NULL
                   ? null_flags(build, cond, want)
@@ -89,7 +89,7 @@ static bool check_self(struct dk_template_build *build, const struct dk_edge *ed
     for (uint32_t i = 0; i < n; i++) {
       if ((list ? list[i] : first + i) < row) continue;
       struct dk_diag *diag =
-          dk_build_error(build, DK_E0505, ref->span, row, "`%s` waits for itself", build->tmpl->name);
+          dk_template_error(build, DK_E0505, ref->span, row, "`%s` waits for itself", build->tmpl->name);
       dk_diag_help(build->planner->diags, diag,
                    "select an earlier value of an axis, and choose with `if` where there is none");
       return false;
@@ -111,7 +111,7 @@ static const char *edge_text(struct dk_template_build *build, const struct dk_ex
 static bool not_a_value(struct dk_template_build *build, const struct dk_expr *ref) {
   const char *source = dk_expr_source(build->planner, ref), *name = ref->ref.field ? ref->ref.field->text : "all";
   struct dk_diag *diag =
-      dk_build_error(build, DK_E0508, ref->span, DK_NO_ROW, "`%s` is a file of another task", source);
+      dk_template_error(build, DK_E0508, ref->span, DK_NO_ROW, "`%s` is a file of another task", source);
   dk_diag_help(build->planner->diags, diag, "make it an input, `inputs { %s = %s }`, and write {{inputs.%s}} here",
                name, source, name);
   return false;
@@ -120,7 +120,7 @@ static bool not_a_value(struct dk_template_build *build, const struct dk_expr *r
 bool dk_ref_connect(struct dk_template_build *build, const struct dk_expr *ref, struct dk_cond *cond, const char *label,
                     uint32_t *ret_edge) {
   struct dk_planner *planner = build->planner;
-  struct dk_template_build *target = dk_build_of(planner, ref->ref.target);
+  struct dk_template_build *target = dk_template_of(planner, ref->ref.target);
   const uint8_t *active;
   if (!label && (ref->ref.kind == DK_REF_OUTPUT || ref->ref.kind == DK_REF_TASK)) return not_a_value(build, ref);
   if (!target || !target->has_points || !dk_cond_flags(build, cond, &active)) return false;
@@ -141,11 +141,11 @@ bool dk_ref_connect(struct dk_template_build *build, const struct dk_expr *ref, 
     if (target == build && !check_self(build, &edge.edge, ref)) return false;
     edge.edge.producer = target->index;
     edge.edge.skip_failed = ref->ref.skip_failed;
-    edge.text = edge_text(build, ref, label, how);
+    edge.how = how;
     dk_arena_push(planner->arena, build->edges, build->n_edges, build->cap_edges) = edge;
   }
-  dk_arena_push(planner->arena, build->refs, build->n_refs, build->cap_refs) =
-      (struct dk_ref_use){.ref = ref, .edge = at, .target = target->index};
+  dk_arena_push(planner->arena, build->refs, build->n_refs, build->cap_refs) = (struct dk_ref_use){
+      .ref = ref, .edge = at, .target = target->index, .text = edge_text(build, ref, label, build->edges[at].how)};
   *ret_edge = at;
   return true;
 }

@@ -23,7 +23,7 @@ static bool named_column(struct dk_planner *planner, const struct dk_report_tabl
     const struct dk_template *tmpl = &planner->plan->templates[table->from[i]];
     if (has_column(tmpl, name))
       ret->kind = DK_TABLE_COLUMN;
-    else if (dk_template_metric(tmpl, name) != UINT32_MAX)
+    else if (dk_template_find_metric(tmpl, name) != UINT32_MAX)
       ret->kind = DK_TABLE_METRIC;
     if (ret->kind != DK_TABLE_TASK) return true;
   }
@@ -32,7 +32,7 @@ static bool named_column(struct dk_planner *planner, const struct dk_report_tabl
 
 static bool pick_column(struct dk_planner *planner, const struct dk_expr *expr, struct dk_table_column *ret) {
   const struct dk_ref *ref = &expr->ref;
-  const struct dk_template_build *target = dk_build_of(planner, ref->target);
+  const struct dk_template_build *target = dk_template_of(planner, ref->target);
   if (!target) return false;
   bool is_late = ref->kind == DK_REF_COLUMN || ref->kind == DK_REF_METRIC;
   if (!target->pick || !is_late || ref->selectors.count || ref->is_gather)
@@ -70,7 +70,7 @@ static void build_table(struct dk_planner *planner, const struct dk_checked_tabl
   *ret = (struct dk_report_table){.sort = UINT32_MAX, .descending = checked->descending};
   ret->from = dk_arena_array(planner->arena, uint32_t, checked->n_from + 1);
   for (uint32_t i = 0; i < checked->n_from; i++) {
-    const struct dk_template_build *from = dk_build_of(planner, checked->from[i]->decl);
+    const struct dk_template_build *from = dk_template_of(planner, checked->from[i]->decl);
     if (from) ret->from[ret->n_from++] = from->index;
   }
   ret->columns = dk_arena_array(planner->arena, struct dk_table_column, checked->columns.count + 1);
@@ -88,7 +88,7 @@ static void build_table(struct dk_planner *planner, const struct dk_checked_tabl
     dk_diag_add(planner->diags, DK_E0517, checked->title->span, "a table's title is a text");
 }
 
-void dk_build_tables(struct dk_planner *planner) {
+void dk_template_tables(struct dk_planner *planner) {
   struct dk_plan *plan = planner->plan;
   uint32_t n = planner->checked->n_tables;
   plan->tables = dk_arena_array(planner->arena, struct dk_report_table, n + 1);

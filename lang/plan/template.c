@@ -3,18 +3,18 @@
 
 #include <string.h>
 
-struct dk_template_build *dk_build_of(struct dk_planner *planner, const struct dk_decl *decl) {
+struct dk_template_build *dk_template_of(struct dk_planner *planner, const struct dk_decl *decl) {
   for (uint32_t i = 0; i < planner->n_builds; i++)
     if (planner->builds[i].decl == decl) return &planner->builds[i];
   return NULL;
 }
 
-void dk_build_use(struct dk_template_build *build, const struct dk_expr_uses *uses) {
+void dk_template_use(struct dk_template_build *build, const struct dk_expr_uses *uses) {
   for (uint32_t i = 0; i < uses->n_columns; i++) build->used[uses->columns[i]] = 1;
 }
 
-struct dk_diag *dk_build_error(struct dk_template_build *build, enum dk_code code, struct dk_span span, uint32_t row,
-                               const char *format, ...) {
+struct dk_diag *dk_template_error(struct dk_template_build *build, enum dk_code code, struct dk_span span, uint32_t row,
+                                  const char *format, ...) {
   va_list ap;
   va_start(ap, format);
   const char *text = dk_arena_vprintf(build->planner->arena, format, ap);
@@ -32,21 +32,21 @@ static bool too_late(struct dk_template_build *build, struct dk_expr *expr, cons
   if (lateness == DK_LATE_REFS || (lateness == DK_LATE_PATHS && !has_refs)) return false;
   struct dk_span span = has_refs ? uses->refs.items[0]->span : expr->span;
   struct dk_diag *diag =
-      dk_build_error(build, DK_E0506, span, DK_NO_ROW, "%s must be known before anything runs", what);
+      dk_template_error(build, DK_E0506, span, DK_NO_ROW, "%s must be known before anything runs", what);
   dk_diag_help(build->planner->diags, diag,
                has_refs ? "late values may stand in `run`, `env`, `inputs` and `when`"
                         : "inputs and outputs are places in the task's directory; they may stand in `run` and `env`");
   return true;
 }
 
-bool dk_build_cell(struct dk_template_build *build, struct dk_expr *expr, const char *what, enum dk_lateness lateness,
-                   const uint8_t *active, struct dk_cell *ret) {
+bool dk_template_cell(struct dk_template_build *build, struct dk_expr *expr, const char *what,
+                      enum dk_lateness lateness, const uint8_t *active, struct dk_cell *ret) {
   struct dk_expr_uses uses = {0};
   if (!dk_cell_make(build->planner, expr, &build->tmpl->points, active, &uses, ret)) {
     build->failed = true;
     return false;
   }
-  dk_build_use(build, &uses);
+  dk_template_use(build, &uses);
   if (ret->kind != DK_CELL_LATE) return true;
   if (too_late(build, expr, &uses, what, lateness)) return false;
   if (dk_refs_connect(build, expr, NULL, NULL)) return true;
@@ -54,13 +54,13 @@ bool dk_build_cell(struct dk_template_build *build, struct dk_expr *expr, const 
   return false;
 }
 
-uint32_t dk_template_output(const struct dk_template *tmpl, const char *name) {
+uint32_t dk_template_find_output(const struct dk_template *tmpl, const char *name) {
   for (uint32_t i = 0; i < tmpl->n_outputs; i++)
     if (strcmp(tmpl->outputs[i].name, name) == 0) return i;
   return UINT32_MAX;
 }
 
-uint32_t dk_template_metric(const struct dk_template *tmpl, const char *name) {
+uint32_t dk_template_find_metric(const struct dk_template *tmpl, const char *name) {
   for (uint32_t i = 0; i < tmpl->n_metrics; i++)
     if (strcmp(tmpl->metrics[i].name, name) == 0) return i;
   return UINT32_MAX;

@@ -15,13 +15,13 @@ struct dk_cond {
 };
 
 /* A reference in the body, and the edge it became. */
-struct dk_ref_use { const struct dk_expr *ref; uint32_t edge, target; };
+struct dk_ref_use { const struct dk_expr *ref; uint32_t edge, target; const char *text; /* for `plan --edges` */ };
 
 struct dk_edge_build {
   struct dk_edge edge;
   const struct dk_expr *ref;
   const struct dk_cond *cond;
-  const char *text;        /* for `plan --edges` */
+  const char *how;         /* how it was joined: "matched lr; broadcast split" */
 };
 
 struct dk_template_build {
@@ -45,12 +45,12 @@ struct dk_template_build {
 /* Where late values and edges may come from. */
 enum dk_lateness { DK_LATE_NEVER, DK_LATE_PATHS /* inputs.x, outputs.x */, DK_LATE_REFS };
 
-struct dk_template_build *dk_build_of(struct dk_planner *planner, const struct dk_decl *decl);
-void dk_build_use(struct dk_template_build *build, const struct dk_expr_uses *uses);
+struct dk_template_build *dk_template_of(struct dk_planner *planner, const struct dk_decl *decl);
+void dk_template_use(struct dk_template_build *build, const struct dk_expr_uses *uses);
 /* The cell of a field; edges for its references. `what` names the field in messages. False after a diagnostic. */
-bool dk_build_cell(struct dk_template_build *build, struct dk_expr *expr, const char *what, enum dk_lateness lateness,
+bool dk_template_cell(struct dk_template_build *build, struct dk_expr *expr, const char *what, enum dk_lateness lateness,
                    const uint8_t *active, struct dk_cell *ret);
-struct dk_diag *dk_build_error(struct dk_template_build *build, enum dk_code code, struct dk_span span, uint32_t row,
+struct dk_diag *dk_template_error(struct dk_template_build *build, enum dk_code code, struct dk_span span, uint32_t row,
                                const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* ref.c */
@@ -63,18 +63,18 @@ bool dk_ref_connect(struct dk_template_build *build, const struct dk_expr *ref, 
                     uint32_t *ret_edge);
 
 /* Each adds to the template; errors mark the build failed. */
-void dk_build_outputs(struct dk_template_build *build);   /* output.c */
-void dk_build_inputs(struct dk_template_build *build);    /* input.c */
-void dk_build_fields(struct dk_template_build *build);    /* fields.c: doc needs timeout when cache at_once retry code pass env metrics */
-void dk_build_env(struct dk_template_build *build);       /* env.c */
-void dk_build_metrics(struct dk_template_build *build);   /* env.c */
-void dk_build_program(struct dk_template_build *build);   /* program.c */
-bool dk_build_pick_points(struct dk_template_build *build);  /* pick.c */
-void dk_build_tables(struct dk_planner *planner);         /* report.c */
+void dk_template_outputs(struct dk_template_build *build);   /* output.c */
+void dk_template_inputs(struct dk_template_build *build);    /* input.c */
+void dk_template_fields(struct dk_template_build *build);    /* fields.c: doc needs timeout when cache at_once retry code pass env metrics */
+void dk_template_env(struct dk_template_build *build);       /* env.c */
+void dk_template_metrics(struct dk_template_build *build);   /* env.c */
+void dk_template_program(struct dk_template_build *build);   /* program.c */
+bool dk_template_pick_points(struct dk_template_build *build);  /* pick.c */
+void dk_template_tables(struct dk_planner *planner);         /* report.c */
 /* A constant list of texts (or one text): fields.c. */
-bool dk_build_texts(struct dk_template_build *build, struct dk_expr *expr, const char *what, const char ***ret, uint32_t *ret_n);
+bool dk_template_texts(struct dk_template_build *build, struct dk_expr *expr, const char *what, const char ***ret, uint32_t *ret_n);
 
-uint32_t dk_template_output(const struct dk_template *tmpl, const char *name);   /* index or UINT32_MAX */
-uint32_t dk_template_metric(const struct dk_template *tmpl, const char *name);
+uint32_t dk_template_find_output(const struct dk_template *tmpl, const char *name);   /* index or UINT32_MAX */
+uint32_t dk_template_find_metric(const struct dk_template *tmpl, const char *name);
 
 #endif

@@ -155,7 +155,7 @@ static bool ends_in(const char *name, const char *end) {
   return n > m && strcmp(name + n - m, end) == 0;
 }
 
-const char *dk_write_bytes(const struct dk_values *values, const char *name, dk_value_id value, struct dk_buf *out) {
+const char *dk_plan_write(const struct dk_values *values, const char *name, dk_value_id value, struct dk_buf *out) {
   if (ends_in(name, ".json") || ends_in(name, ".yaml") || ends_in(name, ".yml")) {
     const char *fault = json(values, value, 0, out);
     dk_buf_add_char(out, '\n');
