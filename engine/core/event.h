@@ -42,7 +42,7 @@ enum dk_event_kind {
   DK_EV_STARTED,
   DK_EV_REFUSED,
   DK_EV_REVOKED,
-  DK_EV_ENDED,               /* a result, outputs saved */
+  DK_EV_ENDED,               /* a result, outputs saved. Session 0: the world itself, an ASSIGN that it could not send; not acknowledged */
   DK_EV_CANCEL,              /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once */
 };
 

@@ -170,6 +170,11 @@ void dk_session_event(struct dk_core *core, const struct dk_event *event) {
     up(core, event);
     return;
   }
+  if (event->kind == DK_EV_ENDED && event->session == 0) { /* it was never sent: no session can know better */
+    uint32_t own = dk_attempt_find(core, event->id);
+    if (own != DK_NONE) ended(core, own, event);
+    return;
+  }
   if (DK_PLANT != 2 && (event->session == 0 || event->session != core->agent.session)) return;
   uint32_t i =
       event->kind == DK_EV_AGENT_DOWN || event->kind == DK_EV_HAS_END ? DK_NONE : dk_attempt_find(core, event->id);

@@ -84,6 +84,11 @@ static void assign(struct sim *s, const struct dk_action *action) {
   uint32_t row;
   message.u.job = (struct dk_job){.label = label, .argv = argv, .n_argv = 1, .objects = label};
   message.u.job.cpus = s->c->graph.nodes[dk_graph_node_of(&s->c->graph, action->task, &row)].cpus;
+  if (s->c->refuses && sim_chance(&s->engine, 20)) { /* the world cannot hand it out */
+    struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended.cause = DK_CAUSE_LOST};
+    sim_engine_push(s, &event, &(struct dk_digest){{0}});
+    return;
+  }
   sim_trace(s, "assign attempt %llu of task %u", (unsigned long long)action->id.n, action->task);
   sim_send_to_agent(s, action->session, &message);
 }
