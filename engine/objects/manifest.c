@@ -25,7 +25,7 @@ void dk_manifest_add(struct dk_buf *out, const struct dk_manifest_entry *entry) 
     dk_buf_add_text(out, entry->path);
     break;
   case 'd': dk_buf_printf(out, "d %s", entry->path); break;
-  default: assert(!"kind of a manifest entry");
+  default: assert(false && "kind of a manifest entry");
   }
   dk_buf_add_char(out, '\0');
 }

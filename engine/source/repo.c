@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BEGIN_HELP "git init && git add -A && git commit -m start"
+#define COMMIT_HELP "git add -A && git commit -m start"
+#define BEGIN_HELP "git init && " COMMIT_HELP
 
 /* The directory to look from: path itself, or the one that it is in. Heap. */
 static char *start_folder(const char *path) {
@@ -38,7 +39,7 @@ static int read_head(struct dk_repo *repo, struct dk_error *error) {
   if (rc == GIT_EUNBORNBRANCH)
     return dk_error_set(error, -ENODATA,
                         "the git repository %s has no commit yet, and every run is tied to one\nhelp: %s", repo->root,
-                        BEGIN_HELP + strlen("git init && "));
+                        COMMIT_HELP);
   if (rc == 0) rc = git_reference_peel(&commit, head, GIT_OBJECT_COMMIT);
   if (rc == 0) {
     git_oid_cpy(&repo->head_id, git_object_id(commit));
