@@ -1,0 +1,414 @@
+/* The core by itself, an event at a time: what one step gives. Whole runs with faults are tests/sim's. */
+#include "engine/core/core.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* A core with one run, and the output of its last step. */
+struct bed {
+  struct dk_core *core;
+  struct dk_out out;
+  uint64_t now, seq;
+};
+
+static struct dk_digest key_of(uint32_t n) {
+  struct dk_digest key = {{0}};
+  key.bytes[0] = (uint8_t)(n + 1);
+  return key;
+}
+
+static int step(struct bed *bed, struct dk_event event) {
+  dk_out_clear(&bed->out);
+  bed->seq++;
+  return dk_core_step(bed->core, bed->now, bed->seq, &event, &bed->out);
+}
+
+static void give(struct bed *bed, struct dk_event event) {
+  struct dk_error error = {0};
+  assert_int_equal(step(bed, event), 0);
+  if (dk_core_check(bed->core, &error) < 0) fail_msg("%s", error.text);
+}
+
+static const struct dk_action *find_action(const struct bed *bed, enum dk_action_kind kind) {
+  for (uint32_t i = 0; i < bed->out.n_actions; i++) {
+    if (bed->out.actions[i].kind == kind) return &bed->out.actions[i];
+  }
+  return NULL;
+}
+
+static const struct dk_record *find_record(const struct bed *bed, enum dk_record_kind kind) {
+  for (uint32_t i = 0; i < bed->out.n_records; i++) {
+    if (bed->out.records[i].kind == kind) return &bed->out.records[i];
+  }
+  return NULL;
+}
+
+static void open_bed(struct bed *bed, const struct dk_graph *graph, const struct dk_record *records, uint32_t n) {
+  struct dk_core_policy policy;
+  memset(bed, 0, sizeof *bed);
+  bed->now = 100 * SECOND;
+  dk_core_policy_default(&policy);
+  assert_int_equal(dk_core_create(&bed->core, &policy, 77, 1), 0);
+  assert_int_equal(dk_core_load(bed->core, records, n), 0);
+  assert_int_equal(dk_core_add_run(bed->core, 5, graph, NULL), 0);
+  give(bed, (struct dk_event){.kind = DK_EV_START});
+}
+
+static void close_bed(struct bed *bed) {
+  dk_core_destroy(bed->core);
+  dk_out_finish(&bed->out);
+}
+
+static void agent_up(struct bed *bed, uint64_t session) {
+  give(bed, (struct dk_event){.kind = DK_EV_AGENT_UP, .session = session, .u.agent_up.slots = 1});
+  assert_non_null(find_action(bed, DK_ACT_LIST));
+}
+
+static void agent_listed(struct bed *bed, uint64_t session) {
+  agent_up(bed, session);
+  give(bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = session});
+}
+
+static void looked_up(struct bed *bed, uint32_t task, enum dk_lookup answer, uint32_t key) {
+  give(bed, (struct dk_event){.kind = DK_EV_LOOKED_UP, .task = task, .u.looked_up = {answer, key_of(key)}});
+}
+
+static void ended(struct bed *bed, uint64_t session, struct dk_id id, enum dk_cause cause, int32_t code) {
+  give(bed, (struct dk_event){.kind = DK_EV_ENDED,
+                              .session = session,
+                              .id = id,
+                              .u.ended = {.seq = 9, .cause = cause, .code = code, .bytes = "x", .len = 1}});
+}
+
+static const struct dk_graph_node two_rows = {
+    .rows = 2, .cpus = 1, .retry = {.lost = 1, .oom = 1, .other = 1, .n_exit = 1, .exit = {75}}};
+static const struct dk_graph two = {.n_nodes = 1, .n_tasks = 2, .nodes = &two_rows};
+static const struct dk_graph_node one_row = {
+    .rows = 1, .cpus = 1, .retry = {.lost = 1, .oom = 1, .other = 1, .n_exit = 1, .exit = {75}}};
+static const struct dk_graph one = {.n_nodes = 1, .n_tasks = 1, .nodes = &one_row};
+
+static void test_one_task(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  assert_non_null(find_action(&bed, DK_ACT_LOOKUP));
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_READY);
+  agent_listed(&bed, 1);
+  const struct dk_action *assign = find_action(&bed, DK_ACT_ASSIGN);
+  assert_non_null(assign);
+  assert_int_equal(assign->gate, bed.seq);
+  assert_true(bed.out.urgent); /* the agent has nothing to do */
+  assert_int_equal(find_record(&bed, DK_REC_INCARNATION)->id.inc, 77);
+  assert_false(find_record(&bed, DK_REC_ATTEMPT)->del);
+  struct dk_id id = assign->id;
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = id, .u.started.slot = 3});
+  assert_int_equal(find_record(&bed, DK_REC_TASK)->slot, 3);
+  ended(&bed, 1, id, DK_CAUSE_OK, 0);
+  assert_non_null(find_record(&bed, DK_REC_RESULT));
+  assert_true(find_record(&bed, DK_REC_ATTEMPT)->del);
+  assert_int_equal(find_record(&bed, DK_REC_TASK)->state, DK_TASK_DONE);
+  assert_int_equal(find_record(&bed, DK_REC_RUN)->state, DK_RUN_DONE);
+  assert_int_equal(find_action(&bed, DK_ACT_ACK)->gate, bed.seq);
+  assert_int_equal(find_action(&bed, DK_ACT_FINISHED)->gate, bed.seq);
+  assert_true(dk_id_equal(dk_core_task_attempt(bed.core, 0), id));
+  close_bed(&bed);
+}
+
+/* Result of the nth attempt, and what becomes of the task. */
+static enum dk_task_state after(enum dk_cause cause, int32_t code, uint32_t times) {
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  agent_listed(&bed, 1);
+  for (uint32_t i = 0; i < times; i++) {
+    const struct dk_action *assign = find_action(&bed, DK_ACT_ASSIGN);
+    assert_non_null(assign);
+    ended(&bed, 1, assign->id, cause, code);
+    if (dk_core_task_state(bed.core, 0) != DK_TASK_BACKOFF || i + 1 == times) break;
+    bed.now = dk_core_deadline(bed.core);
+    assert_in_range(bed.now, 101 * SECOND, 104 * SECOND);
+    give(&bed, (struct dk_event){.kind = DK_EV_TICK});
+  }
+  enum dk_task_state result = dk_core_task_state(bed.core, 0);
+  close_bed(&bed);
+  return result;
+}
+
+static void test_retries(void **state) {
+  (void)state;
+  assert_int_equal(after(DK_CAUSE_EXIT, 1, 1), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_EXIT, 75, 1), DK_TASK_BACKOFF);
+  assert_int_equal(after(DK_CAUSE_EXIT, 75, 2), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_OOM, 9, 1), DK_TASK_BACKOFF);
+  assert_int_equal(after(DK_CAUSE_OOM, 9, 2), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_LOST, 0, 1), DK_TASK_BACKOFF);
+  assert_int_equal(after(DK_CAUSE_LOST, 0, 2), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_SIGNAL, 11, 1), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_TIMEOUT, 0, 1), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_OUTPUT, 0, 1), DK_TASK_FAILED);
+  assert_int_equal(after(DK_CAUSE_SPAWN, 0, 1), DK_TASK_FAILED);
+}
+
+static void test_same_key_runs_once(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &two, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 4);
+  looked_up(&bed, 1, DK_LOOKUP_MISS, 4);
+  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_SHARED);
+  agent_listed(&bed, 1);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  ended(&bed, 1, id, DK_CAUSE_OK, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_CACHED);
+  close_bed(&bed);
+}
+
+/* The lookup of task 1 began before task 0 ended and missed its result. */
+static void test_late_miss_is_a_hit(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &two, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 4);
+  agent_listed(&bed, 1);
+  ended(&bed, 1, find_action(&bed, DK_ACT_ASSIGN)->id, DK_CAUSE_OK, 0);
+  looked_up(&bed, 1, DK_LOOKUP_MISS, 4);
+  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_CACHED);
+  assert_null(find_action(&bed, DK_ACT_ASSIGN));
+  close_bed(&bed);
+}
+
+static struct dk_record living_attempt(uint64_t inc, uint64_t n, uint32_t key) {
+  return (struct dk_record){.kind = DK_REC_ATTEMPT, .id = {inc, n}, .key = key_of(key), .run = 1};
+}
+
+static void test_adoption(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_record records[2] = {living_attempt(5, 12, 0), living_attempt(5, 13, 9)};
+  open_bed(&bed, &one, records, 2);
+  assert_int_equal(dk_core_unclaimed(bed.core), 2);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING);
+  agent_up(&bed, 1);
+  for (uint64_t n = 12; n <= 13; n++)
+    give(&bed, (struct dk_event){.kind = DK_EV_HAS, .session = 1, .id = {5, n}, .u.has = {DK_ATTEMPT_RUNNING, 0}});
+  give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
+  assert_null(find_action(&bed, DK_ACT_ASSIGN));
+  ended(&bed, 1, (struct dk_id){5, 12}, DK_CAUSE_OK, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_attempt(bed.core, 0).inc, 5);
+  assert_int_equal(dk_core_unclaimed(bed.core), 1); /* nobody asks for it: it runs on, and its result is kept */
+  ended(&bed, 1, (struct dk_id){5, 13}, DK_CAUSE_OK, 0);
+  assert_non_null(find_record(&bed, DK_REC_RESULT));
+  close_bed(&bed);
+}
+
+static void test_what_the_agent_does_not_have(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_record record = living_attempt(5, 12, 0);
+  open_bed(&bed, &one, &record, 1);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  agent_listed(&bed, 1);
+  const struct dk_action *assign = find_action(&bed, DK_ACT_ASSIGN);
+  assert_non_null(assign); /* it was never seen to start: again, at once */
+  assert_int_equal(assign->id.inc, 77);
+  close_bed(&bed);
+}
+
+static void test_strangers_are_killed(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  agent_up(&bed, 1);
+  give(&bed, (struct dk_event){.kind = DK_EV_HAS, .session = 1, .id = {6, 6}, .u.has = {DK_ATTEMPT_RUNNING, 0}});
+  assert_true(find_action(&bed, DK_ACT_KILL)->hard);
+  ended(&bed, 1, (struct dk_id){6, 6}, DK_CAUSE_KILLED, 9);
+  assert_non_null(find_action(&bed, DK_ACT_ACK));
+  assert_int_equal(bed.out.n_records, 0);
+  close_bed(&bed);
+}
+
+static void test_stale_sessions_are_dropped(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  agent_listed(&bed, 1);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  agent_up(&bed, 2);
+  ended(&bed, 1, id, DK_CAUSE_OK, 0);
+  assert_int_equal(bed.out.n_records + bed.out.n_actions, 0);
+  give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING);
+  close_bed(&bed);
+}
+
+static void test_lost_and_found(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  agent_listed(&bed, 1);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = id});
+  give(&bed, (struct dk_event){.kind = DK_EV_AGENT_DOWN, .session = 1});
+  assert_int_equal(dk_core_deadline(bed.core), bed.now + 60 * SECOND);
+  bed.now += 59 * SECOND;
+  give(&bed, (struct dk_event){.kind = DK_EV_GAP}); /* silence before it proves nothing */
+  bed.now += 59 * SECOND;
+  give(&bed, (struct dk_event){.kind = DK_EV_TICK});
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING);
+  bed.now += 1 * SECOND;
+  give(&bed, (struct dk_event){.kind = DK_EV_TICK});
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_BACKOFF);
+  agent_up(&bed, 2);
+  give(&bed, (struct dk_event){.kind = DK_EV_HAS, .session = 2, .id = id, .u.has = {DK_ATTEMPT_RUNNING, 0}});
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING); /* taken back, not run twice */
+  ended(&bed, 2, id, DK_CAUSE_OK, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
+  close_bed(&bed);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  static const struct {
+    enum dk_refusal reason;
+    enum dk_task_state state;
+  } table[] = {{DK_REFUSED_BUSY, DK_TASK_READY},
+               {DK_REFUSED_BAD, DK_TASK_FAILED},
+               {DK_REFUSED_DISK, DK_TASK_BACKOFF},
+               {DK_REFUSED_STALE, DK_TASK_BACKOFF}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    struct bed bed;
+    open_bed(&bed, &one, NULL, 0);
+    looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+    agent_listed(&bed, 1);
+    struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+    give(&bed, (struct dk_event){
+                   .kind = DK_EV_REFUSED, .session = 1, .id = id, .u.refused.reason = (uint8_t)table[i].reason});
+    assert_int_equal(dk_core_task_state(bed.core, 0), table[i].state);
+    assert_true(find_record(&bed, DK_REC_ATTEMPT)->del);
+    close_bed(&bed);
+  }
+}
+
+static void test_cancel(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &two, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  looked_up(&bed, 1, DK_LOOKUP_MISS, 1);
+  agent_listed(&bed, 1); /* both: one slot, one waits behind it */
+  struct dk_id first = dk_core_task_attempt(bed.core, 0), second = dk_core_task_attempt(bed.core, 1);
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = first});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL});
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, first));
+  assert_false(find_action(&bed, DK_ACT_KILL)->hard);
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_REVOKE)->id, second));
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = second}); /* too late to revoke */
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, second));
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .u.cancel.hard = true});
+  assert_true(find_action(&bed, DK_ACT_KILL)->hard);
+  ended(&bed, 1, second, DK_CAUSE_KILLED, 9);
+  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_CANCELLED);
+  assert_null(find_action(&bed, DK_ACT_FINISHED));
+  ended(&bed, 1, first, DK_CAUSE_OK, 0); /* done before the signal came: kept */
+  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
+  assert_int_equal(find_record(&bed, DK_REC_RUN)->state, DK_RUN_INTERRUPTED);
+  assert_non_null(find_action(&bed, DK_ACT_FINISHED));
+  close_bed(&bed);
+}
+
+static void test_a_used_incarnation_goes_on(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_record record = {.kind = DK_REC_INCARNATION, .id = {77, 0}, .counter = 500};
+  open_bed(&bed, &one, &record, 1);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  agent_listed(&bed, 1);
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->id.n, 501);
+  close_bed(&bed);
+}
+
+static void test_wide_tasks_and_depth(void **state) {
+  (void)state;
+  struct bed bed;
+  static const struct dk_graph_node wide = {.rows = 3, .cpus = 8};
+  static const struct dk_graph graph = {.n_nodes = 1, .n_tasks = 3, .nodes = &wide};
+  open_bed(&bed, &graph, NULL, 0);
+  for (uint32_t i = 0; i < 3; i++) looked_up(&bed, i, DK_LOOKUP_MISS, i);
+  give(&bed, (struct dk_event){.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 4});
+  give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
+  struct dk_core_counts counts;
+  dk_core_counts(bed.core, 0, &counts);
+  assert_int_equal(counts.by_state[DK_TASK_RUNNING], 2); /* each books all 4 slots; two a slot are kept at the agent */
+  assert_int_equal(counts.queued_at_agent, 2);
+  close_bed(&bed);
+}
+
+/* Every allocation fails once: the step says so, and the core can be destroyed. */
+static void test_no_memory(void **state) {
+  (void)state;
+  bool is_clean = false;
+  for (uint64_t n = 1; !is_clean; n++) {
+    struct dk_core_policy policy;
+    struct dk_core *core = NULL;
+    struct dk_out out = {0};
+    struct dk_record record = living_attempt(5, 12, 0);
+    dk_core_policy_default(&policy);
+    dk_alloc_fail_at(n);
+    int r = dk_core_create(&core, &policy, 77, 1);
+    if (r == 0) r = dk_core_load(core, &record, 1);
+    if (r == 0) r = dk_core_add_run(core, 5, &two, NULL);
+    struct dk_event events[] = {
+        {.kind = DK_EV_START},
+        {.kind = DK_EV_LOOKED_UP, .task = 0, .u.looked_up = {DK_LOOKUP_MISS, key_of(0)}},
+        {.kind = DK_EV_LOOKED_UP, .task = 1, .u.looked_up = {DK_LOOKUP_MISS, key_of(1)}},
+        {.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 2},
+        {.kind = DK_EV_HAS, .session = 1, .id = {5, 12}, .u.has = {DK_ATTEMPT_RUNNING, 0}},
+        {.kind = DK_EV_HAS_END, .session = 1},
+        {.kind = DK_EV_ENDED, .session = 1, .id = {5, 12}, .u.ended = {.cause = DK_CAUSE_OK, .bytes = "x", .len = 1}},
+        {.kind = DK_EV_ENDED, .session = 1, .id = {77, 1}, .u.ended = {.cause = DK_CAUSE_LOST, .bytes = "x", .len = 1}},
+        {.kind = DK_EV_CANCEL},
+    };
+    for (size_t i = 0; r == 0 && i < sizeof events / sizeof *events; i++)
+      r = dk_core_step(core, 1, i + 1, &events[i], &out);
+    if (r == 0) assert_int_equal(dk_core_task_state(core, 1), DK_TASK_CANCELLED);
+    is_clean = dk_alloc_count() < n;
+    assert_int_equal(r, is_clean ? 0 : -ENOMEM);
+    dk_alloc_fail_at(0);
+    dk_core_destroy(core);
+    dk_out_finish(&out);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_one_task),
+      cmocka_unit_test(test_retries),
+      cmocka_unit_test(test_same_key_runs_once),
+      cmocka_unit_test(test_late_miss_is_a_hit),
+      cmocka_unit_test(test_adoption),
+      cmocka_unit_test(test_what_the_agent_does_not_have),
+      cmocka_unit_test(test_strangers_are_killed),
+      cmocka_unit_test(test_stale_sessions_are_dropped),
+      cmocka_unit_test(test_lost_and_found),
+      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_cancel),
+      cmocka_unit_test(test_a_used_incarnation_goes_on),
+      cmocka_unit_test(test_wide_tasks_and_depth),
+      cmocka_unit_test(test_no_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
