@@ -17,38 +17,44 @@
 struct dk_core;
 
 struct dk_core_policy {
-  uint64_t lost_after_ns;        /* an agent silent for so long: its attempts count as lost (default 60 s here) */
-  uint64_t backoff_ns;           /* before the first retry; doubles, with jitter from the seed (default 1 s) */
+  uint64_t lost_after_ns; /* an agent silent for so long: its attempts count as lost (default 60 s here) */
+  uint64_t backoff_ns;    /* before the first retry; doubles, with jitter from the seed (default 1 s) */
   uint64_t backoff_max_ns;
-  uint32_t queue_per_slot;       /* orders kept at the agent per slot, running one included (default 2) */
-  uint32_t max_out;              /* records + actions a step (default 1024) */
+  uint32_t queue_per_slot; /* orders kept at the agent per slot, running one included (default 2) */
+  uint32_t max_out;        /* records + actions a step (default 1024) */
 };
 void dk_core_policy_default(struct dk_core_policy *ret);
 
-int  dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, uint64_t incarnation, uint64_t jitter_seed);
+int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, uint64_t incarnation,
+                   uint64_t jitter_seed);
 void dk_core_destroy(struct dk_core *core);
 /* Records of earlier engines, in any order, before anything else: ATTEMPT and INCARNATION matter, others are ignored. */
-int  dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n);
+int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n);
 /* The graph is borrowed and must outlive the core. `wanted`: a bit per task, NULL for all; others are not looked at (dkrun run
  * with a selection; what the wanted ones need is wanted too: the caller has closed the set). */
-int  dk_core_add_run(struct dk_core *core, uint32_t run, const struct dk_graph *graph, const uint8_t *wanted);
+int dk_core_add_run(struct dk_core *core, uint32_t run, const struct dk_graph *graph, const uint8_t *wanted);
 
 /* 0; -ENOMEM: the core is broken and must be thrown away (load a new one from the store: nothing is lost). `seq` is the
  * sequence number that this step's records will be committed under. `now_ns` never decreases; only differences are used. */
-int  dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event, struct dk_out *out);
-uint64_t dk_core_deadline(const struct dk_core *core);             /* when the next TICK is wanted; UINT64_MAX: none */
+int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event, struct dk_out *out);
+uint64_t dk_core_deadline(const struct dk_core *core); /* when the next TICK is wanted; UINT64_MAX: none */
 
 /* For progress and summaries. */
-struct dk_core_counts { uint32_t by_state[16]; uint32_t queued_at_agent, started; };
-void dk_core_counts(const struct dk_core *core, uint32_t node, struct dk_core_counts *ret);      /* node UINT32_MAX: all */
+struct dk_core_counts {
+  uint32_t by_state[16];
+  uint32_t queued_at_agent, started;
+};
+void dk_core_counts(const struct dk_core *core, uint32_t node, struct dk_core_counts *ret); /* node UINT32_MAX: all */
 enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t task);
-struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t task);                     /* current or last one */
-const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id);         /* NULL: unknown attempt */
-bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_task);       /* false: no task of this run */
-uint32_t dk_core_unclaimed(const struct dk_core *core);            /* living attempts of earlier runs that no task asks for */
+struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t task);             /* current or last one */
+const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id); /* NULL: unknown attempt */
+bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id,
+                          uint32_t *ret_task);          /* false: no task of this run */
+uint32_t dk_core_unclaimed(const struct dk_core *core); /* living attempts of earlier runs that no task asks for */
 
-int  dk_core_check(const struct dk_core *core, struct dk_error *error);       /* invariants; -EINVAL with the first that is broken */
-void dk_core_digest(const struct dk_core *core, struct dk_digest *ret);       /* of what lasts */
+int dk_core_check(const struct dk_core *core,
+                  struct dk_error *error); /* invariants; -EINVAL with the first that is broken */
+void dk_core_digest(const struct dk_core *core, struct dk_digest *ret); /* of what lasts */
 
 void dk_out_clear(struct dk_out *out);
 void dk_out_finish(struct dk_out *out);

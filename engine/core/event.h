@@ -10,113 +10,147 @@
 
 /* State of a task, kept in the store too (per run): only add. */
 enum dk_task_state {
-  DK_TASK_WAITING = 0,       /* needs others */
-  DK_TASK_LOOKUP = 1,        /* its key is being looked up */
+  DK_TASK_WAITING = 0, /* needs others */
+  DK_TASK_LOOKUP = 1,  /* its key is being looked up */
   DK_TASK_READY = 2,
-  DK_TASK_RUNNING = 3,       /* an attempt is assigned (it may still be queued at the agent) */
-  DK_TASK_SHARED = 4,        /* another task with the same key runs; waits for its result */
-  DK_TASK_BACKOFF = 5,       /* will be tried again at a later time */
+  DK_TASK_RUNNING = 3, /* an attempt is assigned (it may still be queued at the agent) */
+  DK_TASK_SHARED = 4,  /* another task with the same key runs; waits for its result */
+  DK_TASK_BACKOFF = 5, /* will be tried again at a later time */
   /* ended */
-  DK_TASK_DONE = 6,          /* ran in this run */
-  DK_TASK_CACHED = 7,        /* had a result already */
+  DK_TASK_DONE = 6,   /* ran in this run */
+  DK_TASK_CACHED = 7, /* had a result already */
   DK_TASK_FAILED = 8,
-  DK_TASK_NOT_RUN = 9,       /* something that it needs failed, or was not run */
-  DK_TASK_SKIPPED = 10,      /* `when` was false */
+  DK_TASK_NOT_RUN = 9,  /* something that it needs failed, or was not run */
+  DK_TASK_SKIPPED = 10, /* `when` was false */
   DK_TASK_CANCELLED = 11,
 };
-static inline bool dk_task_state_is_end(enum dk_task_state state) { return state >= DK_TASK_DONE; }
+static inline bool dk_task_state_is_end(enum dk_task_state state) {
+  return state >= DK_TASK_DONE;
+}
 
 /* State of a run in the store: only add. */
 enum dk_run_state { DK_RUN_RUNNING = 1, DK_RUN_DONE = 2, DK_RUN_FAILED = 3, DK_RUN_INTERRUPTED = 4 /* or cancelled */ };
 
 enum dk_event_kind {
-  DK_EV_TICK,                /* time passed */
-  DK_EV_GAP,                 /* the clock jumped or a turn took over 10 s: silence before it proves nothing */
-  DK_EV_START,               /* the graph was added; go */
-  DK_EV_LOOKED_UP,           /* answer to DK_ACT_LOOKUP */
-  DK_EV_DECIDED,             /* answer to DK_ACT_DECIDE: a pick */
-  DK_EV_AGENT_UP,            /* a session is open: slots, boot */
-  DK_EV_AGENT_DOWN,          /* the session's connection is closed */
-  DK_EV_HAS,                 /* answer to DK_ACT_LIST, an attempt each */
+  DK_EV_TICK,       /* time passed */
+  DK_EV_GAP,        /* the clock jumped or a turn took over 10 s: silence before it proves nothing */
+  DK_EV_START,      /* the graph was added; go */
+  DK_EV_LOOKED_UP,  /* answer to DK_ACT_LOOKUP */
+  DK_EV_DECIDED,    /* answer to DK_ACT_DECIDE: a pick */
+  DK_EV_AGENT_UP,   /* a session is open: slots, boot */
+  DK_EV_AGENT_DOWN, /* the session's connection is closed */
+  DK_EV_HAS,        /* answer to DK_ACT_LIST, an attempt each */
   DK_EV_HAS_END,
   DK_EV_STARTED,
   DK_EV_REFUSED,
   DK_EV_REVOKED,
-  DK_EV_ENDED,               /* a result, outputs saved. Session 0: the world itself, an ASSIGN that it could not send; not acknowledged */
-  DK_EV_CANCEL,              /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once */
+  /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send. */
+  DK_EV_ENDED,
+  DK_EV_CANCEL, /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once */
 };
 
-enum dk_lookup { DK_LOOKUP_HIT, DK_LOOKUP_MISS, DK_LOOKUP_SKIP /* `when` is false */, DK_LOOKUP_BAD /* cannot be handed out: text says why */ };
+enum dk_lookup {
+  DK_LOOKUP_HIT,
+  DK_LOOKUP_MISS,
+  DK_LOOKUP_SKIP /* `when` is false */,
+  DK_LOOKUP_BAD /* cannot be handed out: text says why */
+};
 
 struct dk_event {
   enum dk_event_kind kind;
-  struct dk_id id;                     /* HAS STARTED REFUSED REVOKED ENDED */
-  uint64_t session;                    /* AGENT_UP (higher than any before) and all that come from an agent: stale ones are dropped */
-  uint32_t task;                       /* LOOKED_UP, DECIDED */
+  struct dk_id id;  /* HAS STARTED REFUSED REVOKED ENDED */
+  uint64_t session; /* AGENT_UP (higher than any before) and all that come from an agent: stale ones are dropped */
+  uint32_t task;    /* LOOKED_UP, DECIDED */
   union {
-    struct { enum dk_lookup answer; struct dk_digest key; } looked_up;
-    struct { bool ok; } decided;                                   /* not ok: no candidate left; the pick fails */
-    struct { uint32_t slots; uint8_t boot[16]; } agent_up;
-    struct { uint8_t state; uint32_t slot; } has;                  /* enum dk_attempt_state */
-    struct { uint32_t slot; } started;
-    struct { uint8_t reason; } refused;                            /* enum dk_refusal */
+    struct {
+      enum dk_lookup answer;
+      struct dk_digest key;
+    } looked_up;
+    struct {
+      bool ok;
+    } decided; /* not ok: no candidate left; the pick fails */
+    struct {
+      uint32_t slots;
+      uint8_t boot[16];
+    } agent_up;
+    struct {
+      uint8_t state;
+      uint32_t slot;
+    } has; /* enum dk_attempt_state */
+    struct {
+      uint32_t slot;
+    } started;
+    struct {
+      uint8_t reason;
+    } refused; /* enum dk_refusal */
     /* `bytes` is what the store keeps under the key when cause is OK (result and metrics, encoded by the caller), and under the
      * attempt when it failed; borrowed for the call. */
-    struct { uint64_t seq; enum dk_cause cause; int32_t code; const void *bytes; uint32_t len; } ended;
-    struct { bool hard; } cancel;
+    struct {
+      uint64_t seq;
+      enum dk_cause cause;
+      int32_t code;
+      const void *bytes;
+      uint32_t len;
+    } ended;
+    struct {
+      bool hard;
+    } cancel;
   } u;
 };
 
 /* Records: puts and deletes of facts. Keys and values are encoded by engine/store/record.h's functions on the way to the
  * store; the core and the simulator see the struct. */
 enum dk_record_kind {
-  DK_REC_INCARNATION,        /* one fact, a put replaces it: incarnation, and the highest number taken in blocks (never reused) */
-  DK_REC_ATTEMPT,            /* put at assignment, deleted when its end is recorded */
-  DK_REC_TASK,               /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
-  DK_REC_RESULT,             /* key -> bytes; first one wins */
-  DK_REC_FAILURE,            /* attempt -> bytes of a failed attempt (for logs) */
-  DK_REC_RUN,                /* the run's end */
+  DK_REC_INCARNATION, /* one fact, a put replaces it: incarnation, and the highest number taken in blocks (never reused) */
+  DK_REC_ATTEMPT,     /* put at assignment, deleted when its end is recorded */
+  DK_REC_TASK,        /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
+  DK_REC_RESULT,      /* key -> bytes; first one wins */
+  DK_REC_FAILURE,     /* attempt -> bytes of a failed attempt (for logs) */
+  DK_REC_RUN,         /* the run's end */
 };
 struct dk_record {
   enum dk_record_kind kind;
   bool del;
-  struct dk_id id;                     /* ATTEMPT, FAILURE; TASK: last attempt or none */
-  struct dk_digest key;                /* ATTEMPT, TASK, RESULT */
-  uint32_t run, task;                  /* ATTEMPT, TASK, RUN */
-  uint8_t state, cause;                /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
-  uint8_t attempts;                    /* TASK: attempts made in this run */
-  int32_t code;                        /* TASK: exit code or signal */
-  uint32_t slot;                       /* TASK RUNNING */
-  uint64_t counter;                    /* INCARNATION: numbers up to this are taken; id.inc is the incarnation */
-  uint32_t off, len;                   /* RESULT, FAILURE: bytes in dk_out.bytes */
+  struct dk_id id;      /* ATTEMPT, FAILURE; TASK: last attempt or none */
+  struct dk_digest key; /* ATTEMPT, TASK, RESULT */
+  uint32_t run, task;   /* ATTEMPT, TASK, RUN */
+  uint8_t state, cause; /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
+  uint8_t attempts;     /* TASK: attempts made in this run */
+  int32_t code;         /* TASK: exit code or signal */
+  uint32_t slot;        /* TASK RUNNING */
+  uint64_t counter;     /* INCARNATION: numbers up to this are taken; id.inc is the incarnation */
+  uint32_t off, len;    /* RESULT, FAILURE: bytes in dk_out.bytes */
 };
 
 enum dk_action_kind {
-  DK_ACT_LOOKUP,             /* ungated: compute the task's key and look for a result; answer LOOKED_UP */
-  DK_ACT_DECIDE,             /* gated: compute a pick from recorded metrics; answer DECIDED */
-  DK_ACT_LIST,               /* ungated: ask the agent what it has; answers HAS ..., HAS_END */
-  DK_ACT_ASSIGN,             /* gated */
-  DK_ACT_REVOKE,             /* gated: a queued order that is not started yet */
-  DK_ACT_KILL,               /* gated */
-  DK_ACT_ACK,                /* gated: everything up to seq is committed */
-  DK_ACT_FINISHED,           /* gated: every task has ended (or was cancelled) and no attempt of this run is left */
+  DK_ACT_LOOKUP,   /* ungated: compute the task's key and look for a result; answer LOOKED_UP */
+  DK_ACT_DECIDE,   /* gated: compute a pick from recorded metrics; answer DECIDED */
+  DK_ACT_LIST,     /* ungated: ask the agent what it has; answers HAS ..., HAS_END */
+  DK_ACT_ASSIGN,   /* gated */
+  DK_ACT_REVOKE,   /* gated: a queued order that is not started yet */
+  DK_ACT_KILL,     /* gated */
+  DK_ACT_ACK,      /* gated: everything up to seq is committed */
+  DK_ACT_FINISHED, /* gated: every task has ended (or was cancelled) and no attempt of this run is left */
 };
 struct dk_action {
   enum dk_action_kind kind;
-  uint64_t gate;                       /* do it only when the commit of this sequence number is durable; 0: at once */
-  struct dk_id id;                     /* ASSIGN REVOKE KILL */
-  uint32_t task;                       /* LOOKUP DECIDE ASSIGN */
-  uint64_t seq;                        /* ACK */
-  uint64_t session;                    /* LIST ASSIGN REVOKE KILL ACK: that it was decided in; to be dropped when another is open by then */
-  bool hard;                           /* KILL: no TERM first */
+  uint64_t gate;   /* do it only when the commit of this sequence number is durable; 0: at once */
+  struct dk_id id; /* ASSIGN REVOKE KILL */
+  uint32_t task;   /* LOOKUP DECIDE ASSIGN */
+  uint64_t seq;    /* ACK */
+  uint64_t
+      session; /* LIST ASSIGN REVOKE KILL ACK: that it was decided in; to be dropped when another is open by then */
+  bool hard;   /* KILL: no TERM first */
 };
 
-struct dk_out {                        /* caller-owned, reused: cleared by the caller */
-  struct dk_record *records; uint32_t n_records, cap_records;
-  struct dk_action *actions; uint32_t n_actions, cap_actions;
+struct dk_out { /* caller-owned, reused: cleared by the caller */
+  struct dk_record *records;
+  uint32_t n_records, cap_records;
+  struct dk_action *actions;
+  uint32_t n_actions, cap_actions;
   struct dk_buf bytes;
-  bool urgent;                         /* the agent runs dry, or the run is over: commit as soon as no event waits */
-  bool more;                           /* cut at the cap: step again with TICK and the same time */
+  bool urgent; /* the agent runs dry, or the run is over: commit as soon as no event waits */
+  bool more;   /* cut at the cap: step again with TICK and the same time */
 };
 
 #endif

@@ -72,7 +72,7 @@ struct dk_node_count {
 
 struct dk_session {
   uint64_t session; /* 0: none is open */
-  uint64_t last;         /* highest session ever */
+  uint64_t last;    /* highest session ever */
   bool is_listed;   /* HAS_END came in this session */
   bool is_lost;     /* silent for lost_after: nothing is expected of it until it comes back */
   bool is_timed;    /* down_since is set */

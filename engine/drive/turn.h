@@ -16,11 +16,11 @@ struct dk_turn {
   uint64_t pace_ns;   /* default 20 ms */
   uint64_t commit_at; /* when it is due; UINT64_MAX: nothing waits */
   uint64_t last_now;
-  struct dk_out out; /* records waiting for the commit, actions waiting for their gate */
-  bool finished;     /* DK_ACT_FINISHED was done */
-  uint64_t session;  /* of the agent, as the core knows it; 0: none */
-  uint64_t last_session;         /* the highest so far */
-  bool looks;        /* the next wait only looks: a commit may have taken long */
+  struct dk_out out;     /* records waiting for the commit, actions waiting for their gate */
+  bool finished;         /* DK_ACT_FINISHED was done */
+  uint64_t session;      /* of the agent, as the core knows it; 0: none */
+  uint64_t last_session; /* the highest so far */
+  bool looks;            /* the next wait only looks: a commit may have taken long */
 };
 
 void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world);
