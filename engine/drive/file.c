@@ -92,6 +92,24 @@ static int walk_add(struct walk *walk, struct dk_manifest_entry entry, const cha
   return entry.path && (!target || entry.target) ? 0 : -ENOMEM;
 }
 
+/* A link counts only when it stays inside the directory: ".." may lead up no further than to its root. */
+static bool stays_inside(const char *relative, const char *target) {
+  int depth = 0;
+
+  if (*target == '/') return false;
+  for (const char *at = relative; (at = strchr(at, '/')); at++) depth++;
+  for (const char *at = target; *at;) {
+    size_t n = strcspn(at, "/");
+    if (n == 2 && at[0] == '.' && at[1] == '.')
+      depth--;
+    else if (n > 1 || (n == 1 && *at != '.'))
+      depth++;
+    if (depth < 0) return false;
+    at += n + (at[n] == '/');
+  }
+  return true;
+}
+
 static int walk_dir(struct walk *walk, const char *dir, const char *relative, struct dk_error *error);
 
 static int walk_entry(struct walk *walk, const char *path, const char *relative, struct dk_error *error) {
@@ -106,6 +124,11 @@ static int walk_entry(struct walk *walk, const char *path, const char *relative,
     ssize_t n = readlink(path, target, sizeof target - 1);
     if (n < 0) return dk_error_system(error, -errno, "reading %s", path);
     target[n] = 0;
+    if (!stays_inside(relative, target))
+      return dk_error_set(
+          error, -EINVAL,
+          "%s is a symbolic link that leads out of the directory (to %s), so it cannot be a part of an input", path,
+          target);
     entry.kind = 'l';
     return walk_add(walk, entry, relative, target);
   }
@@ -148,7 +171,7 @@ static int digest_dir(struct dk_lookup_state *state, const char *path, struct dk
 
   if (r == 0 && walk.n > 0) qsort(walk.entries, walk.n, sizeof *walk.entries, by_path);
   for (uint32_t i = 0; r == 0 && i < walk.n; i++) dk_manifest_add(&manifest, &walk.entries[i]);
-  if (r == 0 && walk.n == 0) r = dk_error_set(error, -ENOENT, "the directory %s is empty", path);
+  if (r == 0 && walk.n == 0) dk_buf_add_text(&manifest, DK_MANIFEST_HEAD);
   if (r == 0 && !dk_buf_ok(&manifest)) r = -ENOMEM;
   if (r == 0 && state->with.dry)
     r = dk_content_of(dk_buf_text(&manifest), manifest.len, ret);

@@ -8,11 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD "dkrun directory 1\n"
-
 void dk_manifest_add(struct dk_buf *out, const struct dk_manifest_entry *entry) {
   char hex[DK_DIGEST_HEX + 1];
-  if (out->len == 0) dk_buf_add_text(out, HEAD);
+  if (out->len == 0) dk_buf_add_text(out, DK_MANIFEST_HEAD);
   switch (entry->kind) {
   case 'f':
   case 'x':
@@ -151,8 +149,8 @@ int dk_manifest_parse(const void *data, size_t len, struct dk_manifest_entry **r
   *ret = NULL;
   *ret_n = 0;
   int err = -EBADMSG;
-  if (len >= strlen(HEAD) && memcmp(at, HEAD, strlen(HEAD)) == 0)
-    err = parse_all(at + strlen(HEAD), at + len, ret, ret_n);
+  if (len >= strlen(DK_MANIFEST_HEAD) && memcmp(at, DK_MANIFEST_HEAD, strlen(DK_MANIFEST_HEAD)) == 0)
+    err = parse_all(at + strlen(DK_MANIFEST_HEAD), at + len, ret, ret_n);
   if (err == 0) return 0;
   uint32_t n = *ret_n;
   dk_free(*ret);

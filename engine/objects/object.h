@@ -40,6 +40,7 @@ int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *
  * "f <hex digest> <size> <path>\0", "x ..." (executable), "l <target>\0<path>\0" (relative symlink that stays inside), "d <path>\0" (empty directory).
  * Paths are relative, without "." or ".." parts. An empty directory is the first line alone. A link's target goes up only at its front
  * and never above the root; no entry lies below another one. */
+#define DK_MANIFEST_HEAD "dkrun directory 1\n"
 struct dk_manifest_entry {
   char kind;
   struct dk_digest digest;
