@@ -263,14 +263,15 @@ char *dk_fs_absolute(const char *path) {
     const char *name = slash ? slash + 1 : path;
     dk_autofree char *dir = parent_of(path);
     if (!dir || !*name || strcmp(name, "..") == 0) return NULL;
-    dk_autofree char *parent = dk_fs_absolute(dir);
+    char *parent = realpath(dir, NULL);
     if (!parent) return NULL;
     dk_autobuf out = DK_BUF_INIT;
     dk_buf_printf(&out, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name);
+    free(parent); /* realpath's own memory */
     return dk_buf_steal(&out);
   }
   if (!real) return NULL;
   char *copy = dk_strdup(real);
-  free(real); /* realpath's own memory */
+  free(real);
   return copy;
 }

@@ -1,0 +1,183 @@
+/* The keeper's journal: what is found again after it was closed at any point, cut off, or worn. */
+#include "engine/agent/journal.h"
+#include "engine/sys/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[64];
+static int dir;
+
+static int set_up(void **state) {
+  (void)state;
+  strcpy(path, "/tmp/dk-journal-XXXXXX");
+  assert_non_null(mkdtemp(path));
+  dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return dir < 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  close(dir);
+  return dk_fs_remove_tree(path, NULL);
+}
+
+static void begin(struct dk_journal *journal, uint64_t n) {
+  struct dk_journal_start start = {
+      .id = {3, n}, .cpus = 2, .keeper = 100, .keeper_start_ticks = 9, .boot = {1}, .unix_ns = n};
+  assert_int_equal(dk_journal_begin(journal, &start, 2000, NULL), 0);
+}
+
+static uint64_t end(struct dk_journal *journal, int32_t code) {
+  struct dk_result result = {.cause = DK_CAUSE_EXIT, .code = code, .text = (char *)"some words that take room"};
+  uint64_t seq;
+  assert_int_equal(dk_journal_finish(journal, &result, &seq, NULL), 0);
+  return seq;
+}
+
+struct seen {
+  uint64_t first, last;
+  int n;
+};
+
+static int see(void *ctx, uint64_t seq, struct dk_id id, struct dk_result *result) {
+  struct seen *seen = ctx;
+  if (seen->n++ == 0)
+    seen->first = seq;
+  else
+    assert_true(seq == seen->last + 1);
+  seen->last = seq;
+  assert_true(id.inc == 3 && id.n == (uint64_t)result->code);
+  return 0;
+}
+
+static struct seen look(struct dk_journal *journal) {
+  struct seen seen = {0};
+  assert_int_equal(dk_journal_each(journal, see, &seen, NULL), 0);
+  return seen;
+}
+
+static void found_again(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_true(dk_journal_is_clear(&journal));
+  begin(&journal, 1);
+  assert_false(dk_journal_is_clear(&journal));
+  assert_int_equal(end(&journal, 1), 1);
+  begin(&journal, 2);
+  assert_int_equal(end(&journal, 2), 2);
+  begin(&journal, 3);
+  dk_journal_close(&journal);
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_true(journal.is_open_start && journal.start.id.n == 3 && journal.start.cpus == 2 &&
+              journal.start.boot[0] == 1);
+  assert_int_equal(look(&journal).n, 2);
+  dk_journal_forget(&journal, 1);
+  assert_int_equal(look(&journal).first, 2);
+  assert_int_equal(end(&journal, 3), 3);
+  dk_journal_close(&journal);
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_false(journal.is_open_start);
+  assert_int_equal(look(&journal).n, 2);
+  dk_journal_forget(&journal, 3);
+  assert_true(dk_journal_is_clear(&journal));
+  dk_journal_close(&journal);
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_true(dk_journal_is_clear(&journal));
+  assert_int_equal(look(&journal).n, 0);
+  dk_journal_close(&journal);
+}
+
+/* Cut off after every byte: always a prefix of what was written, never something else. */
+static void cut_off(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  unsigned current = journal.current;
+  begin(&journal, 1);
+  end(&journal, 1);
+  uint64_t full = journal.end[current];
+  begin(&journal, 2);
+  end(&journal, 2);
+  uint64_t size = journal.end[current];
+  dk_journal_close(&journal);
+  char name[16], file[100];
+  snprintf(name, sizeof name, "journal.%u", current);
+  snprintf(file, sizeof file, "%s/%s", path, name);
+  dk_autobuf bytes = DK_BUF_INIT;
+  assert_int_equal(dk_fs_read(file, 1 << 20, &bytes, NULL), 0);
+  for (uint64_t len = size; len > 40; len--) {
+    dk_autobuf cut = DK_BUF_INIT;
+    dk_buf_add(&cut, bytes.data, len);
+    dk_buf_add_repeat(&cut, (char)0xee, bytes.len - len);
+    assert_int_equal(dk_fs_write(file, cut.data, cut.len, 0600, false, NULL), 0);
+    assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+    int n = look(&journal).n;
+    assert_int_equal(n, len == size ? 2 : len >= full ? 1 : 0);
+    dk_journal_close(&journal);
+  }
+}
+
+static void worn(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  unsigned turns = 0, current = journal.current;
+  for (uint64_t n = 1; n <= 40000; n++) {
+    begin(&journal, n);
+    assert_true(end(&journal, (int32_t)n) == n);
+    if (n > 50) dk_journal_forget(&journal, n - 50);
+    if (journal.current != current) turns++;
+    current = journal.current;
+    if (n % 7001 != 0) continue;
+    dk_journal_close(&journal);
+    assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+    assert_int_equal(journal.current, current);
+    struct seen seen = look(&journal);
+    assert_int_equal(seen.n, 50);
+    assert_true(seen.last == n);
+  }
+  assert_true(turns >= 2);
+  struct stat st;
+  char file[100];
+  for (int i = 0; i < 2; i++) {
+    snprintf(file, sizeof file, "%s/journal.%d", path, i);
+    assert_int_equal(stat(file, &st), 0);
+    assert_true(st.st_size < 2 << 20);
+  }
+  dk_journal_close(&journal);
+}
+
+static void garbage(void **state) {
+  (void)state;
+  char file[100], noise[5000];
+  for (size_t i = 0; i < sizeof noise; i++) noise[i] = (char)(i * i * 31 + 7);
+  for (int i = 0; i < 2; i++) {
+    snprintf(file, sizeof file, "%s/journal.%d", path, i);
+    assert_int_equal(dk_fs_write(file, noise, sizeof noise, 0600, false, NULL), 0);
+  }
+  struct dk_journal journal;
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_true(dk_journal_is_clear(&journal));
+  begin(&journal, 1);
+  end(&journal, 1);
+  assert_int_equal(look(&journal).n, 1);
+  dk_journal_close(&journal);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {TEST(found_again), TEST(cut_off), TEST(worn), TEST(garbage)};
+  return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}
