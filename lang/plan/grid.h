@@ -16,7 +16,7 @@ struct dk_grid {
 
 /* Expands every grid of the checked modules, so that errors in unused ones show too. */
 void dk_grids_expand(struct dk_planner *planner);
-/* The points of a grid expression: a name, a * b, a + b, g where p, sample(g, n, seed = k), if on parameters. Columns are
+/* The points of a grid expression: a name, a * b, a + b, g where p, sample(g, n, seed = k). Columns are
  * shared with the grids named. False after a diagnostic, or silently where the grid has been found wrong before. */
 bool dk_grid_of(struct dk_planner *planner, struct dk_expr *expr, struct dk_grid *ret);
 

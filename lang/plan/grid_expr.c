@@ -337,24 +337,6 @@ static const struct dk_decl *exported(const struct dk_expr *expr) {
   return NULL;
 }
 
-static bool choose_branch(struct dk_planner *planner, struct dk_expr *expr, struct dk_grid *ret) {
-  struct dk_points none = {0};
-  struct dk_point point;
-  struct dk_expr_uses uses = {0};
-  dk_value_id value;
-  dk_expr_read(planner, expr->conditional.condition, &none, &uses);
-  if (uses.has_error || uses.is_late) return false;
-  dk_point_init(&point, planner, &none);
-  if (!dk_point_eval(&point, expr->conditional.condition, DK_NO_ROW, &value)) return false;
-  const struct dk_value *v = dk_value_get(planner->values, value);
-  if (v->type != DK_TYPE_BOOL) {
-    dk_diag_add(planner->diags, DK_E0406, expr->conditional.condition->span, "`if` wants true or false, not %s",
-                dk_type_name((enum dk_type)v->type));
-    return false;
-  }
-  return dk_grid_of(planner, v->u.i ? expr->conditional.then : expr->conditional.otherwise, ret);
-}
-
 bool dk_grid_of(struct dk_planner *planner, struct dk_expr *expr, struct dk_grid *ret) {
   switch (expr->kind) {
   case DK_EXPR_ERROR: return false;
@@ -370,7 +352,6 @@ bool dk_grid_of(struct dk_planner *planner, struct dk_expr *expr, struct dk_grid
     if (expr->binary.op == DK_OP_ADD) return add(planner, expr, ret);
     break;
   case DK_EXPR_WHERE: return filter(planner, expr, ret);
-  case DK_EXPR_IF: return choose_branch(planner, expr, ret);
   case DK_EXPR_CALL:
     if (expr->call.callee->kind == DK_EXPR_NAME && strcmp(expr->call.callee->name.name->text, "sample") == 0)
       return sample(planner, expr, ret);

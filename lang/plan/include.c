@@ -29,30 +29,6 @@ static void open_dicts(struct include *in) {
   }
 }
 
-static bool check_fields(struct include *in, dk_value_id record) {
-  struct dk_values *values = in->planner->values;
-  struct dk_points *points = &in->build->grid.points;
-  const char **names = dk_arena_array(in->planner->arena, const char *, points->n_columns + 1);
-  for (uint32_t i = 0; i < points->n_columns; i++) names[i] = points->columns[i].name;
-  for (uint32_t i = 0; i < dk_value_get(values, record)->len; i++) {
-    const struct dk_str *name = dk_value_name(values, record, i);
-    uint32_t column = strchr(name->text, '.') ? UINT32_MAX : dk_points_find(points, name->text);
-    if (column != UINT32_MAX && points->columns[column].is_axis) continue;
-    if (column != UINT32_MAX) {
-      struct dk_diag *diag = dk_diag_add(in->planner->diags, DK_E0408, in->stmt->value->span,
-                                         "`%s` is computed, an include cannot set it", name->text);
-      dk_diag_help(in->planner->diags, diag, "take it away: include gives the axes, derived columns follow");
-      return false;
-    }
-    struct dk_diag *diag = dk_diag_add(in->planner->diags, DK_E0408, in->stmt->value->span,
-                                       "grid `%s` has no axis `%s`", in->build->decl->name->text, name->text);
-    const char *near = dk_nearest(name->text, names, points->n_columns);
-    if (near) dk_diag_help(in->planner->diags, diag, "did you mean `%s`?", near);
-    return false;
-  }
-  return true;
-}
-
 static bool axis_value(struct include *in, dk_value_id record, uint32_t column, dk_value_id *ret) {
   struct dk_values *values = in->planner->values;
   const struct dk_column *c = &in->build->grid.points.columns[column];
@@ -96,7 +72,6 @@ static bool add_point(struct include *in, dk_value_id record) {
   struct dk_planner *planner = in->planner;
   struct dk_grid *grid = &in->build->grid;
   uint32_t n = grid->points.n_columns;
-  if (!check_fields(in, record)) return false;
   struct dk_point point;
   dk_point_init(&point, planner, &grid->points);
   uint32_t *codes = dk_arena_array(planner->arena, uint32_t, n + 1);
@@ -124,20 +99,6 @@ static bool add_point(struct include *in, dk_value_id record) {
   return true;
 }
 
-static bool add_value(struct include *in, dk_value_id value) {
-  struct dk_values *values = in->planner->values;
-  enum dk_type type = (enum dk_type)dk_value_get(values, value)->type;
-  if (type == DK_TYPE_RECORD) return add_point(in, value);
-  if (type != DK_TYPE_LIST) {
-    dk_diag_add(in->planner->diags, DK_E0408, in->stmt->value->span,
-                "include wants a point as a record, or a list of them, not %s", dk_type_name(type));
-    return false;
-  }
-  for (uint32_t i = 0; i < dk_value_get(values, value)->len; i++)
-    if (!add_value(in, dk_value_item(values, value, i))) return false;
-  return true;
-}
-
 bool dk_includes_add(struct dk_grid_build *build, const struct dk_stmt *const *stmts, uint32_t n) {
   struct dk_points *points = &build->grid.points;
   struct include in = {.build = build, .planner = build->planner, .old_rows = points->rows};
@@ -151,7 +112,7 @@ bool dk_includes_add(struct dk_grid_build *build, const struct dk_stmt *const *s
     dk_expr_read(build->planner, in.stmt->value, &none, &uses);
     if (uses.has_error || uses.is_late) return false;
     dk_point_init(&point, build->planner, &none);
-    if (!dk_point_eval(&point, in.stmt->value, DK_NO_ROW, &value) || !add_value(&in, value)) return false;
+    if (!dk_point_eval(&point, in.stmt->value, DK_NO_ROW, &value) || !add_point(&in, value)) return false;
   }
   for (uint32_t i = 0; i < points->n_columns && in.n; i++) {
     struct dk_column *column = &points->columns[i];
