@@ -25,13 +25,15 @@ static void put_kept(struct dk_buf *buf, const struct dk_kept *kept) {
 
 static void get_kept(struct dk_reader *reader, struct dk_kept *ret) {
   uint8_t flags = dk_read_u8(reader);
-  if (flags & ~KEPT_FLAGS) reader->failed = true;
+  if (flags & ~KEPT_FLAGS || (flags & KEPT_INLINE && flags & KEPT_DIGEST)) reader->failed = true;
   ret->is_dir = flags & KEPT_DIR;
   ret->is_missing = flags & KEPT_MISSING;
   ret->total = dk_read_varint(reader);
   if (!(flags & KEPT_INLINE)) {
     ret->size = dk_read_varint(reader);
     if (flags & KEPT_DIGEST) dk_wire_get_fixed(reader, ret->digest.bytes, sizeof ret->digest.bytes);
+    /* One value has one encoding: no digest is said by the flag. */
+    if (flags & KEPT_DIGEST && dk_digest_is_zero(&ret->digest)) reader->failed = true;
     return;
   }
   size_t len;
