@@ -171,13 +171,15 @@ static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
 }
 
 /* Guessed from results of the same template: mean wall time of what is cached, over the machine's processors. */
-static void print_time(struct dk_cli *cli, const struct dk_preview *preview, uint32_t cpus, uint32_t to_run) {
+static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview, uint32_t cpus,
+                       uint32_t to_run) {
   uint64_t ns = 0;
   uint32_t unknown = 0;
   char text[DK_NUMBER_TEXT];
 
   for (uint32_t i = 0; i < preview->n_templates; i++) {
     const struct dk_preview_template *t = &preview->templates[i];
+    if (plan->templates[i].kind == DK_NODE_PICK) continue;
     uint32_t n = t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_LATER];
     if (t->n_known_wall > 0)
       ns += t->known_wall_ns / t->n_known_wall * n;
@@ -224,7 +226,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
   print_tasks(cli, plan, preview);
   dk_cli_printf(cli, "\n");
   print_steps(cli, plan);
-  print_time(cli, preview, cpus, run + later);
+  print_time(cli, plan, preview, cpus, run + later);
   dk_cli_printf(cli, "cost  0, nothing is rented\n");
   if (cached + run + later > 0)
     dk_cli_printf(cli, "note  results do not follow changes of installed packages: no environment is declared\n");

@@ -66,7 +66,8 @@ static void act_assign(struct dk_engine *engine, const struct dk_action *action)
   if (r == 0) {
     r = dk_job_build(&engine->lookup, action->task, &prepared, engine->with.folder->trees, &build, &error);
     if (r == 0) {
-      struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id, .u.job = build.job};
+      struct dk_message message = {
+          .type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};
       r = dk_link_send(engine->link, &message);
       if (r == -EMSGSIZE)
         dk_error_set(&error, r,
@@ -82,7 +83,7 @@ static void act_assign(struct dk_engine *engine, const struct dk_action *action)
 }
 
 static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action) {
-  struct dk_message message = {.type = type, .id = action->id, .seq = action->seq};
+  struct dk_message message = {.type = type, .id = action->id, .session = action->session, .seq = action->seq};
 
   if (type == DK_MSG_KILL) message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
   if (dk_link_send(engine->link, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);

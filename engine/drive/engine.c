@@ -92,6 +92,23 @@ static int add_unassigned_failure(struct dk_engine *engine, const struct dk_reco
   return r < 0 ? r : dk_batch_add_record(&engine->batch, &with_id, &bytes);
 }
 
+/* A task whose result came in under another name (the same key in this run, or an attempt that was adopted while its result was on
+ * the way) learns it from the store. */
+static int learn_shared(struct dk_engine *engine, const struct dk_record *record, struct dk_error *error) {
+  const struct dk_plan *plan = engine->with.plan;
+  struct dk_saved saved;
+  int r;
+
+  if ((record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) || engine->lookup.facts[record->task] ||
+      plan->templates[dk_graph_node_of(&plan->graph, record->task, NULL)].kind == DK_NODE_PICK)
+    return 0;
+  r = dk_store_get_saved(engine->with.folder->store, &record->key, &saved, error);
+  if (r < 0) return r;
+  r = dk_lookup_learn(&engine->lookup, record->task, &record->key, &saved, error);
+  dk_saved_finish(&saved);
+  return r;
+}
+
 static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n,
                         const struct dk_buf *bytes) {
   struct dk_engine *engine = ctx;
@@ -118,10 +135,13 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
     return r;
   }
   dk_batch_clear(&engine->lookup.extra);
-  for (uint32_t i = 0; i < n; i++) {
-    if (records[i].kind == DK_REC_TASK && !records[i].del) note_record(engine, &records[i]);
+  for (uint32_t i = 0; i < n && r == 0; i++) {
+    if (records[i].kind != DK_REC_TASK || records[i].del) continue;
+    r = learn_shared(engine, &records[i], &error);
+    note_record(engine, &records[i]);
   }
-  return 0;
+  if (r < 0) dk_engine_fail(engine, r, &error);
+  return r;
 }
 
 /* The run */

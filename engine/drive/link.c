@@ -53,7 +53,7 @@ static void drop(struct dk_link *link, const char *why) {
 }
 
 static int say_hello(struct dk_link *link) {
-  struct dk_message hello = {.type = DK_MSG_HELLO};
+  struct dk_message hello = {.type = DK_MSG_HELLO, .session = link->session};
 
   memcpy(hello.u.hello.store, link->with.store, sizeof hello.u.hello.store);
   hello.u.hello.protocol = DK_PROTOCOL;
@@ -124,8 +124,7 @@ static int flush(struct dk_link *link) {
 }
 
 int dk_link_send(struct dk_link *link, struct dk_message *message) {
-  if (link->fd < 0) return 0;
-  message->session = link->session;
+  if (link->fd < 0 || message->session != link->session) return 0;
   int r = dk_message_encode(message, &link->out);
   if (r < 0) return r;
   /* An error here is seen again by the read that follows it, outside of the caller's turn. */
