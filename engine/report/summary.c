@@ -45,7 +45,7 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
   bool any = false;
   dk_buf_add_escaped(out, run->name, strlen(run->name));
   dk_buf_printf(out, "  run %u  ", run->number);
-  uint32_t ended = s->done + s->cached + s->failed + s->not_run + s->skipped + s->cancelled;
+  uint32_t ended = s->done + s->cached + s->failed + s->skipped;
   if (run->state == DK_RUN_DONE && !s->failed && !s->not_run) {
     dk_buf_printf(out, "done: %u ran, %u cached, 0 failed", s->done, s->cached);
     any = true;

@@ -46,7 +46,7 @@ has 'NOT RUN'
 run status 1 --format json
 has '"cause":"exit","code":7'
 run results --format json
-has '"state":"failed","cells":{"k":2,"v":null}'
+has '"id":"t2","state":"failed","cells":{"task":"t2","k":2,"v":null}'
 has '"task":"one k=1"'
 run results
 has 'failed'

@@ -39,7 +39,7 @@ task t over g {
   """
 }
 pick longest { from = t  maximize = v }
-task last { metrics { z = match(stdout, '(.*)') }  run = "echo {{longest.name}}" }
+task last { metrics { z = match(stdout, '(.+)') }  run = "echo {{longest.name}}" }
 report {
   table { title = "by length"  from = t  columns = [name, k, v, w]  sort = v  descending = true }
   table { from = last  columns = [longest.name, longest.v, z] }
@@ -52,7 +52,7 @@ has '"a,b",1,3,'
 has 'plain,5,plain'
 run results
 has 'by length'
-has 'plain    1  5  -'
+has 'plain  1  5  -'
 run results --format md
 has 'c\|d'
 

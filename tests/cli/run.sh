@@ -5,7 +5,7 @@
 small
 
 run run
-count 4 'done t'   # ids of the tasks that are shown one by one: at least the four points
+count 6 'done t'
 has 'score 140.50'
 has 'small  run 1  done: 6 ran, 0 cached, 0 failed'
 has 'best of 4'
@@ -42,7 +42,7 @@ lacks 'done t'
 run -e 3 run p.dk -p wrod=x
 has_err 'did you mean `word`'
 
-run -e 4 run --clean
+run -e 4 run small.dk --clean
 has_err 'small.dk'
 commit
 run run small.dk --clean
