@@ -23,6 +23,9 @@ struct frame {
 };
 
 static void end_line(struct frame *f, enum line_kind kind, size_t off) {
+  while (f->text.len > off && f->text.data[f->text.len - 1] == ' ') {
+    dk_buf_truncate(&f->text, f->text.len - 1);
+  }
   struct line line = {kind, false, off, f->text.len - off};
   dk_buf_add(&f->lines, &line, sizeof line);
 }
@@ -110,7 +113,8 @@ static void add_active(struct frame *f, const struct dk_progress_node *info) {
   if (rate > 0 && ended < info->total) {
     add_rate(rate, out);
     dk_buf_add_text(out, ", ");
-    add_duration((uint64_t)((double)(info->total - ended) / rate * 1e9), out);
+    /* Whole seconds: tenths of a guess only flicker. */
+    add_duration((uint64_t)((double)(info->total - ended) / rate + 0.5) * 1000000000u, out);
     dk_buf_add_text(out, " left");
   }
 }

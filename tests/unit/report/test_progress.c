@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#define SECOND 1000000000u
-#define MS 1000000u
+#define SECOND ((uint64_t)1000000000)
+#define MS ((uint64_t)1000000)
 
 static struct dk_progress *make(const struct dk_plan *plan, const uint8_t *wanted) {
   const struct dk_progress_head head = {.run = 1, .commit = "a1c33f0+1", .where = "this machine, 2 slots"};
@@ -87,7 +87,7 @@ static void test_frame(void **state) {
   assert_has(text, "make  1/1");
   assert_has(text, "train 1/4 #####---------------  1 running");
   assert_has(text, "best so far 96.10  x=1 y=10");
-  assert_has(text, "t3 train x=1 y=20   4.0 s");
+  assert_has(text, "t3 train x=1 y=20   4 s");
   assert_has(text, "0:06\n");
   assert_has(text, "failed 0   cached 0   q or ^C stop");
 
@@ -139,15 +139,15 @@ static void test_rate(void **state) {
     start(p, i * 100u * MS, i);
     end(p, i * 100u * MS + 50 * MS, i, DK_TASK_DONE, NULL);
   }
-  const char *text = frame(p, 50u * SECOND, 80, 24, &out);
+  const char *text = frame(p, 50 * SECOND, 80, 24, &out);
   assert_has(text, "500/1000 ##########----------  0 running, 10/s, 50 s left");
   /* What is cached was no work: it does not count for the rate. */
   for (uint32_t i = 500; i < 900; i++) {
-    end(p, 50u * SECOND, i, DK_TASK_CACHED, NULL);
+    end(p, 50 * SECOND, i, DK_TASK_CACHED, NULL);
   }
-  assert_has(frame(p, 50u * SECOND, 80, 24, &out), "10/s, 10 s left");
+  assert_has(frame(p, 50 * SECOND, 80, 24, &out), "10/s, 10 s left");
   /* A stall shows: the rate falls. */
-  assert_lacks(frame(p, 500u * SECOND, 80, 24, &out), "10/s");
+  assert_lacks(frame(p, 500 * SECOND, 80, 24, &out), "10/s");
   dk_progress_destroy(p);
   fixture_finish(&big);
 }
@@ -160,27 +160,27 @@ static void test_lines(void **state) {
   assert_int_equal(dk_progress_deadline(p), UINT64_MAX);
   end(p, SECOND, make_task, DK_TASK_CACHED, NULL);
   assert_string_equal(lines(p, SECOND, false, &out), ""); /* cached ones wait for more of them */
-  assert_int_equal(dk_progress_deadline(p), 2 * (uint64_t)SECOND);
-  assert_string_equal(lines(p, 2 * (uint64_t)SECOND, false, &out), "[1/6] 1 cached\n");
-  end(p, 3u * SECOND, train, DK_TASK_DONE, "96.10");
-  assert_string_equal(lines(p, 3u * SECOND, false, &out), "[2/6] done t2 train x=1 y=10  0.1 s  score 96.10  note -\n");
+  assert_int_equal(dk_progress_deadline(p), 2 * SECOND);
+  assert_string_equal(lines(p, 2 * SECOND, false, &out), "[1/6] 1 cached\n");
+  end(p, 3 * SECOND, train, DK_TASK_DONE, "96.10");
+  assert_string_equal(lines(p, 3 * SECOND, false, &out), "[2/6] done t2 train x=1 y=10  0.1 s  score 96.10  note -\n");
   dk_progress_note(
-      p, 3u * SECOND,
+      p, 3 * SECOND,
       &(struct dk_progress_note){.task = train + 1, .state = DK_TASK_BACKOFF, .cause = DK_CAUSE_LOST, .attempts = 1});
-  assert_has(lines(p, 3u * SECOND, false, &out), "[2/6] again t3 train x=1 y=20  lost");
-  dk_progress_note(p, 3u * SECOND,
+  assert_has(lines(p, 3 * SECOND, false, &out), "[2/6] again t3 train x=1 y=20  lost");
+  dk_progress_note(p, 3 * SECOND,
                    &(struct dk_progress_note){.task = train + 1,
                                               .state = DK_TASK_FAILED,
                                               .cause = DK_CAUSE_EXIT,
                                               .code = 3,
                                               .attempts = 2,
                                               .text = "a\x1b[31m"});
-  assert_string_equal(lines(p, 3u * SECOND, false, &out),
+  assert_string_equal(lines(p, 3 * SECOND, false, &out),
                       "[3/6] FAILED t3 train x=1 y=20  exit code 3: a\\x1b[31m, 2 attempts\n");
-  end(p, 3u * SECOND, fixture_task_of(f, "final", 0), DK_TASK_NOT_RUN, NULL);
-  assert_string_equal(lines(p, 3u * SECOND, true, &out), "[4/6] 1 not run\n");
+  end(p, 3 * SECOND, fixture_task_of(f, "final", 0), DK_TASK_NOT_RUN, NULL);
+  assert_string_equal(lines(p, 3 * SECOND, true, &out), "[4/6] 1 not run\n");
   dk_progress_say(p, "the agent was %s", "restarted");
-  assert_string_equal(lines(p, 3u * SECOND, false, &out), "the agent was restarted\n");
+  assert_string_equal(lines(p, 3 * SECOND, false, &out), "the agent was restarted\n");
   dk_progress_destroy(p);
 }
 
