@@ -51,10 +51,7 @@ static uint32_t param_of(struct dk_scope *scope, const struct callee *callee, co
     unknown_param(scope, callee, field);
     return UINT32_MAX;
   }
-  if (arg && call->call.args.items[arg - 1].name) {
-    wrong(scope, callee, field->value->span, "a plain argument stands behind a named one");
-    return UINT32_MAX;
-  }
+  if (arg && call->call.args.items[arg - 1].name) return UINT32_MAX; /* said by the parser */
   if (arg < callee->n_params) return arg;
   if (callee->n_params && callee->params[callee->n_params - 1].variadic) return callee->n_params - 1;
   wrong(scope, callee, field->value->span,

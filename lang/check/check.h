@@ -52,7 +52,7 @@ struct dk_checked_table {
   const struct dk_checked_task **from;     /* `from = final`, or a list of tasks: their rows one after the other */
   uint32_t n_from;
   struct dk_exprs columns;                 /* names of columns, metrics, `task`, or REFs to picks and other tasks */
-  struct dk_expr *where, *sort, *title;    /* NULL where left out */
+  struct dk_expr *where, *sort, *title;    /* NULL where left out; where is not written in this version (the word is an operator) */
   bool descending;
 };
 

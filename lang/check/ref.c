@@ -113,20 +113,23 @@ static bool check_selectors(struct dk_scope *scope, const struct dk_decl *decl, 
   return ok;
 }
 
+/* Lets, grids and the like are there before any task. */
+static bool may_refer(struct dk_scope *scope, const struct dk_expr *expr, const struct dk_decl *decl) {
+  if (scope->allow & DK_ALLOW_REFS) return true;
+  struct dk_diags *diags = scope->checker->diags;
+  struct dk_diag *diag = dk_diag_add(diags, DK_E0218, expr->span, "%s `%s` cannot be used in %s",
+                                     decl->kind == DK_DECL_TASK ? "task" : "pick", decl->name->text, scope->what);
+  dk_diag_note(
+      diags, diag,
+      "references to tasks and picks stand in the `inputs`, `run`, `env` and `when` of a task, and in reports");
+  return false;
+}
+
 /* May a reference of this kind stand here? Reports when not. */
 static bool is_allowed(struct dk_scope *scope, const struct dk_expr *expr, const struct dk_decl *decl,
                        const struct dk_str *field, struct found found) {
   struct dk_diags *diags = scope->checker->diags;
-  const char *word = decl->kind == DK_DECL_TASK ? "task" : "pick", *name = decl->name->text,
-             *f = field ? field->text : "";
-  if (!(scope->allow & DK_ALLOW_REFS)) {
-    struct dk_diag *diag =
-        dk_diag_add(diags, DK_E0218, expr->span, "%s `%s` cannot be used in %s", word, name, scope->what);
-    dk_diag_note(
-        diags, diag,
-        "references to tasks and picks stand in the `inputs`, `run`, `env` and `when` of a task, and in reports");
-    return false;
-  }
+  const char *name = decl->name->text, *f = field ? field->text : "";
   if ((found.kind == DK_REF_OUTPUT || found.kind == DK_REF_TASK) && !(scope->allow & DK_ALLOW_FILES)) {
     struct dk_diag *diag =
         dk_diag_add(diags, DK_E0218, expr->span, "`%s.%s` is a file of another task: it cannot be used in %s", name, f,
@@ -148,6 +151,10 @@ static bool is_allowed(struct dk_scope *scope, const struct dk_expr *expr, const
 void dk_ref_make(struct dk_scope *scope, struct dk_expr *expr, struct dk_target *target, const struct dk_str *field,
                  struct dk_span field_span) {
   const struct dk_decl *decl = target->decl;
+  if (!may_refer(scope, expr, decl)) {
+    dk_resolve_error(expr);
+    return;
+  }
   const struct dk_checked_task *task = task_of(decl);
   struct found found = {DK_REF_TASK, false};
   bool ok = task != NULL; /* else the target is wrong, and that was said */

@@ -121,7 +121,6 @@ static void read_table(struct dk_checker *checker, struct dk_decl *decl, const s
     read_columns(checker, &scope, columns, table);
   else
     default_columns(checker, &row, table);
-  table->where = resolve_field(checker, &scope, found, "where");
   table->sort = resolve_field(checker, &scope, found, "sort");
   table->title = resolve_field(checker, &scope, found, "title");
   struct dk_expr *descending = resolve_field(checker, &scope, found, "descending");

@@ -100,7 +100,6 @@ static const struct dk_schema_field table_fields[] = {
     {"columns", DK_KIND_LIST | DK_KIND_REF, false, false, "a list such as [lr, best.c, accuracy]",
      "columns, metrics, `task`, or a pick's"},
     {"title", DK_KIND_TEXT, false, false, "a text", "above the table"},
-    {"where", DK_KIND_BOOL, false, false, "a condition", "rows for which it holds"},
     {"sort", DK_KIND_ANY | DK_KIND_REF, false, false, "a column or metric", "order of the rows"},
     {"descending", DK_KIND_BOOL, false, false, "true or false", "the largest first"},
 };

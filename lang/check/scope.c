@@ -159,7 +159,8 @@ void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct 
   if (columns && scope->allow & DK_ALLOW_ROW)
     dk_diag_label(checker->diags, diag, "not a column or metric");
   else if (columns)
-    dk_diag_label(checker->diags, diag, "not a column, parameter or input here");
+    dk_diag_label(checker->diags, diag,
+                  scope->task ? "not a column, parameter or input here" : "not a column or parameter here");
   struct names names = {NULL, 0, 0};
   candidates(scope, is_call, &names);
   const struct dk_named_exprs *inputs = scope->task && scope->allow & DK_ALLOW_INPUTS ? &scope->task->inputs : NULL;

@@ -133,6 +133,27 @@ static bool number(struct reader *r, const char *text, size_t len, dk_value_id *
   return true;
 }
 
+/* RFC 8259, section 6: no leading zeros, digits on both sides of a point. */
+static bool is_json_number(const char *at, const char *end) {
+  at += at < end && *at == '-';
+  if (at == end || *at < '0' || *at > '9') return false;
+  if (*at == '0' && at + 1 < end && at[1] >= '0' && at[1] <= '9') return false;
+  while (at < end && *at >= '0' && *at <= '9') at++;
+  if (at < end && *at == '.') {
+    const char *first = ++at;
+    while (at < end && *at >= '0' && *at <= '9') at++;
+    if (at == first) return false;
+  }
+  if (at < end && (*at == 'e' || *at == 'E')) {
+    at++;
+    at += at < end && (*at == '-' || *at == '+');
+    const char *first = at;
+    while (at < end && *at >= '0' && *at <= '9') at++;
+    if (at == first) return false;
+  }
+  return at == end;
+}
+
 static bool json_word(struct reader *r, dk_value_id *ret) {
   const char *start = r->at;
   while (r->at < r->end && !strchr(",]} \t\r\n", *r->at)) r->at++;
@@ -143,7 +164,7 @@ static bool json_word(struct reader *r, dk_value_id *ret) {
     *ret = dk_value_bool(r->ev->values, false);
   else if (len == 4 && memcmp(start, "null", 4) == 0)
     *ret = DK_NULL;
-  else if (len == 0 || !(*start == '-' || (*start >= '0' && *start <= '9')) || !number(r, start, len, ret))
+  else if (!is_json_number(start, r->at) || !number(r, start, len, ret))
     return bad(r, "a JSON value is expected here");
   return true;
 }

@@ -45,7 +45,8 @@ static void add_place(struct dk_compile *c, struct dk_span span) {
   struct dk_place place = dk_sources_place(&c->sources, span.start);
   if (!place.source) return;
   if (place.source != c->sources.items[0]) dk_buf_printf(&c->text, "%s:", place.source->path);
-  dk_buf_printf(&c->text, "%" PRIu32 ":%" PRIu32 " ", place.line, place.column);
+  dk_buf_printf(&c->text, "%" PRIu32 "[%.*s] ", place.line, (int)(span.end - span.start),
+                place.source->text + place.offset);
 }
 
 const char *dk_compile_errors(struct dk_compile *c) {

@@ -6,7 +6,9 @@
 
 #include <setjmp.h>
 
-struct dk_test_module { const char *path, *text; };      /* "./a.dk" or "std.x" as the import spells it */
+struct dk_test_module {
+  const char *path, *text;
+}; /* "./a.dk" or "std.x" as the import spells it */
 
 struct dk_compile {
   struct dk_arena arena;
@@ -18,19 +20,19 @@ struct dk_compile {
   struct dk_checked *checked;
   const struct dk_test_module *modules;
   uint32_t n_modules;
-  const struct dk_source **read;                          /* by module; NULL: not read yet */
+  const struct dk_source **read; /* by module; NULL: not read yet */
   const struct dk_check_given *given;
   uint32_t n_given;
   const struct dk_eval_files *files;
-  struct dk_buf text;                                     /* of the last dk_compile_* that gives text */
+  struct dk_buf text; /* of the last dk_compile_* that gives text */
 };
 
 /* Zero it, set modules, given, files as wanted, then compile; finish frees all. The file's name is t.dk. */
 void dk_compile(struct dk_compile *c, const char *text);
 void dk_compile_finish(struct dk_compile *c);
 
-/* "E0201 1:9 nothing is named `x` here" a line per diagnostic, each followed by its label ("  ^ ..."), further labels
- * ("  - 1:2 ..."), helps ("  = help: ...") and notes ("  = note: ..."). */
+/* "E0201 1[x] nothing is named `x` here" a line per diagnostic: code, line and [what is underlined], message; each followed
+ * by its label ("  ^ ..."), further labels ("  - 1[y] ..."), helps ("  = help: ...") and notes ("  = note: ..."). */
 const char *dk_compile_errors(struct dk_compile *c);
 /* Source text of a let, param or resource; "(failed)" when it has no value. */
 const char *dk_compile_value(struct dk_compile *c, const char *name);
