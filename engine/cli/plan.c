@@ -166,7 +166,8 @@ static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
       if (s > 0) dk_cli_printf(cli, " %+lld", (long long)step->change);
       if (s > 0 && step->path) dk_cli_printf(cli, " (%s:%u)", step->path, step->line);
     }
-    dk_cli_printf(cli, " = %u\n", tmpl->points.rows);
+    if (tmpl->n_steps > 1) dk_cli_printf(cli, " = %u", tmpl->points.rows);
+    dk_cli_printf(cli, "\n");
   }
 }
 

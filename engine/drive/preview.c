@@ -70,33 +70,39 @@ static void compare_parts(const struct dk_prepared *now, const struct dk_saved *
   }
 }
 
-/* Why a task whose key has no usable result runs: against the last result of a task of this name. */
+/* The result to compare with: under the task's own key when there is one that cannot be used, else the last one of a task of this name. */
+static int last_result(struct dk_lookup_state *state, uint32_t task, const struct dk_digest *own, struct dk_saved *ret,
+                       struct dk_error *error) {
+  struct dk_digest key;
+  dk_autobuf label = DK_BUF_INIT;
+  int r = dk_store_get_saved(state->with.store, own, ret, error);
+
+  if (r != -ENOENT) return r;
+  dk_plan_task_name(state->with.plan, task, &label);
+  r = dk_store_get_name(state->with.store, state->with.plan->name, dk_buf_text(&label), &key, error);
+  return r < 0 ? r : dk_store_get_saved(state->with.store, &key, ret, error);
+}
+
+/* Why a task that has no usable result runs. */
 static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_preview_why *ret, uint32_t *ret_run,
                     struct dk_buf *changed, struct dk_error *error) {
   struct dk_prepared prepared;
   struct dk_saved before;
-  struct dk_digest key;
-  dk_autobuf label = DK_BUF_INIT;
   int r;
 
   *ret = DK_WHY_NEVER;
   if (!state->with.store) return 0;
-  dk_plan_task_name(state->with.plan, task, &label);
-  r = dk_store_get_name(state->with.store, state->with.plan->name, dk_buf_text(&label), &key, error);
-  if (r == 0) r = dk_store_get_saved(state->with.store, &key, &before, error);
-  if (r < 0) return r == -ENOENT ? 0 : r;
   r = dk_lookup_prepare(state, task, &prepared, error);
+  if (r < 0) return r;
+  r = last_result(state, task, &prepared.key, &before, error);
   if (r == 0) {
+    compare_parts(&prepared, &before, changed);
+    *ret = changed->len > 0 ? DK_WHY_CHANGED : DK_WHY_GONE;
     *ret_run = before.run;
-    *ret = DK_WHY_GONE;
-    if (!dk_digest_equal(&prepared.key, &key)) {
-      *ret = DK_WHY_CHANGED;
-      compare_parts(&prepared, &before, changed);
-    }
-    dk_prepared_finish(&prepared);
+    dk_saved_finish(&before);
   }
-  dk_saved_finish(&before);
-  return r;
+  dk_prepared_finish(&prepared);
+  return r == -ENOENT ? 0 : r;
 }
 
 static int count_why(struct dk_lookup_state *state, struct dk_preview_template *t, uint32_t task,

@@ -85,5 +85,7 @@ has 'done: 0 ran, 4 cached'
 
 # An output that is gone is made again.
 find .dkrun/objects -type f -size -20c -path '*/??/*' -exec rm -f {} +
+run plan
+has 'are gone'
 run run
-has 'done: 4 ran, 0 cached'
+has 'done: 3 ran, 1 cached'

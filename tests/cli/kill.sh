@@ -74,7 +74,8 @@ total=$(cat "$EFFECTS"/* | wc -l)
 
 # No task's process is left.
 for pid in /proc/[0-9]*; do
-  tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qxF "EFFECTS=$EFFECTS" || continue
-  tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -q '^DK_ATTEMPT=' && fail "process ${pid#/proc/} of a task is left"
+  environment=$({ tr '\0' '\n' <"$pid/environ"; } 2>/dev/null) || continue
+  if grep -qxF "EFFECTS=$EFFECTS" <<<"$environment" && grep -q '^DK_ATTEMPT=' <<<"$environment"; then
+    fail "process ${pid#/proc/} of a task is left"
+  fi
 done
-true

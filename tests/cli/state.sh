@@ -7,7 +7,7 @@ mkdir -p "$room/plain"
 cd "$room/plain"
 put e.dk <<<'task t { run = "echo hi" }'
 run -e 4 run
-has_err 'not a git repository'
+has_err 'not in a git repository'
 has_err 'git init'
 git -c init.defaultBranch=main init -q
 run -e 4 run
