@@ -280,9 +280,13 @@ static void end_task(struct keeper *k) {
   (void)dk_journal_finish(&k->journal, &k->task.result, &seq, NULL);
   k->is_running = false;
   say_result(k, seq, k->task.id, &k->task.result);
+  bool is_ok = k->task.result.cause == DK_CAUSE_OK;
   dk_task_finish(&k->task);
   k->idle_since = dk_now_ns();
-  if (k->first == k->n) flush(k);
+  if (k->first < k->n) return; /* the next one cleans up, and reports may wait */
+  flush(k);
+  /* What a failed one left stays to be looked at, until the slot is used again. */
+  if (is_ok) (void)dk_workdir_clean(&k->slot.workdir, NULL);
 }
 
 static int open_journal(struct keeper *k, struct dk_error *error);

@@ -23,6 +23,7 @@ struct attempt {
   bool is_sent;        /* ENDED: result sent in this session */
   bool is_revoking;    /* the engine wants it back */
   bool is_killed;      /* a KILL went to the keeper */
+  uint64_t grace_ms;   /* of that KILL */
   uint32_t prev, next; /* in the queue; next: in the free list */
   uint32_t slot;       /* where it is or was; NONE: nowhere yet */
   uint64_t started_unix_ns;

@@ -283,6 +283,15 @@ static int on_revoke(struct dk_agent *a, struct dk_id id, struct dk_agent_out *o
   return 0;
 }
 
+static int kill_placed(const struct attempt *attempt, struct dk_agent_out *out) {
+  struct dk_agent_action *action = dk_agent_act(out, DK_AGENT_ACT_KILL);
+  if (!action) return -ENOMEM;
+  action->slot = attempt->slot;
+  action->id = attempt->id;
+  action->grace_ms = attempt->grace_ms;
+  return 0;
+}
+
 static int on_kill(struct dk_agent *a, struct dk_id id, uint64_t grace_ms, struct dk_agent_out *out) {
   struct attempt *attempt = dk_agent_find(a, id);
   if (!attempt) return say_plain(a, out, DK_MSG_REVOKED, id); /* not here, and will not start */
@@ -292,12 +301,8 @@ static int on_kill(struct dk_agent *a, struct dk_id id, uint64_t grace_ms, struc
     return finish_here(a, attempt, DK_CAUSE_KILLED, "ended before it started", out);
   }
   attempt->is_killed = true;
-  struct dk_agent_action *action = dk_agent_act(out, DK_AGENT_ACT_KILL);
-  if (!action) return -ENOMEM;
-  action->slot = attempt->slot;
-  action->id = id;
-  action->grace_ms = grace_ms;
-  return 0;
+  attempt->grace_ms = grace_ms;
+  return kill_placed(attempt, out);
 }
 
 static int on_ack(struct dk_agent *a, uint64_t seq, struct dk_agent_out *out) {
@@ -362,9 +367,13 @@ static int on_ready(struct dk_agent *a, uint32_t slot, struct dk_agent_out *out)
   /* Backwards, so that they stand in the queue as they came. */
   for (uint32_t i = a->n_attempts; i-- > 0;) {
     struct attempt *attempt = &a->attempts[i];
-    if (attempt->slot != slot || attempt->is_told) continue;
+    if (attempt->slot != slot) continue;
     int r = 0;
-    if (attempt->phase == PHASE_PLACED) {
+    if (attempt->is_told) {
+      /* The order to end it may have gone down with the connection. */
+      bool is_there = attempt->phase == PHASE_PLACED || attempt->phase == PHASE_RUNNING;
+      if (is_there && attempt->is_killed) r = kill_placed(attempt, out);
+    } else if (attempt->phase == PHASE_PLACED) {
       r = requeue(a, attempt, out);
     } else if (attempt->phase == PHASE_RUNNING) {
       /* The journal that knew of its start is gone. */

@@ -39,17 +39,14 @@ static void get_kept(struct dk_reader *reader, struct dk_kept *ret) {
   size_t len;
   const char *bytes = dk_read_bytes(reader, &len);
   if (!bytes) return;
-  ret->bytes = dk_strndup("", 0);
-  if (len > 0 && ret->bytes) {
-    dk_free(ret->bytes);
-    ret->bytes = dk_alloc(len + 1);
-    if (ret->bytes) {
-      memcpy(ret->bytes, bytes, len);
-      ret->bytes[len] = '\0';
-    }
+  ret->bytes = dk_alloc(len + 1);
+  if (!ret->bytes) {
+    reader->failed = true;
+    return;
   }
-  ret->size = ret->bytes ? len : 0;
-  if (!ret->bytes) reader->failed = true;
+  memcpy(ret->bytes, bytes, len);
+  ret->bytes[len] = '\0';
+  ret->size = len;
 }
 
 void dk_wire_put_result(struct dk_buf *buf, const struct dk_result *result) {

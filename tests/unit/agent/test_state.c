@@ -269,6 +269,13 @@ static void lost_keeper(void **state) {
   /* A keeper that is started for an order says hello with nothing: no recovery, nothing starts twice. */
   keeper(DK_AGENT_EV_KEEPER_READY, 1, 0);
   assert_int_equal(DONE(DK_AGENT_ACT_START, NULL), 0);
+  /* An order to end it that went down with the connection is given again. */
+  keeper(DK_AGENT_EV_KEEPER_LOST, 0, 0);
+  say(1, order(DK_MSG_KILL, 10, 1));
+  keeper(DK_AGENT_EV_KEEPER_HAS, 0, 1);
+  keeper(DK_AGENT_EV_KEEPER_READY, 0, 0);
+  assert_int_equal(DONE(DK_AGENT_ACT_KILL, &action), 1);
+  assert_int_equal(action.id.n, 1);
   /* Journal gone as well: what ran counts as lost. */
   keeper(DK_AGENT_EV_KEEPER_LOST, 0, 0);
   keeper(DK_AGENT_EV_KEEPER_READY, 0, 0);
