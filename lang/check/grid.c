@@ -33,7 +33,7 @@ static bool grid_name(struct dk_scope *scope, struct dk_expr *expr, struct dk_co
     if (!decl) {
       const char **names = dk_arena_array(checker->arena, const char *, scope->module->n_decls + 1);
       uint32_t n = 0;
-      for (uint32_t i = 0; i < scope->module->n_decls; i++)
+      for (uint32_t i = 0; i < scope->module->n_decls && i < scope->before; i++)
         if (scope->module->decls[i]->kind == DK_DECL_GRID && scope->module->decls[i]->name)
           names[n++] = scope->module->decls[i]->name->text;
       struct dk_diag *diag = dk_diag_add(checker->diags, DK_E0201, expr->span, "no grid `%s`", expr->name.name->text);

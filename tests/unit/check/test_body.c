@@ -124,7 +124,7 @@ static void test_reports(void **state) {
   (void)state;
   static const struct dk_row rows[] = {
       {TRAIN "report { table { from = train columns = [task, lr, loss] sort = loss descending = true title = \"x\" "
-             "where = lr > 1 } }",
+             "} }",
        ""},
       {TRAIN "report { table { from = train } }", ""},
       {TRAIN "report { table { from = train columns = [lr, los] sort = sed } }",

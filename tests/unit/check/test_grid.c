@@ -56,7 +56,7 @@ static void test_errors(void **state) {
                             "  = help: grids are named, multiplied (a * b), added (a + b), narrowed (a where x > 1) or "
                             "sampled (sample(a, 10, seed = 1))\n"},
       {"grid hyper { x in [1] } grid h = hypr" T,
-       "E0201 1[hypr] no grid `hypr`\n  = help: did you mean `hyper`?\n  = note: there are the grids hyper, h\n"},
+       "E0201 1[hypr] no grid `hypr`\n  = help: did you mean `hyper`?\n  = note: there is the grid hyper\n"},
       {"grid h = g grid g { x in [1] }" T, "E0204 1[g] `g` is used before it is declared\n  - 1[g] declared here\n"
                                            "  = help: move the declaration of `g` above grid `h`\n"},
       {"grid g = g" T,
@@ -88,8 +88,7 @@ static void test_errors(void **state) {
        "`run`, "
        "`env` and `when` of a task, and in reports\n"},
       /* What is wrong in a grid does not make every name of its tasks wrong. */
-      {"grid g = nothing task t over g { run = \"{{a}} {{b}}\" }",
-       "E0201 1[nothing] no grid `nothing`\n  = note: there is the grid g\n"},
+      {"grid g = nothing task t over g { run = \"{{a}} {{b}}\" }", "E0201 1[nothing] no grid `nothing`\n"},
       {"task t over nothing { run = \"{{a}}\" }", "E0201 1[nothing] no grid `nothing`\n"},
   };
   DK_TABLE(rows, dk_compile_text);
