@@ -19,7 +19,7 @@ static bool scalar_text(struct dk_call *call, uint32_t arg, dk_value_id id, stru
 }
 
 static bool return_scratch(struct dk_call *call) {
-  struct dk_buf *scratch = &call->ev->eval->scratch;
+  struct dk_buf *scratch = dk_ev_written(call->ev);
   bool ok = dk_ev_text(call->ev, call->expr, dk_buf_text(scratch), scratch->len, call->ret);
   dk_buf_finish(scratch);
   return ok;
@@ -172,6 +172,7 @@ bool dk_fn_hash(struct dk_call *call) {
   if (!dk_ev_step(call->ev, call->expr, dk_value_weight(call->ev->values, call->args[0]))) return false;
   dk_buf_clear(scratch);
   dk_value_canonical(call->ev->values, call->args[0], scratch);
+  (void)dk_ev_written(call->ev);
   dk_digest_of(dk_buf_text(scratch), scratch->len, &digest);
   dk_buf_finish(scratch);
   dk_digest_hex(&digest, hex);
@@ -192,7 +193,7 @@ static bool add_flag(struct dk_call *call, struct pieces *pieces, const struct d
   for (uint32_t i = 0; i < n; i++) {
     dk_buf_clear(scratch);
     if (!scalar_text(call, 0, is_list ? dk_value_item(values, id, i) : id, scratch)) return false;
-    bool ok = add_piece(call, pieces, dk_buf_text(scratch), scratch->len);
+    bool ok = add_piece(call, pieces, dk_buf_text(dk_ev_written(call->ev)), scratch->len);
     dk_buf_finish(scratch);
     if (!ok) return false;
   }

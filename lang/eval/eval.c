@@ -116,7 +116,7 @@ static bool add_hole(struct dk_ev *ev, const struct dk_expr *hole, struct builde
   dk_buf_clear(scratch);
   if (dk_value_hole_text(ev->values, id, scratch)) {
     char text[64]; /* numbers and quantities are short; nothing of the heap may be held while the arena is used */
-    size_t len = scratch->len < sizeof text ? scratch->len : sizeof text;
+    size_t len = dk_ev_written(ev)->len < sizeof text ? scratch->len : sizeof text;
     memcpy(text, dk_buf_text(scratch), len);
     dk_buf_finish(scratch);
     return add_text(ev, hole, to, text, len);
@@ -249,7 +249,7 @@ static bool index_record(struct dk_ev *ev, const struct dk_expr *expr, dk_value_
                 dk_ev_type(ev, index));
     return false;
   }
-  const struct dk_str *name = dk_intern(ev->values->strs, dk_buf_text(scratch), scratch->len);
+  const struct dk_str *name = dk_intern(ev->values->strs, dk_buf_text(dk_ev_written(ev)), scratch->len);
   dk_buf_finish(scratch);
   if (dk_value_field(ev->values, of, name, ret)) return true;
   if (dk_ev_is_absent(ev, of, name)) {

@@ -7,6 +7,7 @@
 #ifndef DK_EVAL_EVAL_H
 #define DK_EVAL_EVAL_H
 
+#include "lang/base/error.h"
 #include "lang/check/builtin.h"
 #include "lang/check/check.h"
 #include "lang/eval/value.h"
@@ -14,6 +15,9 @@
 #define DK_EVAL_MAX_STEPS 100000000u
 #define DK_EVAL_MAX_ELEMENTS 10000000u
 #define DK_EVAL_MAX_TEXT (1u << 20)      /* bytes of one text; 256 MiB of texts in all */
+
+/* Is it a regular expression? 0, or -EINVAL with the fault in the message and its byte in *ret_offset. lang has no engine for them. */
+typedef int dk_check_pattern_fn(const char *pattern, size_t *ret_offset, struct dk_error *error);
 
 /* Reads a file of the repository for load(), and lists names for glob(); set by the door. False after a diagnostic. */
 struct dk_eval_files {
@@ -23,6 +27,7 @@ struct dk_eval_files {
   /* A path as written in `from` (relative to that file's folder) -> relative to the repository's root, without `.` and `..`; of file(). NULL after a
    * diagnostic (it leaves the repository). The member may be NULL: paths stay as written. */
   const struct dk_str *(*resolve)(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at);
+  dk_check_pattern_fn *check_pattern;     /* may be NULL */
 };
 
 struct dk_eval {

@@ -55,6 +55,8 @@ bool dk_ev_is_absent(const struct dk_ev *ev, dk_value_id record, const struct dk
 /* Adds an error; returns NULL only when nothing is to be added. Sets ev->why. */
 struct dk_diag *dk_ev_error(struct dk_ev *ev, enum dk_code code, struct dk_span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* eval->scratch after a text was written into it: all of it is there (else it jumps, as the arena does). */
+struct dk_buf *dk_ev_written(const struct dk_ev *ev);
 /* Source text of a value for a message, cut at 60 bytes; in the arena. */
 const char *dk_ev_show(const struct dk_ev *ev, dk_value_id id);
 const char *dk_ev_type(const struct dk_ev *ev, dk_value_id id);

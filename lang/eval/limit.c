@@ -16,12 +16,20 @@ struct dk_diag *dk_ev_error(struct dk_ev *ev, enum dk_code code, struct dk_span 
   return dk_diag_add(checked->diags, code, span, "%s", text);
 }
 
+struct dk_buf *dk_ev_written(const struct dk_ev *ev) {
+  struct dk_buf *scratch = &ev->eval->scratch;
+  /* A text cut short for lack of memory must not become a value: land where the arena's own lack of memory does. */
+  if (!dk_buf_ok(scratch)) (void)dk_arena_calloc(ev->eval->checked->arena, SIZE_MAX, 2);
+  return scratch;
+}
+
 const char *dk_ev_show(const struct dk_ev *ev, dk_value_id id) {
   struct dk_buf *scratch = &ev->eval->scratch;
   dk_buf_clear(scratch);
   /* A long list would be written in full only to be cut. */
   if (dk_value_weight(ev->values, id) > 1000) return dk_type_name((enum dk_type)dk_value_get(ev->values, id)->type);
   dk_value_source_text(ev->values, id, scratch);
+  (void)dk_ev_written(ev);
   size_t len = scratch->len, cut = len > 60 ? 57 : len;
   while (cut < len && cut && ((unsigned char)scratch->data[cut] & 0xc0) == 0x80) cut--;
   const char *text =
