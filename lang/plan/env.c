@@ -132,6 +132,29 @@ static bool eval_metric(struct dk_template_build *build, struct dk_expr *expr, d
   return dk_eval(build->planner->eval, expr, &frame, ret) == DK_EVAL_OK;
 }
 
+/* A regex in '...' stands in the file byte for byte: its fault can be shown where it is. */
+static struct dk_span fault_span(const struct dk_template_build *build, const struct dk_expr *expr, size_t offset) {
+  if (expr->kind != DK_EXPR_CALL || expr->call.args.count != 2) return expr->span;
+  struct dk_span span = expr->call.args.items[1].value->span;
+  const struct dk_source *source = dk_sources_place(build->planner->checked->sources, span.start).source;
+  size_t len = span.end - span.start;
+  if (!source || source->text[span.start - source->base] != '\'' || offset + 2 > len) return span;
+  uint32_t at = span.start + 1 + (uint32_t)offset;
+  return (struct dk_span){at, at + 1};
+}
+
+static void check_pattern(struct dk_template_build *build, const struct dk_expr *expr, const struct dk_metric *metric) {
+  const struct dk_eval_files *files = build->planner->eval->files;
+  struct dk_error error;
+  size_t offset = 0;
+  if (metric->kind > DK_METRIC_MATCH_FILE || !files || !files->check_pattern) return;
+  if (files->check_pattern(metric->pattern, &offset, &error) == 0) return;
+  struct dk_diag *diag = dk_template_error(build, DK_E0615, fault_span(build, expr, offset), DK_NO_ROW,
+                                           "metric `%s`: %s", metric->name, error.text);
+  dk_diag_help(build->planner->diags, diag,
+               "a plain bracket, dot or plus has a backslash before it: '\\(', '\\.', '\\+'");
+}
+
 void dk_template_metrics(struct dk_template_build *build) {
   struct dk_planner *planner = build->planner;
   const struct dk_named_exprs *declared = &build->task->metrics;
@@ -147,7 +170,10 @@ void dk_template_metrics(struct dk_template_build *build) {
       build->failed = true;
       continue;
     }
-    if (take_metric(planner, value, metric)) continue;
+    if (take_metric(planner, value, metric)) {
+      check_pattern(build, expr, metric);
+      continue;
+    }
     struct dk_diag *diag = dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW,
                                              "this is no way to read the metric `%s`", metric->name);
     dk_diag_help(planner->diags, diag,

@@ -404,8 +404,8 @@ static bool check_folded(struct work *work) {
     struct dk_diag *diag = dk_diag_add(work->planner->diags, DK_E0501, work->join->ref->span,
                                        "`%s` leaves %s of `%s` open", ref_text(work), open, work->join->producer_name);
     dk_diag_help(work->planner->diags, diag,
-                 "take all points with gather(%s), choose one with [%s = ...], or put the axis into the grid here",
-                 ref_text(work), first);
+                 "take all points with gather(%s), choose one with %s[%s = ...], or put the axis into the grid here",
+                 ref_text(work), work->join->producer_name, first);
   }
   return n == 0;
 }

@@ -8,7 +8,7 @@
 struct dk_order_priv {
   struct dk_arena arena;
   jmp_buf oom;
-  dk_value_id *holes;      /* by hole: the value that went into the program */
+  dk_value_id *holes; /* by hole: the value that went into the program */
   uint32_t n_holes;
 };
 
@@ -21,9 +21,9 @@ struct dk_ordering {
   uint32_t task, row;
   const struct dk_late *late;
   struct dk_order *order;
-  struct dk_arena *arena;  /* the order's */
+  struct dk_arena *arena; /* the order's */
   struct dk_error *error;
-  int why;                 /* 0, or why a late value is not there */
+  int why; /* 0, or why a late value is not there */
 };
 
 /* -EINVAL with "train lr=0.1: ..." in front. */

@@ -11,24 +11,37 @@
 struct dk_hole {
   struct dk_expr *expr;
   struct dk_cell cell;
-  const char *source;      /* as written, without the braces */
-  bool is_raw;             /* pasted */
-  bool is_list;            /* several words: an array in the script, spliced in a list */
+  const char *source; /* as written, without the braces */
+  bool is_raw;        /* pasted */
+  bool is_list;       /* several words: an array in the script, spliced in a list */
 };
 
 /* Literal text, or a hole. */
-struct dk_piece { const char *text; size_t len; uint32_t hole; };
+struct dk_piece {
+  const char *text;
+  size_t len;
+  uint32_t hole;
+};
 
 /* One item of `run = [...]`: pieces put together, or one expression alone, which may give several words. */
-struct dk_run_word { struct dk_piece *pieces; uint32_t n_pieces; bool is_whole; };
+struct dk_run_word {
+  struct dk_piece *pieces;
+  uint32_t n_pieces;
+  bool is_whole;
+};
 
 struct dk_program {
   bool is_shell;
-  const char **shell;      uint32_t n_shell;      /* its words, without the script */
-  struct dk_hole *holes;   uint32_t n_holes;
-  struct dk_piece *text;   uint32_t n_text;       /* shell: as written */
-  struct dk_piece *script; uint32_t n_script;     /* shell: with "${dk_1}" in place; only raw holes are left */
-  struct dk_run_word *words; uint32_t n_words;    /* list */
+  const char **shell;
+  uint32_t n_shell; /* its words, without the script */
+  struct dk_hole *holes;
+  uint32_t n_holes;
+  struct dk_piece *text;
+  uint32_t n_text; /* shell: as written */
+  struct dk_piece *script;
+  uint32_t n_script; /* shell: with "${dk_1}" in place; only raw holes are left */
+  struct dk_run_word *words;
+  uint32_t n_words; /* list */
 };
 
 #endif

@@ -107,22 +107,11 @@ static const char *edge_text(struct dk_template_build *build, const struct dk_ex
                          r->field ? r->field->text : "", how);
 }
 
-/* A file has no place in the task's directory until it is an input. */
-static bool not_a_value(struct dk_template_build *build, const struct dk_expr *ref) {
-  const char *source = dk_expr_source(build->planner, ref), *name = ref->ref.field ? ref->ref.field->text : "all";
-  struct dk_diag *diag =
-      dk_template_error(build, DK_E0508, ref->span, DK_NO_ROW, "`%s` is a file of another task", source);
-  dk_diag_help(build->planner->diags, diag, "make it an input, `inputs { %s = %s }`, and write {{inputs.%s}} here",
-               name, source, name);
-  return false;
-}
-
 bool dk_ref_connect(struct dk_template_build *build, const struct dk_expr *ref, struct dk_cond *cond, const char *label,
                     uint32_t *ret_edge) {
   struct dk_planner *planner = build->planner;
   struct dk_template_build *target = dk_template_of(planner, ref->ref.target);
   const uint8_t *active;
-  if (!label && (ref->ref.kind == DK_REF_OUTPUT || ref->ref.kind == DK_REF_TASK)) return not_a_value(build, ref);
   if (!target || !target->has_points || !dk_cond_flags(build, cond, &active)) return false;
   uint32_t at = 0;
   while (at < build->n_edges && !is_same_edge(build, &build->edges[at], ref, cond)) at++;
