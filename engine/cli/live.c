@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define LINES_NS 200000000u /* plain lines are looked for */
 #define FRAME_NS 100000000u /* ten a second */
 
 struct dk_live {
@@ -129,9 +128,7 @@ uint64_t dk_live_deadline(const struct dk_live *live, uint64_t now_ns) {
     uint64_t next = live->drawn_ns + FRAME_NS;
     return next > now_ns ? next : now_ns + 1;
   }
-  /* Who asks only at the deadline must not sleep through what is noted after this: looking five times a second is cheap. */
-  uint64_t due = dk_progress_deadline(live->progress), soon = now_ns + LINES_NS;
-  return due < soon ? due : soon;
+  return dk_progress_deadline(live->progress);
 }
 
 int dk_live_input_fd(const struct dk_live *live) {

@@ -194,7 +194,8 @@ static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const str
   else {
     dk_number_duration_text(ns / cpus, text);
     dk_cli_printf(cli, "time  about %s on %u cpus, from what such tasks took before", text, cpus);
-    dk_cli_printf(cli, unknown ? "; %u tasks have no measure\n" : "\n", unknown);
+    if (unknown > 0) dk_cli_printf(cli, "; %u more never ran", unknown);
+    dk_cli_printf(cli, "\n");
   }
 }
 

@@ -9,6 +9,7 @@
 /* Telling the watcher */
 
 static void note(struct dk_engine *engine, const struct dk_engine_note *note_) {
+  engine->observer_at = 0; /* there is something to show */
   engine->with.observer.note(engine->with.observer.ctx, dk_now_ns(), note_);
 }
 
@@ -61,9 +62,9 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     uint64_t now = dk_now_ns();
     *ret_now = now;
     if (engine->failed < 0) return engine->failed;
+    if (now >= engine->observer_at) engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
     if (dk_engine_pop(engine, ret)) return 1;
     if (now >= deadline_ns) return 0;
-    if (now >= engine->observer_at) engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
     if (now >= dk_link_deadline(engine->link)) dk_link_tick(engine->link, now);
 
     uint64_t until = deadline_ns;

@@ -53,5 +53,7 @@ dk_task_state_word(enum dk_task_state state); /* "done", "cached", "failed", "no
 const char *dk_run_state_word(enum dk_run_state state);
 /* "exit code 1", "killed by signal 9 (KILL)", "out of memory", "timed out", "output missing: ..." with the agent's text behind it. */
 void dk_cause_text(enum dk_cause cause, int32_t code, const char *text, struct dk_buf *out);
+/* The lines behind the first one of such a text ("help: ..."), each after `prefix` and with a line end. */
+void dk_cause_help(const char *text, const char *prefix, struct dk_buf *out);
 
 #endif

@@ -42,6 +42,7 @@ static void put_failure(struct summary *s, uint32_t task) {
   }
   dk_buf_add_char(s->out, '\n');
   if (has_result) {
+    dk_cause_help(result.text, "          = ", s->out);
     put_log(s, &result);
     dk_result_finish(&result);
   }

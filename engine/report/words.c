@@ -54,8 +54,18 @@ void dk_cause_text(enum dk_cause cause, int32_t code, const char *text, struct d
   case DK_CAUSE_LOST: dk_buf_add_text(out, "lost: its machine or keeper is gone"); break;
   default: dk_buf_printf(out, "cause %d", (int)cause); break;
   }
-  if (text && *text) {
+  /* A signal is named above already; what stands behind a line's end is help (dk_cause_help). */
+  size_t len = text && cause != DK_CAUSE_SIGNAL ? strcspn(text, "\n") : 0;
+  if (len > 0) {
     dk_buf_add_text(out, ": ");
-    dk_buf_add_escaped(out, text, strlen(text));
+    dk_buf_add_escaped(out, text, len);
+  }
+}
+
+void dk_cause_help(const char *text, const char *prefix, struct dk_buf *out) {
+  for (const char *line = text ? strchr(text, '\n') : NULL; line; line = strchr(line + 1, '\n')) {
+    dk_buf_add_text(out, prefix);
+    dk_buf_add_escaped(out, line + 1, strcspn(line + 1, "\n"));
+    dk_buf_add_char(out, '\n');
   }
 }
