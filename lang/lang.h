@@ -5,6 +5,7 @@
 #include "lang/base/error.h"
 #include "lang/check/check.h"
 #include "lang/diag/diag.h"
+#include "lang/eval/eval.h"
 #include "lang/plan/plan.h"
 
 struct dk_load;      /* one compilation: owns the arena with everything in it */
@@ -12,6 +13,7 @@ struct dk_load;      /* one compilation: owns the arena with everything in it */
 struct dk_load_options {
   const struct dk_check_given *given;    /* -p */
   uint32_t n_given;
+  dk_check_pattern_fn *check_pattern;    /* of metrics; NULL: regexes are taken as they are */
   const char *root;                      /* the repository's root (absolute): imports and loads stay inside; NULL: the file's directory */
 };
 

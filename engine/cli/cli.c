@@ -1,5 +1,6 @@
 /* The repository, its state folder, and the experiment file; contract in cli.h. */
 #include "engine/cli/cli.h"
+#include "engine/drive/metric.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/lock.h"
 #include "lang/base/alloc.h"
@@ -191,7 +192,7 @@ int dk_cli_load_quiet(struct dk_cli *cli, const char *file, const struct dk_cli_
   }
   dk_cli_find_root(cli, NULL);
   const struct dk_load_options options = {
-      .given = params ? params->items : NULL, .n_given = params ? params->n : 0, .root = cli->root};
+      .given = params ? params->items : NULL, .n_given = params ? params->n : 0, .check_pattern = dk_metric_check_pattern, .root = cli->root};
   if (dk_load(file, &options, ret, &error) < 0) {
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
