@@ -142,18 +142,22 @@ int dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_pr
   if (r == 0)
     r = dk_plan_key(state->with.plan, task, &ret->order, ret->inputs, &state->templates[tmpl->node].code,
                     &state->environment, &ret->key, error);
-  if (r == 0)
-    r = dk_plan_key_parts(state->with.plan, task, &ret->order, ret->inputs, &state->templates[tmpl->node].code,
-                          &state->environment, &ret->parts, &ret->n_parts, error);
   if (r < 0) dk_prepared_finish(ret);
   return r;
+}
+
+int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
+                    struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error) {
+  const struct dk_template *tmpl = template_of(state, task, NULL);
+
+  return dk_plan_key_parts(state->with.plan, task, &prepared->order, prepared->inputs,
+                           &state->templates[tmpl->node].code, &state->environment, ret, ret_n, error);
 }
 
 void dk_prepared_finish(struct dk_prepared *prepared) {
   dk_order_finish(&prepared->order);
   dk_free(prepared->inputs);
   dk_free(prepared->is_dir);
-  dk_free(prepared->parts);
   *prepared = (struct dk_prepared){0};
 }
 

@@ -60,12 +60,13 @@ struct dk_prepared {
   struct dk_digest *inputs; /* content digests, by order.inputs */
   bool *is_dir;             /* by order.inputs */
   struct dk_digest key;
-  struct dk_key_part *parts;
-  uint32_t n_parts;
 };
 /* 0; -EAGAIN: a late value or a producer is not known; others with a message (the task cannot be handed out). Everything that it needs must be a fact. */
 int dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_prepared *ret, struct dk_error *error);
 void dk_prepared_finish(struct dk_prepared *prepared);
+/* The components of its key; *ret is one heap block (dk_free). */
+int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
+                    struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error);
 
 /* The answer for DK_ACT_LOOKUP. HIT makes it a fact. `why` says what is wrong when it is BAD. */
 int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup *ret, struct dk_digest *ret_key,

@@ -54,18 +54,18 @@ static bool needs_are_made(const struct dk_graph *graph, const uint8_t *states, 
 }
 
 /* Names of the components that differ, or that only one of the two has. */
-static void compare_parts(const struct dk_prepared *now, const struct dk_saved *before, struct dk_buf *out) {
-  for (uint32_t i = 0; i < now->n_parts; i++) {
+static void compare_parts(const struct dk_key_part *now, uint32_t n_now, const struct dk_saved *before,
+                          struct dk_buf *out) {
+  for (uint32_t i = 0; i < n_now; i++) {
     bool same = false;
     for (uint32_t j = 0; j < before->n_parts && !same; j++)
-      same = strcmp(now->parts[i].name, before->parts[j].name) == 0 &&
-             dk_digest_equal(&now->parts[i].digest, &before->parts[j].digest);
-    if (!same) dk_buf_printf(out, "%s%s", out->len ? ", " : "", now->parts[i].name);
+      same =
+          strcmp(now[i].name, before->parts[j].name) == 0 && dk_digest_equal(&now[i].digest, &before->parts[j].digest);
+    if (!same) dk_buf_printf(out, "%s%s", out->len ? ", " : "", now[i].name);
   }
   for (uint32_t j = 0; j < before->n_parts; j++) {
     bool there = false;
-    for (uint32_t i = 0; i < now->n_parts && !there; i++)
-      there = strcmp(now->parts[i].name, before->parts[j].name) == 0;
+    for (uint32_t i = 0; i < n_now && !there; i++) there = strcmp(now[i].name, before->parts[j].name) == 0;
     if (!there) dk_buf_printf(out, "%s%s", out->len ? ", " : "", before->parts[j].name);
   }
 }
@@ -96,7 +96,10 @@ static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_previe
   if (r < 0) return r;
   r = last_result(state, task, &prepared.key, &before, error);
   if (r == 0) {
-    compare_parts(&prepared, &before, changed);
+    dk_autofree struct dk_key_part *parts = NULL;
+    uint32_t n_parts = 0;
+    r = dk_lookup_parts(state, task, &prepared, &parts, &n_parts, error);
+    if (r == 0) compare_parts(parts, n_parts, &before, changed);
     *ret = changed->len > 0 ? DK_WHY_CHANGED : DK_WHY_GONE;
     *ret_run = before.run;
     dk_saved_finish(&before);

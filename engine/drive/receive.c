@@ -1,6 +1,7 @@
 /* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the name and the key's
  * components that `plan` explains reruns with. */
 #include "engine/drive/engine_priv.h"
+#include "lang/base/alloc.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,6 +14,7 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
   bool has_task = dk_core_attempt_task(engine->core, message->id, &task);
   struct dk_prepared prepared = {0};
+  dk_autofree struct dk_key_part *parts = NULL;
   dk_autobuf label = DK_BUF_INIT;
   char host[256] = "";
   int r = 0;
@@ -25,13 +27,11 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   if (has_task) {
     dk_plan_task_name(engine->with.plan, task, &label);
     r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
-    if (r == 0) {
-      saved.parts = (struct dk_key_part_record *)prepared.parts; /* the same two fields */
-      saved.n_parts = prepared.n_parts;
-    }
+    if (r == 0) r = dk_lookup_parts(&engine->lookup, task, &prepared, &parts, &saved.n_parts, error);
+    saved.parts = (struct dk_key_part_record *)parts; /* the same two fields */
   }
   saved.label = (char *)dk_buf_text(&label);
-  r = dk_saved_encode(&saved, out);
+  if (r == 0) r = dk_saved_encode(&saved, out);
   if (r == 0 && has_task) r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
   if (r == 0 && has_task) r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
   dk_prepared_finish(&prepared);
