@@ -158,17 +158,35 @@ static const struct dk_source *std_module(struct dk_files *files, const char *na
   return NULL;
 }
 
+/* Do the path's `..` lead out of the root by themselves? Then nothing is asked of the file system, not even whether it is there. */
+static bool climbs(const struct dk_files *files, const struct dk_file *from, const char *path) {
+  const char *dir = below(files->root, from->dir);
+  long depth = *dir && is_inside(files->root, from->dir);
+  for (const char *c = dir; depth && *c; c++) depth += *c == '/';
+  for (const char *part = path; *part;) {
+    size_t len = strcspn(part, "/");
+    if (len == 2 && memcmp(part, "..", 2) == 0)
+      depth--;
+    else if (len > 0 && !(len == 1 && *part == '.'))
+      depth++;
+    if (depth < 0) return true;
+    part += len + (part[len] == '/');
+  }
+  return false;
+}
+
 /* A path written in `from` as a canonical one inside the root; false after a diagnostic. */
 static bool locate(struct dk_files *files, const struct dk_file *from, const char *path, struct dk_span at,
                    const char *help, char real[PATH_MAX]) {
-  if (path[0] == '/') {
+  if (path[0] == '/' || climbs(files, from, path)) {
     leaves(files, at, path, help);
     return false;
   }
   const char *joined = dk_arena_printf(files->arena, "%s/%s", from->dir, path);
   if (!realpath(joined, real)) {
     struct dk_diag *diag = dk_diag_add(files->diags, DK_E0701, at, "cannot read `%s`: %s", path, strerror(errno));
-    dk_diag_note(files->diags, diag, "looked for as %s", below(files->root, joined));
+    const char *place = below(files->root, joined);
+    if (strcmp(place, path) != 0) dk_diag_note(files->diags, diag, "looked for as %s", place);
     return false;
   }
   if (is_inside(files->root, real)) return true;

@@ -82,6 +82,9 @@ void dk_check_task_head(struct dk_checker *checker, struct dk_decl *decl, const 
   struct dk_scope scope = {.checker = checker, .module = decl->module, .before = UINT32_MAX, .what = "`over`"};
   if (decl->over) head->columns_unknown = !dk_check_grid_expr(&scope, decl->over, &task->columns, &head->grid);
   dk_body_read(checker, &dk_schema_task, decl->block, decl->name_span, head->found);
+  /* A grid's clause in a task is an error; the names it would have declared are none. */
+  for (uint32_t i = 0; decl->block && i < decl->block->count; i++)
+    head->columns_unknown |= decl->block->items[i].kind == DK_STMT_AXIS;
   const struct dk_schema *schema = &dk_schema_task;
   dk_body_named(checker, block_of(dk_body_field(schema, head->found, "inputs")), "inputs", &task->inputs);
   dk_body_named(checker, block_of(dk_body_field(schema, head->found, "outputs")), "outputs", &task->outputs);

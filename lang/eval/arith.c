@@ -93,7 +93,7 @@ static bool cannot(struct dk_ev *ev, const struct dk_expr *at, enum dk_op op, co
   else if (op == DK_OP_ADD && left == DK_TYPE_LIST && right == DK_TYPE_LIST)
     dk_diag_help(diags, diag, "`concat(a, b)` joins two lists; `[x + y for x in a for y in b]` adds each to each");
   else if (left == DK_TYPE_MONEY && right == DK_TYPE_MONEY)
-    dk_diag_help(diags, diag, "the two are different currencies");
+    dk_diag_help(diags, diag, "the two are of different currencies, and nothing here knows their rate");
   return false;
 }
 

@@ -325,7 +325,7 @@ static bool csv_value(struct reader *r, const char *text, size_t len, bool quote
 static bool csv_row(struct reader *r, const struct names *names, dk_value_id *ret) {
   struct items items = {NULL, 0, 0};
   bool last = false, quoted;
-  const char *text;
+  const char *text, *begin = r->at;
   size_t len;
   while (!last) {
     dk_value_id item;
@@ -334,7 +334,10 @@ static bool csv_row(struct reader *r, const struct names *names, dk_value_id *re
     if (!csv_value(r, text, len, quoted, &item)) return false;
     dk_arena_push(arena_of(r), items.items, items.n, items.cap) = item;
   }
-  if (items.n < names->n) return bad(r, "a row with fewer cells than the header");
+  if (items.n < names->n) {
+    r->at = begin; /* its line, not the one behind it */
+    return bad(r, "a row with fewer cells than the header");
+  }
   return make_record(r, names, &items, ret);
 }
 

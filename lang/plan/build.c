@@ -53,6 +53,7 @@ static void start_template(struct dk_planner *planner, uint32_t index, const str
   tmpl->dir = directory_of(planner, entry->decl);
   for (uint32_t i = 0; i < index; i++) {
     if (strcmp(planner->plan->templates[i].name, tmpl->name) != 0) continue;
+    if (planner->builds[i].decl->module == entry->decl->module) continue; /* check has said so */
     struct dk_diag *diag =
         dk_diag_add(planner->diags, DK_E0516, entry->decl->name_span, "there is another `%s`", tmpl->name);
     dk_diag_label_at(planner->diags, diag, planner->builds[i].decl->name_span, "here");
@@ -114,6 +115,7 @@ static void check_used(struct dk_template_build *build) {
   }
   for (uint32_t i = 0; i < points->n_columns; i++) {
     if (build->used[i] || !points->columns[i].is_axis) continue;
+    if (dk_points_find(points, points->columns[i].name) != i) continue; /* declared twice: check has said so */
     struct dk_diag *diag =
         dk_template_error(build, DK_E0507, build->task->over->span, DK_NO_ROW, "axis `%s` changes nothing in `%s`",
                           points->columns[i].name, build->tmpl->name);
@@ -224,6 +226,7 @@ struct dk_plan *dk_plan_build(struct dk_eval *eval) {
   plan->doc = checked->doc ? checked->doc->text : NULL;
   plan->path = checked->n_modules ? checked->modules[0]->source->path : "";
   plan->priv = planner;
+  dk_plan_resources(planner);
   dk_grids_expand(planner);
   start_templates(planner);
   take_params(planner);

@@ -112,7 +112,7 @@ dk_value_id dk_cell_value(const struct dk_cell *cell, uint32_t row) {
 
 bool dk_cell_each(struct dk_planner *planner, const struct dk_cell *cell, uint32_t rows, const uint8_t *active,
                   dk_cell_visit_fn *visit, void *ctx) {
-  if (cell->kind == DK_CELL_CONST) return visit(ctx, cell->value, first_active(active, rows));
+  if (cell->kind == DK_CELL_CONST) return visit(ctx, cell->value, DK_NO_ROW);
   if (cell->kind != DK_CELL_COLUMN) return true;
   const struct dk_column *column = &cell->column;
   if (!active && column->width == 0 && (uint64_t)column->stride * column->card <= rows) {

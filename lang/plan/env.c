@@ -125,7 +125,9 @@ static bool eval_metric(struct dk_template_build *build, struct dk_expr *expr, d
   dk_expr_read(build->planner, expr, &build->tmpl->points, &uses);
   if (uses.has_error) return false;
   if (uses.n_columns || uses.refs.count || uses.inputs.count) {
-    dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW, "a metric is read in the same way at every point");
+    struct dk_diag *diag =
+        dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW, "a metric is read in the same way at every point");
+    dk_diag_help(build->planner->diags, diag, "let the program print a name that does not change, and look for that");
     return false;
   }
   struct dk_frame frame = {.ctx = build, .path = output_path};
@@ -177,7 +179,8 @@ void dk_template_metrics(struct dk_template_build *build) {
     struct dk_diag *diag = dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW,
                                              "this is no way to read the metric `%s`", metric->name);
     dk_diag_help(planner->diags, diag,
-                 "use match(stdout, 'loss=([0-9.]+)'), json(\"m.json\", \"a.b\") or csv(\"m.csv\", \"loss\"), with "
-                 "files of the task's directory");
+                 metric->pattern && metric->path && !is_inside(metric->path)
+                     ? "it reads a file of the task's directory: a relative path without `..`"
+                     : "use match(stdout, 'loss=([0-9.]+)'), json(\"m.json\", \"a.b\") or csv(\"m.csv\", \"loss\")");
   }
 }

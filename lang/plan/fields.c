@@ -68,10 +68,19 @@ bool dk_template_texts(struct dk_template_build *build, struct dk_expr *expr, co
 
 /* --- needs --- */
 
+/* What a field of a resource wants, when the value is not that; NULL when it is. */
+static const char *amount_fault(struct dk_planner *planner, const struct dk_schema_field *schema, dk_value_id value) {
+  const struct dk_value *v = dk_value_get(planner->values, value);
+  bool fits = (schema->kinds >> v->type & 1) != 0;
+  bool is_amount = v->type == DK_TYPE_INT || v->type == DK_TYPE_SIZE;
+  int64_t least = strcmp(schema->name, "gpus") == 0 || strcmp(schema->name, "disk") == 0 ? 0 : 1;
+  if (v->type == DK_TYPE_NULL || (fits && (!is_amount || v->u.i >= least))) return NULL;
+  return fits ? "more than nothing" : schema->wants;
+}
+
 static bool need_fault(struct field *field, uint32_t row, const char *name, dk_value_id value) {
   struct dk_planner *planner = field->build->planner;
   const struct dk_schema_field *schema = dk_schema_find(&dk_schema_resource, name);
-  const struct dk_value *v = dk_value_get(planner->values, value);
   if (!schema) {
     struct dk_diag *diag =
         dk_template_error(field->build, DK_E0512, field->expr->span, row, "a resource has no field `%s`", name);
@@ -79,15 +88,37 @@ static bool need_fault(struct field *field, uint32_t row, const char *name, dk_v
     if (near) dk_diag_help(planner->diags, diag, "did you mean `%s`?", near);
     return false;
   }
-  bool fits = (schema->kinds >> v->type & 1) != 0;
-  bool is_amount = v->type == DK_TYPE_INT || v->type == DK_TYPE_SIZE;
-  int64_t least = strcmp(name, "gpus") == 0 || strcmp(name, "disk") == 0 ? 0 : 1;
-  if (v->type == DK_TYPE_NULL || (fits && (!is_amount || v->u.i >= least))) return true;
-  struct dk_diag *diag =
-      dk_template_error(field->build, DK_E0512, field->expr->span, row, "`%s` of `needs` wants %s, not %s", name,
-                        fits ? "more than nothing" : schema->wants, dk_planner_show(planner, value));
-  (void)diag;
+  const char *wants = amount_fault(planner, schema, value);
+  if (!wants) return true;
+  dk_template_error(field->build, DK_E0512, field->expr->span, row, "`%s` of `needs` wants %s, not %s", name, wants,
+                    dk_planner_show(planner, value));
   return false;
+}
+
+static bool check_resource(struct dk_planner *planner, const struct dk_decl *decl, dk_value_id record) {
+  bool ok = true;
+  for (uint32_t i = 0; i < decl->block->count; i++) {
+    const struct dk_stmt *stmt = &decl->block->items[i];
+    const struct dk_schema_field *schema = dk_schema_find(&dk_schema_resource, stmt->name->text);
+    dk_value_id value;
+    if (!schema || !stmt->value || !dk_value_field(planner->values, record, stmt->name, &value)) continue;
+    const char *wants = amount_fault(planner, schema, value);
+    if (!wants) continue;
+    dk_diag_add(planner->diags, DK_E0512, stmt->value->span, "`%s` of resource `%s` wants %s, not %s", schema->name,
+                decl->name->text, wants, dk_planner_show(planner, value));
+    ok = false;
+  }
+  return ok;
+}
+
+void dk_plan_resources(struct dk_planner *planner) {
+  const struct dk_checked *checked = planner->checked;
+  for (uint32_t i = 0; i < checked->n_values; i++) {
+    const struct dk_decl *decl = checked->values[i]->decl;
+    dk_value_id *value = &planner->eval->lets[i];
+    if (decl->kind != DK_DECL_RESOURCE || *value == DK_EVAL_NO_VALUE) continue;
+    if (!check_resource(planner, decl, *value)) *value = DK_EVAL_NO_VALUE;
+  }
 }
 
 static bool check_needs(void *ctx, dk_value_id value, uint32_t row) {
@@ -103,6 +134,7 @@ static bool check_needs(void *ctx, dk_value_id value, uint32_t row) {
 static bool check_timeout(void *ctx, dk_value_id value, uint32_t row) {
   struct field *field = ctx;
   const struct dk_value *v = dk_value_get(field->build->planner->values, value);
+  if (v->type == DK_TYPE_DURATION) field->wants = "more than no time";
   return (v->type == DK_TYPE_DURATION && v->u.i > 0) || wrong(field, value, row);
 }
 
@@ -151,7 +183,7 @@ static void build_retry(struct dk_template_build *build, struct dk_retry *retry)
   build_exit(build, retry);
   if (retry->n_exit) retry->other = 3;
   if (build->task->retry_grow && build->task->retry_grow->kind != DK_EXPR_ERROR)
-    dk_template_error(build, DK_E0514, build->task->retry_grow->span, DK_NO_ROW,
+    dk_template_error(build, DK_E0220, build->task->retry_grow->span, DK_NO_ROW,
                       "`grow` of `retry` is not built yet in this version");
 }
 

@@ -235,7 +235,7 @@ static bool expand(struct dk_planner *planner, uint32_t index) {
   if (grid->points.rows == 0) {
     struct dk_diag *diag =
         dk_diag_add(planner->diags, DK_W0414, decl->name_span, "grid `%s` has no points left", decl->name->text);
-    dk_diag_help(planner->diags, diag, "its `exclude` clauses or its `where` take every point away");
+    dk_diag_help(planner->diags, diag, "its `exclude` clauses, its `where` or a sample of none take every point away");
   }
   planner->grids[index] = grid;
   return true;

@@ -147,6 +147,12 @@ static bool check_value(void *ctx, dk_value_id value, uint32_t row) {
   struct check *check = ctx;
   struct dk_planner *planner = check->in->build->planner;
   enum dk_input_kind kind;
+  if (!kind_of(planner, value, &kind) && is_text(planner, value)) {
+    struct dk_diag *diag = dk_template_error(check->in->build, DK_E0508, check->expr->span, row,
+                                             "input `%s` cannot be a string", check->in->declared->name->text);
+    dk_diag_help(planner->diags, diag, "a file of the repository is `file(%s)`", dk_planner_show(planner, value));
+    return false;
+  }
   if (!kind_of(planner, value, &kind))
     return not_an_input(
         check->in, check->expr->span, row,
@@ -160,7 +166,7 @@ static bool check_value(void *ctx, dk_value_id value, uint32_t row) {
   case DK_INPUT_WRITE: return check_write(check, value, row);
   case DK_INPUT_MOUNT: return check_mount(check, value, row);
   case DK_INPUT_URL:
-    dk_template_error(check->in->build, DK_E0514, check->expr->span, DK_NO_ROW,
+    dk_template_error(check->in->build, DK_E0220, check->expr->span, DK_NO_ROW,
                       "url(...) is not built yet in this version");
     return false;
   default: return check_file(check, value, row);

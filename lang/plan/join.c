@@ -393,19 +393,22 @@ static bool check_folded(struct work *work) {
   const struct dk_points *producer = work->join->producer;
   struct dk_buf *left = dk_planner_text(work->planner);
   uint32_t n = 0;
-  const char *first = "";
+  const char *selectors = "";
   for (uint32_t i = 0; i < producer->n_columns; i++) {
     if (work->is_key[i] || !producer->columns[i].is_axis) continue;
-    if (n == 0) first = producer->columns[i].name;
-    dk_buf_printf(left, "%s`%s`", n++ ? ", " : "", producer->columns[i].name);
+    const char *name = producer->columns[i].name;
+    selectors = dk_arena_printf(work->planner->arena, "%s%s%s = ...", selectors, n ? ", " : "", name);
+    dk_buf_printf(left, "%s`%s`", n++ ? ", " : "", name);
   }
   const char *open = dk_planner_keep_text(work->planner);
+  bool may_gather = work->join->ref->ref.kind == DK_REF_OUTPUT && work->join->ref->ref.target->kind == DK_DECL_TASK;
   if (n) {
     struct dk_diag *diag = dk_diag_add(work->planner->diags, DK_E0501, work->join->ref->span,
                                        "`%s` leaves %s of `%s` open", ref_text(work), open, work->join->producer_name);
-    dk_diag_help(work->planner->diags, diag,
-                 "take all points with gather(%s), choose one with %s[%s = ...], or put the axis into the grid here",
-                 ref_text(work), work->join->producer_name, first);
+    const char *gather =
+        may_gather ? dk_arena_printf(work->planner->arena, "take all points with gather(%s), ", ref_text(work)) : "";
+    dk_diag_help(work->planner->diags, diag, "%schoose one with %s[%s], or put %s into the grid here", gather,
+                 work->join->producer_name, selectors, n == 1 ? "the axis" : "the axes");
   }
   return n == 0;
 }

@@ -74,15 +74,15 @@ static bool is_inside(const struct dk_str *outer, const struct dk_str *inner) {
          (inner->len == outer->len || inner->text[outer->len] == '/');
 }
 
-static bool clash_at(struct dk_template_build *build, uint32_t a, uint32_t b, uint32_t row) {
+static bool clash_at(struct dk_template_build *build, uint32_t a, uint32_t b, uint32_t row, bool varies) {
   struct dk_planner *planner = build->planner;
   dk_value_id x = dk_cell_value(&build->tmpl->outputs[a].path, row),
               y = dk_cell_value(&build->tmpl->outputs[b].path, row);
   const struct dk_str *p = dk_value_str(planner->values, x), *q = dk_value_str(planner->values, y);
   if (!is_inside(p, q) && !is_inside(q, p)) return false;
   struct dk_diag *diag = dk_template_error(
-      build, DK_E0509, build->task->outputs.items[b].value->span, row, "outputs `%s` and `%s` %s %s",
-      build->tmpl->outputs[a].name, build->tmpl->outputs[b].name,
+      build, DK_E0509, build->task->outputs.items[b].value->span, varies ? row : DK_NO_ROW,
+      "outputs `%s` and `%s` %s %s", build->tmpl->outputs[a].name, build->tmpl->outputs[b].name,
       p->len == q->len ? "both are" : "lie in one another:", dk_planner_show(planner, p->len > q->len ? x : y));
   dk_diag_label_at(planner->diags, diag, build->task->outputs.items[a].value->span, "the other one");
   return true;
@@ -94,8 +94,7 @@ static void check_clashes(struct dk_template_build *build) {
     for (uint32_t a = 0; a < b; a++) {
       bool varies = tmpl->outputs[a].path.kind == DK_CELL_COLUMN || tmpl->outputs[b].path.kind == DK_CELL_COLUMN;
       uint32_t rows = varies ? tmpl->points.rows : tmpl->points.rows ? 1 : 0;
-      for (uint32_t row = 0; row < rows; row++)
-        if (clash_at(build, a, b, row)) return;
+      for (uint32_t row = 0; row < rows && !clash_at(build, a, b, row, varies); row++) continue;
     }
   }
 }

@@ -60,12 +60,15 @@ static bool text_fault(struct check *check, dk_value_id value, uint32_t row) {
   }
   if (v->type != DK_TYPE_NULL && v->type != DK_TYPE_RECORD && v->type != DK_TYPE_CALL && v->type != DK_TYPE_LIST)
     return true;
-  struct dk_diag *diag =
-      dk_template_error(check->making->build, DK_E0601, check->span, row, "`%s` is %s, which is no text",
-                        check->hole->source, dk_type_name((enum dk_type)v->type));
-  if (v->type == DK_TYPE_NULL)
+  struct dk_diag *diag = dk_template_error(check->making->build, DK_E0601, check->span, row,
+                                           check->hole->is_list ? "an element of `%s` is %s, which is no text"
+                                                                : "`%s` is %s, which is no text",
+                                           check->hole->source, dk_type_name((enum dk_type)v->type));
+  if (v->type == DK_TYPE_NULL && !check->hole->is_list)
     dk_diag_help(planner->diags, diag, "`{{%s ?? \"\"}}` gives it a text where it is null", check->hole->source);
-  if (v->type == DK_TYPE_RECORD)
+  if (v->type == DK_TYPE_NULL && check->hole->is_list)
+    dk_diag_help(planner->diags, diag, "`[x for x in %s if x != null]` leaves such elements out", check->hole->source);
+  if (v->type == DK_TYPE_RECORD && !check->hole->is_list)
     dk_diag_help(planner->diags, diag, "name one of its fields, as in `{{%s.name}}`", check->hole->source);
   return false;
 }

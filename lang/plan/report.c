@@ -78,7 +78,7 @@ static void build_table(struct dk_planner *planner, const struct dk_checked_tabl
     if (one_column(planner, ret, checked->columns.items[i], &ret->columns[ret->n_columns])) ret->n_columns++;
   set_sort(planner, ret, checked->sort);
   if (checked->where && checked->where->kind != DK_EXPR_ERROR)
-    dk_diag_add(planner->diags, DK_E0514, checked->where->span, "`where` of a table is not built yet in this version");
+    dk_diag_add(planner->diags, DK_E0220, checked->where->span, "`where` of a table is not built yet in this version");
   struct dk_points none = {.rows = 1};
   struct dk_cell title;
   if (!checked->title || !dk_cell_make(planner, checked->title, &none, NULL, NULL, &title)) return;

@@ -92,6 +92,12 @@ void dk_tokens_add_odd(struct dk_tokens *tokens, uint32_t start, uint32_t end) {
     add_token(tokens, TOK_RAW, start, end);
     return;
   }
+  if (len > 3 && text[0] == '\\') {
+    struct dk_diag *diag = dk_diag_add(diags, DK_E0105, span, "quotation marks have no backslash here");
+    dk_diag_help(diags, diag, "a string inside a hole is written as outside of it: {{f(\"x\")}}");
+    add_token(tokens, TOK_RAW, start, end);
+    return;
+  }
   for (size_t i = 0; i < sizeof odds / sizeof *odds; i++) {
     if (strlen(odds[i].text) != len || memcmp(odds[i].text, text, len) != 0) continue;
     struct dk_diag *diag =

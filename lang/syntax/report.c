@@ -141,6 +141,8 @@ static uint32_t suspect_brace(const struct error *e, uint32_t block) {
 static bool block_not_closed(const struct error *e) {
   if (e->p->n_blocks == 0 || (e->kind != TOK_END && !dk_token_is_decl(e->kind))) return false;
   if (!expects(e, DK_EXPECT_BRACE)) return false;
+  /* A string that is not closed took the rest of its line, and most likely the brace. */
+  if (e->index > 0 && e->tokens->items[e->index - 1].flags & DK_TOKEN_REPORTED) return true;
   uint32_t block = e->p->blocks[e->p->n_blocks - 1], suspect = suspect_brace(e, block);
   if (suspect != DK_NO_TOKEN) {
     struct dk_diag *diag = dk_diag_add(e->diags, DK_E0102, dk_token_span(e->tokens, suspect), "`{` is not closed");

@@ -63,7 +63,7 @@ static uint32_t read_unicode(struct dk_parse *p, uint32_t at, uint32_t end, stru
   }
   at++;
   if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
-    report_escape(p, from, at, "there is no such character");
+    report_escape(p, from, at, c == 0 ? "a NUL byte cannot be handed to a program" : "there is no such character");
     return at;
   }
   put_utf8(text, c);
