@@ -47,7 +47,10 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
   dk_buf_printf(out, "  run %u  ", run->number);
   uint32_t ended = s->done + s->cached + s->failed + s->skipped;
   if (run->state == DK_RUN_DONE && !s->failed && !s->not_run) {
-    dk_buf_printf(out, "done: %u ran, %u cached, 0 failed", s->done, s->cached);
+    if (s->done == 0)
+      dk_buf_printf(out, "nothing to do: %u cached", s->cached);
+    else
+      dk_buf_printf(out, "done: %u ran, %u cached, 0 failed", s->done, s->cached);
     any = true;
     add_part(out, &any, s->skipped, "skipped");
     return;

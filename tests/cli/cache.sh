@@ -32,7 +32,7 @@ run results
 has 60
 
 run run
-has 'done: 0 ran, 4 cached'
+has 'nothing to do: 4 cached'
 run plan
 has 'nothing to do'
 
@@ -41,14 +41,14 @@ echo more >>README
 sed -i '1i # a comment' e.dk
 sed -i 's/columns = \[total\]/columns = [task, total]/' e.dk
 run run
-has 'done: 0 ran, 4 cached'
+has 'nothing to do: 4 cached'
 run results
 has sum
 
 # An edited regex reads the kept output again.
 sed -i "s/m=(\[0-9\]+)/(m=[0-9]+)/" e.dk
 run run
-has 'done: 0 ran, 4 cached'
+has 'nothing to do: 4 cached'
 run results --format json
 lacks error
 
@@ -64,7 +64,7 @@ has 100
 # One value less: nothing runs but the sum, and that one is known already.
 sed -i 's/\[1, 2, 3, 4\]/[1, 2, 3]/' e.dk
 run run
-has 'done: 0 ran, 4 cached'
+has 'nothing to do: 4 cached'
 
 # Changed code; the same output ends the change there.
 echo '# no change of what it prints' >>tool.sh
@@ -81,7 +81,7 @@ run run
 has 'done: 4 ran, 0 cached'
 echo 10 >data.txt
 run run
-has 'done: 0 ran, 4 cached'
+has 'nothing to do: 4 cached'
 
 # An output that is gone is made again.
 find .dkrun/objects -type f -size -20c -path '*/??/*' -exec rm -f {} +

@@ -64,7 +64,7 @@ has '0 failed'
 run results
 has $((tasks * (tasks + 1) / 2))
 run run
-has "done: 0 ran, $((tasks + 1)) cached"
+has "nothing to do: $((tasks + 1)) cached"
 
 # A task whose keeper was killed runs again: so many effects more than tasks, and no more. One attempt never has its effect twice.
 total=$(cat "$EFFECTS"/* | wc -l)
