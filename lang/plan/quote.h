@@ -48,7 +48,8 @@ enum dk_quote_command {
   DK_COMMAND_SSH,
   DK_COMMAND_AWK,
   DK_COMMAND_SCRIPT,
-  DK_COMMAND_TEST
+  DK_COMMAND_TEST,
+  DK_COMMAND_DECLARE
 };
 
 struct dk_quote_frame {

@@ -8,13 +8,14 @@ static const struct {
   const char *name;
   enum dk_quote_command kind;
 } commands[] = {
-    {"eval", DK_COMMAND_EVAL},    {"let", DK_COMMAND_EVAL},      {"trap", DK_COMMAND_EVAL},
-    {"sh", DK_COMMAND_SHELL},     {"bash", DK_COMMAND_SHELL},    {"dash", DK_COMMAND_SHELL},
-    {"zsh", DK_COMMAND_SHELL},    {"ksh", DK_COMMAND_SHELL},     {"ssh", DK_COMMAND_SSH},
-    {"awk", DK_COMMAND_AWK},      {"gawk", DK_COMMAND_AWK},      {"mawk", DK_COMMAND_AWK},
-    {"python", DK_COMMAND_SHELL}, {"python3", DK_COMMAND_SHELL}, {"perl", DK_COMMAND_SCRIPT},
-    {"ruby", DK_COMMAND_SCRIPT},  {"node", DK_COMMAND_SCRIPT},   {"sed", DK_COMMAND_PLAIN},
-    {"[[", DK_COMMAND_TEST},
+    {"eval", DK_COMMAND_EVAL},     {"let", DK_COMMAND_EVAL},        {"trap", DK_COMMAND_EVAL},
+    {"sh", DK_COMMAND_SHELL},      {"bash", DK_COMMAND_SHELL},      {"dash", DK_COMMAND_SHELL},
+    {"zsh", DK_COMMAND_SHELL},     {"ksh", DK_COMMAND_SHELL},       {"ssh", DK_COMMAND_SSH},
+    {"awk", DK_COMMAND_AWK},       {"gawk", DK_COMMAND_AWK},        {"mawk", DK_COMMAND_AWK},
+    {"python", DK_COMMAND_SHELL},  {"python3", DK_COMMAND_SHELL},   {"perl", DK_COMMAND_SCRIPT},
+    {"ruby", DK_COMMAND_SCRIPT},   {"node", DK_COMMAND_SCRIPT},     {"sed", DK_COMMAND_PLAIN},
+    {"[[", DK_COMMAND_TEST},       {"declare", DK_COMMAND_DECLARE}, {"typeset", DK_COMMAND_DECLARE},
+    {"local", DK_COMMAND_DECLARE},
 };
 /* Words in front of a command; what follows may be one. */
 static const char *const prefixes[] = {"if",      "then", "else",  "elif",   "do",      "while",  "until", "!",
@@ -109,6 +110,9 @@ static void argument_word(struct dk_quote_state *state, struct dk_quote_frame *f
     if (is_option && strcmp(word, "-f") == 0) frame->saw_code = frame->skips_word = true;
     if (!is_option) frame->saw_code = true; /* the program; files follow */
     return;
+  case DK_COMMAND_DECLARE: /* -i: what is assigned is evaluated as arithmetic */
+    if (is_option && strchr(word, 'i')) frame->saw_code = true;
+    return;
   case DK_COMMAND_TEST:
     frame->after_operator = !frame->is_opaque && IS_IN(word, operators);
     if (frame->after_operator && frame->last_hole && state->n_warnings < DK_QUOTE_WARNINGS) {
@@ -151,6 +155,7 @@ static bool is_parsed_again(const struct dk_quote_frame *frame) {
   case DK_COMMAND_SSH: return frame->n_words > 0; /* behind the host */
   case DK_COMMAND_AWK: return !frame->saw_code && !frame->skips_word;
   case DK_COMMAND_TEST: return frame->after_operator;
+  case DK_COMMAND_DECLARE: return frame->saw_code;
   case DK_COMMAND_PLAIN: return false;
   }
   return false;

@@ -18,11 +18,11 @@ struct world {
   struct dk_sources sources;
   struct dk_diags diags;
   struct dk_eval eval;
-  struct dk_plan *plan;      /* NULL: the text has errors */
+  struct dk_plan *plan; /* NULL: the text has errors */
 };
 
-struct world *world_new(const char *text);        /* plan may be NULL */
-struct world *world_good(const char *text);       /* fails the test, with the diagnostics, when plan is NULL */
+struct world *world_new(const char *text);  /* plan may be NULL */
+struct world *world_good(const char *text); /* fails the test, with the diagnostics, when plan is NULL */
 void world_destroy(struct world *world);
 
 /* Index of a template by name; fails the test when there is none. */

@@ -141,6 +141,11 @@ static const struct {
 #define N_PLACES (sizeof places / sizeof *places)
 #define N_VALUES (sizeof values / sizeof *values)
 
+/* The first dozen and a few go everywhere, the others into every fourth place (a subshell each is the test's time). */
+static bool is_tried(size_t place, size_t value) {
+  return value < 15 || (place + value) % 4 == 0;
+}
+
 /* Feeds a script with @ holes; the result of the first hole that is refused. */
 static enum dk_quote_result feed(struct dk_quote_state *state, struct dk_buf *out, const char *script, bool is_list) {
   dk_quote_init(state, out);
@@ -180,6 +185,7 @@ static void test_arrives(void **state_unused) {
     dk_autobuf script = DK_BUF_INIT;
     assert_int_equal(feed(state, &script, places[p].script, false), DK_QUOTE_OK);
     for (size_t v = 0; v < N_VALUES; v++) {
+      if (!is_tried(p, v)) continue;
       dk_autobuf whole = DK_BUF_INIT;
       dk_buf_add_text(&whole, "dk_1=");
       dk_quote_value(&whole, values[v].data, values[v].len);
@@ -194,11 +200,12 @@ static void test_arrives(void **state_unused) {
   snprintf(
       command, sizeof command,
       "mkdir %s/work && cd %s/work && LC_ALL=C.UTF-8 bash -euo pipefail -c 'set +e; for ((i = 0; i < %zu; i++)); do "
-      "( set -e; . ../s$i ) > ../o$i 2> ../e$i < /dev/null || echo failed >> ../o$i; done'",
+      "[ -f ../s$i ] || continue; ( set -e; . ../s$i ) > ../o$i 2> ../e$i < /dev/null || echo failed >> ../o$i; done'",
       dir, dir, N_PLACES * N_VALUES);
   assert_int_equal(system(command), 0);
   for (size_t i = 0; i < N_PLACES * N_VALUES; i++) {
     size_t p = i / N_VALUES, v = i % N_VALUES;
+    if (!is_tried(p, v)) continue;
     dk_autobuf have = DK_BUF_INIT, want = DK_BUF_INIT;
     snprintf(path, sizeof path, "%s/o%zu", dir, i);
     read_file(path, &have);
@@ -319,6 +326,8 @@ static void test_parsed_again(void **state_unused) {
       {"[[ @ -eq 3 ]]", "[[ -eq"},
       {"[[ 3 -gt @ ]]", "[["},
       {"let n=@", "let"},
+      {"declare -i n=@", "declare"},
+      {"declare -r n=@", NULL},
       {"bash -c 'echo \"$1\"' - @", NULL},
       {"sh script.sh -c @", NULL},
       {"python3 train.py -c @", NULL},
