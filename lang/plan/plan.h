@@ -234,7 +234,8 @@ struct dk_order {
   bool skip;       /* `when` is false */
   void *priv;
 };
-/* 0; -EAGAIN when something late is not known yet; -EINVAL with a message when a late value is of no use (say, null in text). */
+/* 0; -EAGAIN when something late is not known yet; -EINVAL with a message when a late value is of no use (say, null in text).
+ * Late values are evaluated by the plan's own evaluator (hash-consed: memory grows with distinct values only), so one thread at a time. */
 int dk_plan_order(const struct dk_plan *plan, uint32_t task, const struct dk_late *late, struct dk_order *ret,
                   struct dk_error *error);
 void dk_order_finish(struct dk_order *order);
