@@ -33,7 +33,7 @@ static void test_errors(void **state) {
        "directory at some points"},
       /* inputs */
       {"task t { inputs { i = 5 } run = \"x\" }", "E0508", "an integer"},
-      {"task t { inputs { i = \"data.csv\" } run = \"x\" }", "E0508", "file(...)"},
+      {"task t { inputs { i = \"data.csv\" } run = \"x\" }", "E0508", "file(\"data.csv\")"},
       {"task t { inputs { i = file(\"\") } run = \"x\" }", "E0508", "empty path"},
       {"task t { inputs { i = url(\"http://x\", sha256 = \"0\") } run = \"x\" }", "E0220", "not built"},
       {"task t { inputs { i = mount(\"data\", version = \"1\") } run = \"x\" }", "E0508", "absolute path"},
