@@ -99,7 +99,7 @@ static void add_why(const struct dk_plan *plan, const struct dk_preview *preview
   } else if (t->why == DK_WHY_CHANGED) {
     dk_buf_printf(out, "%s changed since run %u", t->changed.len ? dk_buf_text(&t->changed) : "its key",
                   t->changed_run);
-    if (t->why_count < t->by_state[DK_PREVIEW_RUN]) dk_buf_printf(out, " (%u of them)", t->why_count);
+    if (t->why_count < t->why_seen) dk_buf_printf(out, " (%u of %u)", t->why_count, t->why_seen);
   } else if (t->why == DK_WHY_GONE) {
     dk_buf_printf(out,
                   tmpl->cached ? "outputs of run %u are gone" : "is never reused (cache = \"none\"), last in run %u",

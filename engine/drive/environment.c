@@ -78,11 +78,11 @@ int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32
     r = getenv(order->pass[i]) ? set(pairs, &n, order->pass[i], getenv(order->pass[i])) : 0;
   for (uint32_t i = 0; r == 0 && i < order->n_env; i++) r = set(pairs, &n, order->env_names[i], order->env_values[i]);
   for (uint32_t i = 0; r == 0 && i < order->n_secrets; i++) {
-    const char *value = getenv(order->secrets[i]);
+    const char *value = getenv(order->secrets_from[i]);
     r = value ? set(pairs, &n, order->secrets[i], value) : -ENOENT;
     if (r == -ENOENT)
       dk_error_set(error, r, "the secret `%s` is not set\nhelp: set it where dkrun is started: %s=... dkrun run",
-                   order->secrets[i], order->secrets[i]);
+                   order->secrets_from[i], order->secrets_from[i]);
   }
   if (r < 0) {
     if (r == -ENOMEM) dk_error_system(error, r, "composing a task's environment");

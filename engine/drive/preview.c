@@ -108,13 +108,19 @@ static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_previe
   return r == -ENOENT ? 0 : r;
 }
 
+/* Reasons are looked for in the first tasks of a template only: a person reads one line of them. */
+#define MAX_WHY 1000u
+
 static int count_why(struct dk_lookup_state *state, struct dk_preview_template *t, uint32_t task,
                      struct dk_error *error) {
   enum dk_preview_why why;
   uint32_t run = 0;
   dk_autobuf changed = DK_BUF_INIT;
-  int r = find_why(state, task, &why, &run, &changed, error);
+  int r;
 
+  if (t->why_seen == MAX_WHY) return 0;
+  t->why_seen++;
+  r = find_why(state, task, &why, &run, &changed, error);
   if (r < 0) return r;
   /* A change of something known is told rather than a point that is new. */
   if (t->why == DK_WHY_NONE || (t->why == DK_WHY_NEVER && why == DK_WHY_CHANGED)) {

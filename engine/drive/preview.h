@@ -25,12 +25,12 @@ struct dk_preview_template {
   uint32_t by_state[5]; /* of enum dk_preview_state */
   /* The most frequent reason among its tasks that run, and an example of it. */
   enum dk_preview_why why;
-  uint32_t why_count;
-  uint32_t example;       /* task */
-  uint32_t changed_run;   /* CHANGED: the run of the result that is compared */
-  struct dk_buf changed;  /* CHANGED: "code, input train" */
-  struct dk_buf bad;      /* BAD: the first one's words */
-  uint64_t known_wall_ns; /* sum over cached results, to guess from */
+  uint32_t why_count, why_seen; /* tasks with that reason, of so many that were looked at */
+  uint32_t example;             /* task */
+  uint32_t changed_run;         /* CHANGED: the run of the result that is compared */
+  struct dk_buf changed;        /* CHANGED: "code, input train" */
+  struct dk_buf bad;            /* BAD: the first one's words */
+  uint64_t known_wall_ns;       /* sum over cached results, to guess from */
   uint32_t n_known_wall;
 };
 
