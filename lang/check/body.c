@@ -92,6 +92,43 @@ struct dk_stmt *dk_body_field(const struct dk_schema *schema, struct dk_stmt *co
   return found[field - schema->fields];
 }
 
+/* By its unit, which eval judges in full: an unknown one may be of any kind. */
+static uint32_t quantity_kinds(const char *text, const char **ret_name) {
+  size_t len = strlen(text), unit = len;
+  while (unit > 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", text[unit - 1])) unit--;
+  bool capitals = len - unit == 3 && strspn(text + unit, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3;
+  static const char *const times[] = {"ns", "us", "ms", "s", "m", "h", "d"};
+  if (strchr(text, '/')) {
+    *ret_name = "a rate";
+    return DK_KIND_RATE;
+  }
+  if (capitals) {
+    *ret_name = "an amount of money";
+    return DK_KIND_MONEY;
+  }
+  if (len && text[len - 1] == 'B') {
+    *ret_name = "a size";
+    return DK_KIND_SIZE;
+  }
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    if (strcmp(text + unit, times[i]) != 0) continue;
+    *ret_name = "a duration";
+    return DK_KIND_DURATION;
+  }
+  *ret_name = "a quantity";
+  return DK_KIND_SIZE | DK_KIND_DURATION | DK_KIND_MONEY | DK_KIND_RATE;
+}
+
+/* 4GIB is four of a currency: `GiB` was meant. */
+static void help_size(struct dk_checker *checker, const struct dk_schema_field *field, const struct dk_expr *value,
+                      struct dk_diag *diag) {
+  if (value->kind != DK_EXPR_QUANTITY || !(field->kinds & DK_KIND_SIZE)) return;
+  const char *text = value->text->text;
+  size_t len = strlen(text);
+  if (len > 3 && strcmp(text + len - 2, "IB") == 0)
+    dk_diag_help(checker->diags, diag, "did you mean `%.*s%ciB`?", (int)(len - 3), text, text[len - 3]);
+}
+
 /* Kinds of a literal, 0 for what is none. */
 static uint32_t literal_kinds(const struct dk_expr *expr, const char **ret_name) {
   switch (expr->kind) {
@@ -104,9 +141,7 @@ static uint32_t literal_kinds(const struct dk_expr *expr, const char **ret_name)
   case DK_EXPR_RANGE:
   case DK_EXPR_FOR: *ret_name = "a list"; return DK_KIND_LIST;
   case DK_EXPR_RECORD: *ret_name = "a record"; return DK_KIND_RECORD;
-  case DK_EXPR_QUANTITY:
-    *ret_name = "a quantity";
-    return DK_KIND_SIZE | DK_KIND_DURATION | DK_KIND_MONEY | DK_KIND_RATE;
+  case DK_EXPR_QUANTITY: return quantity_kinds(expr->text->text, ret_name);
   default: return 0;
   }
 }
@@ -118,6 +153,7 @@ void dk_body_kind(struct dk_checker *checker, const struct dk_schema_field *fiel
   struct dk_diag *diag =
       dk_diag_add(checker->diags, DK_E0209, value->span, "`%s` wants %s, not %s", field->name, field->wants, name);
   dk_diag_label(checker->diags, diag, "this is %s", name);
+  help_size(checker, field, value, diag);
   dk_resolve_error(value);
 }
 
@@ -169,6 +205,10 @@ void dk_body_named(struct dk_checker *checker, const struct dk_block *block, con
           dk_diag_add(checker->diags, DK_E0207, stmt->name_span, "`%s` is given twice", stmt->name->text);
       dk_diag_label_at(checker->diags, diag, ret->items[first].name_span, "given here first");
       continue;
+    }
+    if (ret->count == DK_CHECK_MAX_ITEMS) {
+      dk_diag_add(checker->diags, DK_E0221, stmt->name_span, "`%s` holds at most %d items", what, DK_CHECK_MAX_ITEMS);
+      return;
     }
     (void)dk_map_add(&seen, hash, ret->count); /* an arena's map jumps instead of failing */
     dk_arena_push(checker->arena, ret->items, ret->count, ret->cap) =

@@ -164,11 +164,18 @@ static void check_bodies(struct dk_checker *checker, struct dk_module *module, b
 
 static void use_task(struct dk_checker *checker, const struct dk_checked_task *task) {
   struct dk_checked *checked = checker->checked;
-  if (task->decl->module == checked->modules[0]) return;
-  for (uint32_t i = 0; i < checked->n_tasks; i++)
-    if (checked->tasks[i] == task) return;
-  dk_arena_push(checker->arena, checked->tasks, checked->n_tasks, checked->cap_tasks) =
-      (struct dk_checked_task *)task->decl->checked;
+  struct dk_task_head *head = task->decl->checked;
+  if (task->decl->module == checked->modules[0] || head->is_used) return;
+  head->is_used = true;
+  dk_arena_push(checker->arena, checked->tasks, checked->n_tasks, checked->cap_tasks) = &head->task;
+}
+
+static void use_pick(struct dk_checker *checker, const struct dk_decl *decl) {
+  struct dk_checked *checked = checker->checked;
+  struct dk_pick_head *head = decl->checked;
+  if (decl->module == checked->modules[0] || head->is_used) return;
+  head->is_used = true;
+  dk_arena_push(checker->arena, checked->picks, checked->n_picks, checked->cap_picks) = &head->pick;
 }
 
 static void use_refs(void *ctx, struct dk_expr *expr) {
@@ -177,12 +184,7 @@ static void use_refs(void *ctx, struct dk_expr *expr) {
     const struct dk_decl *decl = expr->ref.target;
     const struct dk_checked_pick *pick = decl->kind == DK_DECL_PICK ? decl->checked : NULL;
     const struct dk_checked_task *task = pick ? pick->from : decl->checked;
-    bool listed = false;
-    for (uint32_t i = 0; pick && i < checker->checked->n_picks && !listed; i++)
-      listed = checker->checked->picks[i] == pick;
-    if (pick && !listed)
-      dk_arena_push(checker->arena, checker->checked->picks, checker->checked->n_picks, checker->checked->cap_picks) =
-          decl->checked;
+    if (pick) use_pick(checker, decl);
     if (task) use_task(checker, task);
   }
   dk_walk_children(expr, use_refs, ctx);

@@ -158,6 +158,12 @@ static void add_column(struct dk_scope *scope, struct dk_checked_grid *grid, con
     grid->is_broken = true;
     return;
   }
+  if (grid->columns.count == DK_CHECK_MAX_ITEMS) {
+    if (!grid->is_broken)
+      dk_diag_add(checker->diags, DK_E0221, span, "a grid has at most %d columns", DK_CHECK_MAX_ITEMS);
+    grid->is_broken = grid->columns_unknown = true;
+    return;
+  }
   warn_hidden(scope, name, span);
   dk_arena_push(checker->arena, grid->columns.items, grid->columns.count, grid->columns.cap) =
       (struct dk_column_decl){name, role, span};
@@ -265,6 +271,10 @@ void dk_check_grid(struct dk_checker *checker, struct dk_decl *decl) {
         dk_diag_add(checker->diags, DK_E0208, decl->name_span, "grid `%s` has no axis", decl->name->text);
     dk_diag_help(checker->diags, diag, "add one, as in `lr in [0.1, 0.01]`");
     grid->is_broken = grid->columns_unknown = true;
+  }
+  if (grid->is_broken) { /* nothing for plan to expand: what it would say follows from what was said */
+    decl->block = NULL;
+    decl->value = NULL;
   }
   decl->checked = grid;
   dk_arena_push(checker->arena, checked->grids, checked->n_grids, checked->cap_grids) = grid;

@@ -20,6 +20,9 @@ struct dk_checker {
   struct dk_checked_task defaults;         /* only needs, shell, timeout, retry, env, pass, cache */
 };
 
+/* Columns of a grid, items of a block: more than a person writes, so that no search over them is long. */
+#define DK_CHECK_MAX_ITEMS 1000
+
 /* What an expression may use where it stands. */
 enum dk_allow {
   DK_ALLOW_INPUTS = 1, DK_ALLOW_OUTPUTS = 2, DK_ALLOW_POINT = 4, DK_ALLOW_STREAMS = 8,
@@ -116,6 +119,7 @@ struct dk_task_head {
   struct dk_checked_task task;
   struct dk_stmt *found[DK_BODY_MAX];
   bool columns_unknown;
+  bool is_used;                            /* of a module: in checked->tasks */
   const struct dk_decl *grid;
 };
 
@@ -125,6 +129,7 @@ void dk_check_pick_body(struct dk_checker *checker, struct dk_checked_pick *pick
 void dk_check_report(struct dk_checker *checker, struct dk_decl *decl);
 struct dk_pick_head {
   struct dk_checked_pick pick;
+  bool is_used;
   struct dk_stmt *found[DK_BODY_MAX];
 };
 

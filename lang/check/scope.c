@@ -25,6 +25,11 @@ const char *dk_scope_place(struct dk_checker *checker, struct dk_span span) {
   return dk_arena_printf(checker->arena, "%s:%" PRIu32 ":%" PRIu32, place.source->path, place.line, place.column);
 }
 
+/* So many errors that further ones are not kept: no time goes into their suggestions. */
+static bool is_flooded(const struct dk_checker *checker) {
+  return checker->diags->n_errors > DK_DIAGS_MAX;
+}
+
 void dk_scope_declare(struct dk_checker *checker, uint32_t index) {
   struct dk_module *module = checker->checked->modules[index];
   struct dk_map *map = &checker->names[index];
@@ -96,6 +101,7 @@ const char *dk_scope_list(struct dk_checker *checker, const char *const *names, 
 
 void dk_scope_suggest(struct dk_checker *checker, struct dk_diag *diag, const char *name, const char *const *names,
                       uint32_t n) {
+  if (is_flooded(checker)) return;
   const char *near = dk_nearest(name, names, n);
   if (near) dk_diag_help(checker->diags, diag, "did you mean `%s`?", near);
 }
@@ -143,10 +149,43 @@ static void note_columns(struct dk_scope *scope, struct dk_diag *diag) {
     dk_diag_note(checker->diags, diag, "the columns here are %s", list);
 }
 
+/* A clause of a grid that uses a column of a clause below it. */
+static bool is_column_below(struct dk_scope *scope, const struct dk_str *name, struct dk_span span) {
+  const struct dk_block *block = scope->self && scope->self->kind == DK_DECL_GRID ? scope->self->block : NULL;
+  for (uint32_t i = 0; block && i < block->count; i++) {
+    const struct dk_stmt *stmt = &block->items[i];
+    struct dk_span below = stmt->name == name ? stmt->name_span : DK_NO_SPAN;
+    for (uint32_t j = 0; j < stmt->n_names; j++)
+      if (stmt->names[j] == name) below = stmt->name_spans[j];
+    if (!below.start || stmt->kind == DK_STMT_BLOCK) continue;
+    struct dk_diags *diags = scope->checker->diags;
+    bool self = stmt->span.start <= span.start && span.end <= stmt->span.end;
+    if (!self && below.start < span.start) continue; /* above, but not to be seen from here: an include */
+    struct dk_diag *diag =
+        dk_diag_add(diags, self ? DK_E0205 : DK_E0204, span,
+                    self ? "column `%s` uses itself" : "column `%s` is used before it is declared", name->text);
+    dk_diag_label_at(diags, diag, below, "declared here");
+    if (!self) dk_diag_help(diags, diag, "clauses see the columns above them: move this one below `%s`", name->text);
+    return true;
+  }
+  return false;
+}
+
+/* Is the name that was probably meant one of the columns? */
+static bool is_near_column(const struct dk_scope *scope, const char *near) {
+  for (uint32_t i = 0; near && i < scope->columns->count; i++)
+    if (strcmp(scope->columns->items[i].name->text, near) == 0) return true;
+  return false;
+}
+
 void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct dk_span span, bool is_call) {
   struct dk_checker *checker = scope->checker;
   if (scope->columns_unknown && !is_call) return;
-  bool columns = scope->columns && scope->columns->count && !is_call;
+  if (!is_call && is_column_below(scope, name, span)) return;
+  struct names names = {NULL, 0, 0};
+  if (!is_flooded(checker)) candidates(scope, is_call, &names);
+  const char *near = dk_nearest(name->text, names.items, names.n);
+  bool columns = scope->columns && scope->columns->count && !is_call && (!near || is_near_column(scope, near));
   struct dk_diag *diag;
   if (columns && scope->grid && !(scope->allow & DK_ALLOW_ROW))
     diag =
@@ -161,8 +200,6 @@ void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct 
   else if (columns)
     dk_diag_label(checker->diags, diag,
                   scope->task ? "not a column, parameter or input here" : "not a column or parameter here");
-  struct names names = {NULL, 0, 0};
-  candidates(scope, is_call, &names);
   const struct dk_named_exprs *inputs = scope->task && scope->allow & DK_ALLOW_INPUTS ? &scope->task->inputs : NULL;
   const struct dk_named_exprs *outputs = scope->task && scope->allow & DK_ALLOW_OUTPUTS ? &scope->task->outputs : NULL;
   for (uint32_t i = 0; inputs && i < inputs->count; i++) {
@@ -175,6 +212,6 @@ void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct 
     dk_diag_help(checker->diags, diag, "it is an output: write `outputs.%s`", name->text);
     return;
   }
-  dk_scope_suggest(checker, diag, name->text, names.items, names.n);
+  if (near) dk_diag_help(checker->diags, diag, "did you mean `%s`?", near);
   if (columns) note_columns(scope, diag);
 }

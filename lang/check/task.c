@@ -14,7 +14,7 @@ static unsigned allow_of(const char *field) {
       {"env", DK_ALLOW_INPUTS | DK_ALLOW_OUTPUTS | DK_ALLOW_POINT | DK_ALLOW_REFS | DK_ALLOW_LATE},
       {"inputs", DK_ALLOW_POINT | DK_ALLOW_REFS | DK_ALLOW_FILES | DK_ALLOW_LATE},
       {"when", DK_ALLOW_POINT | DK_ALLOW_REFS | DK_ALLOW_LATE},
-      {"metrics", DK_ALLOW_POINT | DK_ALLOW_STREAMS | DK_ALLOW_REFS},
+      {"metrics", DK_ALLOW_OUTPUTS | DK_ALLOW_POINT | DK_ALLOW_STREAMS | DK_ALLOW_REFS},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(table[i].field, field) == 0) return table[i].allow;

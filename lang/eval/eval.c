@@ -79,77 +79,6 @@ static bool quantity(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *
   return false;
 }
 
-/* Texts. */
-
-struct builder {
-  char *data;
-  uint32_t len, cap;
-};
-
-static bool add_text(struct dk_ev *ev, const struct dk_expr *at, struct builder *to, const char *text, size_t len) {
-  if (to->len + len > DK_EVAL_MAX_TEXT) {
-    dk_ev_error(ev, DK_E0305, at->span, "this text would have more than %u bytes", DK_EVAL_MAX_TEXT);
-    return false;
-  }
-  uint32_t cap = to->cap < 64 ? 64 : to->cap;
-  while (cap < to->len + len) cap *= 2;
-  if (cap > to->cap) {
-    char *larger = dk_arena_alloc(arena_of(ev), cap);
-    if (to->len) memcpy(larger, to->data, to->len);
-    to->data = larger;
-    to->cap = cap;
-  }
-  if (len) memcpy(to->data + to->len, text, len);
-  to->len += (uint32_t)len;
-  return true;
-}
-
-static bool add_hole(struct dk_ev *ev, const struct dk_expr *hole, struct builder *to) {
-  dk_value_id id;
-  if (!dk_ev_value(ev, hole, &id)) return false;
-  const struct dk_value *value = dk_value_get(ev->values, id);
-  if (value->type == DK_TYPE_STRING) {
-    const struct dk_str *text = dk_value_str(ev->values, id);
-    return add_text(ev, hole, to, text->text, text->len);
-  }
-  struct dk_buf *scratch = &ev->eval->scratch;
-  dk_buf_clear(scratch);
-  if (dk_value_hole_text(ev->values, id, scratch)) {
-    char text[64]; /* numbers and quantities are short; nothing of the heap may be held while the arena is used */
-    size_t len = dk_ev_written(ev)->len < sizeof text ? scratch->len : sizeof text;
-    memcpy(text, dk_buf_text(scratch), len);
-    dk_buf_finish(scratch);
-    return add_text(ev, hole, to, text, len);
-  }
-  dk_buf_finish(scratch);
-  struct dk_diag *diag = dk_ev_error(ev, DK_E0307, hole->span, "%s cannot be put into text", dk_ev_type(ev, id));
-  if (value->type == DK_TYPE_NULL)
-    dk_diag_help(diags_of(ev), diag, "`{{x ?? \"\"}}` gives an empty text where x is null");
-  if (value->type == DK_TYPE_LIST)
-    dk_diag_help(diags_of(ev), diag, "`{{join(x, \",\")}}` puts its elements into one text");
-  if (value->type == DK_TYPE_RECORD) dk_diag_help(diags_of(ev), diag, "name one of its fields, as in `{{x.name}}`");
-  return false;
-}
-
-static bool string(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret) {
-  if (expr->string.n_parts == 0) {
-    *ret = dk_value_text(ev->values, "", 0);
-    return true;
-  }
-  if (expr->string.n_parts == 1 && expr->string.parts[0].literal) {
-    *ret = dk_value_string(ev->values, expr->string.parts[0].literal);
-    return true;
-  }
-  struct builder builder = {NULL, 0, 0};
-  for (uint32_t i = 0; i < expr->string.n_parts; i++) {
-    const struct dk_string_part *part = &expr->string.parts[i];
-    if (part->literal ? !add_text(ev, expr, &builder, part->literal->text, part->literal->len)
-                      : !add_hole(ev, part->hole, &builder))
-      return false;
-  }
-  return dk_ev_text(ev, expr, builder.data ? builder.data : "", builder.len, ret);
-}
-
 /* Lists and records. */
 
 static bool list(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret) {
@@ -165,6 +94,7 @@ static bool list(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret)
 static bool record(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id of, const struct dk_fields *fields,
                    dk_value_id *ret) {
   uint32_t n_of = dk_value_get(ev->values, of)->len, n = 0;
+  if (!dk_ev_step(ev, expr, (uint64_t)n_of * fields->count / 8)) return false;
   if (!dk_ev_elements(ev, expr, (int64_t)n_of + fields->count, "this record")) return false;
   const struct dk_str **names = dk_arena_array(arena_of(ev), const struct dk_str *, (size_t)n_of + fields->count + 1);
   dk_value_id *items = dk_arena_array(arena_of(ev), dk_value_id, (size_t)n_of + fields->count + 1);
@@ -196,22 +126,18 @@ static bool with(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret)
 
 static bool no_field(struct dk_ev *ev, struct dk_span span, dk_value_id of, const char *name) {
   uint32_t n = dk_value_get(ev->values, of)->len;
-  const char **names = dk_arena_array(arena_of(ev), const char *, (size_t)n + 1);
-  struct builder listed = {NULL, 0, 0};
+  const char **names = dk_arena_array(arena_of(ev), const char *, (size_t)n + 1), *listed = "";
   for (uint32_t i = 0; i < n; i++) {
-    const struct dk_str *have = dk_value_name(ev->values, of, i);
-    names[i] = have->text;
-    if (i < 20) {
-      const char *text = dk_arena_printf(arena_of(ev), "%s%s", i ? ", " : "", have->text);
-      struct dk_expr at = {.span = span};
-      if (!add_text(ev, &at, &listed, text, strlen(text))) return false;
-    }
+    names[i] = dk_value_name(ev->values, of, i)->text;
+    if (i < 20) listed = dk_arena_printf(arena_of(ev), "%s%s%s", listed, i ? ", " : "", names[i]);
   }
   struct dk_diag *diag = dk_ev_error(ev, DK_E0308, span, "no field `%s` in this record", name);
   const char *near = dk_nearest(name, names, n);
   if (near) dk_diag_help(diags_of(ev), diag, "did you mean `%s`?", near);
-  dk_diag_note(diags_of(ev), diag, n ? "it has the fields %.*s%s" : "it is empty%.*s%s", (int)listed.len,
-               listed.data ? listed.data : "", n > 20 ? ", ..." : "");
+  if (n)
+    dk_diag_note(diags_of(ev), diag, "it has the fields %s%s", listed, n > 20 ? ", ..." : "");
+  else
+    dk_diag_note(diags_of(ev), diag, "it is empty");
   return false;
 }
 
@@ -520,7 +446,7 @@ static bool value_of(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *
   case DK_EXPR_INT: *ret = dk_value_int(ev->values, expr->integer); return true;
   case DK_EXPR_FLOAT: *ret = dk_value_float(ev->values, expr->number); return true;
   case DK_EXPR_QUANTITY: return quantity(ev, expr, ret);
-  case DK_EXPR_STRING: return string(ev, expr, ret);
+  case DK_EXPR_STRING: return dk_ev_string(ev, expr, ret);
   case DK_EXPR_LIST: return list(ev, expr, ret);
   case DK_EXPR_RECORD: return record(ev, expr, DK_NULL, &expr->record.fields, ret);
   case DK_EXPR_NAME: return name(ev, expr, ret);

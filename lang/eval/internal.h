@@ -42,6 +42,9 @@ struct dk_num {
 bool dk_ev_value(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret);
 bool dk_ev_num(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret);
 
+/* string.c */
+bool dk_ev_string(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret);
+
 /* limit.c */
 bool dk_ev_step(struct dk_ev *ev, const struct dk_expr *at, uint64_t n);
 /* Room for n more list elements (n < 0: more than can be counted). `what` names them: "this range". */

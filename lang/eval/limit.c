@@ -147,6 +147,7 @@ static bool same_names(const struct dk_values *values, dk_value_id a, dk_value_i
 /* Elements of a list of records may lack fields (language.md, Values): note which lack which. */
 static bool note_record_list(struct dk_ev *ev, const struct dk_expr *at, const dk_value_id *items, uint32_t n) {
   bool differ = false;
+  if (!dk_ev_step(ev, at, n)) return false;
   for (uint32_t i = 0; i < n; i++) {
     if (dk_value_get(ev->values, items[i])->type != DK_TYPE_RECORD) return true;
     if (i && !differ && items[i] != items[0]) differ = !same_names(ev->values, items[0], items[i]);

@@ -37,6 +37,17 @@ static bool short_decimal(double value, long *ret_digits, unsigned *ret_places) 
   return false;
 }
 
+/* A decimal is a hair off at 256 bits, and so is what is computed with it: 2.345 * 100 may come out below 234.5. Before a choice
+ * between two integers the last bits are rounded away, far below what a double can tell. */
+static void settle(mpfr_t ret, const mpfr_t from) {
+  mp_limb_t limbs[DK_WIDE_LIMBS];
+  mpfr_t coarse;
+  mpfr_custom_init(limbs, DK_WIDE_BITS - 16);
+  mpfr_custom_init_set(coarse, MPFR_ZERO_KIND, 0, DK_WIDE_BITS - 16, limbs);
+  mpfr_set(coarse, from, MPFR_RNDN);
+  mpfr_set(ret, coarse, MPFR_RNDN);
+}
+
 static void set_decimal(mpfr_t ret, double value) {
   char text[DK_NUMBER_TEXT];
   dk_number_text(value, text);
@@ -128,6 +139,7 @@ void dk_wide_round_decimal(struct dk_wide *ret, const struct dk_wide *a, unsigne
   init(&power);
   mpfr_ui_pow_ui(power.x, 10, places, MPFR_RNDN);
   mpfr_mul(ret->x, a->x, power.x, MPFR_RNDN);
+  settle(ret->x, ret->x);
   mpfr_round(ret->x, ret->x);
   mpfr_div(ret->x, ret->x, power.x, MPFR_RNDN);
 }

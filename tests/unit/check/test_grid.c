@@ -40,7 +40,9 @@ static void test_columns(void **state) {
 static void test_errors(void **state) {
   (void)state;
   static const struct dk_row rows[] = {
-      {"grid g { x in [y] y in [1] }" T, "E0201 1[y] nothing is named `y` here\n"},
+      {"grid g { x in [y] y in [1] }" T,
+       "E0204 1[y] column `y` is used before it is declared\n  - 1[y] declared here\n  = help: clauses see the columns "
+       "above them: move this one below `y`\n"},
       {"grid g { x in [1] x in [2] }" T, "E0202 1[x] column `x` is declared twice\n  - 1[x] declared here first\n"},
       {"grid g { x in [1] } grid h over g { x = 2 }" T,
        "E0202 1[x] column `x` is declared twice\n  - 1[x] declared here first\n"},

@@ -122,7 +122,7 @@ static void test_csv(void **state) {
       {"a\n-1.5e3\n1abc\n", "[{ a = -1500 }, { a = \"1abc\" }]"},
       {"a,b\n", "[]"},
       {"", "[]"},
-      {"a,b\n1\n", "E0312 1[load(\"d.csv\")] d.csv, line 3: a row with fewer cells than the header\n"},
+      {"a,b\n1\n", "E0312 1[load(\"d.csv\")] d.csv, line 2: a row with fewer cells than the header\n"},
       {"a,b\n1,2,3\n", "E0312 1[load(\"d.csv\")] d.csv, line 3: a row with more cells than the header\n"},
       {"a,a\n1,2\n", "E0312 1[load(\"d.csv\")] d.csv, line 3: `a` is there twice\n"},
       {"a\n\"x\n", "E0312 1[load(\"d.csv\")] d.csv, line 3: a cell without its closing quote\n"},

@@ -59,7 +59,7 @@ static void test_errors(void **state) {
       {"1USD + 1EUR",
        "E0301 1[+] cannot add an amount of money to an amount of money\n  - 1[1USD] an amount of money\n  - "
        "1[1EUR] an amount of money\n"
-       "  = help: the two are different currencies\n"},
+       "  = help: the two are of different currencies, and nothing here knows their rate\n"},
       {"1GiB + 1", "E0301 1[+] cannot add a size to an integer\n  - 1[1GiB] a size\n  - 1[1] an integer\n"},
       {"1h < 1GiB", "E0301 1[<] cannot compare a duration with a size\n  - 1[1h] 1h\n  - 1[1GiB] 1GiB\n"},
       {"1USD < 1EUR",
