@@ -156,7 +156,10 @@ void dk_show_order(const struct dk_plan *plan, uint32_t task, const struct dk_or
   uint32_t row;
   const struct dk_template *t = dk_plan_template(plan, task, &row);
   add_head(plan, task, out);
-  dk_buf_add_text(out, order->skip ? "skipped  `when` is false at this point\n" : "");
+  if (order->skip) {
+    dk_buf_add_text(out, "skipped  `when` is false at this point\n");
+    return;
+  }
   add_needs(plan, t, row, order, out);
   add_code(t, out);
   for (uint32_t i = 0; i < order->n_inputs; i++) {

@@ -92,6 +92,12 @@ struct dk_line dk_line_get(const struct dk_source *source, uint32_t number) {
 uint32_t dk_line_cells(struct dk_line line, uint32_t len) {
   uint32_t cell = 0;
   for (uint32_t at = 0; at < len && at < line.len;) {
+    unsigned char byte = (unsigned char)line.text[at];
+    if (byte >= ' ' && byte < 0x7f) { /* most of them, and a line may have millions */
+      cell++;
+      at++;
+      continue;
+    }
     struct shown shown = show_char(line, at, cell);
     cell += shown.cells;
     at += shown.bytes;

@@ -124,7 +124,13 @@ static bool eval_metric(struct dk_template_build *build, struct dk_expr *expr, d
   struct dk_expr_uses uses = {0};
   dk_expr_read(build->planner, expr, &build->tmpl->points, &uses);
   if (uses.has_error) return false;
-  if (uses.n_columns || uses.refs.count || uses.inputs.count) {
+  bool varies = uses.n_columns || uses.refs.count || uses.inputs.count;
+  for (uint32_t i = 0; i < uses.outputs.count; i++) {
+    uint32_t at = dk_template_find_output(build->tmpl, uses.outputs.items[i]->text);
+    if (at == UINT32_MAX || build->tmpl->outputs[at].path.kind == DK_CELL_NONE) return false; /* said there */
+    varies |= build->tmpl->outputs[at].path.kind != DK_CELL_CONST;
+  }
+  if (varies) {
     struct dk_diag *diag =
         dk_template_error(build, DK_E0510, expr->span, DK_NO_ROW, "a metric is read in the same way at every point");
     dk_diag_help(build->planner->diags, diag, "let the program print a name that does not change, and look for that");

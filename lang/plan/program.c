@@ -151,12 +151,21 @@ static void refuse(struct making *making, const struct dk_string_part *part, enu
   dk_diag_help(making->planner->diags, diag, "%s", refusal_helps[result]);
 }
 
+/* The literal text that a part is, NULL for a hole. {{"{{"}} stands for two braces: text of the author's own, wherever it stands. */
+static const struct dk_str *literal_of(const struct dk_string_part *part) {
+  if (part->literal || !part->hole || part->hole->kind != DK_EXPR_STRING) return part->literal;
+  const struct dk_expr *hole = part->hole;
+  const struct dk_str *text = hole->string.n_parts == 1 ? hole->string.parts[0].literal : NULL;
+  return text && strcmp(text->text, "{{") == 0 ? text : NULL;
+}
+
 /* The byte behind part i as dk_quote_hole wants it. */
 static int byte_behind(const struct dk_expr *string, uint32_t i) {
   if (i + 1 == string->string.n_parts) return '\0';
   const struct dk_string_part *next = &string->string.parts[i + 1];
-  if (!next->literal) return -1;
-  return next->literal->len ? (unsigned char)next->literal->text[0] : '\0';
+  const struct dk_str *literal = literal_of(next);
+  if (!literal) return -1;
+  return literal->len ? (unsigned char)literal->text[0] : '\0';
 }
 
 static void add_piece(struct making *making, struct dk_piece **list, uint32_t *n, uint32_t *cap,
@@ -180,7 +189,7 @@ static void warn_parsed_again(struct making *making, const struct dk_expr *strin
   for (uint32_t w = 0; w < state->n_warnings; w++) {
     uint32_t at = 0;
     for (uint32_t i = 0; i < string->string.n_parts; i++) {
-      if (string->string.parts[i].literal || at++ != state->warnings[w].hole) continue;
+      if (literal_of(&string->string.parts[i]) || at++ != state->warnings[w].hole) continue;
       struct dk_diag *diag = dk_template_error(making->build, DK_W0614, string->string.parts[i].span, DK_NO_ROW,
                                                "`%s` parses this value again", state->warnings[w].command);
       dk_diag_help(making->planner->diags, diag, "pass it as an argument of its own, or by `env`");
@@ -194,7 +203,7 @@ static bool number_holes(struct making *making, const struct dk_expr *string, ui
   for (uint32_t i = 0; i < string->string.n_parts; i++) {
     const struct dk_string_part *part = &string->string.parts[i];
     numbers[i] = DK_NO_HOLE;
-    if (!part->literal) ok &= part->hole && add_hole(making, part->hole, part->span, &numbers[i]);
+    if (!literal_of(part)) ok &= part->hole && add_hole(making, part->hole, part->span, &numbers[i]);
   }
   return ok;
 }
@@ -227,14 +236,15 @@ static void make_script(struct making *making, const struct dk_expr *string) {
   dk_quote_init(state, out);
   for (uint32_t i = 0; i < n; i++) {
     const struct dk_string_part *part = &string->string.parts[i];
-    if (part->literal) {
+    const struct dk_str *literal = literal_of(part);
+    if (literal) {
       add_piece(making, &program->text, &program->n_text, &making->cap_text,
-                (struct dk_piece){part->literal->text, part->literal->len, DK_NO_HOLE});
-      if (memchr(part->literal->text, '\0', part->literal->len)) {
+                (struct dk_piece){literal->text, literal->len, DK_NO_HOLE});
+      if (memchr(literal->text, '\0', literal->len)) {
         dk_template_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
         ok = false;
       }
-      dk_quote_text(state, part->literal->text, part->literal->len);
+      dk_quote_text(state, literal->text, literal->len);
       continue;
     }
     struct dk_piece piece = {NULL, 0, numbers[i]};
@@ -321,9 +331,11 @@ static void set_shell(struct making *making) {
   struct dk_program *program = making->program;
   struct dk_expr *expr = making->build->task->shell;
   if (expr && dk_template_texts(making->build, expr, "shell", &program->shell, &program->n_shell)) {
-    if (program->n_shell && program->shell[0][0]) return;
-    dk_template_error(making->build, DK_E0511, expr->span, DK_NO_ROW,
-                      "`shell` wants an interpreter such as [\"bash\", \"-eu\"]");
+    bool has_c = program->n_shell > 1 && strcmp(program->shell[program->n_shell - 1], "-c") == 0;
+    if (program->n_shell && program->shell[0][0] && !has_c) return;
+    struct dk_diag *diag = dk_template_error(making->build, DK_E0511, expr->span, DK_NO_ROW,
+                                             "`shell` wants an interpreter such as [\"bash\", \"-eu\"]");
+    if (has_c) dk_diag_help(making->planner->diags, diag, "leave `-c` out: it and the text of `run` are put behind");
   }
   program->shell = dk_arena_memdup(making->planner->arena, bash, sizeof bash);
   program->n_shell = 3;
