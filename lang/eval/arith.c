@@ -147,6 +147,7 @@ static bool wide_arith(struct dk_ev *ev, const struct dk_expr *at, enum dk_op op
   else
     dk_ev_wide(ev, b->id, &y);
   if (op == DK_OP_DIV && dk_wide_is_zero(&y)) return by_zero(ev, at);
+  if (op == DK_OP_POW && !dk_ev_step(ev, at, DK_STEPS_OF_POWER)) return false;
   ret->is_wide = true;
   if (dk_wide_op(op, &ret->wide, &x, &y)) return true;
   dk_ev_error(ev, DK_E0304, at->span, "the result of `%s` is no finite number here", op_text(op));

@@ -54,7 +54,7 @@ bool dk_fn_geomspace(struct dk_call *call) {
   struct dk_wide first, last;
   dk_ev_wide(call->ev, call->args[0], &first);
   dk_ev_wide(call->ev, call->args[1], &last);
-  if (!dk_ev_step(call->ev, call->expr, (uint64_t)n * 8)) return false;
+  if (!dk_ev_step(call->ev, call->expr, (uint64_t)n * DK_STEPS_OF_POWER)) return false;
   for (int64_t i = 0; i < n; i++) {
     struct dk_num num = {.is_wide = true};
     if (i == 0)
@@ -140,6 +140,7 @@ bool dk_fn_log2(struct dk_call *call) {
   struct dk_wide wide;
   struct dk_num num;
   if (!is_number(call, 0)) return dk_call_wants(call, 0, "a number");
+  if (!dk_ev_step(call->ev, call->expr, DK_STEPS_OF_POWER)) return false;
   dk_ev_wide(call->ev, call->args[0], &wide);
   if (dk_wide_log2(&num.wide, &wide)) return return_wide(call, &num);
   dk_ev_error(call->ev, DK_E0304, dk_call_span(call, 0), "only numbers above 0 have a logarithm; this is %s",

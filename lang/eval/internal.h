@@ -36,6 +36,7 @@ struct dk_num {
 };
 
 #define DK_EVAL_MAX_DEPTH 1000
+#define DK_STEPS_OF_POWER 50 /* a wide power or logarithm takes that many times an addition: some microseconds */
 #define DK_EVAL_MAX_TEXT_TOTAL (256u << 20)
 
 /* eval.c: false after a diagnostic, or when a reference is late (ev->why). */
