@@ -68,7 +68,7 @@ static void test_errors(void **state) {
       {"task t { run = \"echo `x {{1}}`\" }", "E0604", "$(...)"},
       {"task t { run = \"echo $((1 + {{1}}))\" }", "E0605", "arithmetic"},
       {"task t { run = \"echo a{{[1, 2]}}\" }", "E0609", "blanks"},
-      {"task t { shell = [\"python3\", \"-c\"] run = \"print({{1}})\" }", "E0610", "python3"},
+      {"task t { shell = [\"python3\"] run = \"print({{1}})\" }", "E0610", "python3"},
       {"task t { run = [] }", "E0611", "empty list"},
       {"let p = \"a\" task t { run = p + \"b\" }", "E0301", ""},
       {"task t { run = if true then \"a\" else \"b\" }", "E0611", "holes"},
