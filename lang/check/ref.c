@@ -219,6 +219,13 @@ void dk_ref_gather(struct dk_scope *scope, struct dk_expr *call) {
   struct dk_target target;
   struct dk_expr *what;
   bool skip;
+  if (scope->allow & DK_ALLOW_REFS && !(scope->allow & DK_ALLOW_FILES)) {
+    struct dk_diag *diag =
+        dk_diag_add(diags, DK_E0218, call->span, "`gather` cannot stand in %s: it gives files", scope->what);
+    dk_diag_help(diags, diag, "make them an input, `inputs { all = gather(...) }`, and write `{{inputs.all}}`");
+    dk_resolve_error(call);
+    return;
+  }
   if (!gather_args(scope, call, &what, &skip)) {
     dk_resolve_error(call);
     return;

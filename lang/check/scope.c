@@ -178,6 +178,26 @@ static bool is_near_column(const struct dk_scope *scope, const char *near) {
   return false;
 }
 
+/* A word of another language, or a column of a grid that the task does not stand over. */
+static bool help_meant(struct dk_scope *scope, struct dk_diag *diag, const struct dk_str *name) {
+  static const char *const words[][2] = {{"True", "true"}, {"TRUE", "true"}, {"False", "false"}, {"FALSE", "false"},
+                                         {"None", "null"}, {"nil", "null"},  {"NULL", "null"},   {"undefined", "null"}};
+  struct dk_checker *checker = scope->checker;
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (strcmp(name->text, words[i][0]) != 0) continue;
+    dk_diag_help(checker->diags, diag, "write `%s`", words[i][1]);
+    return true;
+  }
+  for (uint32_t i = 0; scope->task && !scope->task->over && i < checker->checked->n_grids; i++) {
+    const struct dk_checked_grid *grid = checker->checked->grids[i];
+    if (grid->decl->module != scope->module || !dk_column_find(&grid->columns, name)) continue;
+    dk_diag_help(checker->diags, diag, "it is a column of grid `%s`: write `task %s over %s`", grid->decl->name->text,
+                 scope->task->decl->name->text, grid->decl->name->text);
+    return true;
+  }
+  return false;
+}
+
 void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct dk_span span, bool is_call) {
   struct dk_checker *checker = scope->checker;
   if (scope->columns_unknown && !is_call) return;
@@ -212,6 +232,7 @@ void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct 
     dk_diag_help(checker->diags, diag, "it is an output: write `outputs.%s`", name->text);
     return;
   }
+  if (help_meant(scope, diag, name)) return;
   if (near) dk_diag_help(checker->diags, diag, "did you mean `%s`?", near);
   if (columns) note_columns(scope, diag);
 }

@@ -103,6 +103,15 @@ static void finish_pick(struct dk_template_build *build) {
 
 /* --- conclusions --- */
 
+/* Does `run` have the name in one pair of braces, as other templates are written? */
+static bool has_single_braces(const struct dk_template_build *build, const char *name) {
+  const struct dk_expr *run = build->task->run;
+  const char *written = dk_arena_printf(build->planner->arena, "{%s}", name);
+  for (uint32_t i = 0; run && run->kind == DK_EXPR_STRING && i < run->string.n_parts; i++)
+    if (run->string.parts[i].literal && strstr(run->string.parts[i].literal->text, written)) return true;
+  return false;
+}
+
 /* An axis that nothing depends on. A derived column that is used depends on the columns of its expression. */
 static void check_used(struct dk_template_build *build) {
   const struct dk_points *points = &build->tmpl->points;
@@ -119,9 +128,12 @@ static void check_used(struct dk_template_build *build) {
     struct dk_diag *diag =
         dk_template_error(build, DK_E0507, build->task->over->span, DK_NO_ROW, "axis `%s` changes nothing in `%s`",
                           points->columns[i].name, build->tmpl->name);
-    dk_diag_help(build->planner->diags, diag,
-                 "use it, as {{%s}} in `run` or in `env`, or take the task over a grid without it",
-                 points->columns[i].name);
+    if (has_single_braces(build, points->columns[i].name))
+      dk_diag_help(build->planner->diags, diag, "a hole has two pairs of braces: {{%s}}", points->columns[i].name);
+    else
+      dk_diag_help(build->planner->diags, diag,
+                   "use it, as {{%s}} in `run` or in `env`, or take the task over a grid without it",
+                   points->columns[i].name);
     dk_diag_note(build->planner->diags, diag, "without it several points would be the same task");
   }
 }

@@ -103,8 +103,8 @@ static void test_places(void **state) {
        "E0213 4[best.lr] `best.lr` is known only when tasks have run, too late for `outputs`\n"
        "  = note: such values may stand in `run`, `env`, `inputs` and `when`\n"},
       {"run = \"{{gather(make.model)}}\"",
-       "E0218 4[make.model] `make.model` is a file of another task: it cannot be used in `run`\n"
-       "  = help: make it an input, `inputs { model = make.model }`, and write `{{inputs.model}}`\n"},
+       "E0218 4[gather(make.model)] `gather` cannot stand in `run`: it gives files\n"
+       "  = help: make them an input, `inputs { all = gather(...) }`, and write `{{inputs.all}}`\n"},
       {"run = \"x\" metrics { m = match(inputs.a, 'x') } inputs { a = make[lr = 1, seed = 1].model }",
        "E0218 4[inputs.a] inputs cannot be used in `metrics`\n"
        "  = note: `inputs.a` is a path that exists while the task runs: it may stand in `run` and `env`\n"},
