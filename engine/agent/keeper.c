@@ -18,11 +18,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BATCH_NS 5000000u      /* reports wait for company this long, when there is more to do */
 #define GIVE_BACK_NS 20000000u /* a task that runs longer does not keep others waiting behind it */
 #define SERVICE_NS 5000000u    /* while files are copied or read, the socket is looked at this often */
+#define GONE_NS 5000000000u    /* how often an idle keeper looks whether its folder is still there */
 #define PATIENCE_NS 250000000u /* longest sleep while a task runs: a SIGCHLD is never waited for longer */
 
 struct order {
@@ -340,14 +342,24 @@ static uint64_t deadline(const struct keeper *k) {
   }
   if (k->n > k->first) return 0;
   uint64_t idle = k->has_daemon ? UINT64_MAX : k->idle_since + k->options.idle_ms * 1000000u;
+  if (idle > dk_now_ns() + GONE_NS) idle = dk_now_ns() + GONE_NS;
   return idle < at ? idle : at;
+}
+
+/* The state folder was removed: nobody will ask for what happens here. */
+static void look_for_folder(struct keeper *k) {
+  struct stat st;
+  if (k->must_end || fstat(k->slot.dir, &st) < 0 || st.st_nlink > 0) return;
+  k->must_end = true;
+  drop_orders(k);
+  if (k->is_running) dk_task_kill(&k->task, dk_now_ns(), 0);
 }
 
 static bool is_over(const struct keeper *k) {
   if (k->is_running || k->n > k->first) return false;
   if (k->must_end) return true;
-  return !k->has_daemon && (!k->has_journal || dk_journal_is_clear(&k->journal)) &&
-         dk_now_ns() >= k->idle_since + k->options.idle_ms * 1000000u;
+  /* What is not acknowledged is in the journal: the next daemon starts a keeper that tells it. */
+  return !k->has_daemon && dk_now_ns() >= k->idle_since + k->options.idle_ms * 1000000u;
 }
 
 /* What an earlier keeper of this slot left: its task is ended and counts as lost. */
@@ -416,6 +428,7 @@ int dk_keeper_run(const struct dk_keeper_options *options, struct dk_error *erro
   int r = open_keeper(&k, options, error);
   while (r == 0 && !is_over(&k)) {
     poll_once(&k, deadline(&k));
+    look_for_folder(&k);
     if (k.is_running) run_task(&k);
     while (!k.is_running && k.n > k.first) begin_task(&k);
     if (dk_now_ns() >= k.flush_at) flush(&k);

@@ -28,6 +28,7 @@
 #define OUT_MAX (256u << 20) /* an engine that reads nothing is dropped beyond this */
 #define START_TIMEOUT_NS 5000000000u
 #define RETRY_NS 500000000u
+#define GONE_NS 5000000000u /* how often it looks whether its folder is still there */
 
 struct serve;
 
@@ -457,7 +458,14 @@ static uint64_t deadline(const struct serve *s) {
   if (s->is_marked && dk_now_ns() + RETRY_NS < at) at = dk_now_ns() + RETRY_NS;
   uint64_t idle = s->idle_since + s->options.idle_ms * 1000000u;
   if (s->n_engines == 0 && dk_agent_is_idle(s->agent) && idle < at) at = idle;
+  if (dk_now_ns() + GONE_NS < at) at = dk_now_ns() + GONE_NS;
   return at;
+}
+
+/* The state folder was removed: its keepers see it by themselves. */
+static bool is_folder_gone(const struct serve *s) {
+  struct stat st;
+  return fstat(s->lock.fd, &st) == 0 && st.st_nlink == 0;
 }
 
 /* Beginning and end. */
@@ -565,7 +573,7 @@ static int open_serve(struct serve *s, struct dk_error *error) {
 
 /* An engine that came just now is let in instead. */
 static bool may_end(struct serve *s) {
-  if (s->must_end) return true;
+  if (s->must_end || is_folder_gone(s)) return true;
   if (s->n_engines > 0 || !dk_agent_is_idle(s->agent)) return false;
   if (dk_now_ns() < s->idle_since + s->options.idle_ms * 1000000u) return false;
   on_listener(s, s->listener, 0);

@@ -245,7 +245,9 @@ bool dk_agent_has_engine(const struct dk_agent *a) {
 }
 
 bool dk_agent_is_idle(const struct dk_agent *a) {
-  if (a->n_live > 0 || a->has_session) return false;
+  struct dk_agent_counts counts;
+  dk_agent_count(a, &counts);
+  if (counts.queued + counts.placed + counts.running > 0 || a->has_session) return false;
   for (uint32_t i = 0; i < a->n_slots; i++) {
     if (a->slots[i].is_lost) return false;
   }

@@ -102,7 +102,7 @@ void dk_agent_destroy(struct dk_agent *agent);
 /* 0; -ENOMEM: the state is broken and must be thrown away (the keepers know everything that matters). */
 int dk_agent_step(struct dk_agent *agent, struct dk_agent_event *event, struct dk_agent_out *out);
 
-/* No engine, nothing queued, running or unacknowledged. */
+/* No engine, nothing queued or running. What is not acknowledged waits in the keepers' journals for the next agent. */
 bool dk_agent_is_idle(const struct dk_agent *agent);
 bool dk_agent_has_engine(const struct dk_agent *agent);
 /* What MARK actions have told so far, oldest first; at most DK_AGENT_MARKS_MAX. */

@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MS 1000000u
 #define TEXT_MAX 1500u
+#define FULL_DISK (1u << 20) /* bytes left: less counts as full */
 
 static void decide(struct dk_task *task, enum dk_cause cause, const char *text) {
   task->result.cause = cause;
@@ -137,10 +139,21 @@ static void add_usage(struct dk_result *result, const struct rusage *usage) {
   if (rss > result->max_rss) result->max_rss = rss;
 }
 
+/* A program that fails for want of space can seldom say so: its log lies on the same disk. */
+static const char *disk_words(const struct dk_task *task) {
+  struct statvfs fs;
+  if (fstatvfs(task->slot->dir, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= FULL_DISK) return NULL;
+  return "the disk of the state folder is full";
+}
+
 static void judge(struct dk_task *task, int status) {
   if (WIFEXITED(status)) {
     task->result.code = WEXITSTATUS(status);
-    if (!task->is_decided) decide(task, task->result.code == 0 ? DK_CAUSE_OK : DK_CAUSE_EXIT, NULL);
+    if (task->is_decided) return;
+    if (task->result.code == 0)
+      decide(task, DK_CAUSE_OK, NULL);
+    else
+      decide(task, DK_CAUSE_EXIT, disk_words(task));
     return;
   }
   int signal = WTERMSIG(status);
