@@ -27,8 +27,7 @@ struct watch {
   struct dk_loop *loop;
   struct dk_progress *progress;
   struct dk_live *live;
-  int n_signals, last_signal;
-  uint32_t n_ran, n_adopted; /* attempts of this run that were seen running; those of an earlier engine */
+  int n_signals;
 };
 
 /* What the engine tells */
@@ -85,7 +84,7 @@ static void cancel(struct watch *watch) {
 static void on_signal(void *ctx, int signal) {
   struct watch *watch = ctx;
 
-  watch->last_signal = signal;
+  (void)signal;
   cancel(watch);
 }
 
@@ -140,7 +139,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
 
 /* What came out, from the store: the same as `dkrun status` and `dkrun results` say later. */
 static int print_end(struct dk_cli *cli, struct dk_folder *folder, uint32_t run, const struct dk_plan *plan,
-                     struct dk_error *error) {
+                     enum dk_run_state *ret_state, struct dk_error *error) {
   struct dk_row_source rows;
   struct dk_summary_options options = {.color = dk_cli_color(cli, 1)};
   dk_autobuf out = DK_BUF_INIT;
@@ -153,13 +152,9 @@ static int print_end(struct dk_cli *cli, struct dk_folder *folder, uint32_t run,
     r = dk_tables_render(&rows, DK_FORMAT_TEXT, options.color, &out, error);
   }
   if (r == 0) dk_cli_print(cli, &out);
+  *ret_state = rows.run.state;
   dk_row_source_finish(&rows);
   return r;
-}
-
-static int exit_code(const struct dk_row_source *rows, const struct watch *watch) {
-  if (watch->n_signals > 0) return DK_EXIT_INTERRUPTED;
-  return rows->run.n_failed + rows->run.n_not_run > 0 ? DK_EXIT_FAILED : DK_EXIT_OK;
 }
 
 static int create_view(struct watch *watch, const struct dk_session *session, const struct options *options,
@@ -177,16 +172,14 @@ static int create_view(struct watch *watch, const struct dk_session *session, co
 static int run_and_report(struct watch *watch, struct dk_folder *folder, const struct dk_session *session,
                           struct dk_error *error, int *ret_exit) {
   uint32_t number = dk_engine_run_number(watch->engine);
-  struct dk_row_source rows;
+  enum dk_run_state state;
   int r = dk_engine_run(watch->engine, error);
 
   dk_live_finish(watch->live, dk_now_ns());
   if (r < 0) return dk_error_prefix(error, "run %u had to stop", number);
-  r = print_end(watch->cli, folder, number, session->plan, error);
-  if (r == 0) r = dk_row_source_open(&rows, folder->store, &folder->objects, number, session->plan, error);
+  r = print_end(watch->cli, folder, number, session->plan, &state, error);
   if (r < 0) return r;
-  *ret_exit = exit_code(&rows, watch);
-  dk_row_source_finish(&rows);
+  *ret_exit = state == DK_RUN_DONE ? DK_EXIT_OK : state == DK_RUN_FAILED ? DK_EXIT_FAILED : DK_EXIT_INTERRUPTED;
   return 0;
 }
 
@@ -210,7 +203,7 @@ static int run_session(struct dk_cli *cli, const struct options *options, const 
     struct dk_engine_options engine = {
         .plan = session->plan,
         .folder = &folder,
-        .snapshot = (struct dk_snapshot *)&session->snapshot,
+        .snapshot = &session->snapshot,
         .root = cli->root,
         .file = session->file,
         .params = session->params,

@@ -1,3 +1,4 @@
+/* What run and plan share: see session.h. */
 #include "engine/cli/session.h"
 
 #include "engine/sys/fs.h"
@@ -5,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +70,19 @@ static int set_root(struct dk_cli *cli, const char *root, struct dk_error *error
   return cli->root && cli->state ? 0 : dk_error_system(error, -ENOMEM, "opening the repository");
 }
 
+/* Untracked files that look like secrets do not get into a snapshot: who needs one in a task must know. */
+static void say_left_out(const struct dk_snapshot *snapshot) {
+  dk_autobuf names = DK_BUF_INIT;
+
+  if (snapshot->n_left_out == 0) return;
+  for (uint32_t i = 0; i < snapshot->n_left_out && i < 3; i++) {
+    dk_buf_add_text(&names, i ? ", " : "");
+    dk_buf_add_escaped(&names, snapshot->left_out[i], strlen(snapshot->left_out[i]));
+  }
+  if (snapshot->n_left_out > 3) dk_buf_printf(&names, " and %u more", snapshot->n_left_out - 3);
+  fprintf(stderr, "dkrun: note: left out of the snapshot, because such names hold secrets: %s\n", dk_buf_text(&names));
+}
+
 int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, bool dry,
                     bool refuse_dirty, struct dk_session *ret) {
   struct dk_error error = {0};
@@ -93,6 +108,7 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
     dk_session_close(ret);
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
+  say_left_out(&ret->snapshot);
   return DK_EXIT_OK;
 }
 

@@ -33,11 +33,12 @@ static void act_decide(struct dk_engine *engine, uint32_t task) {
     return;
   }
   event.u.decided.ok = r == 0;
-  if (r < 0)
-    dk_engine_remember_bad(engine, task, error.text);
+  if (r < 0) dk_engine_remember_bad(engine, task, error.text);
+  if (r == 0 &&
+      dk_batch_put_choice(&engine->lookup.extra, engine->run.number, task, &engine->lookup.facts[task]->choice) < 0)
+    dk_engine_fail(engine, -ENOMEM, NULL);
   else
-    r = dk_batch_put_choice(&engine->lookup.extra, engine->run.number, task, &engine->lookup.facts[task]->choice);
-  dk_engine_push(engine, &event, NULL);
+    dk_engine_push(engine, &event, NULL);
 }
 
 /* A task that cannot be handed out after all ends as if its attempt had: the core knows how to go on. */
@@ -76,10 +77,10 @@ static void act_assign(struct dk_engine *engine, const struct dk_action *action)
     }
     dk_prepared_finish(&prepared);
   }
-  if (r == -ENOMEM)
+  if (dk_lookup_is_system_error(r))
     dk_engine_fail(engine, r, &error);
   else if (r < 0)
-    assign_failed(engine, action, r == -ENOSPC ? DK_CAUSE_DISK : DK_CAUSE_INPUT, error.text);
+    assign_failed(engine, action, DK_CAUSE_INPUT, error.text);
 }
 
 static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action) {

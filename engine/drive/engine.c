@@ -1,3 +1,4 @@
+/* The run of a plan: see engine.h. What it commits, it tells; what it tells is durable. */
 #include "engine/drive/engine_priv.h"
 #include "lang/base/alloc.h"
 
@@ -55,6 +56,8 @@ void dk_engine_remember_bad(struct dk_engine *engine, uint32_t task, const char 
 
 /* World */
 
+#define MAX_UNHEARD 64u /* events handed out between two looks at the descriptors */
+
 static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uint64_t *ret_now) {
   struct dk_engine *engine = ctx;
 
@@ -63,15 +66,19 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     *ret_now = now;
     if (engine->failed < 0) return engine->failed;
     if (now >= engine->observer_at) engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
-    if (dk_engine_pop(engine, ret)) return 1;
-    if (now >= deadline_ns) return 0;
+    /* Answers bring the next questions: while there are always some, signals, keys and the agent are heard all the same. */
+    if (engine->n_queue > 0 && ++engine->n_unheard < MAX_UNHEARD && dk_engine_pop(engine, ret)) return 1;
+    if (now >= deadline_ns && engine->n_queue == 0) return 0;
     if (now >= dk_link_deadline(engine->link)) dk_link_tick(engine->link, now);
+    bool has_event = engine->n_queue > 0;
+    engine->n_unheard = 0;
 
     uint64_t until = deadline_ns;
     if (engine->observer_at < until) until = engine->observer_at;
     if (dk_link_deadline(engine->link) < until) until = dk_link_deadline(engine->link);
-    int r = dk_loop_once(engine->with.loop, until);
+    int r = dk_loop_once(engine->with.loop, has_event ? 0 : until);
     if (r < 0) return r;
+    if (has_event && dk_engine_pop(engine, ret)) return 1;
   }
 }
 
@@ -79,7 +86,7 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
  * no attempt has. */
 static int add_unassigned_failure(struct dk_engine *engine, const struct dk_record *record) {
   struct dk_record with_id = *record, failure = {.kind = DK_REC_FAILURE};
-  struct dk_result result = {.cause = record->cause ? record->cause : DK_CAUSE_INPUT, .started_unix_ns = dk_unix_ns()};
+  struct dk_result result = {.cause = DK_CAUSE_SPAWN, .started_unix_ns = dk_unix_ns()};
   dk_autobuf bytes = DK_BUF_INIT;
   int r;
 
@@ -126,8 +133,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
       r = dk_batch_add_record(&engine->batch, &records[i], bytes);
     has_results |= records[i].kind == DK_REC_RESULT;
   }
-  dk_buf_add(&engine->batch.bytes, engine->lookup.extra.bytes.data, engine->lookup.extra.bytes.len);
-  engine->batch.n += engine->lookup.extra.n;
+  dk_batch_append(&engine->batch, &engine->lookup.extra);
   /* The agent's results name objects: they must not be lost by a power cut that spares the record. */
   if (r == 0 && has_results) r = dk_objects_sync(&engine->with.folder->objects, &error);
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &engine->batch, &error);
@@ -200,7 +206,9 @@ static int record_run(struct dk_engine *engine, struct dk_error *error) {
   r = dk_plan_encode(with->plan, &pin);
   if (r < 0) return dk_error_system(error, r, "recording the plan");
   r = dk_objects_put(&with->folder->objects, pin.data, pin.len, &engine->run.plan, error);
-  return r < 0 ? r : commit_run(engine, error);
+  if (r == 0) r = commit_run(engine, error);
+  engine->is_recorded = r == 0;
+  return r;
 }
 
 /* The core, with what earlier engines left; the incarnation is committed before any attempt carries it (the core's first record). */
@@ -259,7 +267,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
     r = dk_link_create(&link, &engine->link, error);
   }
   if (r < 0) {
-    if (engine->run.number > 0 && engine->run.plan.bytes[0]) {
+    if (engine->is_recorded) {
       engine->run.state = DK_RUN_INTERRUPTED;
       (void)commit_run(engine, NULL);
     }
@@ -293,21 +301,26 @@ uint32_t dk_engine_run_number(const struct dk_engine *engine) {
   return engine->run.number;
 }
 
-/* Counts of tasks, picks left out: what people asked for. */
-static void count_run(struct dk_engine *engine) {
+/* Counts of tasks, picks left out: what people asked for. A pick that failed has no count, but the run is not done without it. */
+static enum dk_run_state count_run(struct dk_engine *engine) {
   struct dk_run *run = &engine->run;
+  bool is_done = true;
 
   run->n_tasks = run->n_done = run->n_cached = run->n_failed = run->n_not_run = 0;
   for (uint32_t i = 0; i < engine->with.plan->n_templates; i++) {
     struct dk_core_counts counts;
-    if (engine->with.plan->templates[i].kind == DK_NODE_PICK) continue;
     dk_core_counts(engine->core, i, &counts);
+    uint32_t failed = counts.by_state[DK_TASK_FAILED];
+    uint32_t not_run = counts.by_state[DK_TASK_NOT_RUN] + counts.by_state[DK_TASK_CANCELLED];
+    is_done = is_done && failed + not_run == 0;
+    if (engine->with.plan->templates[i].kind == DK_NODE_PICK) continue;
     run->n_done += counts.by_state[DK_TASK_DONE];
     run->n_cached += counts.by_state[DK_TASK_CACHED] + counts.by_state[DK_TASK_SKIPPED];
-    run->n_failed += counts.by_state[DK_TASK_FAILED];
-    run->n_not_run += counts.by_state[DK_TASK_NOT_RUN] + counts.by_state[DK_TASK_CANCELLED];
+    run->n_failed += failed;
+    run->n_not_run += not_run;
   }
   run->n_tasks = run->n_done + run->n_cached + run->n_failed + run->n_not_run;
+  return is_done ? DK_RUN_DONE : DK_RUN_FAILED;
 }
 
 int dk_engine_run(struct dk_engine *engine, struct dk_error *error) {
@@ -324,15 +337,12 @@ int dk_engine_run(struct dk_engine *engine, struct dk_error *error) {
     return r;
   }
 
-  count_run(engine);
+  engine->run.state = count_run(engine);
   engine->run.ended_unix_ns = dk_unix_ns();
-  engine->run.state = engine->n_cancels > 0                                   ? DK_RUN_INTERRUPTED
-                      : engine->run.n_failed > 0 || engine->run.n_not_run > 0 ? DK_RUN_FAILED
-                                                                              : DK_RUN_DONE;
+  if (engine->n_cancels > 0) engine->run.state = DK_RUN_INTERRUPTED;
   struct dk_batch batch = DK_BATCH_INIT;
   r = dk_batch_put_run(&batch, &engine->run);
-  dk_buf_add(&batch.bytes, engine->lookup.extra.bytes.data, engine->lookup.extra.bytes.len);
-  batch.n += engine->lookup.extra.n;
+  dk_batch_append(&batch, &engine->lookup.extra);
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
   return r;

@@ -15,7 +15,6 @@ struct dk_engine_note {
   uint32_t task;
   enum dk_task_state state;
   bool started; /* RUNNING: its process runs */
-  bool adopted; /* RUNNING: from an earlier engine */
   enum dk_cause cause;
   int32_t code;
   uint8_t attempts;
@@ -37,7 +36,7 @@ struct dk_engine_observer {
 struct dk_engine_options {
   const struct dk_plan *plan;
   struct dk_folder *folder;
-  struct dk_snapshot *snapshot;
+  const struct dk_snapshot *snapshot;
   const char *root;   /* repository */
   const char *file;   /* relative to it */
   const char *params; /* as given, for the record */

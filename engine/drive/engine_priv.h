@@ -26,13 +26,14 @@ struct dk_engine {
   char *given_bytes; /* of the event that was handed out last */
   char **bad;        /* by task: why it could not be handed out; NULL table until one could not */
   uint64_t observer_at;
-  uint32_t n_cancels;
-  int failed; /* negative errno of what act() met; ends the run */
+  uint32_t n_cancels, n_unheard;
+  bool is_recorded; /* the run is in the store */
+  int failed;       /* negative errno of what act() met; ends the run */
   struct dk_error *error;
 };
 
 /* queue.c: events that wait for their turn. Push takes `bytes` (heap, may be NULL), also when it fails. */
-int dk_engine_push(struct dk_engine *engine, const struct dk_event *event, char *bytes);
+void dk_engine_push(struct dk_engine *engine, const struct dk_event *event, char *bytes);
 bool dk_engine_pop(struct dk_engine *engine, struct dk_event *ret);
 
 /* What act() or a message cannot do ends the run: the core is thrown away, nothing is lost. */

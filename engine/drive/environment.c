@@ -1,3 +1,4 @@
+/* A task's environment and this machine's identity: see environment.h. */
 #include "engine/drive/environment.h"
 
 #include "engine/sys/fs.h"

@@ -1,3 +1,4 @@
+/* The state folder: see folder.h. */
 #include "engine/drive/folder.h"
 
 #include "engine/sys/fs.h"

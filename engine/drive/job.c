@@ -1,3 +1,4 @@
+/* Orders as jobs: see job.h. */
 #include "engine/drive/job.h"
 
 #include "engine/drive/environment.h"

@@ -1,3 +1,4 @@
+/* The stream to the agent: see link.h. What the socket does not take at once is sent when it can. */
 #include "engine/drive/link.h"
 
 #include "lang/base/alloc.h"

@@ -1,3 +1,4 @@
+/* Keys and results of tasks: see lookup.h. Nothing here starts or decides anything. */
 #include "engine/drive/lookup.h"
 
 #include "engine/drive/decide.h"
@@ -154,6 +155,19 @@ int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct d
                            &state->templates[tmpl->node].code, &state->environment, ret, ret_n, error);
 }
 
+bool dk_lookup_is_system_error(int r) {
+  switch (r) {
+  case -ENOMEM:
+  case -ENOSPC:
+  case -EDQUOT:
+  case -EIO:
+  case -EROFS:
+  case -EMFILE:
+  case -ENFILE: return true;
+  default: return false;
+  }
+}
+
 void dk_prepared_finish(struct dk_prepared *prepared) {
   dk_order_finish(&prepared->order);
   dk_free(prepared->inputs);
@@ -180,7 +194,7 @@ int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup 
   *ret = DK_LOOKUP_BAD;
   memset(ret_key, 0, sizeof *ret_key);
   r = dk_lookup_prepare(state, task, &prepared, why);
-  if (r == -ENOMEM || r == -EAGAIN) return r;
+  if (r == -EAGAIN || dk_lookup_is_system_error(r)) return r;
   if (r < 0) return 0;
   *ret = prepared.order.skip ? DK_LOOKUP_SKIP : DK_LOOKUP_MISS;
   *ret_key = prepared.key;
@@ -189,6 +203,10 @@ int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup 
 
   r = dk_store_get_saved(state->with.store, ret_key, &saved, why);
   if (r == -ENOENT) return 0;
+  /* A damaged value is as good as none; it gives way to the one that is made now. */
+  if (r == -EBADMSG && !state->with.dry)
+    dk_batch_del(&state->extra, DK_TABLE_RESULTS, ret_key->bytes, sizeof ret_key->bytes);
+  if (r == -EBADMSG) return 0;
   if (r < 0) return r;
   if (saved.result.n_outputs == tmpl->n_outputs && outputs_are_there(state, &saved)) {
     r = dk_lookup_learn(state, task, ret_key, &saved, why);

@@ -50,7 +50,7 @@ struct dk_lookup_state {
   struct dk_late late;
 };
 
-/* A result that is found missing of metrics gets them read again. Errors name the file's line where there is one. */
+/* Compiles the metrics and digests the code of each template. Errors name the file's line where there is one. */
 int dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options *options, struct dk_error *error);
 void dk_lookup_finish(struct dk_lookup_state *state);
 
@@ -64,6 +64,8 @@ struct dk_prepared {
 /* 0; -EAGAIN: a late value or a producer is not known; others with a message (the task cannot be handed out). Everything that it needs must be a fact. */
 int dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_prepared *ret, struct dk_error *error);
 void dk_prepared_finish(struct dk_prepared *prepared);
+/* Is it the machine that failed (memory, disk, descriptors), not the task? Then the engine stops, and nothing counts as failed. */
+bool dk_lookup_is_system_error(int r);
 /* The components of its key; *ret is one heap block (dk_free). */
 int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
                     struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error);
@@ -72,7 +74,7 @@ int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct d
 int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup *ret, struct dk_digest *ret_key,
                    struct dk_error *why);
 
-/* Makes a result a fact; reads its metrics (from the store, else from what was kept). */
+/* Makes a result a fact; reads its metrics: from the store, else anew from what was kept. */
 int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct dk_digest *key,
                     const struct dk_saved *saved, struct dk_error *error);
 

@@ -1,3 +1,4 @@
+/* What a run would do: see preview.h. The same lookups as a run, in topological order. */
 #include "engine/drive/preview.h"
 
 #include "lang/base/alloc.h"

@@ -1,3 +1,4 @@
+/* gather(u) as JSON: see records.h. */
 #include "engine/drive/records.h"
 
 #include "lang/base/alloc.h"

@@ -53,7 +53,7 @@ void dk_summary_failures(struct summary *s) {
   const struct dk_plan *plan = s->rows->plan;
   for (uint32_t i = 0; i < plan->n_templates; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[plan->templates[i].node];
-    for (uint32_t t = node->first; plan->templates[i].kind == DK_NODE_TASK && t < node->first + node->rows; t++) {
+    for (uint32_t t = node->first; t < node->first + node->rows; t++) {
       if (s->rows->tasks[t].state == DK_TASK_FAILED && n++ < max) {
         dk_buf_add_text(s->out, n == 1 ? "\n" : "");
         put_failure(s, t);
@@ -119,7 +119,7 @@ void dk_summary_not_run(struct summary *s) {
   for (uint32_t i = 0; i < plan->n_templates; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[plan->templates[i].node];
     uint32_t n = 0, first = DK_NO_TASK;
-    for (uint32_t t = node->first; plan->templates[i].kind == DK_NODE_TASK && t < node->first + node->rows; t++) {
+    for (uint32_t t = node->first; t < node->first + node->rows; t++) {
       if (s->rows->tasks[t].state == DK_TASK_NOT_RUN) {
         first = n++ ? first : t;
       }

@@ -43,6 +43,12 @@ void dk_batch_del(struct dk_batch *batch, enum dk_table table, const void *key, 
   add(batch, DK_BATCH_DEL, table, key, klen, NULL, 0);
 }
 
+void dk_batch_append(struct dk_batch *batch, const struct dk_batch *other) {
+  dk_buf_add(&batch->bytes, other->bytes.data, other->bytes.len);
+  if (!dk_buf_ok(&other->bytes)) batch->bytes.failed = true;
+  batch->n += other->n;
+}
+
 void dk_batch_clear(struct dk_batch *batch) {
   dk_buf_clear(&batch->bytes);
   batch->n = 0;

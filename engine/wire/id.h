@@ -29,7 +29,7 @@ enum dk_cause {
   DK_CAUSE_OUTPUT = 6, /* an output is missing or is no file or directory that can be kept */
   DK_CAUSE_INPUT = 7,  /* an input changed while it was used, or could not be placed */
   DK_CAUSE_DISK = 8,   /* no space, or I/O error, in the task's directory, its log or its outputs */
-  DK_CAUSE_SPAWN = 9,  /* the program could not be started */
+  DK_CAUSE_SPAWN = 9,  /* the program could not be started, or the task not be handed out */
   DK_CAUSE_LOST = 10,  /* keeper or machine gone; nothing is known of the end */
 };
 const char *dk_cause_name(enum dk_cause cause); /* "exit", "timeout", ... */
