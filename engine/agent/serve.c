@@ -479,6 +479,13 @@ static void on_signal(void *ctx, int signal) {
   }
 }
 
+/* Does a living daemon hold this connection? One that was killed while it started a keeper is listened for by that child until
+ * it has exec'd; the connection ends then. */
+static bool is_served(int fd) {
+  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+  return poll(&poll_fd, 1, 100) == 0;
+}
+
 /* Another one may be about to end: its socket is gone then, and its lock soon. 1: it serves. */
 static int take_lock(struct serve *s, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT, socket = DK_BUF_INIT;
@@ -490,10 +497,9 @@ static int take_lock(struct serve *s, struct dk_error *error) {
     int r = dk_lock_take(&s->lock, path.data, "dkagent serve", error);
     if (r != -EWOULDBLOCK) return r;
     int fd = dk_sock_connect(socket.data, NULL);
-    if (fd >= 0) {
-      close(fd);
-      return 1;
-    }
+    bool is_other = fd >= 0 && is_served(fd);
+    if (fd >= 0) close(fd);
+    if (is_other) return 1;
     if (dk_now_ns() > until) return r;
     poll(NULL, 0, 5);
   }

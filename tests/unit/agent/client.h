@@ -42,9 +42,10 @@ void client_assign(struct client *client, uint64_t n, struct dk_job *job); /* fi
 /* Assigns, waits for the result, acknowledges. */
 void client_run(struct client *client, uint64_t n, struct dk_job *job, struct dk_result *ret);
 
-pid_t client_keeper(const struct client *client,
-                    uint32_t slot); /* of the living keeper of a slot; fails when there is none */
-bool client_wait_for(bool (*is_true)(void *ctx), void *ctx); /* polls up to 20 s */
+/* The living keeper of a slot; fails when there is none. */
+pid_t client_keeper(const struct client *client, uint32_t slot);
+pid_t client_find_keeper(const struct client *client, uint32_t slot); /* the same, or 0 */
+bool client_wait_for(bool (*is_true)(void *ctx), void *ctx);          /* polls up to 20 s */
 bool client_is_alive(pid_t pid);
 /* Text of a kept thing: inline or from the object. Heap. */
 char *client_text(const struct client *client, const struct dk_kept *kept);

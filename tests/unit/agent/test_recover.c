@@ -308,6 +308,22 @@ static void ends_itself_when_idle(void **state) {
   assert_int_equal(access(sock, F_OK), -1);
 }
 
+static void folder_is_removed(void **state) {
+  (void)state;
+  assign_waiting(1);
+  pid_t task = read_pid(), keeper = client_keeper(&client, 0);
+  client_disconnect(&client);
+  assert_int_equal(dk_fs_remove_tree(client.dir, NULL), 0);
+  assert_true(client_wait_for(is_dead, &task));
+  assert_true(client_wait_for(is_dead, &keeper));
+  assert_true(client_wait_for(is_dead, &client.daemon));
+  assert_int_equal(access(client.dir, F_OK), -1); /* and nobody makes it again */
+  int status;
+  assert_int_equal(waitpid(client.daemon, &status, 0), client.daemon);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  client.daemon = 0;
+}
+
 static void long_path(void **state) {
   (void)state;
   client_kill_daemon(&client, SIGKILL);
@@ -395,6 +411,7 @@ int main(void) {
       TEST(garbage_closes_only_its_connection),
       TEST(second_daemon_leaves),
       TEST(ends_itself_when_idle),
+      TEST(folder_is_removed),
       TEST(long_path),
       cmocka_unit_test_setup_teardown(full_disk, set_up, tear_down_full_disk),
   };
