@@ -38,23 +38,6 @@ static void finish(struct tree *tree) {
   dk_buf_finish(&tree->path);
 }
 
-bool dk_tree_link_is_inside(const char *path, const char *target) {
-  unsigned depth = 0;
-  for (const char *at = path; *at; at++) depth += *at == '/';
-  if (!*target || *target == '/') return false;
-  bool was_name = false;
-  for (const char *at = target; *at;) {
-    size_t len = strcspn(at, "/");
-    bool is_up = len == 2 && at[0] == '.' && at[1] == '.';
-    bool is_here = len == 0 || (len == 1 && at[0] == '.');
-    if (is_up && (was_name || depth == 0)) return false;
-    if (is_up) depth--;
-    if (!is_up && !is_here) was_name = true;
-    at += len + (at[len] == '/');
-  }
-  return true;
-}
-
 static struct entry *add(struct tree *tree, char kind, const char *name) {
   if (tree->n == tree->cap) {
     size_t cap = tree->cap ? 2 * tree->cap : 64;
@@ -91,7 +74,7 @@ static int keep_link(struct tree *tree, int dir, const char *name, struct dk_err
   target[n] = '\0';
   struct entry *entry = add(tree, 'l', name);
   if (!entry || !(entry->target = dk_strdup(target))) return no_memory(error);
-  if (dk_tree_link_is_inside(entry->path, target)) return 0;
+  if (dk_fs_link_is_inside(entry->path, target)) return 0;
   return refuse(error, tree, name,
                 "is a symbolic link that leads out of the directory: make it relative, or copy the file");
 }
@@ -256,7 +239,7 @@ static int place_file(struct dk_blobs *blobs, char kind, const char *text, int d
 }
 
 static int place_link(const char *target, const char *path, int dir, struct dk_error *error) {
-  if (!path || !dk_fs_is_plain_path(path) || !dk_tree_link_is_inside(path, target)) return -EBADMSG;
+  if (!path || !dk_fs_is_plain_path(path) || !dk_fs_link_is_inside(path, target)) return -EBADMSG;
   int parent;
   const char *name;
   int r = open_parent(dir, path, &parent, &name, error);

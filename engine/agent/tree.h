@@ -17,8 +17,4 @@ int dk_tree_keep(struct dk_blobs *blobs, int dir, struct dk_kept *ret, struct dk
  * -EBADMSG for paths or links that lead out, or bytes that are no manifest. */
 int dk_tree_place(struct dk_blobs *blobs, const void *manifest, size_t len, int dir, struct dk_error *error);
 
-/* May a link at this path of the tree have this target? Leading ".." up to the tree's root only, none after a name (a link on the
- * way would lead them elsewhere). */
-bool dk_tree_link_is_inside(const char *path, const char *target);
-
 #endif

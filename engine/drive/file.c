@@ -1,5 +1,7 @@
+/* Files and directories of the repository as inputs: see file.h. */
 #include "engine/drive/file.h"
 
+#include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 
@@ -92,24 +94,6 @@ static int walk_add(struct walk *walk, struct dk_manifest_entry entry, const cha
   return entry.path && (!target || entry.target) ? 0 : -ENOMEM;
 }
 
-/* A link counts only when it stays inside the directory: ".." may lead up no further than to its root. */
-static bool stays_inside(const char *relative, const char *target) {
-  int depth = 0;
-
-  if (*target == '/') return false;
-  for (const char *at = relative; (at = strchr(at, '/')); at++) depth++;
-  for (const char *at = target; *at;) {
-    size_t n = strcspn(at, "/");
-    if (n == 2 && at[0] == '.' && at[1] == '.')
-      depth--;
-    else if (n > 1 || (n == 1 && *at != '.'))
-      depth++;
-    if (depth < 0) return false;
-    at += n + (at[n] == '/');
-  }
-  return true;
-}
-
 static int walk_dir(struct walk *walk, const char *dir, const char *relative, struct dk_error *error);
 
 static int walk_entry(struct walk *walk, const char *path, const char *relative, struct dk_error *error) {
@@ -124,11 +108,12 @@ static int walk_entry(struct walk *walk, const char *path, const char *relative,
     ssize_t n = readlink(path, target, sizeof target - 1);
     if (n < 0) return dk_error_system(error, -errno, "reading %s", path);
     target[n] = 0;
-    if (!stays_inside(relative, target))
+    if (!dk_fs_link_is_inside(relative, target))
       return dk_error_set(
           error, -EINVAL,
-          "%s is a symbolic link that leads out of the directory (to %s), so it cannot be a part of an input", path,
-          target);
+          "%s is a symbolic link to `%s`, which may lead out of the directory, so it cannot be a part of an input\n"
+          "help: links in an input are relative, with `..` only at their front; or put a copy there",
+          path, target);
     entry.kind = 'l';
     return walk_add(walk, entry, relative, target);
   }

@@ -1,6 +1,7 @@
 /* The canonical form of a directory: see object.h. The parser takes any bytes; what it gives back is safe to write out as a tree:
  * sorted, every path plain and under real directories only, every link staying inside. */
 #include "engine/objects/object.h"
+#include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
 #include <assert.h>
@@ -34,27 +35,6 @@ static bool is_plain(const char *path) {
     if (len == 0 || (len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.')) return false;
     at += len;
     if (*at == '\0') return true;
-  }
-}
-
-/* Relative, ".." only in front and not above the root. That is enough because a link's own folder is a real one: going up from it is
- * lexical, and what follows only goes down, perhaps through other links of which the same holds. */
-static bool stays_inside(const char *path, const char *target) {
-  size_t depth = 0;
-  if (target[0] == '\0' || target[0] == '/') return false;
-  for (const char *at = path; (at = strchr(at, '/')); at++) depth++;
-  bool goes_down = false;
-  for (const char *at = target;;) {
-    size_t len = strcspn(at, "/");
-    if (len == 2 && at[0] == '.' && at[1] == '.') {
-      if (goes_down || depth == 0) return false;
-      depth--;
-    } else if (len > 0 && !(len == 1 && at[0] == '.')) {
-      goes_down = true;
-    }
-    at += len;
-    if (*at == '\0') return true;
-    at++;
   }
 }
 
@@ -100,7 +80,7 @@ static bool parse_entry(const char **at, const char *end, struct dk_manifest_ent
   case 'l':
     ret->target = text;
     ret->path = take_text(at, end);
-    if (!ret->path || !stays_inside(ret->path, ret->target)) return false;
+    if (!ret->path || !dk_fs_link_is_inside(ret->path, ret->target)) return false;
     break;
   case 'd': ret->path = text; break;
   default: return false;

@@ -169,6 +169,23 @@ bool dk_fs_is_plain_path(const char *path) {
   }
 }
 
+bool dk_fs_link_is_inside(const char *path, const char *target) {
+  size_t depth = 0;
+  bool goes_down = false;
+  if (!*target || *target == '/') return false;
+  for (const char *at = path; (at = strchr(at, '/')); at++) depth++;
+  for (const char *at = target; *at;) {
+    size_t len = strcspn(at, "/");
+    bool is_up = len == 2 && at[0] == '.' && at[1] == '.';
+    bool is_here = len == 0 || (len == 1 && at[0] == '.');
+    if (is_up && (goes_down || depth == 0)) return false;
+    if (is_up) depth--;
+    if (!is_up && !is_here) goes_down = true;
+    at += len + (at[len] == '/');
+  }
+  return true;
+}
+
 /* For kernels before 5.6, and containers whose seccomp filter is older than openat2. */
 static int open_by_steps(int dir, const char *path, int flags, mode_t mode) {
   if (!dk_fs_is_plain_path(path) && strcmp(path, ".") != 0) return -EXDEV;

@@ -35,6 +35,11 @@ bool dk_fs_dir_is_empty(int dir);
 int dk_fs_open_beneath(int dir, const char *path, int flags, mode_t mode);
 /* Relative, not empty, no "." or ".." or empty component, no NUL or newline trouble: fit to be a place in a directory. */
 bool dk_fs_is_plain_path(const char *path);
+/* May a symbolic link at the plain path `path` of a tree have this target, wherever the tree is put? A relative one, ".." only at its
+ * front and not above the tree's root. That is enough because a link's own folder is a real one: going up from it is lexical, and
+ * what follows only goes down, perhaps through other links of which the same holds. After a name ".." would lead to wherever that
+ * name, if it is a link, leads. */
+bool dk_fs_link_is_inside(const char *path, const char *target);
 
 /* Content from one open file to another: reflink, else copy_file_range, else read and write. *ret_reflinked may be NULL. */
 int dk_fs_copy_fd(int from, int to, uint64_t size, bool *ret_reflinked);

@@ -1,5 +1,4 @@
 /* Inputs, code and outputs of tasks through the real dkagent, hostile cases among them. */
-#include "engine/agent/tree.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "tests/unit/agent/client.h"
@@ -275,19 +274,6 @@ static void shared_file_is_not_linked(void **state) {
   dk_result_finish(&result);
 }
 
-static void links_inside(void **state) {
-  (void)state;
-  assert_true(dk_tree_link_is_inside("l", "a/b"));
-  assert_true(dk_tree_link_is_inside("a/l", "../b"));
-  assert_true(dk_tree_link_is_inside("a/b/l", "../../c"));
-  assert_true(dk_tree_link_is_inside("l", "./a"));
-  assert_false(dk_tree_link_is_inside("l", "../b"));
-  assert_false(dk_tree_link_is_inside("a/l", "../../b"));
-  assert_false(dk_tree_link_is_inside("l", "/b"));
-  assert_false(dk_tree_link_is_inside("l", ""));
-  assert_false(dk_tree_link_is_inside("a/l", "x/../../b"));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(hostile_outputs),
@@ -298,7 +284,6 @@ int main(void) {
       cmocka_unit_test(hostile_inputs),
       cmocka_unit_test(large_input_is_lent),
       cmocka_unit_test(shared_file_is_not_linked),
-      cmocka_unit_test(links_inside),
   };
   return cmocka_run_group_tests_name("files", tests, set_up, tear_down);
 }

@@ -74,6 +74,20 @@ static void plain_paths(void **state) {
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(dk_fs_is_plain_path(bad[i]));
 }
 
+static void links_inside(void **state) {
+  (void)state;
+  static const char *const good[][2] = {{"l", "a/b"},         {"l", "."},      {"l", "./a"},  {"l", "..."},
+                                        {"l", "a//b/"},       {"a/l", "../b"}, {"a/l", ".."}, {"a/l", "./../b"},
+                                        {"a/b/l", "../../c"}, {"a/l", "..b/c"}};
+  static const char *const bad[][2] = {
+      {"l", ""},          {"l", "/b"},       {"l", ".."},     {"l", "../b"},        {"l", "./../b"},
+      {"a/l", "../../b"}, {"l", "sub/../x"}, {"l", "sub/.."}, {"a/l", "x/../../b"}, {"a/l", "../x/../y"}};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    if (!dk_fs_link_is_inside(good[i][0], good[i][1])) fail_msg("%s -> %s is refused", good[i][0], good[i][1]);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    if (dk_fs_link_is_inside(bad[i][0], bad[i][1])) fail_msg("%s -> %s is let in", bad[i][0], bad[i][1]);
+}
+
 static void directories(void **state) {
   (void)state;
   assert_int_equal(dk_fs_mkdirs(at("x/y/z"), 0755, NULL), 0);
@@ -208,9 +222,16 @@ static void long_socket_paths(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(reading_and_writing), TEST(plain_paths), TEST(directories),
-      TEST(opening_beneath),     TEST(trees),       TEST(copies),
-      TEST(absolute_paths),      TEST(locks),       TEST(long_socket_paths),
+      TEST(reading_and_writing),
+      TEST(plain_paths),
+      TEST(links_inside),
+      TEST(directories),
+      TEST(opening_beneath),
+      TEST(trees),
+      TEST(copies),
+      TEST(absolute_paths),
+      TEST(locks),
+      TEST(long_socket_paths),
   };
   return cmocka_run_group_tests_name("fs", tests, NULL, NULL);
 }
