@@ -171,29 +171,43 @@ static const char *csv_field(const char *at, const char *end, struct dk_buf *fie
   return at;
 }
 
-/* The named column of the last record. */
-static int csv_column(const char *text, size_t len, const char *column, struct dk_metric_value *value) {
-  const char *at = text, *end = text + len;
-  uint32_t wanted = UINT32_MAX, index = 0;
-  bool header = true;
-  int r = 0;
-  dk_autobuf field = DK_BUF_INIT;
+/* The start of the next line that is not blank, from the end of a record (or the start of the text) on; `end` when there is none. */
+static const char *csv_next(const char *at, const char *end) {
+  for (const char *look = at; look < end; look++) {
+    if (*look == '\n')
+      at = look + 1;
+    else if (*look != ' ' && *look != '\t' && *look != '\r')
+      return at;
+  }
+  return end;
+}
 
-  while (at < end && r == 0) {
+/* The named column of the last record; missing when that record is too short to have it. */
+static int csv_column(const char *text, size_t len, const char *column, struct dk_metric_value *value) {
+  const char *end = text + len, *at = csv_next(text, end);
+  uint32_t wanted = UINT32_MAX;
+  bool has = false;
+  dk_autobuf field = DK_BUF_INIT, found = DK_BUF_INIT;
+
+  for (uint32_t index = 0; at < end; index++) {
     at = csv_field(at, end, &field);
     if (!dk_buf_ok(&field)) return -ENOMEM;
-    if (header && wanted == UINT32_MAX && strcmp(dk_buf_text(&field), column) == 0)
-      wanted = index;
-    else if (!header && index == wanted)
-      r = set_value(value, dk_buf_text(&field), field.len);
-    index++;
-    if (at < end && *at == '\n') {
-      header = false;
-      index = 0;
-    }
-    at += at < end;
+    if (wanted == UINT32_MAX && strcmp(dk_buf_text(&field), column) == 0) wanted = index;
+    if (at == end || *at == '\n') break;
+    at++;
   }
-  return r;
+  if (wanted == UINT32_MAX) return 0;
+  while ((at = csv_next(at, end)) < end) {
+    has = false;
+    for (uint32_t index = 0;; index++) {
+      at = csv_field(at, end, index == wanted ? &found : &field);
+      has |= index == wanted;
+      if (at == end || *at == '\n') break;
+      at++;
+    }
+    if (!dk_buf_ok(&field) || !dk_buf_ok(&found)) return -ENOMEM;
+  }
+  return has ? set_value(value, dk_buf_text(&found), found.len) : 0;
 }
 
 /* The bytes that were kept: inline, or in `room` when they are an object. NULL when there are none. */

@@ -87,6 +87,18 @@ static void test_csv(void **state) {
   expect(DK_METRIC_CSV, "a,b", "\"a,b\",c\n\"say \"\"hi\"\"\",2\n", DK_METRIC_TEXT, "say \"hi\"");
   expect(DK_METRIC_CSV, "x", "epoch,loss\n1,0.5\n", DK_METRIC_MISSING, NULL);
   expect(DK_METRIC_CSV, "x", "", DK_METRIC_MISSING, NULL);
+  /* Blank lines are no records, wherever they stand. */
+  expect(DK_METRIC_CSV, "loss", "loss,epoch\n0.5,1\n0.25,2\n\n", DK_METRIC_NUMBER, "0.25");
+  expect(DK_METRIC_CSV, "loss", "loss,epoch\r\n0.5,1\r\n\r\n  \r\n", DK_METRIC_NUMBER, "0.5");
+  expect(DK_METRIC_CSV, "loss", "\n\nloss\n\n0.5\n\n", DK_METRIC_NUMBER, "0.5");
+  expect(DK_METRIC_CSV, "loss", "loss\n\n\n", DK_METRIC_MISSING, NULL);
+  expect(DK_METRIC_CSV, "note", "note,n\n\"a\n\nb\",1\n", DK_METRIC_TEXT, "a\n\nb");
+  /* The last row has it or not; an earlier one does not stand in. */
+  expect(DK_METRIC_CSV, "loss", "epoch,loss\n1,0.5\n2\n", DK_METRIC_MISSING, NULL);
+  expect(DK_METRIC_CSV, "loss", "epoch,loss\n1,0.5\n2", DK_METRIC_MISSING, NULL);
+  expect(DK_METRIC_CSV, "loss", "epoch,loss\n1,0.5\n2,", DK_METRIC_TEXT, "");
+  expect(DK_METRIC_CSV, "loss", "epoch,loss\n1,0.5\n2,\n", DK_METRIC_TEXT, "");
+  expect(DK_METRIC_CSV, "loss", "epoch,loss\n1\n2,0.25,more\n", DK_METRIC_NUMBER, "0.25");
 }
 
 static void test_bad_pattern(void **state) {
