@@ -1,3 +1,4 @@
+/* Which candidate wins: see decide.h. */
 #include "engine/drive/decide.h"
 
 #include "engine/drive/lookup.h"
@@ -72,6 +73,18 @@ static int add_row(struct candidates *all, uint32_t row, const struct dk_fact *f
   return 0;
 }
 
+/* Has the metric at all of its rows, and a mean: of +inf and -inf there is none. */
+static bool can_win(const struct candidate *c) {
+  return c->with_metric == c->rows && !isnan(c->sum);
+}
+
+static uint32_t count_able(const struct candidates *all) {
+  uint32_t n = 0;
+
+  for (uint32_t i = 0; i < all->n; i++) n += can_win(&all->items[i]);
+  return n;
+}
+
 static bool is_better(const struct candidate *a, const struct candidate *b, bool is_max) {
   double x = a->sum / a->rows, y = b->sum / b->rows;
 
@@ -87,7 +100,7 @@ static const struct candidate *select_rank(const struct candidates *all, uint32_
     const struct candidate *best = NULL;
     for (uint32_t i = 0; i < all->n; i++) {
       const struct candidate *c = &all->items[i];
-      if (c->with_metric < c->rows || (last && !is_better(last, c, all->pick->is_max)) || c == last) continue;
+      if (!can_win(c) || (last && !is_better(last, c, all->pick->is_max)) || c == last) continue;
       if (!best || is_better(c, best, all->pick->is_max)) best = c;
     }
     if (!best) return NULL;
@@ -129,7 +142,7 @@ int dk_decide(const struct dk_plan *plan, struct dk_fact *const *facts, uint32_t
     *ret = (struct dk_choice){.row = best->row, .score = best->sum / best->rows, .n_candidates = all.n};
   else if (r == 0)
     r = dk_error_set(error, -ENOENT, "pick `%s`: only %u of %u candidates of `%s` have the metric `%s`%s", pick->name,
-                     rank, all.n, all.from->name, all.from->metrics[pick->metric].name,
+                     count_able(&all), all.n, all.from->name, all.from->metrics[pick->metric].name,
                      pick->n_mean_over > 0 ? " at all the points that are averaged" : "");
   else
     dk_error_system(error, r, "deciding `%s`", pick->name);

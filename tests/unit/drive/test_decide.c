@@ -88,6 +88,35 @@ static void test_nan_and_missing_never_win(void **state) {
   assert_int_equal(decide(&f, 0).row, 2);
 }
 
+static void test_mean_of_infinities_never_wins(void **state) {
+  struct fixture f;
+  struct dk_choice choice;
+  struct dk_error error = {0};
+
+  (void)state;
+  for (int is_max = 0; is_max < 2; is_max++) {
+    /* Before, between and behind the others in grid order: NaN compares with nothing. */
+    for (uint32_t at = 0; at < 3; at++) {
+      double scores[ROWS] = {1, 1, 1, 1, 1, 1};
+      scores[2 * at] = INFINITY;
+      scores[2 * at + 1] = -INFINITY;
+      scores[2 * ((at + 1) % 3)] = is_max ? 3 : -3;
+      set_up(&f, scores);
+      f.templates[1].is_max = is_max;
+      f.templates[1].mean_over = &f.mean_over;
+      f.templates[1].n_mean_over = 1;
+      f.templates[1].n_best = 3;
+      f.templates[1].points = (struct dk_points){3, 1, &f.rank};
+      f.nodes[1].rows = 3;
+      f.plan.graph.n_tasks = ROWS + 3;
+      assert_int_equal(decide(&f, 0).row, 2 * ((at + 1) % 3));
+      assert_int_equal(decide(&f, 1).row, 2 * ((at + 2) % 3));
+      assert_int_equal(dk_decide(&f.plan, f.known, ROWS + 2, &choice, &error), -ENOENT);
+      assert_non_null(strstr(error.text, "only 2 of 3 candidates of `t` have the metric `acc`"));
+    }
+  }
+}
+
 static void test_mean_over(void **state) {
   struct fixture f;
 
@@ -119,12 +148,16 @@ static void test_ranks(void **state) {
   for (uint32_t i = 1; i < ROWS; i++) f.known[i] = NULL;
   assert_int_equal(dk_decide(&f.plan, f.known, ROWS + 1, &choice, &error), -ENOENT);
   assert_non_null(strstr(error.text, "only 1 of 6 candidates of `t` have the metric `acc`"));
+  /* It counts those that have it, whichever rank is asked for. */
+  assert_int_equal(dk_decide(&f.plan, f.known, ROWS + 2, &choice, &error), -ENOENT);
+  assert_non_null(strstr(error.text, "only 1 of 6 candidates of `t` have the metric `acc`"));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_max_min_ties),
       cmocka_unit_test(test_nan_and_missing_never_win),
+      cmocka_unit_test(test_mean_of_infinities_never_wins),
       cmocka_unit_test(test_mean_over),
       cmocka_unit_test(test_ranks),
   };
