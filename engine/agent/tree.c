@@ -126,10 +126,13 @@ static int read_dir(struct tree *tree, int dir, unsigned depth, struct dk_error 
     return dk_error_system(error, code, "cannot read the directory %s", dk_buf_text(&tree->path));
   }
   int r = 0;
-  for (struct dirent *at; r == 0 && (at = readdir(stream));) {
-    const char *name = at->d_name;
+  while (r == 0) {
+    struct dirent *at;
     struct stat st;
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+    r = dk_fs_next_entry(stream, &at);
+    if (r < 0) dk_error_system(error, r, "cannot read the directory %s", dk_buf_text(&tree->path));
+    if (r < 0 || !at) break;
+    const char *name = at->d_name;
     if (tree->n >= ENTRIES_MAX) {
       r = refuse(error, tree, "", "holds more than 5 million files");
     } else if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {

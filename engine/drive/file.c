@@ -131,9 +131,12 @@ static int walk_dir(struct walk *walk, const char *dir, const char *relative, st
   int r = 0;
 
   if (!handle) return dk_error_system(error, -errno, "reading %s", dir);
-  for (struct dirent *entry; r == 0 && (entry = readdir(handle));) {
+  while (r == 0) {
     dk_autobuf path = DK_BUF_INIT, below = DK_BUF_INIT;
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    struct dirent *entry;
+    r = dk_fs_next_entry(handle, &entry);
+    if (r < 0) dk_error_system(error, r, "reading %s", dir);
+    if (r < 0 || !entry) break;
     dk_buf_printf(&path, "%s/%s", dir, entry->d_name);
     dk_buf_printf(&below, "%s%s%s", relative, *relative ? "/" : "", entry->d_name);
     r = dk_buf_ok(&path) && dk_buf_ok(&below) ? walk_entry(walk, dk_buf_text(&path), dk_buf_text(&below), error)

@@ -5,6 +5,7 @@
 #include "lang/base/buf.h"
 #include "lang/base/error.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -29,6 +30,9 @@ int dk_fs_remove_tree(const char *path, struct dk_error *error);
 int dk_fs_remove_tree_at(int dir, const char *name, struct dk_error *error);
 int dk_fs_empty_dir(int dir, struct dk_error *error); /* what is in it; the directory stays */
 bool dk_fs_dir_is_empty(int dir);
+/* The next entry but "." and ".."; NULL behind the last one. Negative errno when it cannot be read: a list that ends early is not a
+ * short directory. */
+int dk_fs_next_entry(DIR *stream, struct dirent **ret);
 
 /* openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS); the same component by component on kernels without
  * it. Returns the descriptor or negative errno (-ELOOP a link on the way, -EXDEV outside). */

@@ -24,6 +24,15 @@ static int open_dir(int dir, const char *name) {
   return fd < 0 ? -errno : fd;
 }
 
+int dk_fs_next_entry(DIR *stream, struct dirent **ret) {
+  do {
+    errno = 0; /* NULL stands for the end and for an error: readdir(3) */
+    *ret = readdir(stream);
+    if (!*ret) return -errno;
+  } while (is_dot((*ret)->d_name));
+  return 0;
+}
+
 static int empty(int fd, int depth, char *where, size_t size);
 
 static int remove_entry(int dir, const char *name, bool may_be_file, int depth, char *where, size_t size) {
@@ -64,10 +73,11 @@ static int empty(int fd, int depth, char *where, size_t size) {
     return code;
   }
   rewinddir(stream);
-  int r = 0;
-  for (struct dirent *entry; r == 0 && (entry = readdir(stream));) {
-    if (is_dot(entry->d_name)) continue;
+  struct dirent *entry;
+  int r;
+  while ((r = dk_fs_next_entry(stream, &entry)) == 0 && entry) {
     r = remove_entry(fd, entry->d_name, entry->d_type != DT_DIR, depth, where, size);
+    if (r < 0) break;
   }
   closedir(stream);
   return r;
@@ -173,15 +183,16 @@ static int copy_dir(struct copy *copy, int from, int to, int depth) {
     if (list >= 0) close(list);
     return code;
   }
-  int r = 0;
-  for (struct dirent *entry; r == 0 && (entry = readdir(stream));) {
-    if (is_dot(entry->d_name)) continue;
+  struct dirent *entry;
+  int r;
+  while ((r = dk_fs_next_entry(stream, &entry)) == 0 && entry) {
     if (copy->stop && copy->stop(copy->ctx)) {
       r = -ECANCELED;
       break;
     }
     r = copy_entry(copy, from, to, entry->d_name, depth);
     if (r < 0 && !copy->where[0]) snprintf(copy->where, sizeof copy->where, "%s", entry->d_name);
+    if (r < 0) break;
   }
   closedir(stream);
   return r;
@@ -191,5 +202,5 @@ int dk_fs_copy_tree(int from_dir, int to_dir, dk_fs_stop_fn *stop, void *ctx, st
   struct copy copy = {.stop = stop, .ctx = ctx};
   int r = copy_dir(&copy, from_dir, to_dir, 0);
   if (r == -EINVAL) return dk_error_set(error, r, "cannot copy %s: it is no file, directory or link", copy.where);
-  return r < 0 ? dk_error_system(error, r, "cannot copy %s", copy.where) : 0;
+  return r < 0 ? dk_error_system(error, r, "cannot copy %s", copy.where[0] ? copy.where : "a directory") : 0;
 }
