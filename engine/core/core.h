@@ -6,7 +6,8 @@
  *
  * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, results by key (the store's; the
  * core asks with LOOKUP). Tasks of a run are found again by their keys: a new run of the same or of another plan looks every task up;
- * one that has a result is cached, one whose key has a living attempt adopts it, anything else runs. */
+ * one that has a result is cached, one whose key has a living attempt adopts it, anything else runs. An attempt that failed
+ * while no engine listened is no failure of the new run: its task runs again. */
 #ifndef DK_CORE_CORE_H
 #define DK_CORE_CORE_H
 

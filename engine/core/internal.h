@@ -51,7 +51,12 @@ struct dk_claim {
   bool is_used, is_retired;
 };
 
-enum { ATTEMPT_STARTED = 1, ATTEMPT_SEEN = 2, ATTEMPT_KILLED = 4 };
+enum {
+  ATTEMPT_STARTED = 1,
+  ATTEMPT_SEEN = 2,
+  ATTEMPT_KILLED = 4,
+  ATTEMPT_UNHEARD = 8 /* ended while no engine listened */
+};
 
 struct dk_attempt {
   struct dk_id id;

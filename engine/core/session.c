@@ -61,6 +61,9 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     if (is_ok) dk_claim_note(core, &gone.key, gone.id);
   } else if (is_ok) {
     dk_claim_end(core, gone.claim, TASK_OK, DK_CAUSE_OK, event->u.ended.code);
+  } else if (gone.flags & ATTEMPT_UNHEARD && !core->cancel) {
+    was_not_started(core,
+                    gone.claim); /* it failed before this run was asked for: a failure is tried again by the next run */
   } else {
     came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code);
   }
@@ -136,6 +139,8 @@ static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) 
     return;
   }
   core->attempts[i].flags |= ATTEMPT_SEEN;
+  if (event->u.has.state == DK_ATTEMPT_ENDED && event->id.inc != core->incarnation)
+    core->attempts[i].flags |= ATTEMPT_UNHEARD;
   take_back(core, i);
   if (event->u.has.state != DK_ATTEMPT_QUEUED) dk_attempt_set_started(core, i, event->u.has.slot);
   if (core->cancel && event->u.has.state != DK_ATTEMPT_ENDED) stop(core, i, false);
