@@ -53,4 +53,4 @@ run run
 has '0 failed'
 [ "$(grep -c 'started 2' "$GO.started")" -eq 1 ] || fail "task 2 was started twice: $(cat "$GO.started")"
 run run
-has '0 ran, 4 cached'
+has 'nothing to do: 4 cached'

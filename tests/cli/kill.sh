@@ -59,8 +59,7 @@ for ((n = 0; n < kills; n++)); do
   wait "$engine" 2>/dev/null || true
 done
 
-run run -j 4
-has '0 failed'
+run run -j 4 # whether anything was left for it is chance; that nothing failed is its exit code
 run results
 has $((tasks * (tasks + 1) / 2))
 run run

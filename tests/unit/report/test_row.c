@@ -123,7 +123,7 @@ static void test_causes(void **state) {
       {DK_CAUSE_SIGNAL, 9, "", "killed by signal 9 (KILL)"},
       {DK_CAUSE_SIGNAL, 64, "", "killed by signal 64"},
       {DK_CAUSE_TIMEOUT, 0, "limit 2 s", "timed out: limit 2 s"},
-      {DK_CAUSE_OUTPUT, 0, "a\nb", "an output could not be kept: a\\nb"},
+      {DK_CAUSE_OUTPUT, 0, "a\tb\nc\nd", "an output could not be kept: a\\tb"}, /* the lines behind it are help */
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -131,6 +131,12 @@ static void test_causes(void **state) {
     dk_cause_text(cases[i].cause, cases[i].code, cases[i].text, &out);
     assert_string_equal(dk_buf_text(&out), cases[i].expected);
   }
+  dk_autobuf help = DK_BUF_INIT;
+  dk_cause_help("a\nb\tc\nd", "  = ", &help);
+  assert_string_equal(dk_buf_text(&help), "  = b\\tc\n  = d\n");
+  dk_cause_help("a", "  = ", &help);
+  dk_cause_help(NULL, "  = ", &help);
+  assert_string_equal(dk_buf_text(&help), "  = b\\tc\n  = d\n");
 }
 
 int main(void) {
