@@ -30,24 +30,6 @@ static uint64_t path_hash(const char *path) {
   return dk_hash_bytes(path, strlen(path), 0);
 }
 
-static int hash_file(const char *path, struct dk_digest *ret, struct dk_error *error) {
-  struct dk_content_hasher hasher;
-  char block[1 << 16];
-  ssize_t n;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-  if (fd < 0) return dk_error_system(error, -errno, "reading %s", path);
-  dk_content_init(&hasher);
-  while ((n = read(fd, block, sizeof block)) > 0) dk_content_add(&hasher, block, (size_t)n);
-  int r = n < 0 ? -errno : 0;
-  close(fd);
-  if (r < 0) {
-    dk_content_finish(&hasher);
-    return dk_error_system(error, r, "reading %s", path);
-  }
-  return dk_content_get(&hasher, ret);
-}
-
 static struct dk_stat_key stat_key(const struct stat *st) {
   return (struct dk_stat_key){.dev = st->st_dev,
                               .ino = st->st_ino,
@@ -56,21 +38,23 @@ static struct dk_stat_key stat_key(const struct stat *st) {
                               .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec};
 }
 
-/* A regular file: the stat shortcut, else its bytes. */
+/* A regular file: the stat shortcut, else its bytes. *ret_size is the size of what the digest is of. */
 static int digest_file(struct dk_lookup_state *state, const char *path, const struct stat *st, struct dk_digest *ret,
-                       struct dk_error *error) {
+                       uint64_t *ret_size, struct dk_error *error) {
   struct dk_stat_key key = stat_key(st);
-  uint64_t size;
   int r;
 
+  *ret_size = key.size;
   if (state->with.store && dk_store_get_stat(state->with.store, path, &key, ret) == 0 &&
       (state->with.dry || dk_objects_has(state->with.objects, ret, NULL)))
     return 0;
-  if (state->with.dry) return hash_file(path, ret, error);
-  r = dk_objects_put_file(state->with.objects, path, ret, &size, error);
+  r = state->with.dry ? dk_objects_hash_file(path, ret, ret_size, error)
+                      : dk_objects_put_file(state->with.objects, path, ret, ret_size, error);
   if (r == -EAGAIN)
     return dk_error_set(error, -EBUSY, "%s changed while it was read\nhelp: run again when nothing writes to it", path);
-  if (r == 0) r = dk_batch_put_stat(&state->extra, path, &key, ret, dk_unix_ns());
+  /* Another size: it was written between the look at it and its reading, and the key is not that of what was read. */
+  if (r == 0 && !state->with.dry && *ret_size == key.size)
+    r = dk_batch_put_stat(&state->extra, path, &key, ret, dk_unix_ns());
   return r;
 }
 
@@ -120,8 +104,7 @@ static int walk_entry(struct walk *walk, const char *path, const char *relative,
   if (!S_ISREG(st.st_mode))
     return dk_error_set(error, -EINVAL, "%s is no file, directory or symbolic link, so it cannot be an input", path);
   if (st.st_mode & S_IXUSR) entry.kind = 'x';
-  entry.size = (uint64_t)st.st_size;
-  r = digest_file(walk->state, path, &st, &entry.digest, error);
+  r = digest_file(walk->state, path, &st, &entry.digest, &entry.size, error);
   return r < 0 ? r : walk_add(walk, entry, relative, NULL);
 }
 
@@ -197,6 +180,7 @@ int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_di
   uint32_t known = dk_map_find(&state->files, path_hash(path), same_path, state, path);
   dk_autobuf full = DK_BUF_INIT;
   struct stat st;
+  uint64_t size;
   int r;
 
   if (known != DK_MAP_NONE) {
@@ -217,7 +201,7 @@ int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_di
   if (!*ret_is_dir && !S_ISREG(st.st_mode))
     return dk_error_set(error, -EINVAL, "`%s` is no file or directory, so it cannot be an input", path);
   r = *ret_is_dir ? digest_dir(state, dk_buf_text(&full), ret, error)
-                  : digest_file(state, dk_buf_text(&full), &st, ret, error);
+                  : digest_file(state, dk_buf_text(&full), &st, ret, &size, error);
   if (r == 0) r = remember(state, path, ret, *ret_is_dir);
   return r == -ENOMEM ? dk_error_system(error, r, "reading %s", path) : r;
 }

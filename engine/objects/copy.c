@@ -1,4 +1,5 @@
-/* A file into the objects. What is hashed is the copy, so that the name is right whatever happens to the file meanwhile. */
+/* A file into the objects, or only hashed. What is kept is hashed as the copy, so that the name is right whatever happens to the file
+ * meanwhile. */
 #include "engine/objects/object.h"
 #include "engine/objects/private.h"
 #include "engine/sys/fs.h"
@@ -43,14 +44,43 @@ static int copy_in(int from, int to, struct dk_digest *ret, uint64_t *ret_size) 
   return dk_objects_hash_fd(from, to, ret, ret_size);
 }
 
-static int put_open(struct dk_objects *objects, int from, const char *path, struct dk_digest *ret, uint64_t *ret_size,
-                    struct dk_error *error) {
+static int changed(const char *path, struct dk_error *error) {
+  return dk_error_set(error, -EAGAIN, "%s changed while it was read\nhelp: wait until it is written, then try again",
+                      path);
+}
+
+/* A regular file for reading, and its stat data. */
+static int open_file(const char *path, int *ret_fd, struct stat *ret, struct dk_error *error) {
+  /* Not blocking: a fifo must be an error, not a wait. */
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return dk_error_system(error, -errno, "opening %s", path);
+  int err = fstat(fd, ret) == 0 ? 0 : -errno;
+  if (err == 0 && S_ISREG(ret->st_mode)) {
+    *ret_fd = fd;
+    return 0;
+  }
+  close(fd);
+  if (err) return dk_error_system(error, err, "reading %s", path);
+  return dk_error_set(error, S_ISDIR(ret->st_mode) ? -EISDIR : -EINVAL, "%s is not a regular file", path);
+}
+
+int dk_objects_hash_file(const char *path, struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error) {
   struct stat before, after;
+  int fd;
+  int err = open_file(path, &fd, &before, error);
+  if (err) return err;
+  err = dk_objects_hash_fd(fd, -1, ret, ret_size);
+  if (err == 0 && fstat(fd, &after) != 0) err = -errno;
+  close(fd);
+  if (err) return dk_error_system(error, err, "reading %s", path);
+  return is_same(&before, &after) && *ret_size == (uint64_t)before.st_size ? 0 : changed(path, error);
+}
+
+static int put_open(struct dk_objects *objects, int from, const struct stat *before, const char *path,
+                    struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error) {
+  struct stat after;
   char tmp[DK_OBJECTS_TMP];
   int fd;
-  if (fstat(from, &before) != 0) return dk_error_system(error, -errno, "reading %s", path);
-  if (!S_ISREG(before.st_mode))
-    return dk_error_set(error, S_ISDIR(before.st_mode) ? -EISDIR : -EINVAL, "%s is not a regular file", path);
   int err = dk_objects_tmp(objects, tmp, &fd, error);
   if (err) return err;
   uint64_t size;
@@ -60,10 +90,9 @@ static int put_open(struct dk_objects *objects, int from, const char *path, stru
     dk_objects_drop(objects, tmp, fd);
     return dk_error_system(error, err, "copying %s into %s", path, objects->root);
   }
-  if (!is_same(&before, &after) || size != (uint64_t)before.st_size) {
+  if (!is_same(before, &after) || size != (uint64_t)before->st_size) {
     dk_objects_drop(objects, tmp, fd);
-    return dk_error_set(error, -EAGAIN, "%s changed while it was read\nhelp: wait until it is written, then try again",
-                        path);
+    return changed(path, error);
   }
   if (ret_size) *ret_size = size;
   return dk_objects_place(objects, tmp, fd, ret, error);
@@ -71,10 +100,11 @@ static int put_open(struct dk_objects *objects, int from, const char *path, stru
 
 int dk_objects_put_file(struct dk_objects *objects, const char *path, struct dk_digest *ret, uint64_t *ret_size,
                         struct dk_error *error) {
-  /* Not blocking: a fifo must be an error, not a wait. */
-  int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (from < 0) return dk_error_system(error, -errno, "opening %s", path);
-  int err = put_open(objects, from, path, ret, ret_size, error);
+  struct stat before;
+  int from;
+  int err = open_file(path, &from, &before, error);
+  if (err) return err;
+  err = put_open(objects, from, &before, path, ret, ret_size, error);
   close(from);
   return err;
 }

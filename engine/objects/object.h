@@ -27,6 +27,8 @@ int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, str
 /* Copies (reflink where it can) a file in, hashing the copy. -EAGAIN when the file changed while it was read. */
 int dk_objects_put_file(struct dk_objects *objects, const char *path, struct dk_digest *ret, uint64_t *ret_size,
                         struct dk_error *error);
+/* The same digest, and nothing is kept. */
+int dk_objects_hash_file(const char *path, struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error);
 int dk_objects_read(const struct dk_objects *objects, const struct dk_digest *digest, size_t max, struct dk_buf *out,
                     struct dk_error *error);
 /* Writes an object out as a file (mode 0644), or a directory manifest as a tree, at a path that must not exist. */
