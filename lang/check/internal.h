@@ -136,6 +136,10 @@ struct dk_pick_head {
 /* cycle.c: tasks and picks that wait for each other. */
 void dk_check_cycles(struct dk_checker *checker);
 
+/* value_cycle.c: scope->self uses `decl`, which stands below it, at `at`: true after an error that shows the way back, when
+ * there is one. The circle's uses become ERRORs. */
+bool dk_check_value_cycle(struct dk_scope *scope, const struct dk_decl *decl, struct dk_span at);
+
 /* param.c */
 void dk_check_given(struct dk_checker *checker, const struct dk_check_given *given, uint32_t n_given);
 

@@ -84,7 +84,7 @@ bool dk_scope_usable(struct dk_scope *scope, const struct dk_decl *decl, struct 
     dk_diag_label_at(diags, diag, decl->name_span, "declared here");
     dk_diag_note(diags, diag,
                  "lets, functions, params, resources and grids use names above them only, so nothing recurses");
-  } else {
+  } else if (is_flooded(scope->checker) || !dk_check_value_cycle(scope, decl, at)) {
     diag = dk_diag_add(diags, DK_E0204, at, "`%s` is used before it is declared", decl->name->text);
     dk_diag_label_at(diags, diag, decl->name_span, "declared here");
     dk_diag_help(diags, diag, "move the declaration of `%s` above %s", decl->name->text, scope->what);

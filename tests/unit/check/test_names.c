@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define RUN "task t { run = \"x\" }"
+#define NOTHING_RECURSES                                                                                               \
+  "  = note: lets, functions, params, resources and grids use names above them only, so nothing recurses\n"
 
 static void test_errors(void **state) {
   (void)state;
@@ -14,6 +16,21 @@ static void test_errors(void **state) {
       {"let rate = 1 let b = rte " RUN, "E0201 1[rte] nothing is named `rte` here\n  = help: did you mean `rate`?\n"},
       {"let a = b let b = 1 " RUN, "E0204 1[b] `b` is used before it is declared\n  - 1[b] declared here\n"
                                    "  = help: move the declaration of `b` above `a`\n"},
+      {"let a = b let b = a " RUN,
+       "E0205 1[b] `a` uses itself: a -> b -> a\n  ^ `a` uses `b` here\n  - 1[a] `b` uses `a` here\n" NOTHING_RECURSES},
+      {"let a = 1 + b resource b { cpus = f(2) } let f(a) = c.x + a grid g { x in a } let c = { x = a } " RUN,
+       "E0205 1[b] `a` uses itself: a -> b -> f -> c -> a\n  ^ `a` uses `b` here\n  - 1[f] `b` uses `f` here\n"
+       "  - 1[c] `f` uses `c` here\n  - 1[a] `c` uses `a` here\n" NOTHING_RECURSES},
+      {"let a = b let b = [a for a in 1..3] " RUN,
+       "E0204 1[b] `b` is used before it is declared\n  - 1[b] declared here\n"
+       "  = help: move the declaration of `b` above `a`\n"},
+      {"grid g { x in [n] } let n = h grid h over g { y in [1] } " RUN,
+       "E0205 1[n] `g` uses itself: g -> n -> h -> g\n  ^ `g` uses `n` here\n  - 1[h] `n` uses `h` here\n"
+       "  - 1[g] `h` uses `g` here\n" NOTHING_RECURSES},
+      {"let a = b let b = c let c = b " RUN,
+       "E0204 1[b] `b` is used before it is declared\n  - 1[b] declared here\n"
+       "  = help: move the declaration of `b` above `a`\n"
+       "E0205 1[c] `b` uses itself: b -> c -> b\n  ^ `b` uses `c` here\n  - 1[b] `c` uses `b` here\n" NOTHING_RECURSES},
       {"let a = a " RUN,
        "E0205 1[a] `a` uses itself: a -> a\n  - 1[a] declared here\n"
        "  = note: lets, functions, params, resources and grids use names above them only, so nothing recurses\n"},
