@@ -104,6 +104,10 @@ static void add_why(const struct dk_plan *plan, const struct dk_preview *preview
     dk_buf_printf(out,
                   tmpl->cached ? "outputs of run %u are gone" : "is never reused (cache = \"none\"), last in run %u",
                   t->changed_run);
+  } else if (t->why == DK_WHY_FAILED || t->why == DK_WHY_STOPPED) {
+    dk_buf_printf(out, t->why == DK_WHY_FAILED ? "failed in run %u" : "run %u was stopped before its end",
+                  t->changed_run);
+    if (t->why_count < t->why_seen) dk_buf_printf(out, " (%u of %u)", t->why_count, t->why_seen);
   } else if (t->why == DK_WHY_NEVER && t->by_state[DK_PREVIEW_CACHED] > 0 &&
              (column = new_on_axis(plan, preview, index, &value, &n)) != NULL) {
     dk_buf_printf(out, "%s=", column->name);
@@ -172,16 +176,17 @@ static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
 }
 
 /* Guessed from results of the same template: mean wall time of what is cached, over the machine's processors. */
-static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview, uint32_t cpus,
-                       uint32_t to_run) {
+static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview,
+                       uint32_t cpus) {
   uint64_t ns = 0;
-  uint32_t unknown = 0;
+  uint32_t unknown = 0, to_run = 0;
   char text[DK_NUMBER_TEXT];
 
   for (uint32_t i = 0; i < preview->n_templates; i++) {
     const struct dk_preview_template *t = &preview->templates[i];
     if (plan->templates[i].kind == DK_NODE_PICK) continue;
     uint32_t n = t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_LATER];
+    to_run += n;
     if (t->n_known_wall > 0)
       ns += t->known_wall_ns / t->n_known_wall * n;
     else
@@ -228,7 +233,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
   print_tasks(cli, plan, preview);
   dk_cli_printf(cli, "\n");
   print_steps(cli, plan);
-  print_time(cli, plan, preview, cpus, run + later);
+  print_time(cli, plan, preview, cpus);
   dk_cli_printf(cli, "cost  0, nothing is rented\n");
   if (cached + run + later > 0)
     dk_cli_printf(cli, "note  results do not follow changes of installed packages: no environment is declared\n");

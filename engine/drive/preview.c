@@ -54,77 +54,22 @@ static bool needs_are_made(const struct dk_graph *graph, const uint8_t *states, 
   return true;
 }
 
-/* Names of the components that differ, or that only one of the two has. */
-static void compare_parts(const struct dk_key_part *now, uint32_t n_now, const struct dk_saved *before,
-                          struct dk_buf *out) {
-  for (uint32_t i = 0; i < n_now; i++) {
-    bool same = false;
-    for (uint32_t j = 0; j < before->n_parts && !same; j++)
-      same =
-          strcmp(now[i].name, before->parts[j].name) == 0 && dk_digest_equal(&now[i].digest, &before->parts[j].digest);
-    if (!same) dk_buf_printf(out, "%s%s", out->len ? ", " : "", now[i].name);
-  }
-  for (uint32_t j = 0; j < before->n_parts; j++) {
-    bool there = false;
-    for (uint32_t i = 0; i < n_now && !there; i++) there = strcmp(now[i].name, before->parts[j].name) == 0;
-    if (!there) dk_buf_printf(out, "%s%s", out->len ? ", " : "", before->parts[j].name);
-  }
-}
-
-/* The result to compare with: under the task's own key when there is one that cannot be used, else the last one of a task of this name. */
-static int last_result(struct dk_lookup_state *state, uint32_t task, const struct dk_digest *own, struct dk_saved *ret,
-                       struct dk_error *error) {
-  struct dk_digest key;
-  dk_autobuf label = DK_BUF_INIT;
-  int r = dk_store_get_saved(state->with.store, own, ret, error);
-
-  if (r != -ENOENT) return r;
-  dk_plan_task_name(state->with.plan, task, &label);
-  r = dk_store_get_name(state->with.store, state->with.plan->name, dk_buf_text(&label), &key, error);
-  return r < 0 ? r : dk_store_get_saved(state->with.store, &key, ret, error);
-}
-
-/* Why a task that has no usable result runs. */
-static int find_why(struct dk_lookup_state *state, uint32_t task, enum dk_preview_why *ret, uint32_t *ret_run,
-                    struct dk_buf *changed, struct dk_error *error) {
-  struct dk_prepared prepared;
-  struct dk_saved before;
-  int r;
-
-  *ret = DK_WHY_NEVER;
-  if (!state->with.store) return 0;
-  r = dk_lookup_prepare(state, task, &prepared, error);
-  if (r < 0) return r;
-  r = last_result(state, task, &prepared.key, &before, error);
-  if (r == 0) {
-    dk_autofree struct dk_key_part *parts = NULL;
-    uint32_t n_parts = 0;
-    r = dk_lookup_parts(state, task, &prepared, &parts, &n_parts, error);
-    if (r == 0) compare_parts(parts, n_parts, &before, changed);
-    *ret = changed->len > 0 ? DK_WHY_CHANGED : DK_WHY_GONE;
-    *ret_run = before.run;
-    dk_saved_finish(&before);
-  }
-  dk_prepared_finish(&prepared);
-  return r == -ENOENT ? 0 : r;
-}
-
 /* Reasons are looked for in the first tasks of a template only: a person reads one line of them. */
 #define MAX_WHY 1000u
 
-static int count_why(struct dk_lookup_state *state, struct dk_preview_template *t, uint32_t task,
-                     struct dk_error *error) {
-  enum dk_preview_why why;
+static int count_why(struct dk_lookup_state *state, const struct dk_why_memory *memory, struct dk_preview_template *t,
+                     uint32_t task, struct dk_error *error) {
+  enum dk_why why;
   uint32_t run = 0;
   dk_autobuf changed = DK_BUF_INIT;
   int r;
 
   if (t->why_seen == MAX_WHY) return 0;
   t->why_seen++;
-  r = find_why(state, task, &why, &run, &changed, error);
+  r = dk_why_find(memory, state, task, &why, &run, &changed, error);
   if (r < 0) return r;
-  /* A change of something known is told rather than a point that is new. */
-  if (t->why == DK_WHY_NONE || (t->why == DK_WHY_NEVER && why == DK_WHY_CHANGED)) {
+  /* What was known and is no more is told rather than a point that is new. */
+  if (t->why == DK_WHY_NONE || (t->why == DK_WHY_NEVER && why != DK_WHY_NEVER)) {
     t->why = why;
     t->why_count = 0;
     t->example = task;
@@ -136,8 +81,8 @@ static int count_why(struct dk_lookup_state *state, struct dk_preview_template *
   return 0;
 }
 
-static int preview_task(struct dk_lookup_state *state, struct dk_preview *preview, uint32_t task,
-                        struct dk_error *error) {
+static int preview_task(struct dk_lookup_state *state, const struct dk_why_memory *memory, struct dk_preview *preview,
+                        uint32_t task, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   uint32_t row;
   uint32_t index = dk_graph_node_of(&plan->graph, task, &row);
@@ -176,12 +121,13 @@ static int preview_task(struct dk_lookup_state *state, struct dk_preview *previe
   case DK_LOOKUP_MISS: break;
   }
   preview->states[task] = DK_PREVIEW_RUN;
-  return count_why(state, t, task, error);
+  return count_why(state, memory, t, task, error);
 }
 
 int dk_preview_make(struct dk_lookup_state *state, struct dk_preview *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   dk_autofree uint32_t *order = NULL;
+  struct dk_why_memory memory;
   int r = topological(&plan->graph, &order);
 
   *ret = (struct dk_preview){.n_templates = plan->n_templates};
@@ -191,14 +137,16 @@ int dk_preview_make(struct dk_lookup_state *state, struct dk_preview *ret, struc
     dk_preview_finish(ret);
     return dk_error_system(error, -ENOMEM, "looking ahead over %u tasks", plan->graph.n_tasks);
   }
+  r = dk_why_init(&memory, state, error);
   for (uint32_t i = 0; r == 0 && i < plan->n_templates; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[order[i]];
     for (uint32_t row = 0; r == 0 && row < node->rows; row++) {
       uint32_t task = node->first + row;
-      r = preview_task(state, ret, task, error);
+      r = preview_task(state, &memory, ret, task, error);
       ret->templates[order[i]].by_state[ret->states[task]]++;
     }
   }
+  dk_why_finish(&memory);
   if (r < 0) dk_preview_finish(ret);
   return r;
 }

@@ -2,7 +2,7 @@
 #ifndef DK_DRIVE_PREVIEW_H
 #define DK_DRIVE_PREVIEW_H
 
-#include "engine/drive/lookup.h"
+#include "engine/drive/why.h"
 
 enum dk_preview_state {
   DK_PREVIEW_CACHED,
@@ -12,22 +12,13 @@ enum dk_preview_state {
   DK_PREVIEW_BAD,   /* cannot be handed out */
 };
 
-/* Why a task would run. */
-enum dk_preview_why {
-  DK_WHY_NONE,
-  DK_WHY_NEVER,   /* no result under this name, of any key */
-  DK_WHY_CHANGED, /* components of the key differ from the last result's */
-  DK_WHY_GONE,    /* the same key had a result whose outputs are gone, or it may not be reused (cache = "none") */
-  DK_WHY_NEEDS,   /* LATER: what it needs runs */
-};
-
 struct dk_preview_template {
   uint32_t by_state[5]; /* of enum dk_preview_state */
   /* The most frequent reason among its tasks that run, and an example of it. */
-  enum dk_preview_why why;
+  enum dk_why why;
   uint32_t why_count, why_seen; /* tasks with that reason, of so many that were looked at */
   uint32_t example;             /* task */
-  uint32_t changed_run;         /* CHANGED: the run of the result that is compared */
+  uint32_t changed_run;         /* the run of the result that is compared, or in which it failed */
   struct dk_buf changed;        /* CHANGED: "code, input train" */
   struct dk_buf bad;            /* BAD: the first one's words */
   uint64_t known_wall_ns;       /* sum over cached results, to guess from */
