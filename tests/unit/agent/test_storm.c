@@ -42,21 +42,23 @@ static void assign_more(void) {
   (void)dk_conn_flush(&client.conn); /* a dead connection is seen when it is read */
 }
 
-static void on_result(const struct dk_message *message) {
+/* true: news. */
+static bool on_result(const struct dk_message *message) {
   uint64_t n = message->id.n;
   assert_true(n <= last && fates[n] != UNUSED);
   if (fates[n] == ABSENT) fail_msg("attempt %llu was absent, and has a result", (unsigned long long)n);
   struct dk_message ack = {.type = DK_MSG_ACK, .session = client.session, .seq = message->seq};
   dk_conn_put(&client.conn, &ack);
-  if (fates[n] != SENT) return; /* said again: the acknowledgement went down with its connection */
+  if (fates[n] != SENT) return false; /* said again: the acknowledgement went down with its connection */
   n_out--;
   bool is_ok = message->u.result.cause == DK_CAUSE_OK;
   if (!is_ok && message->u.result.cause != DK_CAUSE_LOST) fail_msg("%s", message->u.result.text);
   fates[n] = is_ok ? ENDED_OK : ENDED_LOST;
   n_ok += is_ok;
+  return true;
 }
 
-/* Messages until `n` more results came or the connection ended. */
+/* Messages until `n` new results came or the connection ended. */
 static void take(int n) {
   uint64_t until = dk_now_ns() + 30000000000u;
   while (n > 0 && n_out > 0) {
@@ -70,10 +72,7 @@ static void take(int n) {
       if (poll(&fd, 1, 1000) > 0 && dk_conn_fill(&client.conn) < 0 && client.conn.in_at == client.conn.in.len) return;
       continue;
     }
-    if (message.type == DK_MSG_RESULT) {
-      on_result(&message);
-      n--;
-    }
+    if (message.type == DK_MSG_RESULT && on_result(&message)) n--;
     if (message.type == DK_MSG_REFUSED) fail_msg("refused: %s", message.u.refused.text);
     dk_message_finish(&message);
   }
