@@ -6,6 +6,7 @@
 #include "engine/sys/proc.h"
 #include "engine/sys/spawn.h"
 #include "lang/base/alloc.h"
+#include "lang/base/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -231,8 +232,9 @@ bool dk_task_wake(struct dk_task *task, uint64_t now_ns) {
   if (now_ns >= task->timeout_at) {
     task->timeout_at = UINT64_MAX;
     if (!task->is_decided) {
-      char text[80];
-      snprintf(text, sizeof text, "its timeout is %.3g s", (double)task->job.timeout_ms / 1000);
+      char text[80], limit[DK_NUMBER_TEXT];
+      dk_number_duration_text(after(0, task->job.timeout_ms), limit);
+      snprintf(text, sizeof text, "its timeout is %s", limit);
       decide(task, DK_CAUSE_TIMEOUT, text);
       dk_task_kill(task, now_ns, task->job.grace_ms);
     }

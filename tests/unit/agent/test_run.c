@@ -166,6 +166,7 @@ static void timeout_ends_the_tree(void **state) {
   struct dk_result result;
   client_run(&client, next++, &job, &result);
   assert_int_equal(result.cause, DK_CAUSE_TIMEOUT);
+  assert_string_equal(result.text, "its timeout is 0.3 s");
   assert_true(result.wall_ns >= 500000000u);
   check_gone(&result);
   dk_result_finish(&result);
