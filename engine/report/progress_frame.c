@@ -46,6 +46,12 @@ static void add_rate(double rate, struct dk_buf *out) {
   }
 }
 
+/* Whole seconds: tenths of a guess only flicker. A rate near zero gives more than nanoseconds can say. */
+static void add_time_left(double seconds, struct dk_buf *out) {
+  const uint64_t most = UINT64_MAX / 1000000000u;
+  add_duration((seconds < (double)most ? (uint64_t)(seconds + 0.5) : most) * 1000000000u, out);
+}
+
 /* The first thing that the node still waits for. */
 static void add_waits_for(struct frame *f, uint32_t n) {
   const struct dk_plan *plan = f->p->plan;
@@ -113,8 +119,7 @@ static void add_active(struct frame *f, const struct dk_progress_node *info) {
   if (rate > 0 && ended < info->total) {
     add_rate(rate, out);
     dk_buf_add_text(out, ", ");
-    /* Whole seconds: tenths of a guess only flicker. */
-    add_duration((uint64_t)((double)(info->total - ended) / rate + 0.5) * 1000000000u, out);
+    add_time_left((double)(info->total - ended) / rate, out);
     dk_buf_add_text(out, " left");
   }
 }

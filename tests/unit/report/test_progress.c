@@ -149,6 +149,14 @@ static void test_rate(void **state) {
   /* A stall shows: the rate falls. */
   assert_lacks(frame(p, 500 * SECOND, 80, 24, &out), "10/s");
   dk_progress_destroy(p);
+  /* A time that nanoseconds cannot say is the longest one that they can, not what is over of it. */
+  p = make(big.plan, NULL);
+  for (uint32_t i = 0; i < 3; i++) {
+    start(p, i * SECOND, i);
+    end(p, i * SECOND + MS, i, DK_TASK_DONE, NULL);
+  }
+  assert_has(frame(p, UINT64_MAX / 2, 80, 24, &out), ", 213504d left");
+  dk_progress_destroy(p);
   fixture_finish(&big);
 }
 
