@@ -215,9 +215,24 @@ static int load(struct dk_journal *j) {
   return 0;
 }
 
+static const char *const names[2] = {"journal.0", "journal.1"};
+
+int dk_journal_look(int dir, struct dk_journal_start *ret, bool *ret_is_open) {
+  struct dk_journal j = {.fds = {-1, -1}, .next_seq = 1};
+  int r = 0;
+  for (unsigned i = 0; r == 0 && i < 2; i++) {
+    j.fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (j.fds[i] < 0) r = -errno;
+  }
+  if (r == 0) r = load(&j);
+  dk_journal_close(&j);
+  *ret = j.start;
+  *ret_is_open = j.is_open_start;
+  return r == 0 && dk_id_is_none(j.start.id) ? -ENOENT : r;
+}
+
 int dk_journal_open(struct dk_journal *j, int dir, struct dk_error *error) {
   *j = (struct dk_journal){.fds = {-1, -1}, .next_seq = 1};
-  static const char *const names[2] = {"journal.0", "journal.1"};
   int r = 0;
   for (unsigned i = 0; r == 0 && i < 2; i++) {
     j->fds[i] = openat(dir, names[i], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

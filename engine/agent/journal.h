@@ -53,6 +53,10 @@ void dk_journal_forget(struct dk_journal *journal, uint64_t seq);
 /* Is every end forgotten and nothing open? */
 bool dk_journal_is_clear(const struct dk_journal *journal);
 
+/* For who only looks at the slot of directory `dir`: the START that was written last, and whether it has no END yet. Writes and makes
+ * nothing. -ENOENT: nothing was started in it. */
+int dk_journal_look(int dir, struct dk_journal_start *ret, bool *ret_is_open);
+
 /* Every END that is not forgotten, in order. `result` belongs to the callback's caller; it may be moved out (zeroed). */
 typedef int dk_journal_end_fn(void *ctx, uint64_t seq, struct dk_id id, struct dk_result *result);
 int dk_journal_each(struct dk_journal *journal, dk_journal_end_fn *fn, void *ctx, struct dk_error *error);

@@ -1,33 +1,15 @@
 /* dkrun logs: what a task wrote, kept or still being written. */
-#include "engine/cli/look.h"
-#include "engine/report/log.h"
+#include "engine/cli/logs_priv.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CHUNK 65536u
-#define POLL_NS 100000000L
 
-struct options {
-  uint32_t run;
-  int64_t tail; /* -1: all */
-  bool follow, only_out, only_err, raw;
-};
-
-struct reader {
-  struct dk_cli *cli;
-  struct dk_look look;
-  const struct options *options;
-  uint32_t task;
-  bool escape;
-  struct dk_buf carry; /* start of a character whose rest is not there yet */
-};
-
-static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+static int parse(struct dk_cli *cli, int argc, char **argv, struct dk_logs_options *ret) {
   static const struct option options[] = {{"run", required_argument, NULL, 'R'},
                                           {"follow", no_argument, NULL, 'f'},
                                           {"tail", required_argument, NULL, 'n'},
@@ -94,7 +76,7 @@ static void add_escaped_text(struct dk_buf *out, const char *text, size_t len) {
   dk_buf_add_escaped(out, text + start, len - start);
 }
 
-static void print_bytes(struct reader *reader, const struct dk_buf *bytes, bool last) {
+void dk_logs_print(struct dk_logs_reader *reader, const struct dk_buf *bytes, bool last) {
   if (!reader->escape) {
     dk_cli_print(reader->cli, bytes);
     return;
@@ -111,23 +93,23 @@ static void print_bytes(struct reader *reader, const struct dk_buf *bytes, bool 
   dk_cli_print(reader->cli, &out);
 }
 
-static bool output_is_gone(const struct dk_cli *cli) {
-  return cli->out_broken || cli->out_error;
+bool dk_logs_output_is_gone(const struct dk_logs_reader *reader) {
+  return reader->cli->out_broken || reader->cli->out_error;
 }
 
 /* All that is there now. */
-static int drain(struct reader *reader, struct dk_log *log, struct dk_error *error) {
+int dk_logs_drain(struct dk_logs_reader *reader, struct dk_log *log, struct dk_error *error) {
   for (;;) {
     dk_autobuf bytes = DK_BUF_INIT;
     long n = dk_log_read(log, &bytes, CHUNK, error);
-    if (n <= 0 || output_is_gone(reader->cli)) {
+    if (n <= 0 || dk_logs_output_is_gone(reader)) {
       return (int)n;
     }
-    print_bytes(reader, &bytes, false);
+    dk_logs_print(reader, &bytes, false);
   }
 }
 
-static int print_kept(struct reader *reader, const struct dk_kept *kept, struct dk_error *error) {
+int dk_logs_print_kept(struct dk_logs_reader *reader, const struct dk_kept *kept, struct dk_error *error) {
   struct dk_log log;
   int r = dk_log_open_kept(&log, kept, &reader->look.objects, error);
   if (r < 0) {
@@ -136,181 +118,36 @@ static int print_kept(struct reader *reader, const struct dk_kept *kept, struct 
   if (reader->options->tail >= 0) {
     r = dk_log_tail(&log, (uint64_t)reader->options->tail, error);
   }
-  r = r == 0 ? drain(reader, &log, error) : r;
+  r = r == 0 ? dk_logs_drain(reader, &log, error) : r;
   dk_autobuf nothing = DK_BUF_INIT;
-  print_bytes(reader, &nothing, true);
+  dk_logs_print(reader, &nothing, true);
   dk_log_finish(&log);
   return r;
 }
 
-static int print_result(struct reader *reader, const struct dk_result *result, struct dk_error *error) {
+static int print_result(struct dk_logs_reader *reader, const struct dk_result *result, struct dk_error *error) {
   bool out = !reader->options->only_err, err = !reader->options->only_out;
   int r = 0;
   if (out && result->out.size) {
-    r = print_kept(reader, &result->out, error);
+    r = dk_logs_print_kept(reader, &result->out, error);
   }
   if (err && result->err.size && r == 0) {
     if (out && result->out.size) {
       dk_cli_printf(reader->cli, "--- stderr\n");
     }
-    r = print_kept(reader, &result->err, error);
+    r = dk_logs_print_kept(reader, &result->err, error);
   }
   return r;
 }
 
-static int slot_path(const struct reader *reader, const char *name, struct dk_buf *out) {
-  dk_buf_printf(out, "%s/agent/slots/%u/%s", reader->cli->state, reader->look.rows.tasks[reader->task].slot, name);
-  return dk_buf_ok(out) ? 0 : -ENOMEM;
-}
-
-static bool is_same_attempt(struct reader *reader, struct dk_id attempt) {
-  const struct dk_task_record *now = &reader->look.rows.tasks[reader->task];
-  return now->state == DK_TASK_RUNNING && dk_id_equal(now->attempt, attempt);
-}
-
-/* The streams of a running task, in the order they are printed. */
-struct streams {
-  struct dk_log logs[2];
-  bool open[2];
-};
-
-static int open_streams(struct reader *reader, struct streams *streams, struct dk_error *error) {
-  static const char *const names[] = {"out", "err"};
-  memset(streams, 0, sizeof *streams);
-  for (int i = 0; i < 2; i++) {
-    dk_autobuf path = DK_BUF_INIT;
-    if ((i == 0 && reader->options->only_err) || (i == 1 && reader->options->only_out)) {
-      continue;
-    }
-    if (slot_path(reader, names[i], &path) < 0) {
-      return dk_error_system(error, -ENOMEM, "opening the log");
-    }
-    int r = dk_log_open_file(&streams->logs[i], dk_buf_text(&path), error);
-    if (r < 0 && r != -ENOENT) {
-      return r;
-    }
-    streams->open[i] = r == 0;
-    if (r == 0 && reader->options->tail >= 0) {
-      r = dk_log_tail(&streams->logs[i], (uint64_t)reader->options->tail, error);
-      if (r < 0) {
-        return r;
-      }
-    }
-  }
-  return 0;
-}
-
-static void close_streams(struct streams *streams) {
-  for (int i = 0; i < 2; i++) {
-    if (streams->open[i]) {
-      dk_log_finish(&streams->logs[i]);
-    }
-  }
-}
-
-/* 0: read up to now; -ESTALE: the slot belongs to another attempt. */
-static int drain_streams(struct reader *reader, struct streams *streams, struct dk_error *error) {
-  for (int i = 0; i < 2; i++) {
-    int r = streams->open[i] ? drain(reader, &streams->logs[i], error) : 0;
-    if (r < 0) {
-      return r;
-    }
-  }
-  return 0;
-}
-
-static void wait_a_little(void) {
-  struct timespec pause = {0, POLL_NS};
-  nanosleep(&pause, NULL);
-}
-
-/* What was written after the place where the live file was left. A log that was cut in its middle has other offsets: its end is shown. */
-static int print_rest(struct reader *reader, const struct dk_kept *kept, uint64_t seen, struct dk_error *error) {
-  struct dk_log log;
-  if (kept->total <= seen || !kept->size) {
-    return 0;
-  }
-  int r = dk_log_open_kept(&log, kept, &reader->look.objects, error);
-  if (r < 0) {
-    return r;
-  }
-  if (kept->size == kept->total) {
-    log.at = seen;
-  } else {
-    r = dk_log_tail(&log, 10, error);
-  }
-  r = r == 0 ? drain(reader, &log, error) : r;
-  dk_log_finish(&log);
-  return r;
-}
-
-static int print_ends(struct reader *reader, const struct streams *streams, struct dk_error *error) {
-  struct dk_result result;
-  int r = dk_row_result(&reader->look.rows, reader->task, &result, error);
-  if (r < 0) {
-    return r == -ENOENT ? 0 : r;
-  }
-  if (!reader->options->only_err) {
-    r = print_rest(reader, &result.out, streams->open[0] ? streams->logs[0].at : 0, error);
-  }
-  if (!reader->options->only_out && r == 0) {
-    r = print_rest(reader, &result.err, streams->open[1] ? streams->logs[1].at : 0, error);
-  }
-  dk_result_finish(&result);
-  return r;
-}
-
-static int follow(struct reader *reader, struct dk_error *error) {
-  struct dk_row_source *rows = &reader->look.rows;
-  struct streams streams;
-  struct dk_id attempt = rows->tasks[reader->task].attempt;
-  int r = open_streams(reader, &streams, error);
-  while (r == 0 && !output_is_gone(reader->cli)) {
-    r = drain_streams(reader, &streams, error);
-    if (r < 0 && r != -ESTALE) {
-      break;
-    }
-    /* What is read before this look at the record was the task's own; later it may be another's. */
-    int refreshed = dk_row_source_refresh(rows, error);
-    if (refreshed < 0) {
-      r = refreshed;
-      break;
-    }
-    if (!is_same_attempt(reader, attempt)) {
-      r = dk_id_equal(rows->tasks[reader->task].attempt, attempt) ? print_ends(reader, &streams, error) : 0;
-      break;
-    }
-    r = 0;
-    wait_a_little();
-  }
-  close_streams(&streams);
-  return r;
-}
-
-static int print_running(struct reader *reader, struct dk_error *error) {
-  struct streams streams;
-  struct dk_id attempt = reader->look.rows.tasks[reader->task].attempt;
-  int r = open_streams(reader, &streams, error);
-  if (r == 0) {
-    r = drain_streams(reader, &streams, error);
-  }
-  close_streams(&streams);
-  if (r == -ESTALE ||
-      (r == 0 && dk_row_source_refresh(&reader->look.rows, error) == 0 && !is_same_attempt(reader, attempt))) {
-    dk_cli_failf(DK_EXIT_OK, "the task ended in the meantime: `dkrun logs` again shows all of it");
-    return 0;
-  }
-  return r;
-}
-
-static void say_state(const struct reader *reader) {
+static void say_state(const struct dk_logs_reader *reader) {
   dk_autobuf text = DK_BUF_INIT;
   dk_row_label(&reader->look.rows, reader->task, &text);
   dk_cli_failf(DK_EXIT_OK, "%s: %s, it wrote nothing", dk_buf_text(&text),
                dk_task_state_word(reader->look.rows.tasks[reader->task].state));
 }
 
-static int print_ended(struct reader *reader, struct dk_error *error) {
+static int print_ended(struct dk_logs_reader *reader, struct dk_error *error) {
   struct dk_result result;
   int r = dk_row_result(&reader->look.rows, reader->task, &result, error);
   if (r == -ENOENT) {
@@ -328,23 +165,23 @@ static int print_ended(struct reader *reader, struct dk_error *error) {
 }
 
 /* A task that has not ended yet. With -f: until it has. */
-static int print_unended(struct reader *reader, struct dk_error *error) {
+static int print_unended(struct dk_logs_reader *reader, struct dk_error *error) {
   struct dk_row_source *rows = &reader->look.rows;
   const struct dk_task_record *record = &rows->tasks[reader->task];
   uint32_t pid;
   if (!reader->options->follow) {
     if (record->state == DK_TASK_RUNNING) {
-      return print_running(reader, error);
+      return dk_logs_print_running(reader, error);
     }
     say_state(reader);
     return 0;
   }
-  while (!output_is_gone(reader->cli)) {
+  while (!dk_logs_output_is_gone(reader)) {
     int r = 0;
     if (record->state == DK_TASK_RUNNING) {
-      r = follow(reader, error);
-      if (r < 0 || dk_task_state_is_end(record->state)) {
-        return r;
+      r = dk_logs_follow(reader, error);
+      if (r != 0 || dk_task_state_is_end(record->state)) { /* 1: said already */
+        return r < 0 ? r : 0;
       }
     } else if (dk_task_state_is_end(record->state)) {
       return print_ended(reader, error); /* it was over before it was seen running */
@@ -352,7 +189,7 @@ static int print_unended(struct reader *reader, struct dk_error *error) {
       say_state(reader);
       return 0;
     } else {
-      wait_a_little();
+      dk_logs_wait();
     }
     r = dk_row_source_refresh(rows, error);
     if (r < 0) {
@@ -362,7 +199,7 @@ static int print_unended(struct reader *reader, struct dk_error *error) {
   return 0;
 }
 
-static int print_selected(struct reader *reader, struct dk_error *error) {
+static int print_selected(struct dk_logs_reader *reader, struct dk_error *error) {
   const struct dk_task_record *record = &reader->look.rows.tasks[reader->task];
   uint32_t row;
   const struct dk_template *t = dk_plan_template(reader->look.rows.plan, reader->task, &row);
@@ -372,9 +209,9 @@ static int print_selected(struct reader *reader, struct dk_error *error) {
   return dk_task_state_is_end(record->state) ? print_ended(reader, error) : print_unended(reader, error);
 }
 
-static int print_all(struct reader *reader, const uint32_t *tasks, uint32_t n, struct dk_error *error) {
+static int print_all(struct dk_logs_reader *reader, const uint32_t *tasks, uint32_t n, struct dk_error *error) {
   int r = 0;
-  for (uint32_t i = 0; i < n && r == 0 && !output_is_gone(reader->cli); i++) {
+  for (uint32_t i = 0; i < n && r == 0 && !dk_logs_output_is_gone(reader); i++) {
     reader->task = tasks[i];
     if (n > 1) {
       dk_autobuf label = DK_BUF_INIT;
@@ -387,13 +224,13 @@ static int print_all(struct reader *reader, const uint32_t *tasks, uint32_t n, s
 }
 
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv) {
-  struct options options = {.tail = -1};
+  struct dk_logs_options options = {.tail = -1};
   struct dk_error error = {0};
   int code = parse(cli, argc, argv, &options);
   if (code >= 0) {
     return code;
   }
-  struct reader reader = {.cli = cli, .options = &options, .escape = !options.raw && isatty(STDOUT_FILENO)};
+  struct dk_logs_reader reader = {.cli = cli, .options = &options, .escape = !options.raw && isatty(STDOUT_FILENO)};
   if (dk_look_open(cli, options.run, &reader.look, &error) < 0) {
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }

@@ -67,3 +67,47 @@ wait "$engine" || fail "the slow run failed: $(cat "$room/slow.out")"
 [ "$(cat "$room/followed")" = $'first\nsecond' ] || fail "followed: $(cat "$room/followed")"
 run logs t1 -f
 is $'first\nsecond'
+
+# An engine that was killed: its tasks go on, and the slot's log file is used by the next of them. A follower ends with its own task.
+put two.dk <<'EOT'
+grid g { k in 1..3 }
+task two over g {
+  pass = ["GO"]
+  run = """
+    seq {{k}}000 $(({{raw(k)}} * 1000 + 20 * {{raw(k)}}))
+    touch "$GO.started.{{k}}"
+    while [ ! -e "$GO.{{k}}" ]; do sleep 0.05; done
+    echo last words of {{k}}
+  """
+}
+EOT
+"$dkrun" run two.dk -q -j 1 >"$room/two.out" 2>&1 </dev/null &
+engine=$!
+until [ -e "$GO.started.1" ]; do
+  kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/two.out")"
+  sleep 0.05
+done
+until "$dkrun" logs t1 2>/dev/null | grep -q 1020; do sleep 0.05; done
+"$dkrun" logs t1 -f >"$room/followed" 2>"$room/err" </dev/null &
+follower=$!
+until grep -q 1020 "$room/followed"; do sleep 0.05; done
+kill -KILL "$engine"
+wait "$engine" 2>/dev/null || true
+touch "$GO.1"
+code=0
+wait "$follower" || code=$?
+[ "$code" -eq 0 ] || fail "the follower's exit code is $code: $(cat "$room/err")"
+grep -q 'its end is known at the next `dkrun run`' "$room/err" || fail "no word of the end: $(cat "$room/err")"
+diff <(seq 1000 1020) <(grep -v 'last words of 1' "$room/followed") || fail "not what task 1 wrote"
+touch "$GO.2"
+until [ -e "$GO.started.3" ]; do sleep 0.05; done
+run logs t1
+lacks 000
+has_err "its slot runs another task now"
+touch "$GO.3"
+run run two.dk -q
+run logs t1 --tail 2
+is $'1020\nlast words of 1'
+run logs t1 --run 5 -f
+has 'last words of 1'
+lacks 2000

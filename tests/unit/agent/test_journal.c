@@ -176,8 +176,35 @@ static void garbage(void **state) {
   dk_journal_close(&journal);
 }
 
+/* Who only looks sees the last start and whether it ended, and makes no files. */
+static void looked_at(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  struct dk_journal_start start;
+  struct stat st;
+  bool is_open;
+  assert_int_equal(dk_journal_look(dir, &start, &is_open), -ENOENT);
+  assert_int_equal(fstatat(dir, "journal.0", &st, 0), -1);
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_int_equal(dk_journal_look(dir, &start, &is_open), -ENOENT);
+  for (uint64_t n = 1; n < 20000; n++) { /* the files are changed on the way */
+    begin(&journal, n);
+    if (n % 500 == 0) {
+      assert_int_equal(dk_journal_look(dir, &start, &is_open), 0);
+      assert_true(is_open && start.id.inc == 3 && start.id.n == n);
+    }
+    uint64_t seq = end(&journal, (int32_t)n);
+    if (n % 500 == 0) {
+      assert_int_equal(dk_journal_look(dir, &start, &is_open), 0);
+      assert_true(!is_open && start.id.n == n);
+    }
+    dk_journal_forget(&journal, seq);
+  }
+  dk_journal_close(&journal);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-  const struct CMUnitTest tests[] = {TEST(found_again), TEST(cut_off), TEST(worn), TEST(garbage)};
+  const struct CMUnitTest tests[] = {TEST(found_again), TEST(cut_off), TEST(worn), TEST(garbage), TEST(looked_at)};
   return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }

@@ -1,0 +1,243 @@
+/* Logs of tasks that run: what stands in the slot's files, as long as they are the task's own; see slot.h. */
+#include "engine/cli/logs_priv.h"
+#include "engine/cli/slot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define LIVE_CHUNK (1u << 20) /* the slot is asked after each */
+#define POLL_NS 100000000L
+
+static bool is_same_attempt(struct dk_logs_reader *reader, struct dk_id attempt) {
+  const struct dk_task_record *now = &reader->look.rows.tasks[reader->task];
+  return now->state == DK_TASK_RUNNING && dk_id_equal(now->attempt, attempt);
+}
+
+/* The streams of a running task, in the order they are printed. */
+struct streams {
+  struct dk_id attempt;
+  uint32_t slot;
+  struct dk_log logs[2];
+  bool open[2];
+};
+
+static bool is_asked_for(const struct dk_logs_reader *reader, int stream) {
+  return stream == 0 ? !reader->options->only_err : !reader->options->only_out;
+}
+
+static void close_stream(struct streams *streams, int i) {
+  if (streams->open[i]) {
+    dk_log_finish(&streams->logs[i]);
+  }
+  streams->open[i] = false;
+}
+
+static void close_streams(struct streams *streams) {
+  close_stream(streams, 0);
+  close_stream(streams, 1);
+}
+
+static int open_stream(struct dk_logs_reader *reader, struct streams *streams, int i, struct dk_error *error) {
+  dk_autobuf path = DK_BUF_INIT;
+  dk_slot_path(reader->cli, streams->slot, i ? "err" : "out", &path);
+  if (!dk_buf_ok(&path)) {
+    return dk_error_system(error, -ENOMEM, "opening the log");
+  }
+  int r = dk_log_open_file(&streams->logs[i], dk_buf_text(&path), error);
+  if (r < 0) {
+    return r == -ENOENT ? 0 : r; /* kept already, or not made yet */
+  }
+  streams->open[i] = true;
+  if (reader->options->tail >= 0) {
+    r = dk_log_tail(&streams->logs[i], (uint64_t)reader->options->tail, error);
+  }
+  /* Asked after the place to start from was found: that may have been another task's. */
+  if (r == -ESTALE || (r == 0 && dk_slot_ask(reader->cli, streams->slot, streams->attempt) == DK_SLOT_MOVED)) {
+    close_stream(streams, i);
+    r = 0;
+  }
+  return r;
+}
+
+static int open_streams(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
+  const struct dk_task_record *record = &reader->look.rows.tasks[reader->task];
+  *streams = (struct streams){.attempt = record->attempt, .slot = record->slot};
+  int r = 0;
+  for (int i = 0; i < 2 && r == 0; i++) {
+    r = is_asked_for(reader, i) ? open_stream(reader, streams, i, error) : 0;
+  }
+  if (r < 0) {
+    close_streams(streams);
+  }
+  return r;
+}
+
+/* All that is there now. -ESTALE: the slot has another task; the log stands where this one's was left. */
+static int drain_live(struct dk_logs_reader *reader, struct streams *streams, int i, struct dk_error *error) {
+  struct dk_log *log = &streams->logs[i];
+  for (;;) {
+    dk_autobuf bytes = DK_BUF_INIT;
+    struct dk_log before = *log;
+    long n = dk_log_read(log, &bytes, LIVE_CHUNK, error);
+    if (n <= 0) {
+      return (int)n;
+    }
+    if (dk_slot_ask(reader->cli, streams->slot, streams->attempt) == DK_SLOT_MOVED) {
+      *log = before;
+      return -ESTALE;
+    }
+    dk_logs_print(reader, &bytes, false);
+    if (dk_logs_output_is_gone(reader)) {
+      return 0;
+    }
+  }
+}
+
+static int drain_streams(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
+  int r = 0;
+  for (int i = 0; i < 2 && r == 0; i++) {
+    r = streams->open[i] ? drain_live(reader, streams, i, error) : 0;
+  }
+  return r;
+}
+
+void dk_logs_wait(void) {
+  struct timespec pause = {0, POLL_NS};
+  nanosleep(&pause, NULL);
+}
+
+/* What was written after the place where the live file was left. A log that was cut in its middle has other offsets: its end is shown. */
+static int print_rest(struct dk_logs_reader *reader, const struct dk_kept *kept, const struct streams *streams, int i,
+                      struct dk_error *error) {
+  struct dk_log log;
+  uint64_t seen = streams->open[i] ? streams->logs[i].at : 0;
+  if (!kept->size || (streams->open[i] && kept->total <= seen)) {
+    return 0;
+  }
+  if (!streams->open[i]) {
+    return dk_logs_print_kept(reader, kept, error); /* nothing of it was shown */
+  }
+  int r = dk_log_open_kept(&log, kept, &reader->look.objects, error);
+  if (r < 0) {
+    return r;
+  }
+  if (kept->size == kept->total) {
+    log.at = seen;
+  } else {
+    r = dk_log_tail(&log, 10, error);
+  }
+  r = r == 0 ? dk_logs_drain(reader, &log, error) : r;
+  dk_log_finish(&log);
+  return r;
+}
+
+/* The result of an attempt, wherever it is: a later run may have collected it. -ENOENT: it is not known. */
+static int attempt_result(struct dk_logs_reader *reader, struct dk_id attempt, struct dk_result *ret) {
+  struct dk_saved saved;
+  int r = dk_store_get_failure(reader->look.store, attempt, ret, NULL);
+  if (r != -ENOENT) {
+    return r;
+  }
+  r = dk_store_get_saved(reader->look.store, &reader->look.rows.tasks[reader->task].key, &saved, NULL);
+  if (r < 0) {
+    return r;
+  }
+  bool is_its = dk_id_equal(saved.attempt, attempt);
+  if (is_its) {
+    *ret = saved.result;
+    memset(&saved.result, 0, sizeof saved.result); /* moved out */
+  }
+  dk_saved_finish(&saved);
+  return is_its ? 0 : -ENOENT;
+}
+
+/* -ENOENT: there is no result of the attempt. */
+static int print_ends(struct dk_logs_reader *reader, const struct streams *streams, struct dk_error *error) {
+  struct dk_result result;
+  int r = attempt_result(reader, streams->attempt, &result);
+  if (r < 0) {
+    return r == -ENOENT ? r : dk_error_system(error, r, "reading the result of the task");
+  }
+  for (int i = 0; i < 2 && r == 0; i++) {
+    r = is_asked_for(reader, i) ? print_rest(reader, i ? &result.err : &result.out, streams, i, error) : 0;
+  }
+  dk_result_finish(&result);
+  return r;
+}
+
+static void say_unknown_end(const struct dk_logs_reader *reader, enum dk_slot_says says) {
+  dk_autobuf text = DK_BUF_INIT;
+  dk_row_label(&reader->look.rows, reader->task, &text);
+  dk_cli_failf(DK_EXIT_OK, "%s: %s, and no engine is at work: its end is known at the next `dkrun run`",
+               dk_buf_text(&text),
+               says == DK_SLOT_MOVED  ? "its slot runs another task now"
+               : says == DK_SLOT_LOST ? "its keeper is gone"
+                                      : "it has ended");
+}
+
+/* One look at a task that is followed: prints what is new. 0: go on, 1: this attempt is over, 2: so it is, and its end is not known. */
+static int follow_once(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
+  uint32_t pid;
+  int r = drain_streams(reader, streams, error);
+  if (r < 0 && r != -ESTALE) {
+    return r;
+  }
+  /* Asked before the record is read: an engine that ended in between has written the end. */
+  bool is_alive = dk_cli_engine_alive(reader->cli, &pid);
+  enum dk_slot_says says = is_alive ? DK_SLOT_RUNS : dk_slot_ask(reader->cli, streams->slot, streams->attempt);
+  r = dk_row_source_refresh(&reader->look.rows, error);
+  if (r < 0) {
+    return r;
+  }
+  bool is_over = !is_same_attempt(reader, streams->attempt);
+  if (!is_over && says == DK_SLOT_RUNS) {
+    return 0;
+  }
+  r = drain_streams(reader, streams, error); /* its last words */
+  if (r == 0 || r == -ESTALE) {
+    r = print_ends(reader, streams, error);
+  }
+  if (r == -ENOENT && !is_over) {
+    say_unknown_end(reader, says);
+    return 2;
+  }
+  return r < 0 && r != -ENOENT ? r : is_over ? 1 : 2;
+}
+
+int dk_logs_follow(struct dk_logs_reader *reader, struct dk_error *error) {
+  struct streams streams;
+  int r = open_streams(reader, &streams, error);
+  while (r == 0 && !dk_logs_output_is_gone(reader)) {
+    r = follow_once(reader, &streams, error);
+    if (r == 0) {
+      dk_logs_wait();
+    }
+  }
+  close_streams(&streams);
+  return r < 0 ? r : r == 2;
+}
+
+int dk_logs_print_running(struct dk_logs_reader *reader, struct dk_error *error) {
+  struct streams streams;
+  uint32_t pid;
+  bool is_alive = dk_cli_engine_alive(reader->cli, &pid);
+  int r = open_streams(reader, &streams, error);
+  if (r == 0) {
+    r = drain_streams(reader, &streams, error);
+    r = r == -ESTALE ? 0 : r;
+  }
+  if (r == 0) {
+    r = dk_row_source_refresh(&reader->look.rows, error);
+  }
+  if (r == 0) {
+    enum dk_slot_says says = dk_slot_ask(reader->cli, streams.slot, streams.attempt);
+    if (!is_same_attempt(reader, streams.attempt) || (is_alive && says == DK_SLOT_MOVED)) {
+      dk_cli_failf(DK_EXIT_OK, "the task ended in the meantime: `dkrun logs` again shows all of it");
+    } else if (says == DK_SLOT_MOVED && print_ends(reader, &streams, error) < 0) {
+      say_unknown_end(reader, says);
+    }
+  }
+  close_streams(&streams);
+  return r;
+}
