@@ -1,5 +1,5 @@
-/* Writing: a batch in one transaction. A full map is doubled and the batch replayed; on a full disk the ballast is given up once; an
- * I/O error is final. Nothing of a batch that failed is visible to anyone. */
+/* Writing: a batch in one transaction. A full map is doubled and the batch replayed; on a full disk the ballast is given up once; any
+ * other error but lack of memory is final, and said again at the next commit. Nothing of a batch that failed is visible to anyone. */
 #include "engine/store/batch.h"
 #include "engine/store/private.h"
 #include "lang/base/bytes.h"
@@ -73,12 +73,16 @@ static bool is_disk_full(const struct dk_store *store, const struct dk_batch *ba
   return err == ENOSPC || err == EDQUOT;
 }
 
+static int fail_again(const struct dk_store *store, struct dk_error *error) {
+  int err = dk_store_fail(store, store->broken, "writing to the store", error);
+  dk_error_prefix(error, "nothing is written any more after an earlier error");
+  return err;
+}
+
 int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct dk_error *error) {
   if (!dk_buf_ok(&batch->bytes)) return dk_error_system(error, -ENOMEM, "writing to the store %s", store->path);
   if (store->read_only) return dk_error_system(error, -EROFS, "writing to the store %s", store->path);
-  if (store->broken)
-    return dk_error_set(error, -EIO, "the store %s had an I/O error and takes no more writes\nhelp: check the disk",
-                        store->path);
+  if (store->broken) return fail_again(store, error);
   if (batch->n == 0) return 0;
   for (;;) {
     int rc = replay(store, batch);
@@ -91,7 +95,7 @@ int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct
     else if ((rc == ENOSPC || rc == EDQUOT) && dk_ballast_release(store))
       rc = 0;
     if (rc == 0) continue;
-    store->broken = rc != ENOSPC && rc != EDQUOT && rc != ENOMEM;
+    store->broken = rc != ENOSPC && rc != EDQUOT && rc != ENOMEM ? rc : 0;
     return dk_store_fail(store, rc, "writing to the store", error);
   }
 }

@@ -12,7 +12,7 @@ struct dk_store {
   MDB_txn *reader; /* reset between uses; NULL until the first one */
   MDB_dbi tables[DK_N_TABLES];
   bool read_only, copied;
-  bool broken;           /* an I/O error on commit: nothing is written any more */
+  int broken;            /* LMDB's result of the commit after which nothing is written any more; 0: none */
   bool is_short;         /* the ballast was given up for a commit */
   uint64_t ballast_size; /* 0: none wanted */
   uint8_t id[16];

@@ -3,8 +3,8 @@
  * Every commit is one synchronous transaction (never NOSYNC, NOMETASYNC, WRITEMAP). A value carries a CRC-32C that is checked
  * when it is read (-EBADMSG names table and key). Format versions: a newer store is refused (-ENOTSUP); an older one will be migrated
  * when there is one. A damaged file is -EBADMSG at opening (a child reads it first, so that SIGBUS is a message).
- * A full map is grown and the batch replayed; a full disk is -ENOSPC with nothing changed; an I/O error on commit is final for this
- * environment: close it and stop (fsync's EIO is never retried; reading may fail too). Network file systems are refused (-EXDEV) with a message.
+ * A full map is grown and the batch replayed; a full disk is -ENOSPC with nothing changed; any other error on commit but lack of
+ * memory is final for this environment, and said again by each later commit: close it and stop (fsync's EIO is never retried; reading may fail too). Network file systems are refused (-EXDEV) with a message.
  * A handle belongs to one thread, and a process opens a folder once at a time (LMDB's rule: closing one drops the other's locks). */
 #ifndef DK_STORE_STORE_H
 #define DK_STORE_STORE_H

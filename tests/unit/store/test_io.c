@@ -1,5 +1,7 @@
 /* Every write and sync of the store's work fails once, one after the other, by an I/O error or a full disk: what was reported as
  * committed is there, what failed is not there at all, and after an I/O error nothing is written any more. */
+#include "engine/store/batch.h"
+#include "lang/base/bytes.h"
 #include "tests/support/shim/shim.h"
 #include "tests/unit/store/fixture.h"
 
@@ -88,7 +90,46 @@ static void test_each_call_fails(void **state) {
   assert_true(rounds > 40);
 }
 
+/* What the first failure was is said by each later commit too, and it is an I/O error only when it was one. */
+static void check_said_again(struct dk_store *store, int code, const char *words, const struct dk_error *first) {
+  struct dk_error again;
+  assert_non_null(strstr(first->text, words));
+  assert_int_equal(commit_one(store, 1, &again), code);
+  assert_non_null(strstr(again.text, words));
+  assert_non_null(strstr(again.text, "nothing is written any more after an earlier error"));
+  assert_null(strstr(again.text, "I/O error"));
+  dk_store_close(store);
+  fx_sh("rm -r store");
+}
+
+static void test_other_errors_are_kept(void **state) {
+  (void)state;
+  struct dk_error error;
+  struct dk_store *store = fx_open(NULL);
+  assert_int_equal(dk_shim_arm("fdatasync EROFS 1"), 0);
+  assert_int_equal(commit_one(store, 0, &error), -EROFS);
+  dk_shim_arm(NULL);
+  check_said_again(store, -EROFS, strerror(EROFS), &error);
+
+  /* One of LMDB's own: a key that is too long for it, written by hand because a batch takes none. */
+  static const char key[600] = "long";
+  struct dk_batch batch = DK_BATCH_INIT;
+  dk_write_u8(&batch.bytes, DK_BATCH_PUT);
+  dk_write_u8(&batch.bytes, DK_TABLE_TASKS);
+  dk_write_u32(&batch.bytes, sizeof key);
+  dk_write_u32(&batch.bytes, 0);
+  dk_buf_add(&batch.bytes, key, sizeof key);
+  batch.n = 1;
+  store = fx_open(NULL);
+  assert_int_equal(dk_store_commit(store, &batch, &error), -EIO);
+  dk_batch_finish(&batch);
+  check_said_again(store, -EIO, "MDB_BAD_VALSIZE", &error);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_each_call_fails, fx_setup, fx_teardown)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_each_call_fails, fx_setup, fx_teardown),
+      cmocka_unit_test_setup_teardown(test_other_errors_are_kept, fx_setup, fx_teardown),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
