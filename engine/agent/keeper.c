@@ -79,9 +79,8 @@ static void say_started(struct keeper *k) {
 
 /* A task so short that its RESULT goes out with this batch needs no STARTED. */
 static void flush(struct keeper *k) {
-  if (!k->has_daemon) return;
-  if (k->is_running && !k->is_told) say_started(k);
-  k->flush_at = UINT64_MAX;
+  if (k->has_daemon && k->is_running && !k->is_told) say_started(k);
+  k->flush_at = UINT64_MAX; /* also without a daemon: what is due and stays due would keep the loop awake */
   if (k->has_daemon && dk_conn_flush(&k->conn) < 0) drop_daemon(k);
 }
 
