@@ -46,6 +46,7 @@ expected() {
   printf '%s|%s|%s|<%s>|%s.|%s|%s|pre%spost|[%s]\n' "$1" "$1" "$1" "$1" "$1" "$1" "$1" "$1" "$1"
 }
 find .dkrun/objects -type f -path '*/??/*' -exec sha256sum {} + | cut -d' ' -f1 | sort >"$room/have"
+# shellcheck disable=SC1003
 values=(plain '' ' two  words ' "it's \"quoted\"" '$(touch pwned) `touch pwned` $HOME ${HOME}' $'a\nb\n\nc\n' -n '*'
   'back\slash \\' $'\xff\xfe\x80 bytes' '; exit 3 #' "'\"'\"'" '!history! && || | > <' $'EOF\nEOF\n' '{{dk_1}}' $'\t tab')
 for value in "${values[@]}"; do

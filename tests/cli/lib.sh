@@ -18,18 +18,41 @@ dkrun=${DKRUN:?the program to test}
 room=$(mktemp -d)
 out='' err='' status=0 last=''
 
-# The agent leaves by itself when nothing needs it; the case does not wait for that.
+mounts=() # where a case mounted something; unmounted at the end
+
+# Ends this case's agents and keepers (they leave by themselves when nothing needs them; the case does not wait for that) and returns
+# when none is left. A rebuilt program is `dkagent (deleted)`; one that was killed has no exe.
 stop_agents() {
+  local pid left=1
+  while [ "$left" -eq 1 ]; do
+    left=0
+    for pid in /proc/[0-9]*; do
+      [[ $(readlink "$pid/exe" 2>/dev/null) == */dkagent* ]] || continue
+      { tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null | grep -qF -- "$room" || continue
+      kill -KILL "${pid#/proc/}" 2>/dev/null || true
+      left=1 # it may have started a keeper just now: look again
+    done
+  done
+}
+# Whatever works in the case's folder (an engine in the background, a task) besides this shell.
+stop_others() {
   local pid
   for pid in /proc/[0-9]*; do
-    if [[ $(readlink "$pid/exe" 2>/dev/null) == */dkagent ]] && tr '\0' ' ' <"$pid/cmdline" 2>/dev/null | grep -qF -- "$room"; then
+    if [ "${pid#/proc/}" -ne $$ ] && [[ $(readlink "$pid/cwd" 2>/dev/null) == "$room"* ]]; then
       kill -KILL "${pid#/proc/}" 2>/dev/null || true
     fi
   done
 }
 cleanup() {
-  local code=$?
+  local code=$? mounted
+  trap '' TERM INT
+  cd /
+  stop_others
   stop_agents
+  stop_others
+  for mounted in "${mounts[@]}"; do
+    umount "$mounted" 2>/dev/null || umount -l "$mounted" 2>/dev/null || true
+  done
   chmod -R u+rwX "$room" 2>/dev/null || true
   rm -rf "$room"
   exit "$code"

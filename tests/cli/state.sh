@@ -46,18 +46,20 @@ wait "$engine" || fail "$(cat "$room/run.out")"
 # Read-only, as a file system that is mounted so.
 stop_agents
 mount --bind .dkrun .dkrun 2>/dev/null || { echo 'SKIP the rest: no mounts here'; exit 0; }
+mounts=("$PWD/.dkrun")
 mount -o remount,bind,ro .dkrun
 run -e 4 run
 has_err 'ead-only'
 run status
 has 'done'
 umount .dkrun
+mounts=()
 
 # A full disk: a clear error; once there is room again, the run goes on where it was.
 small_disk=$room/disk
 mkdir -p "$small_disk"
 mount -t tmpfs -o size=40m none "$small_disk"
-trap 'umount "$small_disk" 2>/dev/null; cleanup' EXIT
+mounts=("$small_disk")
 mkdir "$small_disk/repo"
 cd "$small_disk/repo"
 git -c init.defaultBranch=main init -q
