@@ -193,13 +193,21 @@ static bool read_failed(struct dk_scope *scope, const struct dk_field *arg, bool
 static bool gather_args(struct dk_scope *scope, struct dk_expr *call, struct dk_expr **ret_what, bool *ret_skip) {
   const struct dk_fields *args = &call->call.args;
   struct dk_diags *diags = scope->checker->diags;
+  const struct dk_field *failed = NULL;
   *ret_skip = false;
   *ret_what = NULL;
   for (uint32_t i = 0; i < args->count; i++) {
     const struct dk_field *arg = &args->items[i];
+    if (!arg->value) return false; /* could not be parsed, and that was said */
     if (!arg->name && !*ret_what)
       *ret_what = arg->value;
     else if (arg->name && strcmp(arg->name->text, "failed") == 0) {
+      if (failed) {
+        struct dk_diag *diag = dk_diag_add(diags, DK_E0207, arg->name_span, "`failed` is given twice");
+        dk_diag_label_at(diags, diag, failed->name_span, "given here first");
+        return false;
+      }
+      failed = arg;
       if (!read_failed(scope, arg, ret_skip)) return false;
     } else {
       struct dk_diag *diag = dk_diag_add(diags, DK_E0211, arg->name ? arg->name_span : arg->value->span,

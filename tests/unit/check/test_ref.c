@@ -73,6 +73,8 @@ static void test_forms(void **state) {
       {"gather(make.loss)",
        "E0218 4[loss] `gather` takes outputs; `loss` is none\n"
        "  = help: `gather(make)` gives one JSON file with the columns, metrics and paths of all points\n"},
+      {"gather(make.model, failed = \"skip\", failed = \"skip\")",
+       "E0207 4[failed] `failed` is given twice\n  - 4[failed] given here first\n"},
       {"gather([1])", "E0218 4[[1]] `gather` takes a task or a task's output, and this is neither\n"
                       "  = help: write `gather(train.model)` or `gather(train)`\n"},
       {"gather()",
