@@ -188,6 +188,10 @@ static bool help_meant(struct dk_scope *scope, struct dk_diag *diag, const struc
     dk_diag_help(checker->diags, diag, "write `%s`", words[i][1]);
     return true;
   }
+  if (strcmp(name->text, "range") == 0) {
+    dk_diag_help(checker->diags, diag, "a range is written `1..3`, both ends are in it; with a step `0..10 by 2`");
+    return true;
+  }
   for (uint32_t i = 0; scope->task && !scope->task->over && i < checker->checked->n_grids; i++) {
     const struct dk_checked_grid *grid = checker->checked->grids[i];
     if (grid->decl->module != scope->module || !dk_column_find(&grid->columns, name)) continue;

@@ -221,7 +221,33 @@ static uint32_t block_limit(struct dk_tokens *tokens, uint32_t from) {
   return UINT32_MAX;
 }
 
+/* f"..." and the like of other languages: the letters right before a string are said to be none, and taken away. */
+static void drop_prefix(struct dk_tokens *tokens, uint32_t start) {
+  static const char *const prefixes[] = {"f", "r", "b", "u", "fr", "rf", "br", "rb"};
+  const struct dk_token *last = tokens->count ? &tokens->items[tokens->count - 1] : NULL;
+  if (!last || last->kind != TOK_NAME || last->end != start) return;
+  const char *text = tokens->source->text + last->start;
+  uint32_t len = last->end - last->start;
+  bool is_prefix = false;
+  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+    is_prefix = is_prefix || (strlen(prefixes[i]) == len && strncasecmp(prefixes[i], text, len) == 0);
+  if (!is_prefix) return;
+  struct dk_diags *diags = tokens->env->diags;
+  struct dk_diag *diag = dk_diag_add(diags, DK_E0105, span_of(tokens, last->start, last->end),
+                                     "strings have no prefix `%.*s`", (int)len, text);
+  if (memchr(text, 'f', len) || memchr(text, 'F', len))
+    dk_diag_help(diags, diag, "leave it out: every string in double quotes may have holes, \"lr is {{lr}}\"");
+  else if (memchr(text, 'r', len) || memchr(text, 'R', len))
+    dk_diag_help(diags, diag, "leave it out: in single quotes, '...', a backslash and braces are text");
+  else
+    dk_diag_help(diags, diag, "leave it out");
+  tokens->count--;
+  if (last->flags & DK_TOKEN_LINE_START) tokens->line_ended = true;
+  if (last->flags & DK_TOKEN_SPACE_BEFORE) tokens->blank_end = start;
+}
+
 bool dk_tokens_push(struct dk_tokens *tokens, enum dk_mode_kind kind, uint32_t start, uint32_t end) {
+  if (kind != DK_MODE_HOLE) drop_prefix(tokens, start);
   if (tokens->n_modes == DK_MODES_MAX) {
     if (!tokens->too_nested)
       dk_diag_add(tokens->env->diags, DK_E0115, span_of(tokens, start, end), "strings and holes are nested too deeply");
@@ -320,6 +346,7 @@ void dk_tokens_end_file(struct dk_tokens *tokens, uint32_t at) {
 }
 
 void dk_tokens_add_raw(struct dk_tokens *tokens, uint32_t start, uint32_t end, bool is_closed) {
+  drop_prefix(tokens, start);
   if (is_closed) {
     add_flagged(tokens, TOK_RAW, start, end, 0);
     return;

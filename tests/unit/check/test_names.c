@@ -31,6 +31,9 @@ static void test_errors(void **state) {
        "E0204 1[b] `b` is used before it is declared\n  - 1[b] declared here\n"
        "  = help: move the declaration of `b` above `a`\n"
        "E0205 1[c] `b` uses itself: b -> c -> b\n  ^ `b` uses `c` here\n  - 1[b] `c` uses `b` here\n" NOTHING_RECURSES},
+      {"let a = range(3) " RUN,
+       "E0201 1[range] no function `range`\n  = help: a range is written `1..3`, both ends are in it; with a step "
+       "`0..10 by 2`\n"},
       {"let a = a " RUN,
        "E0205 1[a] `a` uses itself: a -> a\n  - 1[a] declared here\n"
        "  = note: lets, functions, params, resources and grids use names above them only, so nothing recurses\n"},
