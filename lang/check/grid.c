@@ -201,11 +201,11 @@ static void include(struct dk_scope *scope, struct dk_checked_grid *grid, const 
 }
 
 static void block(struct dk_scope *scope, struct dk_checked_grid *grid, const struct dk_stmt *stmt) {
-  bool later = strcmp(stmt->name->text, "draw") == 0 || strcmp(stmt->name->text, "base") == 0;
+  const char *name = stmt->name->text;
+  bool later = strcmp(name, "draw") == 0 || strcmp(name, "base") == 0 || strcmp(name, "vary") == 0;
   grid->is_broken = grid->columns_unknown = true;
   if (later) {
-    dk_not_built(scope->checker, stmt->name_span,
-                 dk_arena_printf(scope->checker->arena, "`%s` in a grid", stmt->name->text));
+    dk_not_built(scope->checker, stmt->name_span, dk_arena_printf(scope->checker->arena, "`%s` in a grid", name));
     return;
   }
   struct dk_diag *diag =

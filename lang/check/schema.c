@@ -61,6 +61,9 @@ static const struct dk_schema_field task_fields[] = {
     {"nodes", DK_KIND_INT, false, true, "a whole number", "machines at once"},
     {"after", DK_KIND_NAMES, false, true, "a list of tasks", "tasks that must have ended before"},
     {"keep", DK_KIND_ANY, false, true, "a directory", "survives retries"},
+    {"image", DK_KIND_ANY, false, true, "a container image", "the system it runs in"},
+    {"source", DK_KIND_ANY, false, true, "a source", "another repository's code"},
+    {"provider", DK_KIND_ANY, false, true, "a provider", "where it runs"},
 };
 const struct dk_schema dk_schema_task = {"a task", FIELDS(task_fields)};
 

@@ -91,10 +91,6 @@ bool dk_fn_mount(struct dk_call *call) {
   return inert(call, DK_INERT_MOUNT, 2);
 }
 
-bool dk_fn_url(struct dk_call *call) {
-  return inert(call, DK_INERT_URL, 2);
-}
-
 bool dk_fn_write(struct dk_call *call) {
   return inert(call, DK_INERT_WRITE, 1);
 }

@@ -102,7 +102,7 @@ bool dk_call_return_list(struct dk_call *call, const dk_value_id *items, uint32_
 dk_builtin_fn dk_fn_len, dk_fn_sum, dk_fn_min, dk_fn_max, dk_fn_sort, dk_fn_unique, dk_fn_concat, dk_fn_zip, dk_fn_keys,
     dk_fn_linspace, dk_fn_geomspace, dk_fn_subsets, dk_fn_abs, dk_fn_floor, dk_fn_ceil, dk_fn_round, dk_fn_int, dk_fn_log2,
     dk_fn_format, dk_fn_join, dk_fn_split, dk_fn_lower, dk_fn_hash, dk_fn_flags, dk_fn_load, dk_fn_glob, dk_fn_file,
-    dk_fn_mount, dk_fn_url, dk_fn_write, dk_fn_match, dk_fn_json, dk_fn_csv, dk_fn_secret, dk_fn_raw;
+    dk_fn_mount, dk_fn_write, dk_fn_match, dk_fn_json, dk_fn_csv, dk_fn_secret, dk_fn_raw;
 
 /* data.c: texts of data files as values. `name` chooses by its ending. */
 bool dk_ev_data(struct dk_ev *ev, const struct dk_expr *at, const char *name, const char *text, size_t len, dk_value_id *ret);

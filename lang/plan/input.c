@@ -138,7 +138,6 @@ static bool kind_of(struct dk_planner *planner, dk_value_id value, enum dk_input
   case DK_INERT_FILE: return true;
   case DK_INERT_WRITE: *ret = DK_INPUT_WRITE; return true;
   case DK_INERT_MOUNT: *ret = DK_INPUT_MOUNT; return true;
-  case DK_INERT_URL: *ret = DK_INPUT_URL; return true;
   default: return false;
   }
 }
@@ -165,10 +164,6 @@ static bool check_value(void *ctx, dk_value_id value, uint32_t row) {
   switch (kind) {
   case DK_INPUT_WRITE: return check_write(check, value, row);
   case DK_INPUT_MOUNT: return check_mount(check, value, row);
-  case DK_INPUT_URL:
-    dk_template_error(check->in->build, DK_E0220, check->expr->span, DK_NO_ROW,
-                      "url(...) is not built yet in this version");
-    return false;
   default: return check_file(check, value, row);
   }
 }

@@ -70,7 +70,6 @@ static const struct dk_row values[] = {
     {"file(\"a\")", "file(\"a\")"},
     {"file([\"a\", \"b\"])", "file([\"a\", \"b\"])"},
     {"mount(\"/data\", version = \"3\")", "mount(\"/data\", \"3\")"},
-    {"url(\"https://x\", sha256 = \"00\")", "url(\"https://x\", \"00\")"},
     {"write(\"c.toml\", { a = 1 })", "write(\"c.toml\", { a = 1 })"},
     {"match(\"log.txt\", 'x=(.)')", "match(\"log.txt\", \"x=(.)\")"},
     {"json(\"m.json\", \"a.b\")", "json(\"m.json\", \"a.b\")"},

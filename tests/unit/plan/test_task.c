@@ -35,7 +35,7 @@ static void test_errors(void **state) {
       {"task t { inputs { i = 5 } run = \"x\" }", "E0508", "an integer"},
       {"task t { inputs { i = \"data.csv\" } run = \"x\" }", "E0508", "file(\"data.csv\")"},
       {"task t { inputs { i = file(\"\") } run = \"x\" }", "E0508", "empty path"},
-      {"task t { inputs { i = url(\"http://x\", sha256 = \"0\") } run = \"x\" }", "E0220", "not built"},
+      {"task t { inputs { i = url(\"http://x\") } run = \"x\" }", "E0220", "not built"},
       {"task t { inputs { i = mount(\"data\", version = \"1\") } run = \"x\" }", "E0508", "absolute path"},
       {"task t { inputs { i = write(\"a/b.json\", 1) } run = \"x\" }", "E0508", "plain file name"},
       {"task t { inputs { i = write(\"a.toml\", 1) } run = \"x\" }", "E0508", "takes a record"},
