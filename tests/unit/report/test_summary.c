@@ -84,6 +84,7 @@ static void test_failed(void **state) {
                  "          | 4\n"
                  "          | 5\n"
                  "          | last \\x1b[1mline\n"
+                 "  NOT RUN t6 best: best needs all 4 points of train, 3 are there\n"
                  "  NOT RUN t7 final: best needs all 4 points of train, 3 are there\n"
                  "\n"
                  "  next    dkrun logs t4 | dkrun run small.dk (failed ones run again) | dkrun results 1\n");
