@@ -91,6 +91,7 @@ void dk_retry_wait(struct dk_core *core, uint32_t claim) {
   }
   of->due = core->now + delay(core, of);
   dk_task_do(core, of->task, TASK_RETRY, of);
+  dk_emit_task(core, of->task, of); /* who looks must not take it for one that runs */
   rise(core, core->n_timers++, claim);
 }
 

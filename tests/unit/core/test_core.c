@@ -133,6 +133,8 @@ static enum dk_task_state after(enum dk_cause cause, int32_t code, uint32_t time
     const struct dk_action *assign = find_action(&bed, DK_ACT_ASSIGN);
     assert_non_null(assign);
     ended(&bed, 1, assign->id, cause, code);
+    /* The record says the same at once: a task that waits for its next try is not shown as running. */
+    assert_int_equal(find_record(&bed, DK_REC_TASK)->state, dk_core_task_state(bed.core, 0));
     if (dk_core_task_state(bed.core, 0) != DK_TASK_BACKOFF || i + 1 == times) break;
     bed.now = dk_core_deadline(bed.core);
     assert_in_range(bed.now, 101 * SECOND, 104 * SECOND);
