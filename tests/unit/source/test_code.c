@@ -231,7 +231,8 @@ static void test_submodule_and_lfs(void **state) {
 /* Trees that git would not make: names that lead out of the folder. */
 static void test_hostile_trees(void **state) {
   (void)state;
-  static const char *const names[] = {"..", ".", ".git", ".GIT"};
+  /* The first one is a control: a tree that is made like this is fine when its name is. */
+  static const char *const names[] = {"fine.py", "..", ".", ".git", ".GIT"};
   struct dk_error error;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char repo[32];
@@ -241,10 +242,24 @@ static void test_hostile_trees(void **state) {
           "hash-object -t tree -w "
           "--literally --stdin) && c=$(git commit-tree -m bad $t) && git update-ref HEAD $c",
           repo, names[i]);
+    /* It is really there, as HEAD's only entry. */
+    char *listed = fx_out("cd %s && git ls-tree HEAD", repo);
+    char *blob = fx_out("cd %s && git hash-object a.py", repo);
+    char wanted[128];
+    snprintf(wanted, sizeof wanted, "100644 blob %s\t%s", blob, names[i]);
+    assert_string_equal(listed, wanted);
+    free(listed);
+    free(blob);
     __lsan_disable();
     int err = fx_take_error(repo, NULL, &error);
     __lsan_enable();
+    if (i == 0) {
+      assert_int_equal(err, 0);
+      continue;
+    }
     assert_int_not_equal(err, 0);
+    snprintf(wanted, sizeof wanted, "invalid path: '%s'", names[i]);
+    if (!strstr(error.text, wanted)) fail_msg("%s: %s", names[i], error.text);
   }
 }
 
