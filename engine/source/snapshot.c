@@ -129,7 +129,14 @@ static int check_caps(const struct taking *taking, struct dk_error *error) {
   return is_over || total > TOTAL_CAP ? say_too_large(list, n, total, error) : 0;
 }
 
-/* Reads what is to be taken and drops what turns out to be as in HEAD (touched, or staged and taken back). */
+static int read_one(struct taking *taking, struct dk_change *change, struct dk_error *error) {
+  if (!change->is_untracked) return dk_worktree_read(taking->repo, taking->odb.all, change, UINT64_MAX, error);
+  int err = dk_worktree_read(taking->repo, taking->odb.all, change, FILE_CAP, error);
+  return err == -EFBIG ? check_caps(taking, error) : err; /* with the words that list it */
+}
+
+/* Reads what is to be taken and drops what turns out to be as in HEAD (touched, or staged and taken back). What has
+ * grown since the status is held to the caps as it was read. */
 static int read_changes(struct taking *taking, struct dk_error *error) {
   struct dk_changes *changes = &taking->changes;
   for (uint32_t i = 0; i < changes->n;) {
@@ -138,7 +145,7 @@ static int read_changes(struct taking *taking, struct dk_error *error) {
     int rc = git_tree_entry_bypath(&before, taking->tree, change->path);
     if (rc && rc != GIT_ENOTFOUND) return dk_git_fail(rc, error, "reading the commit");
     int err = 0;
-    if (!change->is_gone && change->mode == 0) err = dk_worktree_read(taking->repo, taking->odb.all, change, error);
+    if (!change->is_gone && change->mode == 0) err = read_one(taking, change, error);
     bool is_same = change->is_gone ? !before
                                    : before && (uint32_t)git_tree_entry_filemode(before) == change->mode &&
                                          git_oid_equal(git_tree_entry_id(before), &change->id);
@@ -149,7 +156,7 @@ static int read_changes(struct taking *taking, struct dk_error *error) {
     else
       i++;
   }
-  return 0;
+  return check_caps(taking, error);
 }
 
 static int list_changes(struct taking *taking, struct dk_error *error) {

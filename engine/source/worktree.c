@@ -233,7 +233,8 @@ static uint32_t mode_of(struct dk_repo *repo, const struct stat *st, const char 
   return mode;
 }
 
-int dk_worktree_read(struct dk_repo *repo, git_odb *to, struct dk_change *change, struct dk_error *error) {
+int dk_worktree_read(struct dk_repo *repo, git_odb *to, struct dk_change *change, uint64_t max,
+                     struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   dk_autobuf raw = DK_BUF_INIT;
   struct stat before, after;
@@ -243,6 +244,8 @@ int dk_worktree_read(struct dk_repo *repo, git_odb *to, struct dk_change *change
   if (S_ISLNK(before.st_mode)) return read_link(repo, to, path.data, change, error);
   if (!S_ISREG(before.st_mode))
     return dk_error_set(error, -EINVAL, "%s is no regular file, so it cannot be part of a run's source", change->path);
+  change->size = (uint64_t)before.st_size;
+  if (change->size > max) return dk_error_set(error, -EFBIG, "%s is too large", change->path);
   int fd = open(path.data, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return dk_error_system(error, -errno, "reading %s", change->path);
   int err = read_regular(repo, fd, &before, change->path, &raw);

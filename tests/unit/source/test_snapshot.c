@@ -1,6 +1,8 @@
 /* Snapshots of real repositories: what is taken, what is left out, what is refused, and that the user's repository is never written. */
 #include "tests/unit/source/fixture.h"
 
+#include "engine/source/worktree.h"
+
 #include <errno.h>
 #include <unistd.h>
 
@@ -172,6 +174,41 @@ static void test_caps(void **state) {
   /* A tracked file may be of any size. */
   fx_sh("cd r && rm -r many && head -c 3000000 /dev/zero >>a.py");
   assert_int_equal(fx_take_error("r", NULL, &error), 0);
+}
+
+/* The caps are looked at by status; a file may be longer by the time it is read. */
+static void test_grown_since_status(void **state) {
+  (void)state;
+  struct dk_error error = {0};
+  struct dk_repo *repo;
+  struct dk_odb odb;
+  struct dk_changes changes;
+  git_commit *head;
+  git_tree *tree;
+  fx_repo("r");
+  fx_sh("cd r && echo small >new.bin");
+  assert_int_equal(dk_repo_open(fx_path("r"), &repo, &error), 0);
+  assert_int_equal(dk_odb_open(&odb, repo->git, NULL, &error), 0);
+  assert_int_equal(git_commit_lookup(&head, repo->git, &repo->head_id), 0);
+  assert_int_equal(git_commit_tree(&tree, head), 0);
+  assert_int_equal(dk_worktree_status(repo, tree, &changes, &error), 0);
+  assert_int_equal(changes.n, 1);
+  assert_int_equal(changes.items[0].size, 6);
+  fx_sh("cd r && head -c 1000000 /dev/zero >new.bin");
+  assert_int_equal(dk_worktree_read(repo, odb.all, &changes.items[0], 999999, &error), -EFBIG);
+  assert_int_equal(changes.items[0].size, 1000000);
+  assert_int_equal(changes.items[0].mode, 0);
+  assert_non_null(strstr(error.text, "new.bin"));
+  assert_int_equal(dk_worktree_read(repo, odb.all, &changes.items[0], 1000000, &error), 0);
+  assert_int_equal(changes.items[0].mode, GIT_FILEMODE_BLOB);
+  fx_sh("cd r && echo small again >new.bin");
+  assert_int_equal(dk_worktree_read(repo, odb.all, &changes.items[0], 1000000, &error), 0);
+  assert_int_equal(changes.items[0].size, 12);
+  dk_changes_finish(&changes);
+  git_tree_free(tree);
+  git_commit_free(head);
+  dk_odb_close(&odb);
+  dk_repo_close(repo);
 }
 
 static void test_refuse_dirty(void **state) {
@@ -400,6 +437,7 @@ int main(void) {
       CASE(test_secrets_are_left_out),
       CASE(test_own_folder_is_never_taken),
       CASE(test_caps),
+      CASE(test_grown_since_status),
       CASE(test_refuse_dirty),
       CASE(test_dry_run_writes_nothing),
       CASE(test_odd_names),
