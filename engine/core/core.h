@@ -42,7 +42,7 @@ uint64_t dk_core_deadline(const struct dk_core *core); /* when the next TICK is 
 
 /* For progress and summaries. */
 struct dk_core_counts {
-  uint32_t by_state[16];
+  uint32_t by_state[DK_N_STATES];
   uint32_t queued_at_agent, started;
 };
 void dk_core_counts(const struct dk_core *core, uint32_t node, struct dk_core_counts *ret); /* node UINT32_MAX: all */
@@ -50,8 +50,9 @@ enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t task)
 struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t task);             /* current or last one */
 const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id); /* NULL: unknown attempt */
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id,
-                          uint32_t *ret_task);          /* false: no task of this run */
-uint32_t dk_core_unclaimed(const struct dk_core *core); /* living attempts of earlier runs that no task asks for */
+                          uint32_t *ret_task); /* false: no task of this run */
+/* Living attempts of earlier runs that no task asks for (tests look). */
+uint32_t dk_core_unclaimed(const struct dk_core *core);
 
 int dk_core_check(const struct dk_core *core,
                   struct dk_error *error); /* invariants; -EINVAL with the first that is broken */

@@ -24,6 +24,7 @@ enum dk_task_state {
   DK_TASK_SKIPPED = 10, /* `when` was false */
   DK_TASK_CANCELLED = 11,
 };
+#define DK_N_STATES (DK_TASK_CANCELLED + 1)
 static inline bool dk_task_state_is_end(enum dk_task_state state) {
   return state >= DK_TASK_DONE;
 }

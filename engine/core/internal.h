@@ -23,7 +23,6 @@
 #endif
 
 #define DK_NONE UINT32_MAX
-#define DK_N_STATES 12
 
 enum {
   TASK_UNWANTED = 1, /* not of this run */
@@ -39,7 +38,7 @@ struct dk_claim {
   struct dk_digest key;
   uint32_t task;
   uint32_t attempt;                   /* living one, or DK_NONE */
-  uint32_t sharers;                   /* first task that waits for the same key, or DK_NONE */
+  uint32_t sharers;                   /* first task that waits for the same key, or DK_NO_TASK */
   struct dk_id last;                  /* attempt made or adopted last, or none */
   uint64_t due;                       /* BACKOFF */
   uint32_t heap_at;                   /* in core->timers, or DK_NONE */

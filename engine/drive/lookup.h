@@ -50,7 +50,8 @@ struct dk_lookup_state {
   struct dk_late late;
 };
 
-/* Compiles the metrics and digests the code of each template. Errors name the file's line where there is one. */
+/* Compiles the metrics and digests the code of each template. `options` is copied; what it names must outlive the state. 0, or -errno and
+ * nothing to finish; errors name the file's line where there is one. */
 int dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options *options, struct dk_error *error);
 void dk_lookup_finish(struct dk_lookup_state *state);
 

@@ -115,7 +115,3 @@ int dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *e
   int r = step(turn, event);
   return r < 0 ? r : settle(turn, false);
 }
-
-int dk_turn_flush(struct dk_turn *turn) {
-  return turn->out.n_records ? commit(turn) : settle(turn, true);
-}

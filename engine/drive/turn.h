@@ -31,7 +31,5 @@ void dk_turn_finish(struct dk_turn *turn);
 int dk_turn_once(struct dk_turn *turn);
 /* Feeds an event by hand (START, CANCEL). */
 int dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *event);
-/* Commits what waits now, due or not (before a clean exit). */
-int dk_turn_flush(struct dk_turn *turn);
 
 #endif

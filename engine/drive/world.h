@@ -1,4 +1,4 @@
-/* What one turn of the engine needs from the world: the real one (real.c), or the simulator's. */
+/* What one turn of the engine needs from the world: the real one (engine.c), or the simulator's. */
 #ifndef DK_DRIVE_WORLD_H
 #define DK_DRIVE_WORLD_H
 
