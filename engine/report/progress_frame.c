@@ -155,7 +155,7 @@ static void best_lines(struct frame *f, uint32_t n) {
     size_t off = f->text.len;
     dk_buf_add_repeat(&f->text, ' ', 2 + f->name_width + 1 + 2 * f->count_width + 2);
     dk_buf_printf(&f->text, "%s %s%s  ", pick->name, best->is_final ? "" : "so far ", best->text);
-    dk_row_point(f->p->plan, f->p->plan->graph.nodes[n].first + best->row, &f->text);
+    dk_candidate_point(f->p->plan, pick, best->row, true, &f->text);
     end_line(f, LINE_BEST, off);
   }
 }

@@ -2,6 +2,7 @@
 #ifndef DK_REPORT_PROGRESS_PRIV_H
 #define DK_REPORT_PROGRESS_PRIV_H
 
+#include "engine/report/group.h"
 #include "engine/report/progress.h"
 #include "lang/base/number.h"
 
@@ -39,10 +40,9 @@ struct dk_progress_best {
   uint32_t row; /* of the pick's `from`; with mean_over the first row of the group */
   double score;
   char text[DK_NUMBER_TEXT];
-  uint32_t *group;                   /* with mean_over: group of each row of `from`, else NULL */
-  uint32_t *first_row, *size, *left; /* per group: first row, points, points without a value yet */
+  struct dk_groups groups; /* with mean_over: the candidates, else zeroed */
+  uint32_t *left;          /* per group: points without a value yet */
   double *sum;
-  uint32_t n_groups;
   bool *counted; /* per row of `from`: its value is in already */
 };
 

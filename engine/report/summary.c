@@ -8,9 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-#define RUNNERS_UP 2
-#define PICK_LINES 5
-
 static void count(struct summary *s) {
   const struct dk_plan *plan = s->rows->plan;
   for (uint32_t n = 0; n < plan->n_templates; n++) {
@@ -95,7 +92,7 @@ static void put_head(struct summary *s) {
   dk_buf_add_char(s->out, '\n');
 }
 
-static void put_name(struct summary *s, const char *name) {
+void dk_summary_name(struct summary *s, const char *name) {
   dk_buf_add_text(s->out, "  ");
   dk_cell_left(s->out, name, strlen(name), s->name_width);
   dk_buf_add_text(s->out, "  ");
@@ -182,7 +179,7 @@ static void put_template(struct summary *s, uint32_t index) {
   if (!known) {
     return;
   }
-  put_name(s, t->name);
+  dk_summary_name(s, t->name);
   if (node->rows == 1) {
     put_metrics(s, node->first);
   } else {
@@ -192,109 +189,6 @@ static void put_template(struct summary *s, uint32_t index) {
     }
   }
   dk_buf_add_char(s->out, '\n');
-}
-
-/* Candidates of a pick in the order it ranks them. */
-struct candidate {
-  uint32_t task;
-  double score;
-};
-
-static void insert(struct candidate *top, uint32_t *n, uint32_t max, struct candidate c, bool is_max) {
-  uint32_t at = *n;
-  while (at > 0 && (is_max ? c.score > top[at - 1].score : c.score < top[at - 1].score)) {
-    at--;
-  }
-  if (at >= max) {
-    return;
-  }
-  uint32_t last = *n < max ? (*n)++ : max - 1;
-  for (uint32_t i = last; i > at; i--) {
-    top[i] = top[i - 1];
-  }
-  top[at] = c;
-}
-
-static void put_metric_text(struct summary *s, uint32_t task, const char *metric) {
-  const struct dk_metric_value *value = dk_row_metric(s->rows, task, metric);
-  if (value && value->text) {
-    dk_buf_add_escaped(s->out, value->text, strlen(value->text));
-  } else {
-    dk_buf_add_char(s->out, '-');
-  }
-}
-
-static void put_runners_up(struct summary *s, const struct dk_template *pick, uint32_t chosen_task) {
-  const struct dk_template *from = &s->rows->plan->templates[pick->from];
-  const struct dk_graph_node *node = &s->rows->plan->graph.nodes[from->node];
-  struct candidate top[RUNNERS_UP];
-  uint32_t n = 0;
-  for (uint32_t task = node->first; task < node->first + node->rows; task++) {
-    const struct dk_metric_values *values = task == chosen_task ? NULL : dk_row_metrics(s->rows, task);
-    if (values && pick->metric < values->n && values->items[pick->metric].state == DK_METRIC_NUMBER &&
-        !isnan(values->items[pick->metric].number)) {
-      insert(top, &n, RUNNERS_UP, (struct candidate){task, values->items[pick->metric].number}, pick->is_max);
-    }
-  }
-  for (uint32_t i = 0; i < n; i++) {
-    if (i == 0) {
-      put_name(s, "");
-    }
-    dk_buf_add_text(s->out, i ? ", " : "next: ");
-    put_metric_text(s, top[i].task, from->metrics[pick->metric].name);
-    dk_buf_add_text(s->out, " (");
-    dk_row_point(s->rows->plan, top[i].task, s->out);
-    dk_buf_add_char(s->out, ')');
-  }
-  dk_buf_add_text(s->out, n ? "\n" : "");
-}
-
-static void put_choice(struct summary *s, uint32_t index, uint32_t row) {
-  const struct dk_plan *plan = s->rows->plan;
-  const struct dk_template *pick = &plan->templates[index], *from = &plan->templates[pick->from];
-  uint32_t pick_task = plan->graph.nodes[pick->node].first + row;
-  struct dk_choice choice;
-  dk_autobuf name = DK_BUF_INIT;
-  dk_buf_add_text(&name, pick->name);
-  if (dk_row_choice(s->rows, pick_task, &choice, NULL) < 0 || choice.row >= from->points.rows) {
-    if (s->rows->has_record[pick_task]) {
-      put_name(s, dk_buf_text(&name));
-      dk_buf_printf(s->out, "%s\n", dk_task_state_word(s->rows->tasks[pick_task].state));
-    }
-    return;
-  }
-  uint32_t task = plan->graph.nodes[from->node].first + choice.row;
-  const char *metric = from->metrics[pick->metric].name;
-  dk_buf_printf(&name, " of %u", choice.n_candidates);
-  put_name(s, dk_buf_text(&name));
-  if (pick->points.n_columns) {
-    dk_row_point(plan, pick_task, s->out);
-    dk_buf_add_text(s->out, ": ");
-  }
-  dk_row_point(plan, task, s->out);
-  dk_buf_printf(s->out, "    %s ", metric);
-  if (pick->n_mean_over) {
-    char text[DK_NUMBER_TEXT];
-    dk_number_text(choice.score, text);
-    dk_buf_printf(s->out, "%s (mean)", text);
-  } else {
-    put_metric_text(s, task, metric);
-  }
-  dk_buf_add_char(s->out, '\n');
-  if (pick->points.rows == 1 && !pick->n_mean_over) {
-    put_runners_up(s, pick, task);
-  }
-}
-
-static void put_pick(struct summary *s, uint32_t index) {
-  uint32_t rows = s->rows->plan->templates[index].points.rows;
-  for (uint32_t row = 0; row < rows && row < PICK_LINES; row++) {
-    put_choice(s, index, row);
-  }
-  if (rows > PICK_LINES) {
-    put_name(s, "");
-    dk_buf_printf(s->out, "and %u more\n", rows - PICK_LINES);
-  }
 }
 
 static void put_next(struct summary *s) {
@@ -326,7 +220,7 @@ int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_option
     if (rows->plan->templates[i].kind == DK_NODE_TASK) {
       put_template(&s, i);
     } else {
-      put_pick(&s, i);
+      dk_summary_pick(&s, i);
     }
   }
   dk_summary_failures(&s);

@@ -114,10 +114,26 @@ static void put_reason(struct summary *s, uint32_t task, unsigned depth) {
   }
 }
 
+/* A pick that something else waits for is told there. */
+static bool is_told_elsewhere(const struct dk_plan *plan, uint32_t template_index) {
+  const struct dk_template *t = &plan->templates[template_index];
+  for (uint32_t n = 0; t->kind == DK_NODE_PICK && n < plan->graph.n_nodes; n++) {
+    for (uint32_t e = 0; e < plan->graph.nodes[n].n_edges; e++) {
+      if (plan->graph.nodes[n].edges[e].producer == t->node) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 void dk_summary_not_run(struct summary *s) {
   const struct dk_plan *plan = s->rows->plan;
   for (uint32_t i = 0; i < plan->n_templates; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[plan->templates[i].node];
+    if (is_told_elsewhere(plan, i)) {
+      continue;
+    }
     uint32_t n = 0, first = DK_NO_TASK;
     for (uint32_t t = node->first; t < node->first + node->rows; t++) {
       if (s->rows->tasks[t].state == DK_TASK_NOT_RUN) {

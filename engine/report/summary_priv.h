@@ -1,4 +1,4 @@
-/* Between summary.c (head, templates, picks) and summary_failures.c (what went wrong). */
+/* Between summary.c (head, templates), summary_picks.c (what was chosen) and summary_failures.c (what went wrong). */
 #ifndef DK_REPORT_SUMMARY_PRIV_H
 #define DK_REPORT_SUMMARY_PRIV_H
 
@@ -12,6 +12,8 @@ struct summary {
   uint32_t done, cached, failed, not_run, skipped, cancelled, other, total; /* tasks with a record, picks left out */
 };
 
+void dk_summary_name(struct summary *s, const char *name); /* starts a line: indented, padded to name_width */
+void dk_summary_pick(struct summary *s, uint32_t index);
 void dk_summary_failures(struct summary *s);
 void dk_summary_not_run(struct summary *s);
 

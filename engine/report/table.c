@@ -1,4 +1,5 @@
 /* What stands in a report table: rows, cells, order; see table.h. How it is written: table_format.c. */
+#include "engine/report/group.h"
 #include "engine/report/table_priv.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
@@ -66,7 +67,7 @@ static void set_metric(struct builder *b, struct cell *cell, uint32_t task, cons
 
 static void set_score(struct builder *b, struct cell *cell, double score) {
   char text[DK_NUMBER_TEXT];
-  dk_number_text(score, text);
+  dk_mean_text(score, text);
   cell->kind = CELL_NUMBER;
   cell->number = score;
   cell->off = b->t.text.len;
