@@ -5,6 +5,7 @@
 #include "lang/check/builtin.h"
 #include "lang/check/check.h"
 #include "lang/check/schema.h"
+#include "lang/check/walk.h"
 #include "lang/syntax/parse.h"
 
 struct dk_checker {
@@ -142,9 +143,5 @@ bool dk_check_value_cycle(struct dk_scope *scope, const struct dk_decl *decl, st
 
 /* param.c */
 void dk_check_given(struct dk_checker *checker, const struct dk_check_given *given, uint32_t n_given);
-
-/* walk.c: direct subexpressions, in the order they are evaluated. */
-typedef void dk_walk_fn(void *ctx, struct dk_expr *child);
-void dk_walk_children(struct dk_expr *expr, dk_walk_fn *visit, void *ctx);
 
 #endif

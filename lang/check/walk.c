@@ -23,52 +23,52 @@ void dk_walk_children(struct dk_expr *expr, dk_walk_fn *visit, void *ctx) {
     for (uint32_t i = 0; i < expr->string.n_parts; i++) visit_one(expr->string.parts[i].hole, visit, ctx);
     return;
   case DK_EXPR_LIST:
-    for (uint32_t i = 0; i < expr->list.items.count; i++) visit(ctx, expr->list.items.items[i]);
+    for (uint32_t i = 0; i < expr->list.items.count; i++) visit_one(expr->list.items.items[i], visit, ctx);
     return;
   case DK_EXPR_RECORD: visit_fields(&expr->record.fields, visit, ctx); return;
-  case DK_EXPR_MEMBER: visit(ctx, expr->member.of); return;
+  case DK_EXPR_MEMBER: visit_one(expr->member.of, visit, ctx); return;
   case DK_EXPR_INDEX:
-    visit(ctx, expr->index.of);
-    visit(ctx, expr->index.index);
+    visit_one(expr->index.of, visit, ctx);
+    visit_one(expr->index.index, visit, ctx);
     return;
   case DK_EXPR_SELECT:
-    visit(ctx, expr->select.of);
+    visit_one(expr->select.of, visit, ctx);
     visit_fields(&expr->select.selectors, visit, ctx);
     return;
   case DK_EXPR_CALL:
-    visit(ctx, expr->call.callee);
+    visit_one(expr->call.callee, visit, ctx);
     visit_fields(&expr->call.args, visit, ctx);
     return;
-  case DK_EXPR_UNARY: visit(ctx, expr->unary.operand); return;
+  case DK_EXPR_UNARY: visit_one(expr->unary.operand, visit, ctx); return;
   case DK_EXPR_BINARY:
-    visit(ctx, expr->binary.left);
-    visit(ctx, expr->binary.right);
+    visit_one(expr->binary.left, visit, ctx);
+    visit_one(expr->binary.right, visit, ctx);
     return;
   case DK_EXPR_RANGE:
-    visit(ctx, expr->range.first);
-    visit(ctx, expr->range.last);
+    visit_one(expr->range.first, visit, ctx);
+    visit_one(expr->range.last, visit, ctx);
     visit_one(expr->range.step, visit, ctx);
     return;
   case DK_EXPR_IF:
-    visit(ctx, expr->conditional.condition);
-    visit(ctx, expr->conditional.then);
-    visit(ctx, expr->conditional.otherwise);
+    visit_one(expr->conditional.condition, visit, ctx);
+    visit_one(expr->conditional.then, visit, ctx);
+    visit_one(expr->conditional.otherwise, visit, ctx);
     return;
   case DK_EXPR_WITH:
-    visit(ctx, expr->with.of);
+    visit_one(expr->with.of, visit, ctx);
     visit_fields(&expr->with.fields, visit, ctx);
     return;
   case DK_EXPR_FOR:
     for (uint32_t i = 0; i < expr->comprehension.n_fors; i++) {
-      visit(ctx, expr->comprehension.fors[i].in);
+      visit_one(expr->comprehension.fors[i].in, visit, ctx);
       for (uint32_t j = 0; j < expr->comprehension.fors[i].ifs.count; j++)
-        visit(ctx, expr->comprehension.fors[i].ifs.items[j]);
+        visit_one(expr->comprehension.fors[i].ifs.items[j], visit, ctx);
     }
-    visit(ctx, expr->comprehension.value);
+    visit_one(expr->comprehension.value, visit, ctx);
     return;
   case DK_EXPR_WHERE:
-    visit(ctx, expr->where.of);
-    visit(ctx, expr->where.predicate);
+    visit_one(expr->where.of, visit, ctx);
+    visit_one(expr->where.predicate, visit, ctx);
     return;
   case DK_EXPR_REF: visit_fields(&expr->ref.selectors, visit, ctx); return;
   }

@@ -16,6 +16,19 @@ struct key {
   uint32_t constant;
 };
 
+/* Rows of one grid told apart by some of its columns. */
+struct grouping {
+  struct dk_planner *planner;
+  const struct dk_points *points;
+  const uint32_t *columns;
+  uint32_t *const *fold; /* by index in columns: code -> code, or NULL */
+  uint32_t n;
+  struct dk_groups *groups;
+  uint64_t dense_size; /* of dense; 0: hashed */
+  uint32_t *dense, *muls;
+  struct dk_map map; /* items are groups */
+};
+
 struct work {
   struct dk_join *join;
   struct dk_planner *planner;
@@ -23,9 +36,7 @@ struct work {
   uint32_t n_keys;
   uint8_t *is_key;         /* by the producer's column */
   struct dk_groups groups; /* of the producer's rows, by the key columns */
-  uint64_t dense_size;     /* of dense; 0: hashed */
-  uint32_t *dense, *muls;
-  struct dk_map map; /* items are groups */
+  struct grouping grouping;
 };
 
 static const char *ref_text(struct work *work) {
@@ -129,15 +140,6 @@ static bool add_shared(struct work *work) {
 
 /* --- groups of the producer's rows --- */
 
-struct grouping {
-  struct dk_planner *planner;
-  const struct dk_points *points;
-  const uint32_t *columns;
-  uint32_t *const *fold; /* by index in columns: code -> code, or NULL */
-  uint32_t n;
-  const struct dk_groups *groups;
-};
-
 static uint32_t key_code(const struct grouping *g, uint32_t i, uint32_t row) {
   uint32_t code = dk_column_code(&g->points->columns[g->columns[i]], row);
   return g->fold && g->fold[i] ? g->fold[i][code] : code;
@@ -158,37 +160,52 @@ static uint64_t hash_codes(const uint32_t *codes, uint32_t n) {
 }
 
 /* Product of the cards if a table of it is worth its memory, else 0. */
-static uint64_t dense_size(const struct grouping *g, uint32_t *muls) {
+static uint64_t dense_size(const struct grouping *g) {
   uint64_t size = 1, limit = 4096 + 4 * (uint64_t)g->points->rows;
   for (uint32_t i = g->n; i-- > 0;) {
-    muls[i] = (uint32_t)size;
+    g->muls[i] = (uint32_t)size;
     size *= g->points->columns[g->columns[i]].card;
     if (size > limit) return 0;
   }
   return size;
 }
 
-static void number_groups(struct grouping *g, struct dk_groups *groups, uint32_t *dense, const uint32_t *muls,
-                          struct dk_map *map) {
-  uint32_t *codes = dk_arena_array(g->planner->arena, uint32_t, g->n + 1), cap = 0, n_first = 0;
-  g->groups = groups;
-  for (uint32_t row = 0; row < g->points->rows; row++) {
-    uint32_t group, at = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-      codes[i] = key_code(g, i, row);
-      if (dense) at += codes[i] * muls[i];
-    }
-    uint64_t hash = dense ? 0 : hash_codes(codes, g->n);
-    group = dense ? dense[at] : dk_map_find(map, hash, equals_group, g, codes);
+/* The group of a key, or NONE; *ret_at is its place in the table or its hash. */
+static uint32_t find_key(const struct grouping *g, const uint32_t *codes, uint64_t *ret_at) {
+  if (!g->dense) {
+    *ret_at = hash_codes(codes, g->n);
+    return dk_map_find(&g->map, *ret_at, equals_group, g, codes);
+  }
+  *ret_at = 0;
+  for (uint32_t i = 0; i < g->n; i++) *ret_at += codes[i] * g->muls[i];
+  return g->dense[*ret_at];
+}
+
+/* Numbers the groups in the order of their first rows. Wants planner, points, columns, fold, n and groups. */
+static void number_groups(struct grouping *g) {
+  struct dk_arena *arena = g->planner->arena;
+  uint32_t rows = g->points->rows, cap = 0, n_first = 0, *codes = dk_arena_array(arena, uint32_t, g->n + 1);
+  g->muls = dk_arena_array(arena, uint32_t, g->n + 1);
+  g->dense_size = dense_size(g);
+  *g->groups = (struct dk_groups){.group = dk_arena_array(arena, uint32_t, (size_t)rows + 1)};
+  dk_map_init(&g->map, arena);
+  if (g->dense_size) {
+    g->dense = dk_arena_array(arena, uint32_t, g->dense_size);
+    memset(g->dense, 0xff, g->dense_size * sizeof *g->dense);
+  }
+  for (uint32_t row = 0; row < rows; row++) {
+    uint64_t at;
+    for (uint32_t i = 0; i < g->n; i++) codes[i] = key_code(g, i, row);
+    uint32_t group = find_key(g, codes, &at);
     if (group == NONE) {
-      group = groups->n++;
-      dk_arena_push(g->planner->arena, groups->first, n_first, cap) = row;
-      if (dense)
-        dense[at] = group;
+      group = g->groups->n++;
+      dk_arena_push(arena, g->groups->first, n_first, cap) = row;
+      if (g->dense)
+        g->dense[at] = group;
       else
-        (void)dk_map_add(map, hash, group);
+        (void)dk_map_add(&g->map, at, group); /* an arena's map jumps instead of failing */
     }
-    groups->group[row] = group;
+    g->groups->group[row] = group;
   }
 }
 
@@ -204,17 +221,8 @@ static void list_groups(struct dk_planner *planner, uint32_t rows, struct dk_gro
 
 void dk_groups_make(struct dk_planner *planner, const struct dk_points *points, const uint32_t *columns,
                     uint32_t n_columns, struct dk_groups *ret) {
-  struct grouping g = {planner, points, columns, NULL, n_columns, ret};
-  uint32_t *muls = dk_arena_array(planner->arena, uint32_t, n_columns + 1), *dense = NULL;
-  struct dk_map map;
-  uint64_t size = dense_size(&g, muls);
-  *ret = (struct dk_groups){.group = dk_arena_array(planner->arena, uint32_t, (size_t)points->rows + 1)};
-  dk_map_init(&map, planner->arena);
-  if (size) {
-    dense = dk_arena_array(planner->arena, uint32_t, size);
-    memset(dense, 0xff, size * sizeof *dense);
-  }
-  number_groups(&g, ret, dense, muls, &map);
+  struct grouping g = {.planner = planner, .points = points, .columns = columns, .n = n_columns, .groups = ret};
+  number_groups(&g);
   list_groups(planner, points->rows, ret);
 }
 
@@ -229,17 +237,13 @@ static void index_producer(struct work *work) {
     const struct dk_column *to = &work->join->producer->columns[columns[i]];
     fold[i] = to->is_axis ? NULL : fold_codes(work, to);
   }
-  struct grouping g = {planner, work->join->producer, columns, fold, n, &work->groups};
-  work->muls = dk_arena_array(planner->arena, uint32_t, n + 1);
-  work->dense_size = dense_size(&g, work->muls);
-  work->groups =
-      (struct dk_groups){.group = dk_arena_array(planner->arena, uint32_t, (size_t)work->join->producer->rows + 1)};
-  dk_map_init(&work->map, planner->arena);
-  if (work->dense_size) {
-    work->dense = dk_arena_array(planner->arena, uint32_t, work->dense_size);
-    memset(work->dense, 0xff, work->dense_size * sizeof *work->dense);
-  }
-  number_groups(&g, &work->groups, work->dense, work->muls, &work->map);
+  work->grouping = (struct grouping){.planner = planner,
+                                     .points = work->join->producer,
+                                     .columns = columns,
+                                     .fold = fold,
+                                     .n = n,
+                                     .groups = &work->groups};
+  number_groups(&work->grouping);
 }
 
 /* The key of a consumer's row in the producer's codes; false where the producer lacks a value. */
@@ -252,12 +256,9 @@ static bool row_key(const struct work *work, uint32_t row, uint32_t *codes) {
   return true;
 }
 
-static uint32_t find_group(const struct work *work, const struct grouping *g, uint32_t row, uint32_t *codes) {
-  if (!row_key(work, row, codes)) return NONE;
-  if (!work->dense) return dk_map_find(&work->map, hash_codes(codes, work->n_keys), equals_group, g, codes);
-  uint32_t at = 0;
-  for (uint32_t i = 0; i < work->n_keys; i++) at += codes[i] * work->muls[i];
-  return work->dense[at];
+static uint32_t find_group(const struct work *work, uint32_t row, uint32_t *codes) {
+  uint64_t at;
+  return row_key(work, row, codes) ? find_key(&work->grouping, codes, &at) : NONE;
 }
 
 static bool report_missing(struct work *work, uint32_t missing, uint32_t example) {
@@ -280,19 +281,11 @@ static bool match_rows(struct work *work, uint32_t **ret_map) {
   const struct dk_points *consumer = work->join->consumer;
   uint32_t *map = dk_arena_array(work->planner->arena, uint32_t, (size_t)consumer->rows + 1);
   uint32_t *codes = dk_arena_array(work->planner->arena, uint32_t, work->n_keys + 1);
-  uint32_t *columns = dk_arena_array(work->planner->arena, uint32_t, work->n_keys + 1);
-  uint32_t **fold = dk_arena_array(work->planner->arena, uint32_t *, work->n_keys + 1);
   uint32_t missing = 0, example = 0;
-  for (uint32_t i = 0; i < work->n_keys; i++) {
-    columns[i] = work->keys[i].column;
-    const struct dk_column *to = &work->join->producer->columns[columns[i]];
-    fold[i] = to->is_axis ? NULL : fold_codes(work, to);
-  }
-  struct grouping g = {work->planner, work->join->producer, columns, fold, work->n_keys, &work->groups};
   for (uint32_t row = 0; row < consumer->rows; row++) {
     map[row] = DK_NO_ROW;
     if (work->join->active && !work->join->active[row]) continue;
-    map[row] = find_group(work, &g, row, codes);
+    map[row] = find_group(work, row, codes);
     if (map[row] == NONE && missing++ == 0) example = row;
   }
   *ret_map = map;

@@ -1,6 +1,8 @@
 /* References in a body become edges: which branch each stands in, one edge for equal ones. See template.h. */
 #include "lang/plan/template.h"
 
+#include "lang/check/walk.h"
+
 #include <string.h>
 
 struct dk_cond *dk_cond_new(struct dk_template_build *build, struct dk_expr *expr, enum dk_cond_wants wants,
@@ -178,7 +180,7 @@ static void walk_expr(void *ctx, struct dk_expr *expr) {
     return;
   default: break;
   }
-  dk_expr_children(expr, walk_expr, walk);
+  dk_walk_children(expr, walk_expr, walk);
 }
 
 bool dk_refs_connect(struct dk_template_build *build, struct dk_expr *expr, struct dk_cond *cond, const char *label) {

@@ -1,77 +1,10 @@
 /* What an expression depends on: see planner.h. Walks the checked tree; evaluates nothing.
  *
  * Keeps true: an expression that was read uses only columns of the points it was read against. */
+#include "lang/check/walk.h"
 #include "lang/plan/planner.h"
 
 #include <string.h>
-
-static void visit_fields(const struct dk_fields *fields, dk_expr_visit_fn *visit, void *ctx) {
-  for (uint32_t i = 0; i < fields->count; i++)
-    if (fields->items[i].value) visit(ctx, fields->items[i].value);
-}
-
-static void visit_list(const struct dk_exprs *exprs, dk_expr_visit_fn *visit, void *ctx) {
-  for (uint32_t i = 0; i < exprs->count; i++)
-    if (exprs->items[i]) visit(ctx, exprs->items[i]);
-}
-
-static void visit_some(struct dk_expr *const *exprs, uint32_t n, dk_expr_visit_fn *visit, void *ctx) {
-  for (uint32_t i = 0; i < n; i++)
-    if (exprs[i]) visit(ctx, exprs[i]);
-}
-
-static void visit_comprehension(struct dk_expr *expr, dk_expr_visit_fn *visit, void *ctx) {
-  for (uint32_t i = 0; i < expr->comprehension.n_fors; i++) {
-    visit(ctx, expr->comprehension.fors[i].in);
-    visit_list(&expr->comprehension.fors[i].ifs, visit, ctx);
-  }
-  visit(ctx, expr->comprehension.value);
-}
-
-void dk_expr_children(struct dk_expr *expr, dk_expr_visit_fn *visit, void *ctx) {
-#define SOME(...)                                                                                                      \
-  do {                                                                                                                 \
-    struct dk_expr *some[] = {__VA_ARGS__};                                                                            \
-    visit_some(some, sizeof some / sizeof *some, visit, ctx);                                                          \
-  } while (0)
-  switch (expr->kind) {
-  case DK_EXPR_STRING:
-    for (uint32_t i = 0; i < expr->string.n_parts; i++)
-      if (expr->string.parts[i].hole) visit(ctx, expr->string.parts[i].hole);
-    return;
-  case DK_EXPR_LIST: visit_list(&expr->list.items, visit, ctx); return;
-  case DK_EXPR_RECORD: visit_fields(&expr->record.fields, visit, ctx); return;
-  case DK_EXPR_MEMBER: SOME(expr->member.of); return;
-  case DK_EXPR_INDEX: SOME(expr->index.of, expr->index.index); return;
-  case DK_EXPR_SELECT:
-    SOME(expr->select.of);
-    visit_fields(&expr->select.selectors, visit, ctx);
-    return;
-  case DK_EXPR_CALL:
-    SOME(expr->call.callee);
-    visit_fields(&expr->call.args, visit, ctx);
-    return;
-  case DK_EXPR_UNARY: SOME(expr->unary.operand); return;
-  case DK_EXPR_BINARY: SOME(expr->binary.left, expr->binary.right); return;
-  case DK_EXPR_RANGE: SOME(expr->range.first, expr->range.last, expr->range.step); return;
-  case DK_EXPR_IF: SOME(expr->conditional.condition, expr->conditional.then, expr->conditional.otherwise); return;
-  case DK_EXPR_WITH:
-    SOME(expr->with.of);
-    visit_fields(&expr->with.fields, visit, ctx);
-    return;
-  case DK_EXPR_FOR: visit_comprehension(expr, visit, ctx); return;
-  case DK_EXPR_WHERE: SOME(expr->where.of, expr->where.predicate); return;
-  case DK_EXPR_REF: visit_fields(&expr->ref.selectors, visit, ctx); return;
-  case DK_EXPR_ERROR:
-  case DK_EXPR_NULL:
-  case DK_EXPR_BOOL:
-  case DK_EXPR_INT:
-  case DK_EXPR_FLOAT:
-  case DK_EXPR_QUANTITY:
-  case DK_EXPR_NAME: return;
-  }
-#undef SOME
-}
 
 uint32_t dk_points_find(const struct dk_points *points, const char *name) {
   for (uint32_t i = 0; i < points->n_columns; i++)
@@ -166,7 +99,7 @@ static void read_expr(void *ctx, struct dk_expr *expr) {
     dk_arena_push(arena, r->uses->refs.items, r->uses->refs.count, r->uses->refs.cap) = expr;
     r->uses->is_late = true;
   }
-  dk_expr_children(expr, read_expr, r);
+  dk_walk_children(expr, read_expr, r);
 }
 
 void dk_expr_read(struct dk_planner *planner, struct dk_expr *expr, const struct dk_points *points,
