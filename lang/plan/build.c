@@ -6,6 +6,7 @@
 
 #include "lang/plan/template.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- templates --- */
@@ -16,17 +17,10 @@ struct entry {
   const struct dk_decl *decl;
 };
 
-/* By place in the sources; the root module's come first (its text was read first). Insertion: they come almost sorted. */
-static void sort_entries(struct entry *entries, uint32_t n) {
-  for (uint32_t i = 1; i < n; i++) {
-    struct entry entry = entries[i];
-    uint32_t at = i;
-    while (at && entries[at - 1].decl->span.start > entry.decl->span.start) {
-      entries[at] = entries[at - 1];
-      at--;
-    }
-    entries[at] = entry;
-  }
+/* By place in the sources; the root module's come first (its text was read first). */
+static int compare_entries(const void *a, const void *b) {
+  uint32_t x = ((const struct entry *)a)->decl->span.start, y = ((const struct entry *)b)->decl->span.start;
+  return (x > y) - (x < y);
 }
 
 static const char *directory_of(struct dk_planner *planner, const struct dk_decl *decl) {
@@ -51,12 +45,28 @@ static void start_template(struct dk_planner *planner, uint32_t index, const str
   tmpl->node = index;
   tmpl->path = dk_span_path(planner, entry->decl->name_span, &tmpl->line);
   tmpl->dir = directory_of(planner, entry->decl);
-  for (uint32_t i = 0; i < index; i++) {
-    if (strcmp(planner->plan->templates[i].name, tmpl->name) != 0) continue;
-    if (planner->builds[i].decl->module == entry->decl->module) continue; /* check has said so */
-    struct dk_diag *diag =
-        dk_diag_add(planner->diags, DK_E0516, entry->decl->name_span, "there is another `%s`", tmpl->name);
-    dk_diag_label_at(planner->diags, diag, planner->builds[i].decl->name_span, "here");
+}
+
+static bool name_equal(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_planner *planner = ctx;
+  return strcmp(planner->plan->templates[item].name, key) == 0;
+}
+
+static void check_names(struct dk_planner *planner) {
+  struct dk_map names;
+  dk_map_init(&names, planner->arena);
+  for (uint32_t i = 0; i < planner->n_builds; i++) {
+    const char *name = planner->plan->templates[i].name;
+    const struct dk_decl *decl = planner->builds[i].decl;
+    uint64_t hash = dk_hash_bytes(name, strlen(name), 0);
+    uint32_t first = dk_map_find(&names, hash, name_equal, planner, name);
+    if (first == DK_MAP_NONE) {
+      (void)dk_map_add(&names, hash, i); /* an arena's map jumps instead of failing */
+      continue;
+    }
+    if (planner->builds[first].decl->module == decl->module) continue; /* check has said so */
+    struct dk_diag *diag = dk_diag_add(planner->diags, DK_E0516, decl->name_span, "there is another `%s`", name);
+    dk_diag_label_at(planner->diags, diag, planner->builds[first].decl->name_span, "here");
   }
 }
 
@@ -70,12 +80,14 @@ static void start_templates(struct dk_planner *planner) {
   for (uint32_t i = 0; i < checked->n_picks; i++)
     if (checked->picks[i]->from && checked->picks[i]->metric)
       entries[n++] = (struct entry){NULL, checked->picks[i], checked->picks[i]->decl};
-  sort_entries(entries, n);
+  if (n) qsort(entries, n, sizeof *entries, compare_entries);
   plan->templates = dk_arena_array(planner->arena, struct dk_template, n + 1);
   plan->graph.nodes = dk_arena_array(planner->arena, struct dk_graph_node, n + 1);
   planner->builds = dk_arena_array(planner->arena, struct dk_template_build, n + 1);
   for (uint32_t i = 0; i < n; i++) start_template(planner, i, &entries[i]);
   plan->n_templates = plan->graph.n_nodes = planner->n_builds = n;
+  dk_template_list(planner);
+  check_names(planner);
 }
 
 static void take_points(struct dk_template_build *build) {
@@ -138,24 +150,44 @@ static void check_used(struct dk_template_build *build) {
   }
 }
 
+/* For each template those with edges to it: ret_consumers[off[i] .. off[i + 1]], once an edge; waits counts them at the other
+ * end. Counted two to the right, so that filling moves the starts into place. */
+static uint32_t *count_consumers(struct dk_planner *planner, uint32_t *waits, uint32_t **ret_consumers) {
+  uint32_t n = planner->n_builds, *off = dk_arena_array(planner->arena, uint32_t, (size_t)n + 2), total = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t k = 0; k < planner->builds[i].n_edges; k++) {
+      uint32_t producer = planner->builds[i].edges[k].edge.producer;
+      if (producer == i) continue;
+      waits[i]++;
+      off[producer + 2]++;
+      total++;
+    }
+  }
+  for (uint32_t i = 2; i <= n + 1; i++) off[i] += off[i - 1];
+  uint32_t *consumers = dk_arena_array(planner->arena, uint32_t, (size_t)total + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t k = 0; k < planner->builds[i].n_edges; k++) {
+      uint32_t producer = planner->builds[i].edges[k].edge.producer;
+      if (producer != i) consumers[off[producer + 1]++] = i;
+    }
+  }
+  *ret_consumers = consumers;
+  return off;
+}
+
 /* Templates whose edges lead in a circle (a template's edges to its own earlier rows are fine): none of it is ever ready. */
 static void check_circles(struct dk_planner *planner) {
-  uint32_t n = planner->n_builds, *waits = dk_arena_array(planner->arena, uint32_t, n + 1), done = 0;
+  uint32_t n = planner->n_builds, *waits = dk_arena_array(planner->arena, uint32_t, n + 1), done = 0, n_ready = 0;
+  uint32_t *ready = dk_arena_array(planner->arena, uint32_t, n + 1); /* in the order in which they became so */
+  uint32_t *consumers, *off = count_consumers(planner, waits, &consumers);
   uint8_t *is_done = dk_arena_array(planner->arena, uint8_t, n + 1);
   for (uint32_t i = 0; i < n; i++)
-    for (uint32_t k = 0; k < planner->builds[i].n_edges; k++)
-      waits[i] += planner->builds[i].edges[k].edge.producer != i;
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (uint32_t i = 0; i < n; i++) {
-      if (is_done[i] || waits[i]) continue;
-      is_done[i] = 1;
-      done++;
-      moved = true;
-      for (uint32_t k = 0; k < n; k++)
-        for (uint32_t e = 0; e < planner->builds[k].n_edges; e++)
-          if (k != i && planner->builds[k].edges[e].edge.producer == i) waits[k]--;
-    }
+    if (waits[i] == 0) ready[n_ready++] = i;
+  for (; done < n_ready; done++) {
+    uint32_t i = ready[done];
+    is_done[i] = 1;
+    for (uint32_t k = off[i]; k < off[i + 1]; k++)
+      if (--waits[consumers[k]] == 0) ready[n_ready++] = consumers[k];
   }
   if (done == n) return;
   uint32_t at = 0;

@@ -22,6 +22,7 @@ struct dk_planner {
   struct dk_grid **grids;           /* by index in checked->grids; NULL: not expanded yet */
   struct dk_template_build *builds; /* by template */
   uint32_t n_builds;
+  struct dk_map by_decl; /* items are templates */
   uint8_t *keep; /* scratch: a flag a row */
   uint32_t cap_keep;
 };
@@ -54,8 +55,6 @@ void dk_expr_read(struct dk_planner *planner, struct dk_expr *expr, const struct
                   struct dk_expr_uses *uses);
 /* Index of a column by its interned name (compared as pointers), or UINT32_MAX; "size.layers" finds `size`. */
 uint32_t dk_points_find(const struct dk_points *points, const char *name);
-typedef void dk_expr_visit_fn(void *ctx, struct dk_expr *child);
-void dk_expr_children(struct dk_expr *expr, dk_expr_visit_fn *visit, void *ctx);
 
 /* --- expressions at points (point.c) --- */
 

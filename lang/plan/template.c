@@ -3,10 +3,20 @@
 
 #include <string.h>
 
+static bool decl_equal(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_planner *planner = ctx;
+  return planner->builds[item].decl == key;
+}
+
 struct dk_template_build *dk_template_of(struct dk_planner *planner, const struct dk_decl *decl) {
-  for (uint32_t i = 0; i < planner->n_builds; i++)
-    if (planner->builds[i].decl == decl) return &planner->builds[i];
-  return NULL;
+  uint32_t item = dk_map_find(&planner->by_decl, dk_hash_u64((uintptr_t)decl, 0), decl_equal, planner, decl);
+  return item == DK_MAP_NONE ? NULL : &planner->builds[item];
+}
+
+void dk_template_list(struct dk_planner *planner) {
+  dk_map_init(&planner->by_decl, planner->arena);
+  for (uint32_t i = 0; i < planner->n_builds; i++) /* an arena's map jumps instead of failing */
+    (void)dk_map_add(&planner->by_decl, dk_hash_u64((uintptr_t)planner->builds[i].decl, 0), i);
 }
 
 void dk_template_use(struct dk_template_build *build, const struct dk_expr_uses *uses) {

@@ -49,7 +49,9 @@ struct dk_template_build {
 /* Where late values and edges may come from. */
 enum dk_lateness { DK_LATE_NEVER, DK_LATE_PATHS /* inputs.x, outputs.x */, DK_LATE_REFS };
 
+/* NULL: not of this plan. By what dk_template_list took in: all builds, once they have their declarations. */
 struct dk_template_build *dk_template_of(struct dk_planner *planner, const struct dk_decl *decl);
+void dk_template_list(struct dk_planner *planner);
 void dk_template_use(struct dk_template_build *build, const struct dk_expr_uses *uses);
 /* The cell of a field; edges for its references. `what` names the field in messages. False after a diagnostic. */
 bool dk_template_cell(struct dk_template_build *build, struct dk_expr *expr, const char *what,
