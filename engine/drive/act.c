@@ -54,8 +54,9 @@ static void assign_failed(struct dk_engine *engine, const struct dk_action *acti
     return;
   }
   event.u.ended.len = (uint32_t)bytes.len;
-  event.u.ended.bytes = bytes.data;
-  dk_engine_push(engine, &event, dk_buf_steal(&bytes));
+  char *owned = dk_buf_steal(&bytes);
+  event.u.ended.bytes = owned;
+  dk_engine_push(engine, &event, owned);
 }
 
 static void act_assign(struct dk_engine *engine, const struct dk_action *action) {

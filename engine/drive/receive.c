@@ -7,14 +7,31 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The components of a task's key, as the store keeps them. The names point into *ret_parts. */
+static int key_parts(struct dk_engine *engine, uint32_t task, struct dk_key_part **ret_parts,
+                     struct dk_key_part_record **ret, uint32_t *ret_n, struct dk_error *error) {
+  struct dk_prepared prepared;
+  int r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
+
+  if (r < 0) return r;
+  r = dk_lookup_parts(&engine->lookup, task, &prepared, ret_parts, ret_n, error);
+  dk_prepared_finish(&prepared);
+  if (r < 0) return r;
+  *ret = dk_calloc(*ret_n + 1, sizeof **ret);
+  if (!*ret) return dk_error_system(error, -ENOMEM, "recording a result");
+  for (uint32_t i = 0; i < *ret_n; i++)
+    (*ret)[i] = (struct dk_key_part_record){(char *)(*ret_parts)[i].name, (*ret_parts)[i].digest};
+  return 0;
+}
+
 /* A result becomes what the store keeps: with its label and key parts when it succeeded. */
 static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out,
                        struct dk_error *error) {
   uint32_t task;
   const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
   bool has_task = dk_core_attempt_task(engine->core, message->id, &task);
-  struct dk_prepared prepared = {0};
-  dk_autofree struct dk_key_part *parts = NULL;
+  dk_autofree struct dk_key_part *names = NULL;
+  dk_autofree struct dk_key_part_record *parts = NULL;
   dk_autobuf label = DK_BUF_INIT;
   char host[256] = "";
   int r = 0;
@@ -26,15 +43,13 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
       .attempt = message->id, .run = engine->run.number, .host = host, .result = message->u.result};
   if (has_task) {
     dk_plan_task_name(engine->with.plan, task, &label);
-    r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
-    if (r == 0) r = dk_lookup_parts(&engine->lookup, task, &prepared, &parts, &saved.n_parts, error);
-    saved.parts = (struct dk_key_part_record *)parts; /* the same two fields */
+    r = key_parts(engine, task, &names, &parts, &saved.n_parts, error);
+    saved.parts = parts;
   }
   saved.label = (char *)dk_buf_text(&label);
   if (r == 0) r = dk_saved_encode(&saved, out);
   if (r == 0 && has_task) r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
   if (r == 0 && has_task) r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
-  dk_prepared_finish(&prepared);
   return r;
 }
 
@@ -55,8 +70,9 @@ static void on_result(struct dk_engine *engine, uint64_t session, struct dk_mess
   event.u.ended.cause = message->u.result.cause;
   event.u.ended.code = message->u.result.code;
   event.u.ended.len = (uint32_t)bytes.len;
-  event.u.ended.bytes = bytes.data;
-  dk_engine_push(engine, &event, dk_buf_steal(&bytes));
+  char *owned = dk_buf_steal(&bytes);
+  event.u.ended.bytes = owned;
+  dk_engine_push(engine, &event, owned);
 }
 
 void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) {
