@@ -25,6 +25,7 @@ check() { # file, line, kind, code
 
 for file in "$@"; do
   number=0 start=0 kind='' code=''
+  # shellcheck disable=SC2094 # check gets the name only
   while IFS= read -r line || [ -n "$line" ]; do
     number=$((number + 1))
     if [ -z "$kind" ] && [[ $line =~ ^\`\`\`(dk|dk-error)(\ ([A-Z][0-9]+))?$ ]]; then

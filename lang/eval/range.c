@@ -1,13 +1,15 @@
 /* Ranges a..b by k: counted exactly before anything is built, each element rounded once. */
 #include "lang/eval/internal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
-/* How many of first, first + step, ... do not pass last; INT64_MAX stands for more than that. */
+/* How many of first, first + step, ... do not pass last; INT64_MAX stands for more than that. step is not 0. */
 static int64_t count_ints(int64_t first, int64_t last, int64_t step) {
   if ((step > 0) != (last > first) && first != last) return 0;
   uint64_t distance = last > first ? (uint64_t)last - (uint64_t)first : (uint64_t)first - (uint64_t)last;
   uint64_t size = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+  assert(size > 0);
   uint64_t n = distance / size;
   return n >= INT64_MAX ? INT64_MAX : (int64_t)n + 1;
 }
