@@ -11,10 +11,10 @@
 #include <dirent.h>
 
 struct dk_file {
-  const char *real;                 /* canonical path; NULL for an embedded module */
-  const char *dir;                  /* directory of `real` */
-  const char *name;                 /* relative to the root; "std.hardware" for an embedded module */
-  const struct dk_source *source;   /* NULL for data */
+  const char *real;               /* canonical path; NULL for an embedded module */
+  const char *dir;                /* directory of `real` */
+  const char *name;               /* relative to the root; "std.hardware" for an embedded module */
+  const struct dk_source *source; /* NULL for data */
   const char *text;
   size_t len;
 };
@@ -23,11 +23,11 @@ struct dk_files {
   struct dk_arena *arena;
   struct dk_strs *strs;
   struct dk_diags *diags;
-  const char *root;                 /* canonical */
+  const char *root; /* canonical */
   struct dk_file **items;
   uint32_t count, cap;
-  DIR *dir;                         /* being read */
-  uint64_t visited;                 /* directory entries that globs looked at */
+  DIR *dir;         /* being read */
+  uint64_t visited; /* directory entries that globs looked at */
 };
 
 /* root NULL: the directory of the experiment. */
@@ -38,10 +38,11 @@ const struct dk_source *dk_files_root(struct dk_files *files, const char *path, 
 
 /* dk_read_module_fn and the functions of dk_eval_files; ctx is a dk_files. */
 const struct dk_source *dk_files_module(void *ctx, const struct dk_decl *import, struct dk_span at);
-bool dk_files_read(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at, const char **ret_text,
-                   size_t *ret_len);
+bool dk_files_read(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at,
+                   const char **ret_text, size_t *ret_len);
 bool dk_files_glob(void *ctx, const struct dk_source *from, const struct dk_str *pattern, struct dk_span at,
                    const char ***ret_paths, uint32_t *ret_n);
-const struct dk_str *dk_files_resolve(void *ctx, const struct dk_source *from, const struct dk_str *path, struct dk_span at);
+const struct dk_str *dk_files_resolve(void *ctx, const struct dk_source *from, const struct dk_str *path,
+                                      struct dk_span at);
 
 #endif

@@ -8,22 +8,22 @@
 #include "lang/eval/eval.h"
 #include "lang/plan/plan.h"
 
-struct dk_load;      /* one compilation: owns the arena with everything in it */
+struct dk_load; /* one compilation: owns the arena with everything in it */
 
 struct dk_load_options {
-  const struct dk_check_given *given;    /* -p */
+  const struct dk_check_given *given; /* -p */
   uint32_t n_given;
-  dk_check_pattern_fn *check_pattern;    /* of metrics; NULL: regexes are taken as they are */
-  const char *root;                      /* the repository's root (absolute): imports and loads stay inside; NULL: the file's directory */
+  dk_check_pattern_fn *check_pattern; /* of metrics; NULL: regexes are taken as they are */
+  const char *root; /* the repository's root (absolute): imports and loads stay inside; NULL: the file's directory */
 };
 
 /* Reads, parses, checks and plans `path`. 0 and *ret set (also when the file has errors: see dk_load_plan), or -ENOMEM.
  * A file that cannot be read is a diagnostic (E0701 ...) without a place. */
-int  dk_load(const char *path, const struct dk_load_options *options, struct dk_load **ret, struct dk_error *error);
+int dk_load(const char *path, const struct dk_load_options *options, struct dk_load **ret, struct dk_error *error);
 void dk_load_destroy(struct dk_load *load);
-const struct dk_plan   *dk_load_plan(const struct dk_load *load);          /* NULL: the file has errors */
-const struct dk_diags  *dk_load_diags(const struct dk_load *load);
+const struct dk_plan *dk_load_plan(const struct dk_load *load); /* NULL: the file has errors */
+const struct dk_diags *dk_load_diags(const struct dk_load *load);
 /* Repository-relative paths of all the project's files that were read (for "nothing to do" and `plan`). */
-const char *const      *dk_load_paths(const struct dk_load *load, uint32_t *ret_n);
+const char *const *dk_load_paths(const struct dk_load *load, uint32_t *ret_n);
 
 #endif

@@ -191,8 +191,10 @@ int dk_cli_load_quiet(struct dk_cli *cli, const char *file, const struct dk_cli_
     file = found;
   }
   dk_cli_find_root(cli, NULL);
-  const struct dk_load_options options = {
-      .given = params ? params->items : NULL, .n_given = params ? params->n : 0, .check_pattern = dk_metric_check_pattern, .root = cli->root};
+  const struct dk_load_options options = {.given = params ? params->items : NULL,
+                                          .n_given = params ? params->n : 0,
+                                          .check_pattern = dk_metric_check_pattern,
+                                          .root = cli->root};
   if (dk_load(file, &options, ret, &error) < 0) {
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }

@@ -17,14 +17,17 @@ enum dk_builtin {
 };
 
 enum dk_builtin_class {
-  DK_BUILTIN_PURE,       /* a value out of values */
-  DK_BUILTIN_INERT,      /* a DK_TYPE_CALL value that a task's body gives a meaning to */
-  DK_BUILTIN_REFERENCE,  /* gather: check makes a DK_EXPR_REF of it */
-  DK_BUILTIN_GRID,       /* sample: only in grid expressions, which plan reads */
-  DK_BUILTIN_LATER,      /* not built in this version */
+  DK_BUILTIN_PURE,      /* a value out of values */
+  DK_BUILTIN_INERT,     /* a DK_TYPE_CALL value that a task's body gives a meaning to */
+  DK_BUILTIN_REFERENCE, /* gather: check makes a DK_EXPR_REF of it */
+  DK_BUILTIN_GRID,      /* sample: only in grid expressions, which plan reads */
+  DK_BUILTIN_LATER,     /* not built in this version */
 };
 
-struct dk_builtin_info { const char *name, *signature, *doc; enum dk_builtin_class class; };
+struct dk_builtin_info {
+  const char *name, *signature, *doc;
+  enum dk_builtin_class class;
+};
 
 /* All of them, by enum dk_builtin; for docs, suggestions, the reference manual. */
 const struct dk_builtin_info *dk_builtins(uint32_t *ret_n);
@@ -32,7 +35,11 @@ bool dk_builtin_find(const char *name, enum dk_builtin *ret);
 
 #define DK_BUILTIN_MAX_PARAMS 4
 struct dk_builtin_params {
-  struct { const char *name; uint32_t len; bool optional, variadic; } items[DK_BUILTIN_MAX_PARAMS];
+  struct {
+    const char *name;
+    uint32_t len;
+    bool optional, variadic;
+  } items[DK_BUILTIN_MAX_PARAMS];
   uint32_t count;
 };
 void dk_builtin_params(enum dk_builtin which, struct dk_builtin_params *ret);

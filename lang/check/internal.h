@@ -13,12 +13,12 @@ struct dk_checker {
   struct dk_strs *strs;
   struct dk_diags *diags;
   struct dk_checked *checked;
-  struct dk_map *names;                    /* by module: name -> index of its declaration */
+  struct dk_map *names; /* by module: name -> index of its declaration */
   uint32_t cap_names;
   dk_read_module_fn *read;
   void *read_ctx;
-  const struct dk_decl *experiment;        /* or NULL */
-  struct dk_checked_task defaults;         /* only needs, shell, timeout, retry, env, pass, cache */
+  const struct dk_decl *experiment; /* or NULL */
+  struct dk_checked_task defaults;  /* only needs, shell, timeout, retry, env, pass, cache */
 };
 
 /* Columns of a grid, items of a block: more than a person writes, so that no search over them is long. */
@@ -26,33 +26,39 @@ struct dk_checker {
 
 /* What an expression may use where it stands. */
 enum dk_allow {
-  DK_ALLOW_INPUTS = 1, DK_ALLOW_OUTPUTS = 2, DK_ALLOW_POINT = 4, DK_ALLOW_STREAMS = 8,
-  DK_ALLOW_REFS = 16,      /* references to tasks and picks at all */
-  DK_ALLOW_FILES = 32,     /* references to outputs, gather */
-  DK_ALLOW_LATE = 64,      /* what is known only when tasks have run */
-  DK_ALLOW_ROW = 128,      /* a report's row: metrics and `task` stand among the columns */
+  DK_ALLOW_INPUTS = 1,
+  DK_ALLOW_OUTPUTS = 2,
+  DK_ALLOW_POINT = 4,
+  DK_ALLOW_STREAMS = 8,
+  DK_ALLOW_REFS = 16,  /* references to tasks and picks at all */
+  DK_ALLOW_FILES = 32, /* references to outputs, gather */
+  DK_ALLOW_LATE = 64,  /* what is known only when tasks have run */
+  DK_ALLOW_ROW = 128,  /* a report's row: metrics and `task` stand among the columns */
 };
 
-struct dk_local { const struct dk_str *name; };
+struct dk_local {
+  const struct dk_str *name;
+};
 
 struct dk_scope {
   struct dk_checker *checker;
   const struct dk_module *module;
-  uint32_t before;                         /* only declarations with an index below this; UINT32_MAX: any */
-  const struct dk_decl *self;              /* the one being checked: using it is a cycle. NULL for tasks and the like */
-  const struct dk_column_decls *columns;   /* NULL: none can be used here */
-  bool columns_unknown;                    /* the grid is wrong (reported): stay quiet about names */
-  const struct dk_decl *grid;              /* whose columns they are, if that is one grid */
-  const struct dk_checked_task *task;      /* for inputs, outputs, point */
-  unsigned allow;                          /* enum dk_allow */
-  const char *what;                        /* "a let", "`needs`": for messages */
+  uint32_t before;                       /* only declarations with an index below this; UINT32_MAX: any */
+  const struct dk_decl *self;            /* the one being checked: using it is a cycle. NULL for tasks and the like */
+  const struct dk_column_decls *columns; /* NULL: none can be used here */
+  bool columns_unknown;                  /* the grid is wrong (reported): stay quiet about names */
+  const struct dk_decl *grid;            /* whose columns they are, if that is one grid */
+  const struct dk_checked_task *task;    /* for inputs, outputs, point */
+  unsigned allow;                        /* enum dk_allow */
+  const char *what;                      /* "a let", "`needs`": for messages */
   struct dk_local *locals;
   uint32_t n_locals, cap_locals, max_locals;
 };
 
 /* scope.c */
-void dk_scope_declare(struct dk_checker *checker, uint32_t module_index);         /* fills names, reports duplicates */
-const struct dk_decl *dk_scope_find(struct dk_checker *checker, const struct dk_module *module, const struct dk_str *name);
+void dk_scope_declare(struct dk_checker *checker, uint32_t module_index); /* fills names, reports duplicates */
+const struct dk_decl *dk_scope_find(struct dk_checker *checker, const struct dk_module *module,
+                                    const struct dk_str *name);
 /* The declaration that a name stands for, through locals and columns; NULL if there is none or it is hidden. No error. */
 const struct dk_decl *dk_scope_decl(const struct dk_scope *scope, const struct dk_str *name);
 /* That and `alias.name`; *ret_span is the name's. No error: NULL also for a member that is not there. */
@@ -64,12 +70,13 @@ void dk_scope_unknown(struct dk_scope *scope, const struct dk_str *name, struct 
 const char *dk_scope_place(struct dk_checker *checker, struct dk_span span);
 /* "a, b, c" of at most 20 names, in the arena. */
 const char *dk_scope_list(struct dk_checker *checker, const char *const *names, uint32_t n);
-void dk_scope_suggest(struct dk_checker *checker, struct dk_diag *diag, const char *name, const char *const *names, uint32_t n);
+void dk_scope_suggest(struct dk_checker *checker, struct dk_diag *diag, const char *name, const char *const *names,
+                      uint32_t n);
 
 /* resolve.c: binds every name in the expression; what is wrong becomes DK_EXPR_ERROR. */
 void dk_resolve(struct dk_scope *scope, struct dk_expr *expr);
 void dk_resolve_error(struct dk_expr *expr);
-void dk_resolve_push(struct dk_scope *scope, const struct dk_str *name);          /* a local; its slot is the former n_locals */
+void dk_resolve_push(struct dk_scope *scope, const struct dk_str *name); /* a local; its slot is the former n_locals */
 /* The member of a module that `alias.name` names: reports when there is none; NULL then. Rewrites the node to a NAME. */
 const struct dk_decl *dk_resolve_member(struct dk_scope *scope, struct dk_expr *expr, const struct dk_decl *import);
 
@@ -77,7 +84,10 @@ const struct dk_decl *dk_resolve_member(struct dk_scope *scope, struct dk_expr *
 void dk_resolve_call(struct dk_scope *scope, struct dk_expr *expr);
 
 /* ref.c: the task or pick that `t`, `alias.t`, `t[a = e]` names; NULL if it is none. */
-struct dk_target { const struct dk_decl *decl; struct dk_fields selectors; };
+struct dk_target {
+  const struct dk_decl *decl;
+  struct dk_fields selectors;
+};
 bool dk_ref_target(const struct dk_scope *scope, const struct dk_expr *expr, struct dk_target *ret);
 /* Makes a REF of expr, which is target.field (field NULL: the whole task, for gather). */
 void dk_ref_make(struct dk_scope *scope, struct dk_expr *expr, struct dk_target *target, const struct dk_str *field,
@@ -91,14 +101,16 @@ void dk_body_read(struct dk_checker *checker, const struct dk_schema *schema, co
                   struct dk_span owner, struct dk_stmt *found[DK_BODY_MAX]);
 /* Is the field there in a wrong form or misspelt? That was said, so that it is not said to be missing. */
 bool dk_body_tried(const struct dk_schema *schema, const struct dk_block *block, const char *name);
-struct dk_stmt *dk_body_field(const struct dk_schema *schema, struct dk_stmt *const found[DK_BODY_MAX], const char *name);
+struct dk_stmt *dk_body_field(const struct dk_schema *schema, struct dk_stmt *const found[DK_BODY_MAX],
+                              const char *name);
 /* Reports a literal of the wrong kind (and makes it an ERROR); quiet about what is no literal. */
 void dk_body_kind(struct dk_checker *checker, const struct dk_schema_field *field, struct dk_expr *value);
 /* A field that names things: `train`, `[a, b]`, `"a"` are no names. Returns how many; 0 after an error. */
 uint32_t dk_body_names(struct dk_checker *checker, const struct dk_schema_field *field, const struct dk_stmt *stmt,
                        struct dk_expr ***ret);
 /* The items of a { } block as named expressions; reports what is no `name = value` and repetitions. */
-void dk_body_named(struct dk_checker *checker, const struct dk_block *block, const char *what, struct dk_named_exprs *ret);
+void dk_body_named(struct dk_checker *checker, const struct dk_block *block, const char *what,
+                   struct dk_named_exprs *ret);
 void dk_not_built(struct dk_checker *checker, struct dk_span span, const char *what);
 
 /* module.c: all modules, root first in checked->modules; imports before importers in *ret_order. */
@@ -108,7 +120,8 @@ void dk_module_load(struct dk_checker *checker, struct dk_module *root, struct d
 void dk_check_grid(struct dk_checker *checker, struct dk_decl *decl);
 /* Resolves a grid expression and gives its columns; false (after an error) if they are not known. *ret_grid: the one grid it
  * is, or NULL. scope is the place where it stands, without columns. */
-bool dk_check_grid_expr(struct dk_scope *scope, struct dk_expr *expr, struct dk_column_decls *ret, const struct dk_decl **ret_grid);
+bool dk_check_grid_expr(struct dk_scope *scope, struct dk_expr *expr, struct dk_column_decls *ret,
+                        const struct dk_decl **ret_grid);
 const struct dk_column_decl *dk_column_find(const struct dk_column_decls *columns, const struct dk_str *name);
 
 /* task.c: heads first (columns, names of outputs and metrics), so that bodies may refer to any task. */
@@ -120,7 +133,7 @@ struct dk_task_head {
   struct dk_checked_task task;
   struct dk_stmt *found[DK_BODY_MAX];
   bool columns_unknown;
-  bool is_used;                            /* of a module: in checked->tasks */
+  bool is_used; /* of a module: in checked->tasks */
   const struct dk_decl *grid;
 };
 

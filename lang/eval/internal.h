@@ -6,26 +6,29 @@
 #include "lang/eval/wide.h"
 
 /* A record that came out of a list in which others have this field: reading it gives null. */
-struct dk_absent { dk_value_id record; uint32_t name; };
+struct dk_absent {
+  dk_value_id record;
+  uint32_t name;
+};
 
 struct dk_eval_priv {
-  dk_value_id *slots;                     /* locals of functions and comprehensions, by frame */
+  dk_value_id *slots; /* locals of functions and comprehensions, by frame */
   uint32_t n_slots, cap_slots;
   struct dk_map absents;
   struct dk_absent *absent;
   uint32_t n_absent, cap_absent;
-  uint64_t text;                          /* bytes of text made */
-  bool over_limit;                        /* said so once */
+  uint64_t text;   /* bytes of text made */
+  bool over_limit; /* said so once */
 };
 
 /* One evaluation. */
 struct dk_ev {
   struct dk_eval *eval;
   struct dk_values *values;
-  const struct dk_frame *frame;           /* NULL: nothing but lets */
-  uint32_t base, top;                     /* of the present frame in priv->slots */
+  const struct dk_frame *frame; /* NULL: nothing but lets */
+  uint32_t base, top;           /* of the present frame in priv->slots */
   uint32_t depth;
-  enum dk_eval_result why;                /* of the last failure */
+  enum dk_eval_result why; /* of the last failure */
 };
 
 /* A value inside an expression: rounded when it leaves it (dk_num_value). May not be copied. */
@@ -68,12 +71,12 @@ const char *dk_ev_type(const struct dk_ev *ev, dk_value_id id);
 /* arith.c */
 void dk_num_set(struct dk_ev *ev, struct dk_num *ret, dk_value_id id);
 bool dk_num_value(struct dk_ev *ev, const struct dk_expr *at, const struct dk_num *num, dk_value_id *ret);
-bool dk_ev_arith(struct dk_ev *ev, const struct dk_expr *at, enum dk_op op, const struct dk_num *a, const struct dk_num *b,
-                 struct dk_num *ret);
+bool dk_ev_arith(struct dk_ev *ev, const struct dk_expr *at, enum dk_op op, const struct dk_num *a,
+                 const struct dk_num *b, struct dk_num *ret);
 bool dk_ev_negate(struct dk_ev *ev, const struct dk_expr *at, const struct dk_num *a, struct dk_num *ret);
 bool dk_ev_is_number(const struct dk_ev *ev, dk_value_id id);
-double dk_ev_double(const struct dk_ev *ev, dk_value_id id);                       /* of an INT or FLOAT */
-void dk_ev_wide(const struct dk_ev *ev, dk_value_id id, struct dk_wide *ret);      /* the same */
+double dk_ev_double(const struct dk_ev *ev, dk_value_id id);                  /* of an INT or FLOAT */
+void dk_ev_wide(const struct dk_ev *ev, dk_value_id id, struct dk_wide *ret); /* the same */
 bool dk_ev_range(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret);
 
 /* builtin.c: a call whose arguments are in the parameters' order. */
@@ -81,9 +84,9 @@ bool dk_ev_builtin(struct dk_ev *ev, const struct dk_expr *call, enum dk_builtin
 
 struct dk_call {
   struct dk_ev *ev;
-  const struct dk_expr *expr;             /* the call */
+  const struct dk_expr *expr; /* the call */
   enum dk_builtin which;
-  const dk_value_id *args;                /* one per parameter, or per element of a `...` */
+  const dk_value_id *args; /* one per parameter, or per element of a `...` */
   uint32_t n;
   dk_value_id *ret;
 };
@@ -100,11 +103,12 @@ bool dk_call_list(struct dk_call *call, uint32_t arg, const struct dk_value **re
 bool dk_call_return_list(struct dk_call *call, const dk_value_id *items, uint32_t n);
 
 dk_builtin_fn dk_fn_len, dk_fn_sum, dk_fn_min, dk_fn_max, dk_fn_sort, dk_fn_unique, dk_fn_concat, dk_fn_zip, dk_fn_keys,
-    dk_fn_linspace, dk_fn_geomspace, dk_fn_subsets, dk_fn_abs, dk_fn_floor, dk_fn_ceil, dk_fn_round, dk_fn_int, dk_fn_log2,
-    dk_fn_format, dk_fn_join, dk_fn_split, dk_fn_lower, dk_fn_hash, dk_fn_flags, dk_fn_load, dk_fn_glob, dk_fn_file,
-    dk_fn_mount, dk_fn_write, dk_fn_match, dk_fn_json, dk_fn_csv, dk_fn_secret, dk_fn_raw;
+    dk_fn_linspace, dk_fn_geomspace, dk_fn_subsets, dk_fn_abs, dk_fn_floor, dk_fn_ceil, dk_fn_round, dk_fn_int,
+    dk_fn_log2, dk_fn_format, dk_fn_join, dk_fn_split, dk_fn_lower, dk_fn_hash, dk_fn_flags, dk_fn_load, dk_fn_glob,
+    dk_fn_file, dk_fn_mount, dk_fn_write, dk_fn_match, dk_fn_json, dk_fn_csv, dk_fn_secret, dk_fn_raw;
 
 /* data.c: texts of data files as values. `name` chooses by its ending. */
-bool dk_ev_data(struct dk_ev *ev, const struct dk_expr *at, const char *name, const char *text, size_t len, dk_value_id *ret);
+bool dk_ev_data(struct dk_ev *ev, const struct dk_expr *at, const char *name, const char *text, size_t len,
+                dk_value_id *ret);
 
 #endif

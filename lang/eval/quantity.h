@@ -13,13 +13,17 @@
 
 enum dk_quantity_error {
   DK_QUANTITY_OK,
-  DK_QUANTITY_UNIT,      /* unknown unit: *ret_unit .. + *ret_unit_len is it, inside `text` */
-  DK_QUANTITY_FINE,      /* finer than the smallest unit */
-  DK_QUANTITY_RANGE,     /* beyond 64 bits */
-  DK_QUANTITY_MIXED,     /* parts that do not go together: 1h30GB */
+  DK_QUANTITY_UNIT,  /* unknown unit: *ret_unit .. + *ret_unit_len is it, inside `text` */
+  DK_QUANTITY_FINE,  /* finer than the smallest unit */
+  DK_QUANTITY_RANGE, /* beyond 64 bits */
+  DK_QUANTITY_MIXED, /* parts that do not go together: 1h30GB */
 };
 
-struct dk_quantity { enum dk_type type; uint16_t unit; int64_t amount; };
+struct dk_quantity {
+  enum dk_type type;
+  uint16_t unit;
+  int64_t amount;
+};
 
 /* Reads "1h30m", "1.50USD/h", "32GiB". */
 enum dk_quantity_error dk_quantity_parse(const char *text, size_t len, struct dk_quantity *ret, const char **ret_unit,

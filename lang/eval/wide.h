@@ -31,7 +31,8 @@ bool dk_wide_is_zero(const struct dk_wide *a);
 /* Base-2 logarithm; false for a number that is not above 0. */
 bool dk_wide_log2(struct dk_wide *ret, const struct dk_wide *a);
 /* first * (last / first) ** (i / n). Both ends have one sign and are not 0. */
-void dk_wide_geometric(struct dk_wide *ret, const struct dk_wide *first, const struct dk_wide *last, int64_t i, int64_t n);
+void dk_wide_geometric(struct dk_wide *ret, const struct dk_wide *first, const struct dk_wide *last, int64_t i,
+                       int64_t n);
 
 enum dk_rounding { DK_ROUND_NEAREST /* halves away from zero */, DK_ROUND_FLOOR, DK_ROUND_CEIL };
 /* False beyond 64 bits. */
