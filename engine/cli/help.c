@@ -1,5 +1,7 @@
-/* dkrun help: all commands on one screen, or one of them. Texts are the command table's (main.c). */
+/* dkrun help: all commands on one screen, one of them, or the language's built-in functions. Texts are the command table's (main.c) and
+ * those of lang/check/builtins.def. */
 #include "engine/cli/cli.h"
+#include "lang/check/builtin.h"
 
 #include <string.h>
 
@@ -21,10 +23,60 @@ static void screen(struct dk_cli *cli) {
       }
     }
   }
-  dk_buf_add_text(&out, "\nA task is named by its short id (t17), or by name and axes (train lr=0.1).\n"
+  dk_buf_add_text(&out, "\nFunctions of the language: dkrun help functions\n"
+                        "A task is named by its short id (t17), or by name and axes (train lr=0.1).\n"
                         "Options of every command: --help, --color auto|always|never. dkrun --version\n"
                         "Exit codes: 0 all done, 1 a task failed or was not run, 2 wrong usage, 3 the\n"
                         "file has errors, 4 dkrun itself could not go on, 130 interrupted.\n");
+  dk_cli_print(cli, &out);
+}
+
+/* Words of `text` in lines of at most 80 columns, each below `indent` spaces. */
+static void add_wrapped(struct dk_buf *out, const char *text, uint32_t indent) {
+  size_t column = 0;
+  while (*text) {
+    size_t len = strcspn(text, " ");
+    bool first = column == 0;
+    if (!first && column + 1 + len > 80) {
+      dk_buf_add_char(out, '\n');
+      first = true;
+    }
+    if (first) {
+      dk_buf_add_repeat(out, ' ', indent);
+      column = indent;
+    } else {
+      dk_buf_add_char(out, ' ');
+      column++;
+    }
+    dk_buf_add(out, text, len);
+    column += len;
+    text += len + strspn(text + len, " ");
+  }
+  dk_buf_add_char(out, '\n');
+}
+
+static void functions(struct dk_cli *cli) {
+  static const struct {
+    enum dk_builtin_class class;
+    const char *title;
+  } classes[] = {{DK_BUILTIN_PURE, "functions, in any expression"},
+                 {DK_BUILTIN_GRID, "in a grid"},
+                 {DK_BUILTIN_REFERENCE, "in the inputs of a task"},
+                 {DK_BUILTIN_INERT, "in a task's inputs, metrics, env and run"}};
+  uint32_t n;
+  const struct dk_builtin_info *all = dk_builtins(&n);
+  dk_autobuf out = DK_BUF_INIT;
+  dk_buf_add_text(&out, "Functions of the language; `?` marks what may be left out.\n");
+  for (size_t c = 0; c < sizeof classes / sizeof *classes; c++) {
+    dk_buf_printf(&out, "\n%s\n", classes[c].title);
+    for (uint32_t i = 0; i < n; i++) {
+      /* An input of this kind is refused in this version (E0220). */
+      if (all[i].class == classes[c].class && i != DK_BUILTIN_url) {
+        dk_buf_printf(&out, "  %s\n", all[i].signature);
+        add_wrapped(&out, all[i].doc, 6);
+      }
+    }
+  }
   dk_cli_print(cli, &out);
 }
 
@@ -34,6 +86,10 @@ int dk_cmd_help(struct dk_cli *cli, int argc, char **argv) {
   }
   if (argc < 2) {
     screen(cli);
+    return DK_EXIT_OK;
+  }
+  if (strcmp(argv[1], "functions") == 0) {
+    functions(cli);
     return DK_EXIT_OK;
   }
   const struct dk_command *command = dk_cli_command(strcmp(argv[1], "--help") == 0 ? "help" : argv[1]);

@@ -83,8 +83,10 @@ static const struct dk_command commands[] = {
      "Prints the report tables of a run (default: the last one). A file without\n"
      "`report` gets a table per task with its columns and metrics.\n",
      dk_cmd_results},
-    {"help", "help", "help [COMMAND]", "this, or more about a command",
-     "Without COMMAND: all commands on one screen.\n", dk_cmd_help},
+    {"help", "help", "help [COMMAND | functions]", "this, or more about a command",
+     "Without COMMAND: all commands on one screen. `functions`: the functions of the\n"
+     "language, with what each does.\n",
+     dk_cmd_help},
 };
 
 const struct dk_command *dk_cli_commands(size_t *ret_n) {
@@ -174,6 +176,7 @@ int main(int argc, char **argv) {
     return DK_EXIT_ENGINE;
   }
   dk_alloc_init();
+  signal(SIGXFSZ, SIG_IGN); /* a file over ulimit -f is EFBIG, an error like a full disk */
   signal(SIGPIPE, SIG_IGN); /* a closed pipe is EPIPE: dk_cli_write is quiet about it, the engine goes on */
   int code = dispatch(&cli, argc, argv);
   if (!cli.out_error && !cli.out_broken && close(1) < 0 && errno != EINTR) {

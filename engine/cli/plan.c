@@ -241,7 +241,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
     dk_cli_printf(cli, "\nnothing to do: all %u tasks have results. dkrun results shows them\n", tasks);
 }
 
-static int plan_session(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
+static int plan_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
   struct dk_error error = {0};
   struct dk_folder folder;
   struct dk_lookup_state lookup;
@@ -254,7 +254,8 @@ static int plan_session(struct dk_cli *cli, const struct options *options, const
     dk_cli_print(cli, &out);
     return DK_EXIT_OK;
   }
-  r = dk_folder_peek(cli->root, &folder, &error);
+  r = dk_session_pin(cli, session, true, false, &error);
+  if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   struct dk_lookup_options with = {
       .plan = session->plan,
@@ -283,7 +284,7 @@ int dk_cmd_plan(struct dk_cli *cli, int argc, char **argv) {
   int r = parse(cli, argc, argv, &options);
 
   if (r < 0) {
-    r = dk_session_open(cli, options.file, &options.params, true, false, &session);
+    r = dk_session_open(cli, options.file, &options.params, &session);
     if (r == DK_EXIT_OK) {
       r = plan_session(cli, &options, &session);
       dk_session_close(&session);

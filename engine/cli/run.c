@@ -1,6 +1,7 @@
 /* dkrun run: the experiment, on this machine, until everything that was asked has ended. */
 #include "engine/cli/live.h"
 #include "engine/cli/session.h"
+#include "engine/cli/term.h"
 #include "engine/drive/engine.h"
 #include "engine/report/summary.h"
 #include "engine/report/table.h"
@@ -11,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_JOBS 4096
 
@@ -143,14 +145,17 @@ static int print_end(struct dk_cli *cli, struct dk_folder *folder, uint32_t run,
   struct dk_row_source rows;
   struct dk_summary_options options = {.color = dk_cli_color(cli, 1)};
   dk_autobuf out = DK_BUF_INIT;
+  uint32_t height;
   int r = dk_row_source_open(&rows, folder->store, &folder->objects, run, plan, error);
 
   if (r < 0) return r;
-  r = dk_summary_render(&rows, &options, &out, error);
-  if (r == 0 && plan->n_tables > 0 && rows.run.n_done + rows.run.n_cached > 0) {
-    dk_buf_add_char(&out, '\n');
+  /* Tables first: with many rows what failed would be out of sight. */
+  if (plan->n_tables > 0 && rows.run.n_done + rows.run.n_cached > 0) {
     r = dk_tables_render(&rows, DK_FORMAT_TEXT, options.color, &out, error);
+    dk_buf_add_char(&out, '\n');
   }
+  if (isatty(STDOUT_FILENO)) dk_term_size(STDOUT_FILENO, &options.width, &height);
+  if (r == 0) r = dk_summary_render(&rows, &options, &out, error);
   if (r == 0) dk_cli_print(cli, &out);
   *ret_state = rows.run.state;
   dk_row_source_finish(&rows);
@@ -183,7 +188,7 @@ static int run_and_report(struct watch *watch, struct dk_folder *folder, const s
   return 0;
 }
 
-static int run_session(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
+static int run_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
   struct dk_error error = {0};
   struct dk_folder folder;
   struct watch watch = {.cli = cli};
@@ -196,7 +201,8 @@ static int run_session(struct dk_cli *cli, const struct options *options, const 
   r = dk_folder_open(cli->root, dk_buf_text(&holder), &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
 
-  r = dk_loop_create(&watch.loop, &error);
+  r = dk_session_pin(cli, session, false, options->clean, &error);
+  if (r == 0) r = dk_loop_create(&watch.loop, &error);
   if (r == 0) r = dk_loop_signal(watch.loop, SIGINT, on_signal, &watch);
   if (r == 0) r = dk_loop_signal(watch.loop, SIGTERM, on_signal, &watch);
   if (r == 0) {
@@ -234,7 +240,7 @@ int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
   int r = parse(cli, argc, argv, &options);
 
   if (r < 0) {
-    r = dk_session_open(cli, options.file, &options.params, false, options.clean, &session);
+    r = dk_session_open(cli, options.file, &options.params, &session);
     if (r == DK_EXIT_OK) {
       r = run_session(cli, &options, &session);
       dk_session_close(&session);

@@ -83,10 +83,8 @@ static void say_left_out(const struct dk_snapshot *snapshot) {
   fprintf(stderr, "dkrun: note: left out of the snapshot, because such names hold secrets: %s\n", dk_buf_text(&names));
 }
 
-int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, bool dry,
-                    bool refuse_dirty, struct dk_session *ret) {
+int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_session *ret) {
   struct dk_error error = {0};
-  struct dk_snapshot_options options = {.refuse_dirty = refuse_dirty, .dry_run = dry};
   dk_autofree char *found = NULL;
   int r;
 
@@ -102,14 +100,21 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
   r = dk_repo_open(file, &ret->repo, &error);
   if (r == 0) r = set_root(cli, dk_repo_root(ret->repo), &error);
   if (r == 0) r = (ret->file = relative_file(cli->root, file, &error)) ? 0 : -1;
-  if (r == 0) r = dk_snapshot_take(ret->repo, cli->state, &options, &ret->snapshot, &error);
   if (r == 0) r = (ret->params = params_text(params)) ? 0 : dk_error_system(&error, -ENOMEM, "reading the parameters");
   if (r < 0) {
     dk_session_close(ret);
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
-  say_left_out(&ret->snapshot);
   return DK_EXIT_OK;
+}
+
+int dk_session_pin(struct dk_cli *cli, struct dk_session *session, bool dry, bool refuse_dirty,
+                   struct dk_error *error) {
+  struct dk_snapshot_options options = {.refuse_dirty = refuse_dirty, .dry_run = dry};
+  int r = dk_snapshot_take(session->repo, cli->state, &options, &session->snapshot, error);
+
+  if (r == 0) say_left_out(&session->snapshot);
+  return r;
 }
 
 void dk_session_close(struct dk_session *session) {

@@ -14,10 +14,10 @@ struct dk_session {
   char *params; /* "folds=10 x=1" */
 };
 
-/* Loads `file` (NULL: the only one here), finds its repository and pins its source. Says what is wrong; an exit code. The state folder's path is
- * cli->state; with `dry` nothing is written. */
-int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, bool dry,
-                    bool refuse_dirty, struct dk_session *ret);
+/* Loads `file` (NULL: the only one here) and finds its repository; cli->root and cli->state are its. Says what is wrong; an exit code. */
+int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_session *ret);
+/* Pins the source; says what is left out of it. With `dry` nothing is written; else the state folder's lock must be held. */
+int dk_session_pin(struct dk_cli *cli, struct dk_session *session, bool dry, bool refuse_dirty, struct dk_error *error);
 void dk_session_close(struct dk_session *session);
 
 /* "a1c33f0", "a1c33f0+2" with changed files. */

@@ -46,7 +46,25 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
 struct runs {
   struct dk_run *items;
   uint32_t n;
+  struct dk_store *store;
+  struct dk_objects objects;
 };
+
+/* Of a run that nobody ended the counts are taken from its tasks. One that cannot be read is shown without. Returns the tasks that run. */
+static uint32_t count_run(const struct runs *runs, struct dk_run *run) {
+  struct dk_row_source rows;
+  if (run->n_tasks || dk_row_source_open(&rows, runs->store, &runs->objects, run->number, NULL, NULL) < 0) {
+    return 0;
+  }
+  run->n_tasks = rows.run.n_tasks;
+  run->n_done = rows.run.n_done;
+  run->n_cached = rows.run.n_cached;
+  run->n_failed = rows.run.n_failed;
+  run->n_not_run = rows.run.n_not_run;
+  uint32_t n_running = rows.n_running;
+  dk_row_source_finish(&rows);
+  return n_running;
+}
 
 static int take_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   struct runs *runs = ctx;
@@ -96,7 +114,8 @@ static void add_commit(const struct dk_run *run, struct dk_buf *out) {
   }
 }
 
-static void add_run_line(const struct dk_run *run, bool alive, uint32_t pid, bool color, struct dk_buf *out) {
+static void add_run_line(const struct dk_run *run, uint32_t n_running, bool alive, uint32_t pid, bool color,
+                         struct dk_buf *out) {
   dk_autobuf took = DK_BUF_INIT, counts = DK_BUF_INIT;
   const char *word = state_word(run, alive, pid);
   enum dk_paint paint = strcmp(word, "done") == 0     ? DK_PAINT_GREEN
@@ -108,6 +127,9 @@ static void add_run_line(const struct dk_run *run, bool alive, uint32_t pid, boo
     dk_buf_add_char(&took, '-');
   }
   dk_buf_printf(&counts, "%u ran, %u cached", run->n_done, run->n_cached);
+  if (n_running) {
+    dk_buf_printf(&counts, ", %u %s", n_running, strcmp(word, "running") == 0 ? "running" : "running when it was lost");
+  }
   if (run->n_failed) {
     dk_buf_printf(&counts, ", %u failed", run->n_failed);
   }
@@ -161,7 +183,7 @@ static void add_json_run(const struct dk_run *run, bool alive, uint32_t pid, str
                 run->n_cached, run->n_failed, run->n_not_run);
 }
 
-static void render_runs(const struct dk_cli *cli, const struct options *options, const struct runs *runs,
+static void render_runs(const struct dk_cli *cli, const struct options *options, struct runs *runs,
                         struct dk_buf *out) {
   uint32_t pid, first = options->all || runs->n <= SHOWN_RUNS ? 0 : runs->n - SHOWN_RUNS;
   bool alive = dk_cli_engine_alive(cli, &pid), color = dk_cli_color(cli, STDOUT_FILENO);
@@ -169,6 +191,7 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
     dk_buf_printf(out, "{\"engine\":%u,\"runs\":[", alive ? pid : 0);
     for (uint32_t i = first; i < runs->n; i++) {
       dk_buf_add_text(out, i > first ? ",\n" : "\n");
+      count_run(runs, &runs->items[i]);
       add_json_run(&runs->items[i], alive, pid, out);
       dk_buf_add_char(out, '}');
     }
@@ -181,7 +204,8 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
   }
   dk_buf_add_text(out, "  run  state        started               took  commit     file\n");
   for (uint32_t i = first; i < runs->n; i++) {
-    add_run_line(&runs->items[i], alive, pid, color, out);
+    uint32_t n_running = count_run(runs, &runs->items[i]);
+    add_run_line(&runs->items[i], n_running, alive, pid, color, out);
   }
   if (first) {
     dk_buf_printf(out, "and %u before these: dkrun status --all\n", first);
@@ -193,13 +217,12 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
 
 static int list_runs(struct dk_cli *cli, const struct options *options) {
   struct dk_error error = {0};
-  struct dk_store *store;
   struct runs runs = {0};
   dk_autobuf out = DK_BUF_INIT;
-  if (dk_cli_open_store(cli, &store, NULL, &error) < 0) {
+  if (dk_cli_open_store(cli, &runs.store, &runs.objects, &error) < 0) {
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
-  int r = dk_store_each(store, DK_TABLE_RUNS, "", 0, take_run, &runs, &error);
+  int r = dk_store_each(runs.store, DK_TABLE_RUNS, "", 0, take_run, &runs, &error);
   if (r < 0 && !error.code) {
     dk_error_system(&error, r, "reading the list of runs");
   }
@@ -208,7 +231,8 @@ static int list_runs(struct dk_cli *cli, const struct options *options) {
     dk_cli_print(cli, &out);
   }
   runs_finish(&runs);
-  dk_store_close(store);
+  dk_objects_close(&runs.objects);
+  dk_store_close(runs.store);
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
 }
 
@@ -296,7 +320,9 @@ static int show_run(struct dk_cli *cli, const struct options *options) {
     struct dk_summary_options summary = {.color = dk_cli_color(cli, STDOUT_FILENO),
                                          .max_failures = options->all ? UINT32_MAX : 0,
                                          .is_alive = strcmp(state_word(&look.rows.run, alive, pid), "running") == 0};
-    dk_term_size(STDOUT_FILENO, &summary.width, &height);
+    if (isatty(STDOUT_FILENO)) {
+      dk_term_size(STDOUT_FILENO, &summary.width, &height);
+    }
     r = dk_summary_render(&look.rows, &summary, &out, &error);
     if (summary.is_alive) {
       add_running(&look, &out);

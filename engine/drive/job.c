@@ -38,20 +38,17 @@ static int code_tree(struct dk_lookup_state *state, const struct dk_template *tm
 static int add_input(struct dk_lookup_state *state, const struct dk_prepared *prepared, uint32_t i,
                      struct dk_job_build *build, struct dk_error *error) {
   const struct dk_order_input *input = &prepared->order.inputs[i];
-  struct dk_job_input *out = &build->job.inputs[i];
   dk_autobuf path = DK_BUF_INIT;
 
-  if (input->kind == DK_INPUT_MOUNT) {
-    *out = (struct dk_job_input){(char *)input->path, (char *)input->place, false};
-    return 0;
-  }
+  if (input->kind == DK_INPUT_MOUNT) return 0; /* used where it lies, by its absolute path */
   if (!dk_objects_has(state->with.objects, &prepared->inputs[i], NULL))
     return dk_error_set(
         error, -ENOENT,
         "the content of input `%s` is gone from .dkrun/objects\nhelp: run again: what made it runs anew", input->name);
   dk_objects_path(state->with.objects, &prepared->inputs[i], &path);
   if (!dk_buf_ok(&path)) return -ENOMEM;
-  *out = (struct dk_job_input){own(build, &path), (char *)input->place, prepared->is_dir[i]};
+  build->job.inputs[build->job.n_inputs++] =
+      (struct dk_job_input){own(build, &path), (char *)input->place, prepared->is_dir[i]};
   return 0;
 }
 
@@ -87,8 +84,7 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
     job->outputs[i] = (struct dk_job_output){(char *)order->outputs[i].name, (char *)order->outputs[i].path,
                                              order->outputs[i].is_dir};
   job->n_outputs = order->n_outputs;
-  for (uint32_t i = 0; r == 0 && i < order->n_inputs; i++, job->n_inputs++)
-    r = add_input(state, prepared, i, ret, error);
+  for (uint32_t i = 0; r == 0 && i < order->n_inputs; i++) r = add_input(state, prepared, i, ret, error);
   if (r == 0 && tmpl->n_code > 0) r = code_tree(state, tmpl, trees, ret, error);
   if (r == 0) r = dk_environment_of(order, &job->env, &job->n_env, error);
   if (r < 0) {

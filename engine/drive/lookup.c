@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct dk_template *template_of(const struct dk_lookup_state *state, uint32_t task, uint32_t *ret_row) {
   return dk_plan_template(state->with.plan, task, ret_row);
@@ -94,6 +95,7 @@ static int input_digest(struct dk_lookup_state *state, const struct dk_template 
                         struct dk_error *error) {
   const struct dk_input *declared = &tmpl->inputs[input->input];
   dk_autobuf bytes = DK_BUF_INIT;
+  struct stat st;
   int r;
 
   *ret_is_dir = false;
@@ -111,6 +113,11 @@ static int input_digest(struct dk_lookup_state *state, const struct dk_template 
     return 0;
   }
   case DK_INPUT_MOUNT:
+    if (stat(input->path, &st) < 0)
+      return dk_error_set(error, -errno,
+                          "%s:%u: input `%s`: cannot use %s: %s\n"
+                          "help: mount(path, version = ...) names a place of this machine; correct it, or put it there",
+                          tmpl->path, declared->line, input->name, input->path, strerror(errno));
     dk_digest_of(input->version ? input->version : "", input->version ? strlen(input->version) : 0, ret);
     return 0;
   case DK_INPUT_RECORDS:
@@ -175,10 +182,13 @@ void dk_prepared_finish(struct dk_prepared *prepared) {
   *prepared = (struct dk_prepared){0};
 }
 
-/* A result counts only while every one of its outputs can be had. */
+/* A result counts only while every one of its outputs can be had, whole as far as their sizes tell. */
 static bool outputs_are_there(const struct dk_lookup_state *state, const struct dk_saved *saved) {
   for (uint32_t i = 0; i < saved->result.n_outputs; i++) {
-    if (!dk_objects_has(state->with.objects, &saved->result.outputs[i].digest, NULL)) return false;
+    const struct dk_kept *output = &saved->result.outputs[i];
+    uint64_t size;
+    if (!dk_objects_has(state->with.objects, &output->digest, &size) || (!output->is_dir && size != output->size))
+      return false;
   }
   return true;
 }
@@ -203,15 +213,15 @@ int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup 
 
   r = dk_store_get_saved(state->with.store, ret_key, &saved, why);
   if (r == -ENOENT) return 0;
-  /* A damaged value is as good as none; it gives way to the one that is made now. */
-  if (r == -EBADMSG && !state->with.dry)
-    dk_batch_del(&state->extra, DK_TABLE_RESULTS, ret_key->bytes, sizeof ret_key->bytes);
-  if (r == -EBADMSG) return 0;
-  if (r < 0) return r;
-  if (saved.result.n_outputs == tmpl->n_outputs && outputs_are_there(state, &saved)) {
+  if (r < 0 && r != -EBADMSG) return r;
+  if (r == 0 && saved.result.n_outputs == tmpl->n_outputs && outputs_are_there(state, &saved)) {
     r = dk_lookup_learn(state, task, ret_key, &saved, why);
     *ret = DK_LOOKUP_HIT;
+  } else if (!state->with.dry) {
+    /* Damaged, or without its outputs, it is as good as none: it gives way to the one that is made now. */
+    dk_batch_del(&state->extra, DK_TABLE_RESULTS, ret_key->bytes, sizeof ret_key->bytes);
   }
+  if (r == -EBADMSG) return 0;
   dk_saved_finish(&saved);
   return r;
 }

@@ -102,9 +102,15 @@ void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) 
     break;
   case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
   case DK_MSG_RESULT: on_result(engine, session, message); return;
-  case DK_MSG_CLOSED:
-    dk_engine_say(engine, message->u.closed.text ? message->u.closed.text : "the agent closed the session");
+  case DK_MSG_CLOSED: {
+    /* Only another engine can have asked for it: two must not fight for one agent. */
+    struct dk_error error = {0};
+    dk_error_set(
+        &error, -EBUSY, "%s\nhelp: another dkrun works in this state folder; its lock file was removed, it seems",
+        message->u.closed.text && *message->u.closed.text ? message->u.closed.text : "the agent closed the session");
+    dk_engine_fail(engine, -EBUSY, &error);
     return;
+  }
   case DK_MSG_HELLO:
   case DK_MSG_LIST:
   case DK_MSG_ASSIGN:

@@ -9,14 +9,29 @@
 #include "lang/base/buf.h"
 #include "lang/base/map.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LOOSE_MAX 32 /* objects; each costs two syncs, a pack three in all but one more file for ever */
 #define SHALLOW_MAX (64u << 20)
 #define NO_DELTAS 1 /* bytes: core.bigFileThreshold, above which libgit2 looks for no deltas */
+
+/* Lock files that a killed dkrun left: whoever writes here holds the state folder's lock, so nobody owns them. */
+static void remove_stale_locks(const char *git, const char *below) {
+  dk_autobuf dir = DK_BUF_INIT;
+  dk_buf_printf(&dir, "%s/%s", git, below);
+  DIR *handle = dk_buf_ok(&dir) ? opendir(dir.data) : NULL;
+  if (!handle) return;
+  for (struct dirent *entry; (entry = readdir(handle));) {
+    size_t len = strlen(entry->d_name);
+    if (len > 5 && strcmp(entry->d_name + len - 5, ".lock") == 0) unlinkat(dirfd(handle), entry->d_name, 0);
+  }
+  closedir(handle);
+}
 
 int dk_pin_open(const char *state, git_repository **ret, struct dk_error *error) {
   git_repository_init_options options;
@@ -26,6 +41,8 @@ int dk_pin_open(const char *state, git_repository **ret, struct dk_error *error)
   if (mkdir(state, 0700) != 0 && errno != EEXIST) return dk_error_system(error, -errno, "making %s", state);
   dk_buf_printf(&path, "%s/git", state);
   if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "opening %s", state);
+  remove_stale_locks(path.data, ".");
+  remove_stale_locks(path.data, "refs/dkrun");
   int rc = git_repository_open_bare(ret, path.data);
   if (rc == 0) return 0;
   git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);

@@ -24,7 +24,7 @@ struct dk_snapshot_options {
   bool dry_run;      /* plan: write nothing into dkrun's repository; the tree is computed in memory */
 };
 
-/* `state` is the .dkrun directory (its git/ is made when missing, unless dry_run). -EFBIG when untracked files pass the caps: the message lists
+/* `state` is the .dkrun directory (its git/ is made when missing, unless dry_run; the caller holds the folder's lock then). -EFBIG when untracked files pass the caps: the message lists
  * the largest and says how to go on (.gitignore them or commit them). */
 int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options,
                      struct dk_snapshot *ret, struct dk_error *error);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PROBE_BYTES (1u << 20)
@@ -79,11 +80,23 @@ static int fail_again(const struct dk_store *store, struct dk_error *error) {
   return err;
 }
 
+/* LMDB would go on writing into a file that nobody can open any more. */
+static bool is_removed(const struct dk_store *store) {
+  int fd;
+  struct stat st;
+  return mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct dk_error *error) {
   if (!dk_buf_ok(&batch->bytes)) return dk_error_system(error, -ENOMEM, "writing to the store %s", store->path);
   if (store->read_only) return dk_error_system(error, -EROFS, "writing to the store %s", store->path);
   if (store->broken) return fail_again(store, error);
   if (batch->n == 0) return 0;
+  if (is_removed(store))
+    return dk_error_set(error, -ESTALE,
+                        "the store %s was removed while it was used\nhelp: run again: what is done is found in the "
+                        "agent's journals or made again",
+                        store->path);
   for (;;) {
     int rc = replay(store, batch);
     if (rc == 0) return 0;

@@ -73,7 +73,7 @@ int dk_store_get(struct dk_store *store, enum dk_table table, const void *key, s
                  struct dk_error *error) {
   assert((unsigned)table < DK_N_TABLES && klen > 0 && klen <= KEY_MAX);
   dk_buf_clear(ret);
-  MDB_txn *txn;
+  MDB_txn *txn = NULL;
   int err = dk_store_read_begin(store, &txn, error);
   if (err) return err;
   MDB_val k = {klen, (void *)(uintptr_t)key}, v;
@@ -133,7 +133,7 @@ static int fill_from(struct dk_store *store, MDB_cursor *cursor, enum dk_table t
 
 static int fill(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, struct block *block,
                 struct dk_error *error) {
-  MDB_txn *txn;
+  MDB_txn *txn = NULL;
   MDB_cursor *cursor;
   dk_buf_clear(&block->bytes);
   int err = dk_store_read_begin(store, &txn, error);
@@ -191,7 +191,7 @@ int dk_store_last(struct dk_store *store, enum dk_table table, const void *prefi
   assert((unsigned)table < DK_N_TABLES && plen <= KEY_MAX);
   dk_buf_clear(ret_key);
   dk_buf_clear(ret_value);
-  MDB_txn *txn;
+  MDB_txn *txn = NULL;
   MDB_cursor *cursor = NULL;
   MDB_val key, value;
   int err = dk_store_read_begin(store, &txn, error);

@@ -44,10 +44,17 @@ has '1  interrupted'
 : >"$GO.started"
 start
 wait_for 'started 2' "$GO.started"
+until "$dkrun" status 2 2>/dev/null | grep -q '1 cached, 2 running'; do # starts are written down some moments later
+  kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/run.out")"
+  sleep 0.05
+done
 kill -KILL "$engine"
 wait "$engine" 2>/dev/null || true
 run status
 has '2  interrupted'
+has '0 ran, 1 cached, 2 running when it was lost'
+run status 2
+has 'interrupted: 1 of 4 ended, 1 cached, 2 running when it was lost'
 touch "$GO"
 run run
 has '0 failed'

@@ -41,6 +41,22 @@ has running
 touch "$GO"
 wait "$engine" || fail "$(cat "$room/run.out")"
 
+# Eight at once in a fresh folder: one works, the others say so.
+stop_agents
+rm -rf .dkrun
+put e.dk <<<'task t { run = "sleep 0.5" }'
+for i in 1 2 3 4 5 6 7 8; do
+  "$dkrun" run -q >"$room/at-once.$i" 2>&1 </dev/null &
+done
+wait
+[ "$(cat "$room"/at-once.* | grep -c 'another dkrun works in')" -eq 7 ] || fail "eight at once: $(cat "$room"/at-once.*)"
+
+# Locks that a killed dkrun left in its repository are nobody's.
+touch .dkrun/git/config.lock .dkrun/git/refs/dkrun/x.lock
+echo '# more' >>e.dk
+run run
+has 'nothing to do'
+
 [ "$(id -u)" -eq 0 ] || { echo 'SKIP the rest: not root'; exit 0; }
 
 # Read-only, as a file system that is mounted so.

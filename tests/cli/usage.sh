@@ -29,6 +29,14 @@ for command in "${commands[@]}"; do
   [ "$(tail -n +2 <<<"$page" | awk '{ if (length > m) m = length } END { print m }')" -le 80 ] || fail "help $command is too wide"
 done
 
+# The language's functions, from the same table that the checker reads.
+run help functions
+has '  match(where, regex)'
+has '  sample(grid, n, seed)'
+lacks 'drawn('
+lacks 'url('
+[ "$(awk '{ if (length > m) m = length } END { print m }' <<<"$out")" -le 80 ] || fail "help functions is wider than 80 columns"
+
 run -e 2 stauts
 has_err 'no command `stauts`: did you mean `status`?'
 run -e 2 svm.dk
