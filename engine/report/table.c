@@ -135,9 +135,10 @@ static void set_cell(struct builder *b, struct cell *cell, const struct table_ro
   }
 }
 
-/* Of which points something is known. A run with a selection has no records of the others. */
+/* Of which points something is known. */
 static bool is_shown(const struct dk_row_source *rows, uint32_t task) {
-  return dk_task_state_is_end(rows->tasks[task].state);
+  enum dk_task_state state = rows->tasks[task].state;
+  return dk_task_state_is_end(state) && state != DK_TASK_NOT_RUN && state != DK_TASK_CANCELLED;
 }
 
 static int make_rows(struct builder *b) {

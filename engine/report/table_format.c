@@ -92,6 +92,12 @@ static void text_row(const struct table_cells *t, const struct layout *layout, u
   dk_buf_add_char(out, '\n');
 }
 
+static void add_unfinished(const struct table_cells *t, struct dk_buf *out) {
+  uint64_t all = t->n_unfinished + t->n_rows;
+  dk_buf_printf(out, "%llu of %llu point%s %s not ended", (unsigned long long)t->n_unfinished, (unsigned long long)all,
+                all == 1 ? "" : "s", t->n_unfinished == 1 ? "has" : "have");
+}
+
 void dk_table_format_text(const struct table_cells *t, bool color, struct dk_buf *out) {
   dk_autofree struct layout *layout = make_layout(t);
   if (!layout) {
@@ -116,8 +122,9 @@ void dk_table_format_text(const struct table_cells *t, bool color, struct dk_buf
     text_row(t, layout, r, color, out);
   }
   if (t->n_unfinished) {
-    dk_buf_printf(out, "(%s%llu %s without a result)\n", t->n_rows ? "and " : "", (unsigned long long)t->n_unfinished,
-                  t->n_unfinished == 1 ? "point" : "points");
+    dk_buf_add_char(out, '(');
+    add_unfinished(t, out);
+    dk_buf_add_text(out, ")\n");
   }
 }
 
@@ -158,6 +165,11 @@ void dk_table_format_md(const struct table_cells *t, struct dk_buf *out) {
       add_md(out, dk_buf_text(&text), text.len);
       dk_buf_add_text(out, " |");
     }
+    dk_buf_add_char(out, '\n');
+  }
+  if (t->n_unfinished) {
+    dk_buf_add_char(out, '\n');
+    add_unfinished(t, out);
     dk_buf_add_char(out, '\n');
   }
 }

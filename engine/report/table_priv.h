@@ -31,7 +31,7 @@ struct table_cells {
   uint32_t n_rows;
   struct cell *cells;
   struct dk_buf text;
-  uint64_t n_unfinished; /* points left out because nothing is known of them */
+  uint64_t n_unfinished; /* points left out: they did not end, were not run or cancelled */
 };
 
 static inline const struct cell *table_cell(const struct table_cells *t, uint32_t row, uint32_t column) {

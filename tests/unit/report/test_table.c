@@ -47,7 +47,7 @@ static void test_formats(void **state) {
                   "train x=2 y=10  2  10  failed  failed\n"
                   "\n"
                   "best.x  best.score  z\n"
-                  "(1 point without a result)\n");
+                  "(1 of 1 point has not ended)\n");
   assert_rendered(&f, DK_FORMAT_CSV,
                   "task,x,y,score,note\n"
                   "train x=2 y=20,2,20,10.0,\"\"\"q\"\"\"\n"
@@ -66,7 +66,8 @@ static void test_formats(void **state) {
                   "| train x=2 y=10 | 2 | 10 | failed | failed |\n"
                   "\n"
                   "| best.x | best.score | z |\n"
-                  "| --- | --- | --- |\n");
+                  "| --- | --- | --- |\n"
+                  "\n1 of 1 point has not ended\n");
   fixture_put_task(
       &f, 1,
       &(struct fixture_task){.task = fixture_task_of(&f, "final", 0), .state = DK_TASK_DONE, .metrics = "done,"});
