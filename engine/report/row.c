@@ -82,6 +82,34 @@ static int take_record(void *ctx, uint32_t task, const struct dk_task_record *re
   return 0;
 }
 
+/* Tasks, picks left out, as the engine counts at the end. */
+static void count(struct dk_row_source *rows) {
+  struct dk_run run = {0};
+  rows->n_running = 0;
+  for (uint32_t i = 0; i < rows->plan->n_templates; i++) {
+    const struct dk_graph_node *node = &rows->plan->graph.nodes[rows->plan->templates[i].node];
+    if (rows->plan->templates[i].kind != DK_NODE_TASK) {
+      continue;
+    }
+    run.n_tasks += node->rows;
+    for (uint32_t t = node->first; t < node->first + node->rows; t++) {
+      enum dk_task_state state = rows->tasks[t].state;
+      run.n_done += state == DK_TASK_DONE;
+      run.n_cached += state == DK_TASK_CACHED || state == DK_TASK_SKIPPED;
+      run.n_failed += state == DK_TASK_FAILED;
+      run.n_not_run += state == DK_TASK_NOT_RUN || state == DK_TASK_CANCELLED;
+      rows->n_running += state == DK_TASK_RUNNING;
+    }
+  }
+  if (!rows->run.n_tasks) {
+    rows->run.n_tasks = run.n_tasks;
+    rows->run.n_done = run.n_done;
+    rows->run.n_cached = run.n_cached;
+    rows->run.n_failed = run.n_failed;
+    rows->run.n_not_run = run.n_not_run;
+  }
+}
+
 int dk_row_source_refresh(struct dk_row_source *rows, struct dk_error *error) {
   struct dk_run run;
   int r = dk_store_get_run(rows->store, rows->run.number, &run, error);
@@ -90,7 +118,9 @@ int dk_row_source_refresh(struct dk_row_source *rows, struct dk_error *error) {
   }
   dk_run_finish(&rows->run);
   rows->run = run;
-  return dk_store_each_task(rows->store, rows->run.number, take_record, rows, error);
+  r = dk_store_each_task(rows->store, rows->run.number, take_record, rows, error);
+  count(rows);
+  return r;
 }
 
 void dk_row_source_finish(struct dk_row_source *rows) {

@@ -12,13 +12,15 @@
 struct dk_row_source {
   struct dk_store *store;           /* borrowed */
   const struct dk_objects *objects; /* borrowed */
-  struct dk_run run;
+  struct dk_run
+      run; /* its counts are those of the task records where nobody wrote them (it goes on, or its engine was lost) */
   const struct dk_plan *plan;   /* borrowed (live), or `pin` */
   struct dk_plan *pin;          /* owned; NULL when live */
   struct dk_task_record *tasks; /* n_tasks; one that has no record yet is WAITING with zeros */
   uint32_t n_tasks;
-  bool *has_record;                /* per task */
-  struct dk_digest *extractors;    /* per template */
+  bool *has_record;             /* per task */
+  uint32_t n_running;           /* tasks whose record says so; of a run whose engine is lost: that were running then */
+  struct dk_digest *extractors; /* per template */
   struct dk_metric_values metrics; /* of the task asked for last */
   uint32_t metrics_task;           /* DK_NO_TASK: none */
 };

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#define PIPE_LOG_WIDTH 300
+
 static void count(struct summary *s) {
   const struct dk_plan *plan = s->rows->plan;
   for (uint32_t n = 0; n < plan->n_templates; n++) {
@@ -64,6 +66,8 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
   add_part(out, &any, s->not_run, "not run");
   add_part(out, &any, s->skipped, "skipped");
   add_part(out, &any, s->cancelled, "cancelled");
+  add_part(out, &any, s->rows->n_running,
+           run->state == DK_RUN_RUNNING && s->options->is_alive ? "running" : "running when it was lost");
   if (!any) {
     dk_buf_add_text(out, "nothing to do");
   }
@@ -213,7 +217,13 @@ static void put_next(struct summary *s) {
 
 int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_options *options, struct dk_buf *out,
                       struct dk_error *error) {
-  struct summary s = {.rows = rows, .options = options, .out = out, .width = options->width ? options->width : 80};
+  struct summary s = {.rows = rows,
+                      .options = options,
+                      .out = out,
+                      .width = options->width ? options->width : 80,
+                      .log_width = options->width > 32 ? options->width - 12
+                                   : options->width    ? 20
+                                                       : PIPE_LOG_WIDTH};
   count(&s);
   put_head(&s);
   for (uint32_t i = 0; i < rows->plan->n_templates; i++) {

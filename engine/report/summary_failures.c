@@ -2,11 +2,15 @@
 #include "engine/report/cell.h"
 #include "engine/report/log.h"
 #include "engine/report/summary_priv.h"
+#include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
 #include <string.h>
 
 #define LOG_LINES 5
+#define SAME_SHOWN 3    /* of those that end alike */
+#define ENDS 64         /* kinds of ends that are told apart, per template */
+#define LOOKED_AT 5000u /* failures whose ends are compared; of more the rest is only counted */
 #define MAX_DEPTH 64
 
 /* Standard error if something was written there, else standard output. */
@@ -16,7 +20,7 @@ static void put_log(struct summary *s, const struct dk_result *result) {
   if (!kept->size || dk_log_open_kept(&log, kept, s->rows->objects, NULL) < 0) {
     return;
   }
-  dk_log_tail_lines(&log, LOG_LINES, "          | ", s->width > 32 ? s->width - 12 : 20, s->out, NULL);
+  dk_log_tail_lines(&log, LOG_LINES, "          | ", s->log_width, s->out, NULL);
   dk_log_finish(&log);
 }
 
@@ -48,20 +52,104 @@ static void put_failure(struct summary *s, uint32_t task) {
   }
 }
 
-void dk_summary_failures(struct summary *s) {
-  uint32_t max = s->options->max_failures ? s->options->max_failures : 20, n = 0;
-  const struct dk_plan *plan = s->rows->plan;
-  for (uint32_t i = 0; i < plan->n_templates; i++) {
-    const struct dk_graph_node *node = &plan->graph.nodes[plan->templates[i].node];
-    for (uint32_t t = node->first; t < node->first + node->rows; t++) {
-      if (s->rows->tasks[t].state == DK_TASK_FAILED && n++ < max) {
-        dk_buf_add_text(s->out, n == 1 ? "\n" : "");
-        put_failure(s, t);
-      }
+/* Failures of one template that look the same: the same cause, and the same last line of the log. */
+struct end {
+  char *text; /* "exit code 1: last line" */
+  uint32_t shown, folded;
+};
+
+struct ends {
+  struct end items[ENDS];
+  uint32_t n;
+};
+
+static void end_text(struct summary *s, uint32_t task, struct dk_buf *out) {
+  const struct dk_task_record *record = &s->rows->tasks[task];
+  struct dk_result result;
+  bool has_result = dk_row_result(s->rows, task, &result, NULL) == 0;
+  dk_cause_text(record->cause, record->code, has_result ? result.text : NULL, out);
+  if (!has_result) {
+    return;
+  }
+  const struct dk_kept *kept = result.err.size ? &result.err : &result.out;
+  struct dk_log log;
+  if (kept->size && dk_log_open_kept(&log, kept, s->rows->objects, NULL) == 0) {
+    dk_log_tail_lines(&log, 1, ": ", s->log_width, out, NULL);
+    dk_log_finish(&log);
+    if (out->len && out->data[out->len - 1] == '\n') {
+      dk_buf_truncate(out, out->len - 1);
     }
   }
-  if (n > max) {
-    dk_buf_printf(s->out, "  and %u more failed: dkrun status %u --all\n", n - max, s->rows->run.number);
+  dk_result_finish(&result);
+}
+
+/* NULL: there are too many to tell them apart. */
+static struct end *find_end(struct summary *s, struct ends *ends, uint32_t task) {
+  dk_autobuf text = DK_BUF_INIT;
+  end_text(s, task, &text);
+  for (uint32_t i = 0; i < ends->n; i++) {
+    if (strcmp(ends->items[i].text, dk_buf_text(&text)) == 0) {
+      return &ends->items[i];
+    }
+  }
+  if (ends->n == ENDS || !text.len || !dk_buf_ok(&text)) {
+    return NULL;
+  }
+  ends->items[ends->n] = (struct end){.text = dk_buf_steal(&text)};
+  return &ends->items[ends->n++];
+}
+
+static void put_folded(struct summary *s, const struct ends *ends, const char *name) {
+  for (uint32_t i = 0; i < ends->n; i++) {
+    if (ends->items[i].folded) {
+      dk_buf_printf(s->out, "  and %u more of %s with the same end: %s\n", ends->items[i].folded, name,
+                    ends->items[i].text);
+    }
+  }
+}
+
+struct failures {
+  uint32_t max, shown, looked_at, left_out, folded;
+};
+
+static void template_failures(struct summary *s, struct failures *f, uint32_t template_index) {
+  const struct dk_plan *plan = s->rows->plan;
+  const struct dk_graph_node *node = &plan->graph.nodes[plan->templates[template_index].node];
+  struct ends ends = {.n = 0};
+  for (uint32_t t = node->first; t < node->first + node->rows; t++) {
+    if (s->rows->tasks[t].state != DK_TASK_FAILED) {
+      continue;
+    }
+    bool may_fold = f->max != UINT32_MAX && f->looked_at++ < LOOKED_AT;
+    struct end *end = may_fold ? find_end(s, &ends, t) : NULL;
+    if (end && end->shown == SAME_SHOWN) {
+      end->folded++;
+      f->folded++;
+    } else if (f->shown < f->max) {
+      dk_buf_add_text(s->out, f->shown++ ? "" : "\n");
+      put_failure(s, t);
+      if (end) {
+        end->shown++;
+      }
+    } else {
+      f->left_out++;
+    }
+  }
+  put_folded(s, &ends, plan->templates[template_index].name);
+  for (uint32_t i = 0; i < ends.n; i++) {
+    dk_free(ends.items[i].text);
+  }
+}
+
+void dk_summary_failures(struct summary *s) {
+  struct failures f = {.max = s->options->max_failures ? s->options->max_failures : 20};
+  for (uint32_t i = 0; i < s->rows->plan->n_templates; i++) {
+    template_failures(s, &f, i);
+  }
+  if (f.left_out) {
+    dk_buf_printf(s->out, "  and %u more failed: dkrun status %u --all\n", f.left_out, s->rows->run.number);
+  } else if (f.folded) {
+    dk_buf_printf(s->out, "  each of them: dkrun status %u --all\n", s->rows->run.number);
   }
 }
 

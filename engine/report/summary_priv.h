@@ -8,7 +8,7 @@ struct summary {
   struct dk_row_source *rows;
   const struct dk_summary_options *options;
   struct dk_buf *out;
-  uint32_t width, name_width;
+  uint32_t width, name_width, log_width;
   uint32_t done, cached, failed, not_run, skipped, cancelled, other, total; /* tasks with a record, picks left out */
 };
 

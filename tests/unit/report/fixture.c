@@ -86,6 +86,10 @@ static void commit(struct fixture *f, struct dk_batch *batch) {
 }
 
 void fixture_put_run(struct fixture *f, uint32_t number, enum dk_run_state state) {
+  fixture_put_run_of(f, number, state, f->plan->graph.n_tasks);
+}
+
+void fixture_put_run_of(struct fixture *f, uint32_t number, enum dk_run_state state, uint32_t n_tasks) {
   struct dk_error error = {0};
   struct dk_batch batch = DK_BATCH_INIT;
   dk_autobuf pin = DK_BUF_INIT;
@@ -99,7 +103,7 @@ void fixture_put_run(struct fixture *f, uint32_t number, enum dk_run_state state
                        .params = params,
                        .started_unix_ns = 1700000000000000000u,
                        .ended_unix_ns = state == DK_RUN_RUNNING ? 0 : 1700000010000000000u,
-                       .n_tasks = f->plan->graph.n_tasks};
+                       .n_tasks = n_tasks};
   assert_int_equal(dk_plan_encode(f->plan, &pin), 0);
   assert_int_equal(dk_objects_put(&f->objects, pin.data, pin.len, &run.plan, &error), 0);
   assert_int_equal(dk_batch_put_run(&batch, &run), 0);

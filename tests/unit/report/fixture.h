@@ -21,6 +21,8 @@ void fixture_finish(struct fixture *f);
 
 /* Run `number` with the pin of the plan. */
 void fixture_put_run(struct fixture *f, uint32_t number, enum dk_run_state state);
+/* With n_tasks in its record: 0 until the engine ends it. */
+void fixture_put_run_of(struct fixture *f, uint32_t number, enum dk_run_state state, uint32_t n_tasks);
 
 struct fixture_task {
   uint32_t task;

@@ -2,6 +2,7 @@
 #include "engine/report/summary.h"
 #include "tests/unit/report/fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -133,6 +134,74 @@ static void test_many_failures(void **state) {
   fixture_finish(&f);
 }
 
+/* An engine that was lost wrote no counts: the tasks' records have them. */
+static void test_lost(void **state) {
+  struct fixture f;
+  (void)state;
+  fixture_init(&f, "grid g { k in 1..4 }\ntask t over g { run = \"echo {{k}}\" }\n");
+  fixture_put_run_of(&f, 1, DK_RUN_RUNNING, 0);
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = 0, .state = DK_TASK_DONE});
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = 1, .state = DK_TASK_RUNNING});
+  fixture_put_task(&f, 1, &(struct fixture_task){.task = 2, .state = DK_TASK_RUNNING});
+  assert_summary(&f, &(struct dk_summary_options){0},
+                 "small  run 1  interrupted: 1 of 4 ended, 1 done, 2 running when it was lost\n"
+                 "  t          1 of 4 done\n"
+                 "\n"
+                 "  next    dkrun run small.dk (goes on) | dkrun results 1\n");
+  assert_summary(&f, &(struct dk_summary_options){.is_alive = true},
+                 "small  run 1  running: 1 of 4 ended, 1 done, 2 running\n"
+                 "  t          1 of 4 done\n"
+                 "\n"
+                 "  next    dkrun results 1\n");
+  fixture_finish(&f);
+}
+
+/* Failures that end alike are shown three times; one that ends otherwise is not lost among them. Long lines are cut to a terminal only. */
+static void test_alike(void **state) {
+  struct fixture f;
+  char line[400], expected[1200];
+  (void)state;
+  memset(line, 'x', sizeof line);
+  strcpy(line + 120, " the end\n");
+  fixture_init(&f, "grid g { k in 1..6 }\ntask t over g { run = \"echo {{k}}\" }\n");
+  fixture_put_run(&f, 1, DK_RUN_FAILED);
+  for (uint32_t i = 0; i < 6; i++) {
+    fixture_put_task(&f, 1,
+                     &(struct fixture_task){.task = i,
+                                            .state = DK_TASK_FAILED,
+                                            .cause = DK_CAUSE_EXIT,
+                                            .code = i == 4 ? 2 : 1,
+                                            .err = i == 4 ? "other\n" : line});
+  }
+  line[strlen(line) - 1] = '\0';
+  int n = snprintf(expected, sizeof expected,
+                   "small  run 1  6 failed                                                  0:10\n"
+                   "  t          0 of 6 done\n"
+                   "\n"
+                   "  FAILED  t1 t k=1   exit code 1, 1.5 s\n          | %s\n"
+                   "  FAILED  t2 t k=2   exit code 1, 1.5 s\n          | %s\n"
+                   "  FAILED  t3 t k=3   exit code 1, 1.5 s\n          | %s\n"
+                   "  FAILED  t5 t k=5   exit code 2, 1.5 s\n          | other\n"
+                   "  and 2 more of t with the same end: exit code 1: %s\n"
+                   "  each of them: dkrun status 1 --all\n"
+                   "\n"
+                   "  next    dkrun logs t1 | dkrun run small.dk (failed ones run again) | dkrun results 1\n",
+                   line, line, line, line);
+  assert_true(n > 0 && (size_t)n < sizeof expected);
+  assert_summary(&f, &(struct dk_summary_options){0}, expected);
+
+  struct dk_row_source rows;
+  dk_autobuf out = DK_BUF_INIT;
+  assert_int_equal(dk_row_source_open(&rows, f.store, &f.objects, 1, NULL, NULL), 0);
+  assert_int_equal(
+      dk_summary_render(&rows, &(struct dk_summary_options){.width = 80, .max_failures = UINT32_MAX}, &out, NULL), 0);
+  assert_null(strstr(dk_buf_text(&out), "the end"));
+  assert_non_null(strstr(dk_buf_text(&out), "FAILED  t6 t k=6"));
+  assert_null(strstr(dk_buf_text(&out), "more of"));
+  dk_row_source_finish(&rows);
+  fixture_finish(&f);
+}
+
 /* mean_over: a candidate is named without what is averaged over; a mean has no noise in its last digits. per: its columns once. */
 static void test_means(void **state) {
   struct fixture f;
@@ -171,8 +240,9 @@ static void test_means(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_done), cmocka_unit_test(test_failed),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_done),        cmocka_unit_test(test_failed),
                                      cmocka_unit_test(test_interrupted), cmocka_unit_test(test_many_failures),
-                                     cmocka_unit_test(test_means)};
+                                     cmocka_unit_test(test_means),       cmocka_unit_test(test_lost),
+                                     cmocka_unit_test(test_alike)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
