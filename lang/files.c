@@ -15,6 +15,7 @@
 
 void dk_files_init(struct dk_files *files, struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags) {
   *files = (struct dk_files){.arena = arena, .strs = strs, .diags = diags};
+  dk_map_init(&files->asked, arena);
 }
 
 void dk_files_finish(struct dk_files *files) {

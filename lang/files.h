@@ -28,6 +28,7 @@ struct dk_files {
   uint32_t count, cap;
   DIR *dir;         /* being read */
   uint64_t visited; /* directory entries that globs looked at */
+  struct dk_map asked;              /* items are the ids of the paths that dk_files_missing was asked for */
 };
 
 /* root NULL: the directory of the experiment. */
@@ -44,5 +45,8 @@ bool dk_files_glob(void *ctx, const struct dk_source *from, const struct dk_str 
                    const char ***ret_paths, uint32_t *ret_n);
 const struct dk_str *dk_files_resolve(void *ctx, const struct dk_source *from, const struct dk_str *path,
                                       struct dk_span at);
+
+/* missing.c: `missing` of dk_eval_files. */
+struct dk_diag *dk_files_missing(void *ctx, const struct dk_str *path, struct dk_span at);
 
 #endif

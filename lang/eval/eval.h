@@ -30,6 +30,9 @@ struct dk_eval_files {
    * diagnostic (it leaves the repository). The member may be NULL: paths stay as written. */
   const struct dk_str *(*resolve)(void *ctx, const struct dk_source *from, const struct dk_str *path,
                                   struct dk_span at);
+  /* Is there a file or directory of this name (relative to the repository's root, as `resolve` gives it)? NULL if so, or if it was
+   * asked before; else the diagnostic, with no point in it. Nothing is read. The member may be NULL: nobody asks. */
+  struct dk_diag *(*missing)(void *ctx, const struct dk_str *path, struct dk_span at);
   dk_check_pattern_fn *check_pattern; /* may be NULL */
 };
 

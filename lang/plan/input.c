@@ -70,6 +70,11 @@ struct check {
   enum dk_input_kind kind;
 };
 
+static bool is_call_of(const struct dk_expr *expr, const char *name) {
+  return expr->kind == DK_EXPR_CALL && expr->call.callee->kind == DK_EXPR_NAME &&
+         strcmp(expr->call.callee->name.name->text, name) == 0;
+}
+
 static bool is_call(struct dk_planner *planner, dk_value_id value, enum dk_inert which) {
   const struct dk_value *v = dk_value_get(planner->values, value);
   return v->type == DK_TYPE_CALL && v->unit == which;
@@ -79,10 +84,33 @@ static bool is_text(struct dk_planner *planner, dk_value_id value) {
   return dk_value_get(planner->values, value)->type == DK_TYPE_STRING;
 }
 
-static bool check_one_path(struct check *check, dk_value_id value, uint32_t row) {
+/* Where the i-th path is written, as far as the expression shows it. */
+static struct dk_span path_span(const struct dk_expr *expr, uint32_t i) {
+  for (;;) {
+    if (expr->kind == DK_EXPR_LIST && i < expr->list.items.count)
+      expr = expr->list.items.items[i];
+    else if (is_call_of(expr, "file") && expr->call.args.count && expr->call.args.items[0].value)
+      expr = expr->call.args.items[0].value;
+    else
+      return expr->span;
+  }
+}
+
+static bool is_there(struct check *check, const struct dk_str *path, uint32_t i, uint32_t row) {
+  struct dk_template_build *build = check->in->build;
+  const struct dk_eval_files *files = build->planner->eval->files;
+  if (!files || !files->missing) return true;
+  struct dk_diag *diag = files->missing(files->ctx, path, path_span(check->expr, i));
+  if (!diag) return true;
+  if (row < build->tmpl->points.rows) dk_point_note(build->planner, diag, &build->tmpl->points, row);
+  build->failed = true;
+  return false;
+}
+
+static bool check_one_path(struct check *check, dk_value_id value, uint32_t i, uint32_t row) {
   struct dk_planner *planner = check->in->build->planner;
   const struct dk_str *path = is_text(planner, value) ? dk_value_str(planner->values, value) : NULL;
-  if (path && path->len && !memchr(path->text, '\0', path->len)) return true;
+  if (path && path->len && !memchr(path->text, '\0', path->len)) return is_there(check, path, i, row);
   return not_an_input(check->in, check->expr->span, row, path ? "an empty path" : "a file whose path is no text");
 }
 
@@ -91,13 +119,13 @@ static bool check_file(struct check *check, dk_value_id value, uint32_t row) {
   struct dk_planner *planner = check->in->build->planner;
   if (is_call(planner, value, DK_INERT_FILE)) value = dk_value_item(planner->values, value, 0);
   const struct dk_value *v = dk_value_get(planner->values, value);
-  if (v->type != DK_TYPE_LIST) return check_one_path(check, value, row);
+  if (v->type != DK_TYPE_LIST) return check_one_path(check, value, 0, row);
   uint32_t n = v->len;
   if (n == 0) return not_an_input(check->in, check->expr->span, row, "an empty list of files");
   for (uint32_t i = 0; i < n; i++) {
     dk_value_id item = dk_value_item(planner->values, value, i);
     if (is_call(planner, item, DK_INERT_FILE)) item = dk_value_item(planner->values, item, 0);
-    if (!check_one_path(check, item, row)) return false;
+    if (!check_one_path(check, item, i, row)) return false;
   }
   return true;
 }
@@ -180,11 +208,6 @@ static dk_value_id paths_of(void *ctx, dk_value_id value) {
   return dk_value_list(planner->values, items, n);
 }
 
-static bool is_late_write(const struct dk_expr *expr) {
-  return expr->kind == DK_EXPR_CALL && expr->call.callee->kind == DK_EXPR_NAME &&
-         strcmp(expr->call.callee->name.name->text, "write") == 0;
-}
-
 static bool add_value(struct input *in, struct dk_expr *expr, struct dk_cond *cond) {
   struct dk_template_build *build = in->build;
   struct dk_cell cell;
@@ -194,7 +217,7 @@ static bool add_value(struct input *in, struct dk_expr *expr, struct dk_cond *co
   if (!dk_cell_make(build->planner, expr, &build->tmpl->points, active, &uses, &cell)) return false;
   dk_template_use(build, &uses);
   if (cell.kind == DK_CELL_LATE) {
-    if (!is_late_write(expr)) return not_an_input(in, expr->span, DK_NO_ROW, "computed from late values");
+    if (!is_call_of(expr, "write")) return not_an_input(in, expr->span, DK_NO_ROW, "computed from late values");
     if (cond) return not_an_input(in, expr->span, DK_NO_ROW, "a late write(...) in a branch");
     if (!dk_refs_connect(build, expr, cond, in->declared->name->text)) return false;
     add_input(in, DK_INPUT_WRITE)->cell = cell;

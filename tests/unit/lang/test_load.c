@@ -225,6 +225,29 @@ static void test_file_paths(void **state) {
   dk_load_destroy(load);
 }
 
+/* The first missing file of an input, once, wherever it is named; what is there may be a directory. */
+static void test_missing(void **state) {
+  struct dir *dir = *state;
+  assert_int_equal(mkdir(in(dir, "exp"), 0700), 0);
+  assert_int_equal(mkdir(in(dir, "exp/data"), 0700), 0);
+  put(dir, "exp/data/iris.csv", "1");
+  put(dir, "exp/a.dk",
+      "task t { inputs { a = file(\"data/irs.csv\") b = file([\"./data/irs.csv\", \"data\"]) } "
+      "run = \"cat {{inputs.a}} {{inputs.b}}\" }");
+  fails(dir, "exp/a.dk", DK_E0706, "no file or directory `exp/data/irs.csv`");
+  put(dir, "exp/b.dk",
+      "grid g { n in [\"iris\", \"wine\", \"mnist\"] }\n"
+      "task t over g { inputs { a = file(\"data/{{n}}.csv\") } run = \"cat {{inputs.a}} {{n}}\" }");
+  fails(dir, "exp/b.dk", DK_E0706, "no file or directory `exp/data/wine.csv`");
+  put(dir, "exp/c.dk", "task t { inputs { a = file(\"data/iris.csv/x\") } run = \"cat {{inputs.a}}\" }");
+  fails(dir, "exp/c.dk", DK_E0706, "no file or directory `exp/data/iris.csv/x`");
+  put(dir, "exp/d.dk",
+      "task t { inputs { a = if 1 > 2 then file(\"no\") else file(\"data\") } run = \"ls {{inputs.a}}\" }");
+  struct dk_load *load = load_in(dir, "exp/d.dk");
+  assert_clean(load);
+  dk_load_destroy(load);
+}
+
 static void test_params(void **state) {
   struct dir *dir = *state;
   put(dir, "a.dk", "param n = 3 grid g { seed in 1..n } task t over g { run = \"echo {{seed}}\" }");
@@ -298,8 +321,9 @@ static void test_short_memory(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_unreadable), TEST(test_too_large),  TEST(test_imports), TEST(test_cycle),      TEST(test_outside),
-      TEST(test_data),       TEST(test_file_paths), TEST(test_params),  TEST(test_all_errors), TEST(test_short_memory),
+      TEST(test_unreadable), TEST(test_too_large),  TEST(test_imports),      TEST(test_cycle),
+      TEST(test_outside),    TEST(test_data),       TEST(test_file_paths),   TEST(test_missing),
+      TEST(test_params),     TEST(test_all_errors), TEST(test_short_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
