@@ -35,10 +35,12 @@ static struct object_name name_of(const struct dk_digest *digest) {
   return name;
 }
 
-/* There already, and as long as it should be (what a power cut left half written is not). */
+/* There already, as long as it should be (what a power cut left half written is not), and not to be written to (what a task
+ * wrote to is marked so: workdir.c). */
 static bool is_there(const struct dk_blobs *blobs, const char *path, uint64_t size) {
   struct stat st;
-  return fstatat(blobs->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+  return fstatat(blobs->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0222) == 0 &&
+         (uint64_t)st.st_size == size;
 }
 
 int dk_blobs_get(const struct dk_blobs *blobs, const struct dk_digest *digest) {

@@ -103,16 +103,29 @@ static int copy(const struct place *place, int in, const struct stat *st, bool o
   return r;
 }
 
-static int place_file(const struct place *place, int in, const struct stat *st) {
+/* A link of what the task may write to anyway would hand the object of all others to it: root is not held by a mode, nor is
+ * whoever has the capability or an ACL. */
+static bool may_link(const struct place *place, const struct stat *st) {
+  return (st->st_mode & 0222) == 0 && geteuid() != 0 && faccessat(AT_FDCWD, place->input->from, W_OK, AT_EACCESS) < 0;
+}
+
+static int place_file(const struct place *place, int in, const struct stat *st, struct dk_error *error) {
+  bool is_kept = is_object(place->job, place->input->from);
+  if (is_kept && (st->st_mode & 0222) != 0)
+    return dk_error_set(
+        error, -EINVAL,
+        "the object %s was changed: its mode is %04o, objects are 0444\nhelp: something wrote to the state "
+        "folder; remove that file and run again, so that what made it runs anew",
+        place->input->from, (unsigned)(st->st_mode & 07777));
   int r = copy(place, in, st, st->st_size > (off_t)COPY_MAX);
   if (r != -EOPNOTSUPP) return r;
-  if ((st->st_mode & 0222) == 0 && linkat(AT_FDCWD, place->input->from, place->parent, place->name, 0) == 0) {
+  if (may_link(place, st) && linkat(AT_FDCWD, place->input->from, place->parent, place->name, 0) == 0) {
     struct stat linked;
     if (fstatat(place->parent, place->name, &linked, AT_SYMLINK_NOFOLLOW) < 0 || linked.st_ino != st->st_ino)
       return -EBUSY;
     return lend(place, &linked);
   }
-  if (is_object(place->job, place->input->from)) return copy(place, in, st, false); /* another file system */
+  if (is_kept) return copy(place, in, st, false);
   /* Somebody's own large file: never made read-only, never copied a thousand times. */
   if (symlinkat(place->input->from, place->parent, place->name) < 0) return -errno;
   return lend(place, st);
@@ -162,7 +175,7 @@ static int place_input(struct place *place, struct dk_error *error) {
     else if (input->is_dir)
       r = place_manifest(place, in, &inner);
     else
-      r = place_file(place, in, &st);
+      r = place_file(place, in, &st, &inner);
   }
   close(in);
   if (r == 0) return 0;
@@ -223,7 +236,8 @@ int dk_workdir_compare(struct dk_workdir *dir, struct dk_error *error) {
     const struct dk_lent *lent = &dir->lent[i];
     struct stat now;
     if (stat(lent->from, &now) == 0 && is_same(&now, &lent->st)) continue;
-    if (lent->is_object) unlink(lent->from);
+    /* Marked as no object any more (place_file, blob.c's is_there): other tasks may stand on it, so its name stays. */
+    if (lent->is_object) (void)chmod(lent->from, 0644);
     r = dk_error_set(error, -EBUSY,
                      "the input %s was changed while the task used it\nhelp: a task must not write to its inputs",
                      lent->from);
