@@ -167,11 +167,11 @@ static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
     for (uint32_t s = 0; s < tmpl->n_steps; s++) {
       const struct dk_grid_step *step = &tmpl->steps[s];
       dk_cli_printf(cli, "%s %s", s ? "," : "", step->text);
-      if (s > 0) dk_cli_printf(cli, " %+lld", (long long)step->change);
-      if (s > 0 && step->path) dk_cli_printf(cli, " (%s:%u)", step->path, step->line);
+      if (s == 0) continue;
+      dk_cli_printf(cli, "%s %+lld", strchr(step->text, ' ') ? ":" : "", (long long)step->change);
+      if (step->path) dk_cli_printf(cli, " (%s:%u)", step->path, step->line);
     }
-    if (tmpl->n_steps > 1) dk_cli_printf(cli, " = %u", tmpl->points.rows);
-    dk_cli_printf(cli, "\n");
+    dk_cli_printf(cli, " = %u\n", tmpl->points.rows);
   }
 }
 

@@ -35,13 +35,12 @@ void dk_grid_too_large(struct dk_planner *planner, struct dk_span span, const ch
   dk_diag_help(planner->diags, diag, "take fewer values, put an `exclude` above the axis, or `sample` a smaller grid");
 }
 
-/* The axes since the last step become one step: "c 11 x gamma 10 = 110". */
+/* The axes since the last step become one step: "c 11 x gamma 10", behind another "x gamma 10". */
 static void flush_axes(struct dk_grid_build *build) {
   if (!build->axes) return;
   struct dk_grid *grid = &build->grid;
   uint32_t rows = grid->points.rows;
-  const char *text =
-      dk_arena_printf(build->planner->arena, "%s%s = %u", build->has_axes ? "x " : "", build->axes, rows);
+  const char *text = build->has_axes ? dk_arena_printf(build->planner->arena, "x %s", build->axes) : build->axes;
   dk_arena_push(build->planner->arena, grid->steps, grid->n_steps, grid->cap_steps) =
       (struct dk_grid_step){.text = text,
                             .change = (int64_t)rows - (build->has_axes ? build->rows_before : 0),
@@ -210,10 +209,9 @@ static bool start_over(struct dk_grid_build *build) {
     dk_arena_push(build->planner->arena, grid->derived, n, build->cap_derived) = base.derived[i];
   }
   grid->points.rows = base.points.rows;
-  const char *text = dk_arena_printf(build->planner->arena, "%s %u", dk_expr_source(build->planner, build->decl->over),
-                                     base.points.rows);
-  dk_grid_step(build->planner, grid, text, base.points.rows, build->decl->over->span);
-  build->has_axes = true;
+  build->axes = dk_arena_printf(build->planner->arena, "%s %u", dk_expr_source(build->planner, build->decl->over),
+                                base.points.rows);
+  build->axes_path = dk_span_path(build->planner, build->decl->over->span, &build->axes_line);
   return true;
 }
 

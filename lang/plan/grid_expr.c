@@ -56,8 +56,7 @@ static bool product(struct dk_planner *planner, struct dk_expr *expr, struct dk_
     dk_column_tile(planner->arena, &ret->points.columns[a.points.n_columns + i], rows_b, rows_a);
   }
   ret->points.rows = rows_a * rows_b;
-  dk_grid_step(planner, ret, dk_arena_printf(planner->arena, "%s = %u", text, ret->points.rows), ret->points.rows,
-               expr->span);
+  dk_grid_step(planner, ret, text, ret->points.rows, expr->span);
   return true;
 }
 

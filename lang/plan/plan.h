@@ -30,9 +30,9 @@ struct dk_points {
 };
 dk_value_id dk_column_value(const struct dk_column *column, uint32_t row);
 
-/* What each clause of a grid did, for `plan`. */
+/* What each clause of a grid did, for `plan`. The first step makes the points, the others change their number. */
 struct dk_grid_step {
-  const char *text; /* "c 11 x gamma 10 = 110", "exclude" */
+  const char *text; /* "c 11 x gamma 10", "exclude" */
   int64_t change;
   const char *path;
   uint32_t line;

@@ -222,7 +222,7 @@ static void test_steps(void **state) {
       "task t over h { run = \"x {{c}} {{gamma}}\" }");
   const struct dk_template *t = &world->plan->templates[0];
   assert_int_equal(t->n_steps, 3);
-  assert_string_equal(t->steps[0].text, "c 11 x gamma 10 = 110");
+  assert_string_equal(t->steps[0].text, "c 11 x gamma 10");
   assert_int_equal(t->steps[0].change, 110);
   assert_string_equal(t->steps[1].text, "exclude");
   assert_int_equal(t->steps[1].change, -6);
@@ -232,10 +232,27 @@ static void test_steps(void **state) {
   world_destroy(world);
 }
 
+static void test_steps_over(void **state) {
+  (void)state;
+  struct world *world = world_good("grid data { set in 1..4 }\n"
+                                   "grid h over data {\n lr in 1..3\n seed in 1..2\n exclude set > 3\n k in 1..2\n}\n"
+                                   "task t over h { run = \"x {{set}} {{lr}} {{seed}} {{k}}\" }");
+  const struct dk_template *t = &world->plan->templates[0];
+  assert_int_equal(t->n_steps, 3);
+  assert_string_equal(t->steps[0].text, "data 4 x lr 3 x seed 2");
+  assert_int_equal(t->steps[0].change, 24);
+  assert_int_equal(t->steps[1].change, -6);
+  assert_string_equal(t->steps[2].text, "x k 2");
+  assert_int_equal(t->steps[2].change, 18);
+  assert_int_equal(t->steps[2].line, 6);
+  world_destroy(world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_points),           cmocka_unit_test(test_errors), cmocka_unit_test(test_random),
       cmocka_unit_test(test_order_of_clauses), cmocka_unit_test(test_sample), cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_steps_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
