@@ -28,7 +28,7 @@
 #define OUT_MAX (256u << 20) /* an engine that reads nothing is dropped beyond this */
 #define START_TIMEOUT_NS 5000000000u
 #define RETRY_NS 500000000u
-#define GONE_NS 5000000000u /* how often it looks whether its folder is still there */
+#define GONE_NS 5000000000u /* how often it looks whether its folder and its socket are still there */
 
 struct serve;
 
@@ -58,6 +58,8 @@ struct serve {
   struct dk_agent *agent;
   struct dk_agent_out out;
   int listener;
+  struct stat bound; /* the socket's file, while listener is not -1 */
+  uint64_t look_at;  /* at the socket's file */
   struct engine **engines;
   size_t n_engines, cap_engines;
   uint32_t next_conn;
@@ -468,6 +470,51 @@ static bool is_folder_gone(const struct serve *s) {
   return fstat(s->lock.fd, &st) == 0 && st.st_nlink == 0;
 }
 
+/* The socket. */
+
+/* Is `name` in the folder still this file? */
+static bool is_own(const struct serve *s, const char *name, const struct stat *own) {
+  dk_autobuf path = DK_BUF_INIT;
+  struct stat st;
+  dk_buf_printf(&path, "%s/%s", s->root, name);
+  return dk_buf_ok(&path) && lstat(path.data, &st) == 0 && st.st_dev == own->st_dev && st.st_ino == own->st_ino;
+}
+
+/* In place of the one before, if any; that one stays when this fails. */
+static int listen_anew(struct serve *s, struct dk_error *error) {
+  dk_autobuf path = DK_BUF_INIT;
+  dk_buf_printf(&path, "%s/sock", s->root);
+  if (!dk_buf_ok(&path)) return dk_error_set(error, -ENOMEM, "no memory for a socket");
+  int fd = dk_sock_listen(path.data, 16, error);
+  if (fd < 0) return fd;
+  struct stat bound;
+  int r = lstat(path.data, &bound) < 0 ? -errno : dk_loop_watch(s->loop, fd, POLLIN, on_listener, s);
+  if (r < 0) {
+    close(fd);
+    return dk_error_system(error, r, "cannot listen on %s", path.data);
+  }
+  if (s->listener >= 0) {
+    on_listener(s, s->listener, 0); /* who came before */
+    dk_loop_unwatch(s->loop, s->listener);
+    close(s->listener);
+  }
+  s->listener = fd;
+  s->bound = bound;
+  return 0;
+}
+
+/* Somebody removed or replaced it: nobody would find this agent any more. Not when the folder's lock is another's: its socket is
+ * what engines want then. */
+static void look_at_socket(struct serve *s) {
+  uint64_t now = dk_now_ns();
+  if (now < s->look_at) return;
+  s->look_at = now + GONE_NS;
+  struct stat lock;
+  if (is_own(s, "sock", &s->bound) || fstat(s->lock.fd, &lock) < 0 || !is_own(s, "lock", &lock)) return;
+  struct dk_error error = {0};
+  if (listen_anew(s, &error) < 0) complain("its socket is gone, and cannot be made again", &error);
+}
+
 /* Beginning and end. */
 
 static void on_signal(void *ctx, int signal) {
@@ -568,13 +615,9 @@ static int open_serve(struct serve *s, struct dk_error *error) {
   if (r == 0) r = make_agent(s, error);
   if (r == 0) r = find_slots(s, error);
   if (r < 0) return r;
-  dk_autobuf socket = DK_BUF_INIT;
-  dk_buf_printf(&socket, "%s/sock", s->root);
-  s->listener = dk_buf_ok(&socket) ? dk_sock_listen(socket.data, 16, error) : dk_error_set(error, -ENOMEM, "no memory");
-  if (s->listener < 0) return s->listener;
   s->idle_since = dk_now_ns();
-  r = dk_loop_watch(s->loop, s->listener, POLLIN, on_listener, s);
-  return r < 0 ? dk_error_set(error, r, "no memory to start the agent") : 0;
+  s->look_at = s->idle_since + GONE_NS;
+  return listen_anew(s, error);
 }
 
 /* An engine that came just now is let in instead. */
@@ -601,7 +644,7 @@ static void close_serve(struct serve *s) {
   if (s->listener >= 0) {
     dk_autobuf socket = DK_BUF_INIT;
     dk_buf_printf(&socket, "%s/sock", s->root);
-    if (dk_buf_ok(&socket)) unlink(socket.data);
+    if (dk_buf_ok(&socket) && is_own(s, "sock", &s->bound)) unlink(socket.data); /* not a later agent's */
     close(s->listener);
   }
   for (size_t i = 0; i < s->n_engines; i++) {
@@ -631,6 +674,7 @@ int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error)
     end_turn(&s);
     if (s.broken < 0) r = dk_error_system(error, s.broken, "the agent cannot go on; start it again: nothing is lost");
     if (r < 0 || may_end(&s)) break;
+    look_at_socket(&s);
     r = dk_loop_once(s.loop, deadline(&s));
     if (r < 0) dk_error_system(error, r, "waiting for work");
     if (r > 0) r = 0;

@@ -1,0 +1,95 @@
+/* What tasks and people do to an agent's folder while it is in use: the agent goes on. */
+#include "engine/sys/fs.h"
+#include "lang/base/alloc.h"
+#include "tests/unit/agent/client.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct client client;
+static uint64_t next = 1;
+
+static int set_up(void **state) {
+  (void)state;
+  client_init(&client, 1);
+  client_start_daemon(&client);
+  client_connect(&client);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  client_finish(&client);
+  return 0;
+}
+
+static void sh(const char *script) {
+  char command[5000];
+  snprintf(command, sizeof command, "cd %s; %s", client.dir, script);
+  client_sh(command);
+}
+
+static struct dk_result run(const char *script) {
+  struct dk_job job = client_job(&client, script);
+  struct dk_result result;
+  client_run(&client, next++, &job, &result);
+  return result;
+}
+
+static void check_runs(const char *script, const char *expected) {
+  struct dk_result result = run(script);
+  if (result.cause != DK_CAUSE_OK) fail_msg("cause %d: %s", (int)result.cause, result.text ? result.text : "");
+  dk_autofree char *text = client_text(&client, &result.out);
+  assert_string_equal(text, expected);
+  dk_result_finish(&result);
+}
+
+static bool exists(void *ctx) {
+  char path[4300];
+  snprintf(path, sizeof path, "%s/%s", client.dir, (const char *)ctx);
+  return access(path, F_OK) == 0;
+}
+
+static void socket_is_removed(void **state) {
+  (void)state;
+  sh("rm agent/sock");
+  assert_true(client_wait_for(exists, (void *)"agent/sock"));
+  client_connect(&client);
+  check_runs("echo here", "here\n");
+}
+
+static void old_agent_leaves_the_socket_of_the_new(void **state) {
+  (void)state;
+  client_disconnect(&client);
+  pid_t old = client.daemon;
+  kill(old, SIGSTOP);
+  sh("rm agent/lock agent/sock");
+  client_start_daemon(&client);
+  client_connect(&client);
+  kill(old, SIGCONT);
+  int status;
+  while (waitpid(old, &status, 0) < 0) assert_int_equal(errno, EINTR);
+  assert_true(WIFEXITED(status));
+  assert_true(exists((void *)"agent/sock"));
+  client_connect(&client);
+  check_runs("echo new", "new\n");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(socket_is_removed),
+      TEST(old_agent_leaves_the_socket_of_the_new),
+  };
+  return cmocka_run_group_tests_name("wear", tests, NULL, NULL);
+}
