@@ -1,77 +1,106 @@
-/* gather(u) as JSON: see records.h. */
+/* gather(u) as JSON (RFC 8259): see records.h. A record a line; numbers in the shortest decimal that reads back the same. */
 #include "engine/drive/records.h"
 
 #include "lang/base/alloc.h"
+#include "lang/base/number.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* JSON text is UTF-8; other bytes cannot stand in it, and are null as a whole. */
+static void add_string(struct dk_buf *out, const char *text, size_t len) {
+  if (!dk_utf8_is_valid(text, len)) {
+    dk_buf_add_text(out, "null");
+    return;
+  }
+  dk_buf_add_char(out, '"');
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c == '"' || c == '\\')
+      dk_buf_printf(out, "\\%c", c);
+    else if (c < 0x20)
+      dk_buf_printf(out, "\\u%04x", c);
+    else
+      dk_buf_add_char(out, (char)c);
+  }
+  dk_buf_add_char(out, '"');
+}
 
 /* A column's value as JSON. Quantities are numbers in their base unit (bytes, seconds), as in a hole. */
-static json_t *value_json(const struct dk_values *values, dk_value_id id) {
+static void add_value(const struct dk_values *values, dk_value_id id, struct dk_buf *out) {
   const struct dk_value *value = dk_value_get(values, id);
+  bool is_record = value->type == DK_TYPE_RECORD;
 
   switch ((enum dk_type)value->type) {
-  case DK_TYPE_NULL: return json_null();
-  case DK_TYPE_BOOL: return json_boolean(value->u.i != 0);
+  case DK_TYPE_NULL:
+  case DK_TYPE_CALL: dk_buf_add_text(out, "null"); return;
+  case DK_TYPE_STRING: add_string(out, dk_value_str(values, id)->text, value->len); return;
+  case DK_TYPE_LIST:
+  case DK_TYPE_RECORD:
+    dk_buf_add_char(out, is_record ? '{' : '[');
+    for (uint32_t i = 0; i < value->len; i++) {
+      if (i) dk_buf_add_text(out, ", ");
+      if (is_record) {
+        const struct dk_str *name = dk_value_name(values, id, i);
+        add_string(out, name->text, name->len);
+        dk_buf_add_text(out, ": ");
+      }
+      add_value(values, dk_value_item(values, id, i), out);
+    }
+    dk_buf_add_char(out, is_record ? '}' : ']');
+    return;
+  case DK_TYPE_BOOL:
   case DK_TYPE_INT:
-  case DK_TYPE_SIZE: return json_integer(value->u.i);
-  case DK_TYPE_FLOAT: return json_real(value->u.f);
-  case DK_TYPE_DURATION: return json_real((double)value->u.i / 1e9);
+  case DK_TYPE_FLOAT:
+  case DK_TYPE_SIZE:
+  case DK_TYPE_DURATION:
   case DK_TYPE_MONEY:
-  case DK_TYPE_RATE: return json_real((double)value->u.i / 1e6);
-  case DK_TYPE_STRING: {
-    const struct dk_str *text = dk_value_str(values, id);
-    /* JSON text is UTF-8; other bytes cannot stand in it. */
-    return dk_utf8_is_valid(text->text, text->len) ? json_stringn(text->text, text->len) : json_null();
+  case DK_TYPE_RATE: (void)dk_value_hole_text(values, id, out); return;
   }
-  case DK_TYPE_LIST: {
-    json_t *list = json_array();
-    for (uint32_t i = 0; list && i < value->len; i++)
-      json_array_append_new(list, value_json(values, dk_value_item(values, id, i)));
-    return list;
-  }
-  case DK_TYPE_RECORD: {
-    json_t *record = json_object();
-    for (uint32_t i = 0; record && i < value->len; i++)
-      json_object_set_new(record, dk_value_name(values, id, i)->text, value_json(values, dk_value_item(values, id, i)));
-    return record;
-  }
-  case DK_TYPE_CALL: break;
-  }
-  return json_null();
 }
 
-static json_t *metric_json(const struct dk_metric_value *metric) {
-  switch (metric->state) {
-  case DK_METRIC_NUMBER:
-    return json_real(metric->number); /* NULL for a NaN: jansson has none, the member is left out */
-  case DK_METRIC_TEXT: return json_string(metric->text);
-  case DK_METRIC_MISSING: break;
+/* What is missing, and what JSON has no number for, is null. */
+static void add_metric(const struct dk_metric_value *metric, struct dk_buf *out) {
+  char number[DK_NUMBER_TEXT];
+
+  if (metric->state == DK_METRIC_TEXT) {
+    add_string(out, metric->text, strlen(metric->text));
+  } else if (metric->state == DK_METRIC_NUMBER && isfinite(metric->number)) {
+    dk_number_text(metric->number, number);
+    dk_buf_add_text(out, number);
+  } else {
+    dk_buf_add_text(out, "null");
   }
-  return json_null();
 }
 
-static json_t *row_json(const struct dk_plan *plan, const struct dk_template *producer, uint32_t row,
-                        const struct dk_fact *fact) {
-  json_t *record = json_object();
+static void add_name(struct dk_buf *out, uint32_t *n, const char *name) {
+  if ((*n)++) dk_buf_add_text(out, ", ");
+  add_string(out, name, strlen(name));
+  dk_buf_add_text(out, ": ");
+}
 
-  for (uint32_t c = 0; record && c < producer->points.n_columns; c++) {
+static void add_row(const struct dk_plan *plan, const struct dk_template *producer, uint32_t row,
+                    const struct dk_fact *fact, struct dk_buf *out) {
+  uint32_t n = 0;
+
+  dk_buf_add_char(out, '{');
+  for (uint32_t c = 0; c < producer->points.n_columns; c++) {
     const struct dk_column *column = &producer->points.columns[c];
-    json_object_set_new(record, column->name, value_json(plan->values, dk_column_value(column, row)));
+    add_name(out, &n, column->name);
+    add_value(plan->values, dk_column_value(column, row), out);
   }
-  for (uint32_t m = 0; record && m < producer->n_metrics && m < fact->metrics.n; m++)
-    json_object_set_new(record, producer->metrics[m].name, metric_json(&fact->metrics.items[m]));
-  for (uint32_t o = 0; record && o < producer->n_outputs; o++) {
+  for (uint32_t m = 0; m < producer->n_metrics && m < fact->metrics.n; m++) {
+    add_name(out, &n, producer->metrics[m].name);
+    add_metric(&fact->metrics.items[m], out);
+  }
+  for (uint32_t o = 0; o < producer->n_outputs; o++) {
     char hex[DK_DIGEST_HEX + 1];
     dk_digest_hex(&fact->outputs[o].digest, hex);
-    json_object_set_new(record, producer->outputs[o].name, json_string(hex));
+    add_name(out, &n, producer->outputs[o].name);
+    add_string(out, hex, strlen(hex));
   }
-  return record;
-}
-
-static int append(const char *text, size_t len, void *out) {
-  dk_buf_add(out, text, len);
-  return dk_buf_ok(out) ? 0 : -1;
+  dk_buf_add_char(out, '}');
 }
 
 int dk_records_json(struct dk_lookup_state *state, const struct dk_template *tmpl, uint32_t row, uint32_t input,
@@ -82,20 +111,20 @@ int dk_records_json(struct dk_lookup_state *state, const struct dk_template *tmp
   uint32_t producer_first = plan->graph.nodes[edge->producer].first, first = 0;
   const uint32_t *list;
   uint32_t n = dk_edge_rows(&plan->graph, edge, row, &first, &list);
-  json_t *all = json_array();
-  int r = 0;
+  uint32_t written = 0;
 
-  for (uint32_t i = 0; all && i < n && r == 0; i++) {
+  dk_buf_add_char(out, '[');
+  for (uint32_t i = 0; i < n; i++) {
     uint32_t from = list ? list[i] : first + i;
     const struct dk_fact *fact = state->facts[producer_first + from];
-    if (fact)
-      json_array_append_new(all, row_json(plan, producer, from, fact));
-    else if (!edge->skip_failed)
-      r = dk_error_set(error, -EAGAIN, "input `%s` is not made yet", tmpl->inputs[input].name);
+    if (!fact && !edge->skip_failed)
+      return dk_error_set(error, -EAGAIN, "input `%s` is not made yet", tmpl->inputs[input].name);
+    if (!fact) continue;
+    dk_buf_add_text(out, written++ ? ",\n " : "\n ");
+    add_row(plan, producer, from, fact, out);
   }
-  if (r == 0 && (!all || json_dump_callback(all, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) < 0))
-    r = dk_error_system(error, -ENOMEM, "writing the records of input `%s`", tmpl->inputs[input].name);
-  json_decref(all);
-  dk_buf_add_char(out, '\n');
-  return r;
+  dk_buf_add_text(out, written ? "\n]\n" : "]\n");
+  return dk_buf_ok(out)
+             ? 0
+             : dk_error_system(error, -ENOMEM, "writing the records of input `%s`", tmpl->inputs[input].name);
 }

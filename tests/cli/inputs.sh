@@ -46,3 +46,19 @@ rm -r "$room/set"
 sed -i 's/version = "2"/version = "3"/' mount.dk
 run -e 1 run mount.dk
 has "input \`set\`: cannot use $room/set: No such file or directory"
+
+# gather(task): a record a line, numbers as they were written, text escaped.
+put records.dk <<'EOF'
+grid g { lr in [0.1, 1.1, 3]  text in ["a\"b\\\t\u{e9}"]  size in [2KiB]  list in [[1, 2.5]] }
+task t over g {
+  outputs { o = "o" }
+  metrics { m = match(stdout, 'm=(.*)') }
+  run = "test {{lr}} = 3 || echo m={{lr}}; : {{text}} {{size}} {{join(list)}}; echo {{lr}} >{{outputs.o}}"
+}
+task all { inputs { rows = gather(t) }  run = "cat {{inputs.rows}}" }
+EOF
+run run records.dk
+run logs all
+has ' {"lr": 0.1, "text": "a\"b\\\u0009é", "size": 2048, "list": [1, 2.5], "m": 0.1, "o": "'
+has ' {"lr": 1.1, "text": "a\"b\\\u0009é", "size": 2048, "list": [1, 2.5], "m": 1.1, "o": "'
+has '"m": null, "o": "'
