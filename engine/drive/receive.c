@@ -1,10 +1,10 @@
 /* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the name and the key's
  * components that `plan` explains reruns with. */
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/heard.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 /* The components of a task's key, as the store keeps them. The names point into *ret_parts. */
@@ -53,8 +53,8 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   return r;
 }
 
-static void on_result(struct dk_engine *engine, uint64_t session, struct dk_message *message) {
-  struct dk_event event = {.kind = DK_EV_ENDED, .id = message->id, .session = session};
+/* Completes the event of a result. */
+static void on_result(struct dk_engine *engine, struct dk_message *message, struct dk_event *event) {
   dk_autobuf bytes = DK_BUF_INIT;
   struct dk_error error = {0};
   uint32_t task;
@@ -66,59 +66,33 @@ static void on_result(struct dk_engine *engine, uint64_t session, struct dk_mess
     dk_engine_fail(engine, r, &error);
     return;
   }
-  event.u.ended.seq = message->seq;
-  event.u.ended.cause = message->u.result.cause;
-  event.u.ended.code = message->u.result.code;
-  event.u.ended.len = (uint32_t)bytes.len;
+  event->u.ended.len = (uint32_t)bytes.len;
   char *owned = dk_buf_steal(&bytes);
-  event.u.ended.bytes = owned;
-  dk_engine_push(engine, &event, owned);
+  event->u.ended.bytes = owned;
+  dk_engine_push(engine, event, owned);
+}
+
+/* Only another engine can have asked for it: two must not fight for one agent. */
+static void on_closed(struct dk_engine *engine, const char *text) {
+  struct dk_error error = {0};
+
+  dk_error_set(&error, -EBUSY,
+               "%s\nhelp: another dkrun works in this state folder; its lock file was removed, it seems",
+               text && *text ? text : "the agent closed the session");
+  dk_engine_fail(engine, -EBUSY, &error);
 }
 
 void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) {
   struct dk_engine *engine = ctx;
-  struct dk_event event = {.id = message->id, .session = session};
+  struct dk_event event;
 
-  switch (message->type) {
-  case DK_MSG_WELCOME:
-    event.kind = DK_EV_AGENT_UP;
-    event.u.agent_up.slots = message->u.welcome.slots;
-    memcpy(event.u.agent_up.boot, message->u.welcome.boot, sizeof event.u.agent_up.boot);
-    engine->with.observer.where(engine->with.observer.ctx, message->u.welcome.slots);
-    break;
-  case DK_MSG_HAS:
-    event.kind = DK_EV_HAS;
-    event.u.has.state = (uint8_t)message->u.has.state;
-    event.u.has.slot = message->u.has.slot;
-    break;
-  case DK_MSG_HAS_END: event.kind = DK_EV_HAS_END; break;
-  case DK_MSG_STARTED:
-    event.kind = DK_EV_STARTED;
-    event.u.started.slot = message->u.started.slot;
-    break;
-  case DK_MSG_REFUSED:
-    event.kind = DK_EV_REFUSED;
-    event.u.refused.reason = (uint8_t)message->u.refused.reason;
-    break;
-  case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
-  case DK_MSG_RESULT: on_result(engine, session, message); return;
-  case DK_MSG_CLOSED: {
-    /* Only another engine can have asked for it: two must not fight for one agent. */
-    struct dk_error error = {0};
-    dk_error_set(
-        &error, -EBUSY, "%s\nhelp: another dkrun works in this state folder; its lock file was removed, it seems",
-        message->u.closed.text && *message->u.closed.text ? message->u.closed.text : "the agent closed the session");
-    dk_engine_fail(engine, -EBUSY, &error);
-    return;
-  }
-  case DK_MSG_HELLO:
-  case DK_MSG_LIST:
-  case DK_MSG_ASSIGN:
-  case DK_MSG_REVOKE:
-  case DK_MSG_KILL:
-  case DK_MSG_ACK: return; /* ours, not an agent's */
-  }
-  dk_engine_push(engine, &event, NULL);
+  if (message->type == DK_MSG_CLOSED) on_closed(engine, message->u.closed.text);
+  if (!dk_heard_event(message, session, &event)) return;
+  if (event.kind == DK_EV_AGENT_UP) engine->with.observer.where(engine->with.observer.ctx, event.u.agent_up.slots);
+  if (event.kind == DK_EV_ENDED)
+    on_result(engine, message, &event);
+  else
+    dk_engine_push(engine, &event, NULL);
 }
 
 void dk_engine_down(void *ctx, uint64_t session, const char *why) {

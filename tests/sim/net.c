@@ -1,5 +1,6 @@
 /* The connection: messages in their real encoding, in order within a connection, cut at any point. The agent may hear of a break long
  * after the engine has come back on another connection, and events of an old session may still wait in the engine. */
+#include "engine/drive/heard.h"
 #include "tests/sim/sim.h"
 
 #include <string.h>
@@ -81,43 +82,12 @@ void sim_close_from_agent(struct sim *s, uint32_t conn) {
   event->epoch = s->engine_epoch;
 }
 
-/* As drive/link does it: messages become events of the session. */
 static void to_engine(struct sim *s, uint32_t conn, const struct dk_message *message) {
   struct dk_event event;
   struct dk_digest result = {{0}};
-  memset(&event, 0, sizeof event);
-  event.session = conn * 10;
-  event.id = message->id;
-  switch (message->type) {
-  case DK_MSG_WELCOME:
-    event.kind = DK_EV_AGENT_UP;
-    event.u.agent_up.slots = message->u.welcome.slots;
-    memcpy(event.u.agent_up.boot, message->u.welcome.boot, sizeof event.u.agent_up.boot);
-    break;
-  case DK_MSG_HAS:
-    event.kind = DK_EV_HAS;
-    event.u.has.state = (uint8_t)message->u.has.state;
-    event.u.has.slot = message->u.has.slot;
-    break;
-  case DK_MSG_HAS_END: event.kind = DK_EV_HAS_END; break;
-  case DK_MSG_STARTED:
-    event.kind = DK_EV_STARTED;
-    event.u.started.slot = message->u.started.slot;
-    break;
-  case DK_MSG_REFUSED:
-    event.kind = DK_EV_REFUSED;
-    event.u.refused.reason = (uint8_t)message->u.refused.reason;
-    break;
-  case DK_MSG_REVOKED: event.kind = DK_EV_REVOKED; break;
-  case DK_MSG_RESULT:
-    event.kind = DK_EV_ENDED;
-    event.u.ended.seq = message->seq;
-    event.u.ended.cause = message->u.result.cause;
-    event.u.ended.code = message->u.result.code;
-    if (message->u.result.text) dk_digest_parse(message->u.result.text, strlen(message->u.result.text), &result);
-    break;
-  default: return; /* CLOSED: the break follows */
-  }
+  if (!dk_heard_event(message, conn * 10, &event)) return; /* CLOSED: the break follows */
+  if (event.kind == DK_EV_ENDED && message->u.result.text)
+    dk_digest_parse(message->u.result.text, strlen(message->u.result.text), &result);
   sim_trace(s, "  to engine: message %d, attempt %llu, seq %llu", message->type, (unsigned long long)message->id.n,
             (unsigned long long)message->seq);
   sim_engine_push(s, &event, event.kind == DK_EV_ENDED ? &result : NULL);
