@@ -72,7 +72,7 @@ static int fill(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx, struct dk_
   enum dk_cause cause = DK_CAUSE_INPUT;
   int r = dk_workdir_clean(&task->slot->workdir, error);
   if (r < 0) {
-    decide(task, DK_CAUSE_DISK, error->text);
+    decide(task, is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error->text);
     return r;
   }
   if (!job->code && job->n_inputs == 0) return 0;

@@ -3,15 +3,20 @@
 #include "engine/agent/tree.h"
 #include "lang/base/alloc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define COPY_MAX (1u << 20)
 #define MANIFEST_MAX (1u << 30)
+#define STUCK ".stuck-"
+#define STUCK_MAX 1000u
 
 void dk_workdir_init(struct dk_workdir *dir, int slot_dir) {
   *dir = (struct dk_workdir){.slot_dir = slot_dir, .work = -1, .tmp = -1};
@@ -30,18 +35,46 @@ void dk_workdir_finish(struct dk_workdir *dir) {
   dk_workdir_init(dir, dir->slot_dir);
 }
 
-/* Does the descriptor still stand for that name, with the mode that it was made with? */
+/* Does the descriptor still stand for that name, with the mode that it was made with, and can files be made there? */
 static bool is_in_place(int slot_dir, const char *name, int fd) {
-  struct stat by_name, by_fd;
-  return fd >= 0 && fstatat(slot_dir, name, &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &by_fd) == 0 &&
-         by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev && (by_fd.st_mode & 07777) == 0755;
+  struct stat by_name;
+  struct statx by_fd;
+  return fd >= 0 && fstatat(slot_dir, name, &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
+         statx(fd, "", AT_EMPTY_PATH, STATX_MODE | STATX_INO, &by_fd) == 0 && by_name.st_ino == by_fd.stx_ino &&
+         by_name.st_dev == makedev(by_fd.stx_dev_major, by_fd.stx_dev_minor) && (by_fd.stx_mode & 07777) == 0755 &&
+         (by_fd.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) == 0;
+}
+
+/* What cannot be emptied (chattr +i, a mount) goes aside: one task must not take the slot from all that follow. */
+static int put_aside(int slot_dir, const char *name) {
+  for (unsigned n = 1; n <= STUCK_MAX; n++) {
+    char aside[48];
+    struct stat st;
+    snprintf(aside, sizeof aside, "%s" STUCK "%u", name, n);
+    if (fstatat(slot_dir, aside, &st, AT_SYMLINK_NOFOLLOW) == 0) continue;
+    return renameat(slot_dir, name, slot_dir, aside) < 0 ? -errno : 0;
+  }
+  return -EEXIST;
+}
+
+static int explain_stuck(int slot_dir, const char *name, int r, const struct dk_error *why, struct dk_error *error) {
+  char link[40], path[4096] = "";
+  snprintf(link, sizeof link, "/proc/self/fd/%d", slot_dir);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  return dk_error_set(
+      error, r,
+      "the directory %s/%s can neither be emptied nor renamed: %s\nhelp: an earlier task left in it what "
+      "cannot be removed: look for mounts (findmnt) and immutable files (lsattr), and remove it",
+      path, name, why->text);
 }
 
 static int make_anew(int slot_dir, const char *name, int *fd, struct dk_error *error) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
-  int r = dk_fs_remove_tree_at(slot_dir, name, error);
-  if (r < 0) return r;
+  struct dk_error why = {0};
+  int r = dk_fs_remove_tree_at(slot_dir, name, &why);
+  if (r < 0 && put_aside(slot_dir, name) < 0) return explain_stuck(slot_dir, name, r, &why, error);
   if (mkdirat(slot_dir, name, 0700) < 0) return dk_error_system(error, -errno, "cannot make the directory of a task");
   *fd = openat(slot_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (*fd < 0 || fchmod(*fd, 0755) < 0) return dk_error_system(error, -errno, "cannot open the directory of a task");
@@ -57,6 +90,23 @@ int dk_workdir_clean(struct dk_workdir *dir, struct dk_error *error) {
   forget_lent(dir);
   int r = clean(dir->slot_dir, "work", &dir->work, error);
   return r < 0 ? r : clean(dir->slot_dir, "tmp", &dir->tmp, error);
+}
+
+void dk_workdir_sweep(struct dk_workdir *dir) {
+  int list = openat(dir->slot_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *stream = list >= 0 ? fdopendir(list) : NULL;
+  if (!stream) {
+    if (list >= 0) close(list);
+    return;
+  }
+  struct dirent *entry;
+  bool is_used = false;
+  while (dk_fs_next_entry(stream, &entry) == 0 && entry) {
+    is_used |= strcmp(entry->d_name, "work") == 0 || strcmp(entry->d_name, "tmp") == 0;
+    if (strstr(entry->d_name, STUCK)) (void)dk_fs_remove_tree_at(dir->slot_dir, entry->d_name, NULL);
+  }
+  closedir(stream);
+  if (is_used) (void)dk_workdir_clean(dir, NULL);
 }
 
 /* Filling. */

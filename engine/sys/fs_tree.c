@@ -36,12 +36,14 @@ int dk_fs_next_entry(DIR *stream, struct dirent **ret) {
 static int empty(int fd, int depth, char *where, size_t size);
 
 static int remove_entry(int dir, const char *name, bool may_be_file, int depth, char *where, size_t size) {
+  int refused = 0; /* why it cannot be removed as a file */
   if (may_be_file) {
     if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) return 0;
     if (errno == EACCES || errno == EPERM) {
       fchmod(dir, 0700); /* a directory without w */
       if (unlinkat(dir, name, 0) == 0) return 0;
     }
+    refused = -errno;
     if (errno != EISDIR && errno != EPERM && errno != EACCES) {
       snprintf(where, size, "%s", name);
       return -errno;
@@ -53,7 +55,7 @@ static int remove_entry(int dir, const char *name, bool may_be_file, int depth, 
   if (fd < 0) {
     if (fd == -ENOENT) return 0;
     snprintf(where, size, "%s", name);
-    return fd;
+    return fd == -ENOTDIR && refused < 0 ? refused : fd; /* a file that may not be removed (chattr +i) */
   }
   r = empty(fd, depth + 1, where, size);
   close(fd);

@@ -85,11 +85,41 @@ static void old_agent_leaves_the_socket_of_the_new(void **state) {
   check_runs("echo new", "new\n");
 }
 
+static bool can_be_immutable(void) {
+  char command[4400];
+  snprintf(command, sizeof command,
+           "cd %s && touch probe && chattr +i probe 2>/dev/null && chattr -i probe 2>/dev/null", client.dir);
+  return geteuid() == 0 && system(command) == 0; /* NOLINT: a shell is what is wanted */
+}
+
+static int tear_down_immutable(void **state) {
+  sh("chattr -R -i agent/slots 2>/dev/null || true");
+  return tear_down(state);
+}
+
+static void a_stuck_directory_goes_aside(void **state) {
+  (void)state;
+  if (!can_be_immutable()) skip();
+  for (int i = 0; i < 2; i++) check_runs("mkdir d; touch d/f; chattr +i d/f; echo stuck", "stuck\n");
+  check_runs("ls -A; echo free", "free\n");
+  sh("test -e agent/slots/0/work.stuck-1/d/f; test -e agent/slots/0/work.stuck-2/d/f");
+  /* The directory itself cannot even be renamed. */
+  check_runs("chattr +i .; echo worse", "worse\n");
+  struct dk_result result = run("true");
+  assert_int_equal(result.cause, DK_CAUSE_SPAWN);
+  assert_non_null(strstr(result.text, "agent/slots/0/work can neither be emptied nor renamed"));
+  assert_non_null(strstr(result.text, "Operation not permitted"));
+  dk_result_finish(&result);
+  sh("chattr -i agent/slots/0/work");
+  check_runs("echo again", "again\n");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(socket_is_removed),
       TEST(old_agent_leaves_the_socket_of_the_new),
+      cmocka_unit_test_setup_teardown(a_stuck_directory_goes_aside, set_up, tear_down_immutable),
   };
   return cmocka_run_group_tests_name("wear", tests, NULL, NULL);
 }
