@@ -281,13 +281,12 @@ static void end_task(struct keeper *k) {
   (void)dk_journal_finish(&k->journal, &k->task.result, &seq, NULL);
   k->is_running = false;
   say_result(k, seq, k->task.id, &k->task.result);
-  bool is_ok = k->task.result.cause == DK_CAUSE_OK;
   dk_task_finish(&k->task);
   k->idle_since = dk_now_ns();
   if (k->first < k->n) return; /* the next one cleans up, and reports may wait */
   flush(k);
-  /* What a failed one left stays to be looked at, until the slot is used again. */
-  if (is_ok) (void)dk_workdir_clean(&k->slot.workdir, NULL);
+  /* At once: a full disk would stay full until the slot is used again. */
+  (void)dk_workdir_clean(&k->slot.workdir, NULL);
 }
 
 static int open_journal(struct keeper *k, struct dk_error *error);
@@ -408,7 +407,9 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
   sigprocmask(SIG_BLOCK, &mask, NULL);
   k->child_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   if (k->child_fd < 0) return dk_error_system(error, -errno, "cannot watch for ended tasks");
-  (void)open_journal(k, error);
+  bool has_journal = open_journal(k, NULL) == 0; /* ends what an earlier task left running */
+  dk_workdir_sweep(&k->slot.workdir);
+  if (!has_journal) (void)open_journal(k, NULL); /* there may be room now; else the next order says why not */
   return 0;
 }
 

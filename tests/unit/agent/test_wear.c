@@ -114,11 +114,43 @@ static void a_stuck_directory_goes_aside(void **state) {
   check_runs("echo again", "again\n");
 }
 
+static bool is_work_empty(void *ctx) {
+  (void)ctx;
+  char command[4400];
+  snprintf(command, sizeof command, "test -z \"$(ls -A %s/agent/slots/0/work)\"", client.dir);
+  return system(command) == 0; /* NOLINT: a shell is what is wanted */
+}
+
+static void a_failed_task_leaves_no_files(void **state) {
+  (void)state;
+  struct dk_result result = run("mkdir d; head -c 100000 /dev/zero > d/big; exit 3");
+  assert_int_equal(result.cause, DK_CAUSE_EXIT);
+  dk_result_finish(&result);
+  assert_true(client_wait_for(is_work_empty, NULL));
+}
+
+static void a_new_agent_empties_idle_slots(void **state) {
+  (void)state;
+  check_runs("echo here", "here\n");
+  client_disconnect(&client);
+  pid_t keeper = client_keeper(&client, 0);
+  client_kill_daemon(&client, SIGKILL);
+  kill(keeper, SIGKILL);
+  sh("echo big > agent/slots/0/work/big; mkdir -p agent/slots/0/work.stuck-3/d");
+  assert_false(is_work_empty(NULL));
+  client_start_daemon(&client);
+  assert_true(client_wait_for(is_work_empty, NULL));
+  client_connect(&client);
+  check_runs("ls -A .. | grep stuck || echo none", "none\n");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(socket_is_removed),
       TEST(old_agent_leaves_the_socket_of_the_new),
+      TEST(a_failed_task_leaves_no_files),
+      TEST(a_new_agent_empties_idle_slots),
       cmocka_unit_test_setup_teardown(a_stuck_directory_goes_aside, set_up, tear_down_immutable),
   };
   return cmocka_run_group_tests_name("wear", tests, NULL, NULL);
