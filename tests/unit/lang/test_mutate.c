@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -139,25 +140,43 @@ static void run_seed(const char *path, uint64_t seed) {
   dk_load_destroy(load);
 }
 
+/* A directory with the files that the texts name, and the path of the text in it. */
+static void make_dir(char *dir, char path[64]) {
+  assert_non_null(mkdtemp(dir));
+  snprintf(path, 64, "%s/data", dir);
+  assert_int_equal(mkdir(path, 0700), 0);
+  snprintf(path, 64, "%s/data/a", dir);
+  assert_int_equal(fclose(fopen(path, "w")), 0);
+  snprintf(path, 64, "%s/x", dir);
+  assert_int_equal(fclose(fopen(path, "w")), 0);
+  snprintf(path, 64, "%s/t.dk", dir);
+}
+
+static void remove_dir(const char *dir) {
+  static const char *const names[] = {"t.dk", "x", "data/a", "data", ""};
+  char path[64];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+    assert_int_equal(remove(path), 0);
+  }
+}
+
 static void test_mutations(void **state) {
   (void)state;
   char dir[] = "/tmp/dk-test-mutate-XXXXXX", path[64];
   const char *only = getenv("DK_MUTATE_SEED"), *count = getenv("DK_MUTATE_COUNT");
   uint64_t first = only ? strtoull(only, NULL, 10) : 0, n = only ? 1 : count ? strtoull(count, NULL, 10) : 4000;
   collect_words();
-  assert_non_null(mkdtemp(dir));
-  snprintf(path, sizeof path, "%s/t.dk", dir);
+  make_dir(dir, path);
   for (uint64_t seed = first; seed < first + n; seed++) run_seed(path, seed);
-  unlink(path);
-  rmdir(dir);
+  remove_dir(dir);
 }
 
 /* The texts themselves are right: else the mutations would hardly get past the first error. */
 static void test_unchanged(void **state) {
   (void)state;
   char dir[] = "/tmp/dk-test-mutate-XXXXXX", path[64];
-  assert_non_null(mkdtemp(dir));
-  snprintf(path, sizeof path, "%s/t.dk", dir);
+  make_dir(dir, path);
   for (size_t i = 0; i < N_TEXTS; i++) {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -171,8 +190,7 @@ static void test_unchanged(void **state) {
     if (!dk_load_plan(load)) fail_msg("%s", dk_buf_text(&shown));
     dk_load_destroy(load);
   }
-  unlink(path);
-  rmdir(dir);
+  remove_dir(dir);
 }
 
 int main(void) {
