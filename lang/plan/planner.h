@@ -23,7 +23,7 @@ struct dk_planner {
   struct dk_template_build *builds; /* by template */
   uint32_t n_builds;
   struct dk_map by_decl; /* items are templates */
-  uint8_t *keep; /* scratch: a flag a row */
+  uint8_t *keep;         /* scratch: a flag a row */
   uint32_t cap_keep;
 };
 
