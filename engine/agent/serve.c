@@ -333,9 +333,20 @@ static void refuse_start(struct serve *s, const struct dk_agent_action *action, 
   step(s, &event);
 }
 
+/* Somebody removed the slots: the keeper ends when it sees that. */
+static bool is_slot_gone(const struct keeper *keeper) {
+  dk_autobuf socket = DK_BUF_INIT;
+  slot_path(keeper->serve, keeper->slot, "sock", &socket);
+  return dk_buf_ok(&socket) && access(socket.data, F_OK) < 0 && errno == ENOENT;
+}
+
 static int do_start(struct serve *s, const struct dk_agent_action *action, struct dk_error *error) {
   struct keeper *keeper = need_keeper(s, action->slot);
   if (!keeper) return dk_error_set(error, -ENOMEM, "no memory for a keeper");
+  if (keeper->conn.fd >= 0 && is_slot_gone(keeper)) {
+    lose_keeper(keeper); /* the next one does not know of the order: the core places it again */
+    return 0;
+  }
   int r = keeper->conn.fd < 0 ? start_keeper(keeper, error) : 0;
   if (r < 0) return r;
   keeper->is_known = true;

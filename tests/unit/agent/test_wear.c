@@ -144,11 +144,22 @@ static void a_new_agent_empties_idle_slots(void **state) {
   check_runs("ls -A .. | grep stuck || echo none", "none\n");
 }
 
+static void slots_are_removed(void **state) {
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    check_runs("echo here", "here\n");
+    sh("mv agent/slots gone; rm -rf gone"); /* in one step: the keeper makes nothing in it meanwhile */
+  }
+  check_runs("echo last", "last\n");
+  sh("test -d agent/slots/0/work");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(socket_is_removed),
       TEST(old_agent_leaves_the_socket_of_the_new),
+      TEST(slots_are_removed),
       TEST(a_failed_task_leaves_no_files),
       TEST(a_new_agent_empties_idle_slots),
       cmocka_unit_test_setup_teardown(a_stuck_directory_goes_aside, set_up, tear_down_immutable),
