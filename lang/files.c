@@ -258,7 +258,7 @@ const struct dk_str *dk_files_resolve(void *ctx, const struct dk_source *from, c
   const char *dir = below(files->root, file->dir), *rest = path->text;
   char *out = dk_arena_alloc(files->arena, strlen(dir) + path->len + 2);
   size_t len = strlen(dir);
-  memcpy(out, dir, len);
+  memcpy(out, dir, len); /* NOLINT(bugprone-not-null-terminated-result): its length goes with it */
   if (path->text[0] == '/' || memchr(path->text, '\0', path->len)) {
     leaves(files, at, path->text, help);
     return NULL;

@@ -259,7 +259,7 @@ int dk_tree_place(struct dk_blobs *blobs, const void *manifest, size_t len, int 
   cursor.at += r == 0 ? head : 0;
   while (r == 0 && cursor.at < cursor.end) {
     const char *text = next_text(&cursor);
-    if (!text || strlen(text) < 3 || text[1] != ' ') {
+    if (!text || strlen(text) < 3 || text[1] != ' ') { /* NOLINT(bugprone-branch-clone): before anything reads it */
       r = -EBADMSG;
     } else if (text[0] == 'f' || text[0] == 'x') {
       if (blobs->stop && blobs->stop(blobs->ctx)) return dk_error_set(error, -ECANCELED, "stopped");

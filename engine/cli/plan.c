@@ -243,7 +243,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
 
 static int plan_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
   struct dk_error error = {0};
-  struct dk_folder folder;
+  struct dk_folder folder = {0};
   struct dk_lookup_state lookup;
   struct dk_preview preview;
   int r;

@@ -193,7 +193,7 @@ int dk_store_last(struct dk_store *store, enum dk_table table, const void *prefi
   dk_buf_clear(ret_value);
   MDB_txn *txn = NULL;
   MDB_cursor *cursor = NULL;
-  MDB_val key, value;
+  MDB_val key = {0}, value = {0};
   int err = dk_store_read_begin(store, &txn, error);
   if (err) return err;
   int rc = mdb_cursor_open(txn, store->tables[table], &cursor);

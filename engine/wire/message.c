@@ -180,7 +180,7 @@ void dk_message_finish(struct dk_message *m) {
   case DK_MSG_HAS:
   case DK_MSG_HAS_END:
   case DK_MSG_STARTED:
-  case DK_MSG_REVOKED: break;
+  case DK_MSG_REVOKED:
   default: break;
   }
   memset(m, 0, sizeof *m);

@@ -130,11 +130,12 @@ void dk_check_cycles(struct dk_checker *checker) {
   struct reader reader = {&graph, &index};
   for (graph.at = 0; graph.at < graph.n_nodes; graph.at++) {
     const struct dk_decl *decl = graph.nodes[graph.at].decl;
-    const struct dk_checked_pick *pick = decl->kind == DK_DECL_PICK ? decl->checked : NULL;
-    if (!pick)
+    if (decl->kind == DK_DECL_TASK) {
       read_task(&reader, decl->checked);
-    else if (pick->from)
-      add_edge(&reader, pick->from->decl, NULL, decl->name_span);
+      continue;
+    }
+    const struct dk_checked_pick *pick = decl->checked;
+    if (pick->from) add_edge(&reader, pick->from->decl, NULL, decl->name_span);
   }
   uint32_t *stack = dk_arena_array(checker->arena, uint32_t, graph.n_nodes + 1),
            *depth_of = dk_arena_array(checker->arena, uint32_t, graph.n_nodes + 1);

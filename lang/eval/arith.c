@@ -46,7 +46,7 @@ void dk_num_set(struct dk_ev *ev, struct dk_num *ret, dk_value_id id) {
 
 bool dk_num_value(struct dk_ev *ev, const struct dk_expr *at, const struct dk_num *num, dk_value_id *ret) {
   double d;
-  *ret = num->id;
+  *ret = num->id; /* NOLINT(clang-analyzer-core.uninitialized.Assign): it does not see that overflow() is false */
   if (!num->is_wide) return true;
   if (!dk_wide_to_double(&num->wide, &d)) {
     dk_ev_error(ev, DK_E0304, at->span, "this number is too large for a float (the largest is about 1.8e308)");

@@ -174,7 +174,7 @@ static bool json_list(struct reader *r, dk_value_id *ret) {
   for (r->at++;;) {
     skip_space(r);
     if (r->at < r->end && *r->at == ']' && !items.n) break;
-    dk_value_id item;
+    dk_value_id item = 0;
     if (!dk_ev_elements(r->ev, r->at_expr, 1, "this list") || !json_value(r, &item)) return false;
     dk_arena_push(arena_of(r), items.items, items.n, items.cap) = item;
     skip_space(r);
@@ -210,8 +210,8 @@ static bool json_record(struct reader *r, dk_value_id *ret) {
   for (r->at++;;) {
     skip_space(r);
     if (r->at < r->end && *r->at == '}' && !items.n) break;
-    const struct dk_str *name;
-    dk_value_id item;
+    const struct dk_str *name = NULL;
+    dk_value_id item = 0;
     if (r->at == r->end || *r->at != '"') return bad(r, "a name in quotes is expected here");
     if (!dk_ev_elements(r->ev, r->at_expr, 1, "this record") || !json_string(r, &name)) return false;
     skip_space(r);
@@ -233,11 +233,12 @@ static bool json_record(struct reader *r, dk_value_id *ret) {
 }
 
 static bool json_value(struct reader *r, dk_value_id *ret) {
-  const struct dk_str *text;
+  const struct dk_str *text = NULL;
   skip_space(r);
   char c = r->at < r->end ? *r->at : '\0';
   if (c == '"') {
     if (!json_string(r, &text)) return false;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it does not see that bad() is false */
     return dk_ev_text(r->ev, r->at_expr, text->text, text->len, ret);
   }
   if (c != '[' && c != '{') return json_word(r, ret);
@@ -256,7 +257,7 @@ static bool json_file(struct reader *r, dk_value_id *ret) {
 static bool json_lines(struct reader *r, dk_value_id *ret) {
   struct items items = {NULL, 0, 0};
   for (skip_space(r); r->at < r->end; skip_space(r)) {
-    dk_value_id item;
+    dk_value_id item = 0;
     if (!dk_ev_elements(r->ev, r->at_expr, 1, "this list") || !json_value(r, &item)) return false;
     dk_arena_push(arena_of(r), items.items, items.n, items.cap) = item;
   }
@@ -270,7 +271,7 @@ static bool text_lines(struct reader *r, dk_value_id *ret) {
     if (!end) end = r->end;
     size_t len = (size_t)(end - r->at);
     if (len && r->at[len - 1] == '\r') len--;
-    dk_value_id item;
+    dk_value_id item = 0;
     if (!dk_ev_elements(r->ev, r->at_expr, 1, "this list") || !dk_ev_text(r->ev, r->at_expr, r->at, len, &item))
       return false;
     dk_arena_push(arena_of(r), items.items, items.n, items.cap) = item;
@@ -328,7 +329,7 @@ static bool csv_row(struct reader *r, const struct names *names, dk_value_id *re
   const char *text, *begin = r->at;
   size_t len;
   while (!last) {
-    dk_value_id item;
+    dk_value_id item = 0;
     if (!dk_ev_elements(r->ev, r->at_expr, 1, "this record") || !csv_cell(r, &text, &len, &quoted, &last)) return false;
     if (items.n == names->n) return bad(r, "a row with more cells than the header");
     if (!csv_value(r, text, len, quoted, &item)) return false;
@@ -346,13 +347,13 @@ static bool csv_file(struct reader *r, dk_value_id *ret) {
   struct items rows = {NULL, 0, 0};
   bool last = r->at == r->end, quoted;
   while (!last) {
-    const char *text;
-    size_t len;
+    const char *text = "";
+    size_t len = 0;
     if (!csv_cell(r, &text, &len, &quoted, &last)) return false;
     dk_arena_push(arena_of(r), names.items, names.n, names.cap) = dk_intern(r->ev->values->strs, text, len);
   }
   while (r->at < r->end) {
-    dk_value_id row;
+    dk_value_id row = 0;
     if (*r->at == '\n' || (*r->at == '\r' && r->at + 1 < r->end && r->at[1] == '\n')) { /* an empty line */
       r->at += *r->at == '\r' ? 2 : 1;
       continue;

@@ -73,7 +73,7 @@ static bool quantity(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *
     break;
   case DK_QUANTITY_RANGE: dk_ev_error(ev, DK_E0306, expr->span, "`%s` is beyond 64 bits", text->text); break;
   case DK_QUANTITY_MIXED:
-    diag = dk_ev_error(ev, DK_E0306, expr->span, "only durations are written in several parts, as in 1h30m");
+    dk_ev_error(ev, DK_E0306, expr->span, "only durations are written in several parts, as in 1h30m");
     break;
   }
   return false;

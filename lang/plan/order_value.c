@@ -112,7 +112,7 @@ static bool picked_metric(struct dk_ordering *o, const struct dk_template *pick,
 static bool pick_value(struct dk_ordering *o, const struct dk_ref *ref, const struct dk_template *pick, uint32_t row,
                        dk_value_id *ret) {
   const struct dk_template *from = &o->plan->templates[pick->from];
-  uint32_t chosen;
+  uint32_t chosen = DK_NO_ROW;
   if (ref->kind == DK_REF_CHOSEN) {
     uint32_t task = o->plan->graph.nodes[pick->node].first + row;
     if (!o->late || !o->late->chosen || !o->late->chosen(o->late->ctx, task, &chosen)) {

@@ -80,7 +80,7 @@ static bool leaf_value(struct run *run, struct pred *pred, uint32_t combination,
 
 static bool run_leaf(struct run *run, struct pred *pred, uint32_t first, uint32_t n, const uint8_t *want,
                      uint8_t *out) {
-  uint32_t combinations[DK_BLOCK];
+  uint32_t combinations[DK_BLOCK] = {0};
   memset(out, 0, n);
   if (pred->truth) dk_tab_combinations(&pred->tab, first, n, combinations);
   for (uint32_t i = 0; i < n; i++) {
