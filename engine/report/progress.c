@@ -159,7 +159,7 @@ static void keep_metrics_text(struct dk_progress *p, uint32_t node, const struct
     const struct dk_metric_value *value = &metrics->items[i];
     if (value->state != DK_METRIC_MISSING) {
       dk_buf_printf(&text, "%s%s ", text.len ? ", " : "", t->metrics[i].name);
-      dk_buf_add_escaped(&text, value->text, strlen(value->text));
+      dk_shown_text(value->text, strlen(value->text), &text);
     }
   }
   if (text.len) {

@@ -83,7 +83,7 @@ static void add_metrics(struct dk_progress *p, const struct dk_progress_note *no
     if (value->state == DK_METRIC_MISSING) {
       dk_buf_add_char(out, '-');
     } else {
-      dk_buf_add_escaped(out, value->text, strlen(value->text));
+      dk_shown_text(value->text, strlen(value->text), out);
     }
   }
 }

@@ -138,7 +138,7 @@ void dk_row_source_finish(struct dk_row_source *rows) {
 void dk_row_name(const struct dk_plan *plan, uint32_t task, struct dk_buf *out) {
   dk_autobuf name = DK_BUF_INIT;
   dk_plan_task_name(plan, task, &name);
-  dk_buf_add_escaped(out, dk_buf_text(&name), name.len);
+  dk_shown_text(dk_buf_text(&name), name.len, out);
 }
 
 void dk_row_point(const struct dk_plan *plan, uint32_t task, struct dk_buf *out) {
@@ -146,7 +146,7 @@ void dk_row_point(const struct dk_plan *plan, uint32_t task, struct dk_buf *out)
   dk_plan_task_name(plan, task, &name);
   const char *space = name.len ? memchr(name.data, ' ', name.len) : NULL;
   if (space) {
-    dk_buf_add_escaped(out, space + 1, name.len - (size_t)(space + 1 - name.data));
+    dk_shown_text(space + 1, name.len - (size_t)(space + 1 - name.data), out);
   }
 }
 

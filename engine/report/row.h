@@ -50,6 +50,10 @@ int dk_row_choice(struct dk_row_source *rows, uint32_t pick_task, struct dk_choi
  * rank). DK_NO_ROW: none. */
 uint32_t dk_row_pick_row(const struct dk_plan *plan, uint32_t pick, uint32_t template_index, uint32_t row);
 
+/* Escaped, and cut to what fits into a listing (DK_SHOWN_MAX characters, then "..."): a value may be a megabyte. */
+#define DK_SHOWN_MAX 300u
+void dk_shown_text(const char *text, size_t len, struct dk_buf *out);
+
 const char *
 dk_task_state_word(enum dk_task_state state); /* "done", "cached", "failed", "not run", "waiting", "running" ... */
 const char *dk_run_state_word(enum dk_run_state state);

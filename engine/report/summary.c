@@ -113,7 +113,7 @@ static void put_metrics(struct summary *s, uint32_t task) {
     if (value->state == DK_METRIC_MISSING) {
       dk_buf_add_char(s->out, '-');
     } else {
-      dk_buf_add_escaped(s->out, value->text ? value->text : "", value->text ? strlen(value->text) : 0);
+      dk_shown_text(value->text ? value->text : "", value->text ? strlen(value->text) : 0, s->out);
     }
     any = true;
   }

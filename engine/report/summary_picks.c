@@ -34,7 +34,7 @@ static void insert(struct candidate *top, uint32_t *n, uint32_t max, struct cand
 static void put_metric_text(struct summary *s, uint32_t task, const char *metric) {
   const struct dk_metric_value *value = dk_row_metric(s->rows, task, metric);
   if (value && value->text) {
-    dk_buf_add_escaped(s->out, value->text, strlen(value->text));
+    dk_shown_text(value->text, strlen(value->text), s->out);
   } else {
     dk_buf_add_char(s->out, '-');
   }

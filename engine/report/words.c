@@ -39,6 +39,16 @@ static void signal_text(int32_t code, struct dk_buf *out) {
   }
 }
 
+void dk_shown_text(const char *text, size_t len, struct dk_buf *out) {
+  size_t shown = len;
+  if (len > DK_SHOWN_MAX) {
+    /* Not in the middle of a character: a UTF-8 sequence goes on with 10xxxxxx (RFC 3629). */
+    for (shown = DK_SHOWN_MAX; shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80; shown--) continue;
+  }
+  dk_buf_add_escaped(out, text, shown);
+  if (shown < len) dk_buf_add_text(out, "...");
+}
+
 void dk_cause_text(enum dk_cause cause, int32_t code, const char *text, struct dk_buf *out) {
   switch (cause) {
   case DK_CAUSE_OK: dk_buf_add_text(out, "ok"); break;
