@@ -26,9 +26,9 @@ struct dk_files {
   const char *root; /* canonical */
   struct dk_file **items;
   uint32_t count, cap;
-  DIR *dir;         /* being read */
-  uint64_t visited; /* directory entries that globs looked at */
-  struct dk_map asked;              /* items are the ids of the paths that dk_files_missing was asked for */
+  DIR *dir;            /* being read */
+  uint64_t visited;    /* directory entries that globs looked at */
+  struct dk_map asked; /* items are the ids of the paths that dk_files_missing was asked for */
 };
 
 /* root NULL: the directory of the experiment. */
