@@ -302,7 +302,8 @@ static void begin_task(struct keeper *k) {
   memcpy(start.boot, k->boot, sizeof start.boot);
   if (open_journal(k, &error) < 0 ||
       dk_journal_begin(&k->journal, &start, dk_task_result_max(&order.job), &error) < 0) {
-    say_refused(k, order.id, DK_REFUSED_DISK, error.text);
+    bool is_limit = error.code == -EMFILE || error.code == -ENFILE;
+    say_refused(k, order.id, is_limit ? DK_REFUSED_BAD : DK_REFUSED_DISK, error.text);
     flush(k);
     dk_job_finish(&order.job);
     return;
@@ -391,6 +392,7 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
   *k = (struct keeper){.options = *options, .child_fd = -1, .flush_at = UINT64_MAX, .idle_since = dk_now_ns()};
   k->journal = (struct dk_journal){.fds = {-1, -1}};
   k->slot = (struct dk_slot){.number = options->slot, .dir = -1, .path = options->path};
+  dk_proc_raise_nofile(&k->slot.nofile);
   dk_conn_init(&k->conn, -1);
   dk_workdir_init(&k->slot.workdir, -1);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return dk_error_system(error, -errno, "cannot become a subreaper");

@@ -52,6 +52,7 @@ struct keeper {
 struct serve {
   struct dk_serve_options options;
   char *root;
+  struct rlimit nofile; /* as it was at the start: the tasks' */
   struct dk_lock lock;
   struct dk_loop *loop;
   struct dk_memory memory;
@@ -220,6 +221,7 @@ static int spawn_keeper(struct serve *s, uint32_t slot, int listener, struct dk_
   how.more_fds = &listener;
   how.n_more_fds = 1;
   how.new_session = true;
+  how.nofile = &s->nofile; /* the keeper raises its own, and gives this one to tasks */
   pid_t pid;
   return dk_buf_ok(&path) ? dk_spawn(&how, &pid, error) : dk_error_set(error, -ENOMEM, "no memory to start a keeper");
 }
@@ -324,11 +326,16 @@ static void to_keeper(struct serve *s, uint32_t slot, const struct dk_message *m
 
 /* Actions. */
 
+static enum dk_refusal reason_of(int code) {
+  if (code == -ENOMEM) return DK_REFUSED_BUSY;
+  return code == -EMFILE || code == -ENFILE ? DK_REFUSED_BAD : DK_REFUSED_DISK; /* a limit does not pass by itself */
+}
+
 static void refuse_start(struct serve *s, const struct dk_agent_action *action, const struct dk_error *error) {
   struct dk_agent_event event = {.kind = DK_AGENT_EV_KEEPER_REFUSED,
                                  .slot = action->slot,
                                  .id = action->id,
-                                 .reason = error->code == -ENOMEM ? DK_REFUSED_BUSY : DK_REFUSED_DISK,
+                                 .reason = reason_of(error->code),
                                  .text = error->text};
   step(s, &event);
 }
@@ -679,6 +686,7 @@ static void close_serve(struct serve *s) {
 
 int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error) {
   struct serve s = {.options = *options, .lock = DK_LOCK_INIT, .memory = {.fd = -1}, .listener = -1, .next_conn = 1};
+  dk_proc_raise_nofile(&s.nofile);
   int r = open_serve(&s, error);
   bool is_other = r > 0;
   while (r == 0) {

@@ -57,6 +57,7 @@ static int spawn(struct dk_task *task, const int logs[2], struct dk_error *error
   how.fds[2] = logs[1];
   how.new_group = true;
   how.umask = 022;
+  how.nofile = &task->slot->nofile;
   how.signals_are_default = true; /* main.c sees to it */
   r = dk_spawn(&how, &task->pid, error);
   dk_environ_finish(&with);
@@ -89,7 +90,7 @@ static int start(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   int logs[2] = {-1, -1};
   int r = dk_log_open(&task->out, task->slot->dir, "out", task->job.log_cap, &logs[0], &error);
   if (r == 0) r = dk_log_open(&task->err, task->slot->dir, "err", task->job.log_cap, &logs[1], &error);
-  if (r < 0) decide(task, DK_CAUSE_DISK, error.text);
+  if (r < 0) decide(task, r == -EMFILE || r == -ENFILE ? DK_CAUSE_SPAWN : DK_CAUSE_DISK, error.text);
   if (r == 0) r = fill(task, stop, ctx, &error);
   if (r == 0 && task->is_decided) r = -ECANCELED;
   if (r == 0) {

@@ -8,13 +8,15 @@
 #include "engine/agent/log.h"
 #include "engine/agent/workdir.h"
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* Where tasks of one slot run. */
 struct dk_slot {
   uint32_t number;
-  int dir;          /* slots/N */
-  const char *path; /* of it, absolute */
+  int dir;              /* slots/N */
+  const char *path;     /* of it, absolute */
+  struct rlimit nofile; /* open files of its tasks: as whoever started the agent had it */
   struct dk_workdir workdir;
 };
 

@@ -260,6 +260,7 @@ static int fill_input(struct dk_workdir *dir, const struct dk_job *job, uint32_t
 }
 
 static enum dk_cause cause_of(int code) {
+  if (code == -EMFILE || code == -ENFILE) return DK_CAUSE_SPAWN;
   return code == -ENOSPC || code == -EDQUOT || code == -EIO || code == -EROFS ? DK_CAUSE_DISK : DK_CAUSE_INPUT;
 }
 

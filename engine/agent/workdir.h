@@ -31,7 +31,8 @@ void dk_workdir_sweep(struct dk_workdir *dir);
  * this process could not write to it (never as root), an object or a read-only file of this file system is hard-linked and
  * compared after the task; else an object is copied, another file is linked to by symbolic link and compared; a directory that
  * is no object is only linked to. An object that can be written to by its mode is refused (INPUT): something changed it.
- * *ret_cause says what an error means (INPUT, DISK). */
+ * *ret_cause says what an error means (INPUT, DISK, SPAWN for too
+ * many open files). */
 int dk_workdir_fill(struct dk_workdir *dir, const struct dk_job *job, struct dk_blobs *blobs, enum dk_cause *ret_cause,
                     struct dk_error *error);
 /* -EBUSY: an input that was lent was changed meanwhile (an object that was gets mode 0644: nobody takes it for what

@@ -226,6 +226,12 @@ uint64_t dk_proc_oom_kills(void) {
   return at ? strtoull(at + 10, NULL, 10) : 0;
 }
 
+void dk_proc_raise_nofile(struct rlimit *ret_before) {
+  getrlimit(RLIMIT_NOFILE, ret_before);
+  struct rlimit more = {ret_before->rlim_max, ret_before->rlim_max};
+  (void)setrlimit(RLIMIT_NOFILE, &more);
+}
+
 uint32_t dk_proc_cpus(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return (uint32_t)CPU_COUNT(&set);

@@ -5,6 +5,7 @@
 #include "lang/base/error.h"
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct dk_spawn {
@@ -15,10 +16,11 @@ struct dk_spawn {
   int fds[3];          /* become 0, 1, 2 of the child; -1: /dev/null */
   const int *more_fds; /* become 3, 4, ...; none of them may be below 3 + n_more_fds */
   unsigned n_more_fds;
-  bool new_session;         /* setsid */
-  bool new_group;           /* setpgid(0, 0) */
-  int umask;                /* -1: inherited */
-  bool signals_are_default; /* the caller vouches that no signal is ignored here: saves the child's loop over them */
+  bool new_session;            /* setsid */
+  bool new_group;              /* setpgid(0, 0) */
+  int umask;                   /* -1: inherited */
+  const struct rlimit *nofile; /* its RLIMIT_NOFILE; NULL: inherited */
+  bool signals_are_default;    /* the caller vouches that no signal is ignored here: saves the child's loop over them */
 };
 /* Everything zero but fds, dir_fd and umask -1. */
 #define DK_SPAWN_INIT                                                                                                  \

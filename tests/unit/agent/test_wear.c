@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,11 +155,33 @@ static void slots_are_removed(void **state) {
   sh("test -d agent/slots/0/work");
 }
 
+/* The agent needs many descriptors; a task gets what the user's shell had. */
+static void limit_of_open_files(void **state) {
+  (void)state;
+  struct rlimit own, few;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &own), 0);
+  few = (struct rlimit){24, own.rlim_max};
+  client_disconnect(&client);
+  client_kill_daemon(&client, SIGTERM);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+  client_start_daemon(&client);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &own), 0);
+  client_connect(&client);
+  check_runs("ulimit -Sn", "24\n");
+  char expected[60], script[200];
+  snprintf(expected, sizeof expected, "%llu\n%llu\n", (unsigned long long)own.rlim_max,
+           (unsigned long long)own.rlim_max);
+  snprintf(script, sizeof script, "for p in %ld %ld; do awk '/^Max open files/ { print $4 }' /proc/$p/limits; done",
+           (long)client.daemon, (long)client_keeper(&client, 0));
+  check_runs(script, expected);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(socket_is_removed),
       TEST(old_agent_leaves_the_socket_of_the_new),
+      TEST(limit_of_open_files),
       TEST(slots_are_removed),
       TEST(a_failed_task_leaves_no_files),
       TEST(a_new_agent_empties_idle_slots),
