@@ -82,6 +82,7 @@ bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *di
   struct stat st;
   dk_objects_name(digest, name);
   if (fstatat(objects->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) return false;
+  if (st.st_mode & 0222) return false; /* the agent's mark for one that a task has written to */
   if (ret_size) *ret_size = (uint64_t)st.st_size;
   return true;
 }

@@ -20,6 +20,7 @@ int dk_objects_open(struct dk_objects *objects, const char *root, bool create, s
 void dk_objects_close(struct dk_objects *objects);
 /* Path of an object, there or not: root/ab/cdef... ; `out` is cleared first. */
 void dk_objects_path(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_buf *out);
+/* There, and not written to since (mode 0444). */
 bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *digest,
                     uint64_t *ret_size); /* ret_size may be NULL */
 int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,

@@ -24,7 +24,7 @@ int dk_fs_pread_all(int fd, void *data, size_t len, uint64_t offset);
 int dk_fs_mkdirs(const char *path, mode_t mode, struct dk_error *error); /* mkdir -p; there already: fine */
 /* mkdir -p below `dir`, never through a symbolic link or "..". Opens the last one. */
 int dk_fs_mkdirs_beneath(int dir, const char *path, mode_t mode, int *ret_fd, struct dk_error *error);
-/* Removes path and everything below it, without following links; what a task made unreadable is made readable first.
+/* Removes path and everything below it, without following links or going into what is mounted there (-EXDEV, -EBUSY); what a task made unreadable is made readable first.
  * Not there: fine. */
 int dk_fs_remove_tree(const char *path, struct dk_error *error);
 int dk_fs_remove_tree_at(int dir, const char *name, struct dk_error *error);

@@ -6,8 +6,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEPTH_MAX 512
@@ -16,11 +18,19 @@ static bool is_dot(const char *name) {
   return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
+/* A directory of this file system: what is mounted there, a bind mount too, is somebody else's (-EXDEV). Kernels before 5.6 and
+ * containers without openat2 cannot tell. */
+static int open_here(int dir, const char *name) {
+  struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_NO_XDEV};
+  long fd = syscall(SYS_openat2, dir, name, &how, sizeof how);
+  if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return (int)fd;
+  return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 /* Opens a directory for listing, even when its mode says no. */
 static int open_dir(int dir, const char *name) {
-  int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 && errno == EACCES && fchmodat(dir, name, 0700, 0) == 0)
-    fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = open_here(dir, name);
+  if (fd < 0 && errno == EACCES && fchmodat(dir, name, 0700, 0) == 0) fd = open_here(dir, name);
   return fd < 0 ? -errno : fd;
 }
 
