@@ -63,14 +63,12 @@ static int read_all(const char *path, unsigned env_flags, bool all) {
   if (rc == 0) rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
   if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(env, 0) == 0) rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
   if (rc) return rc;
-  rc = walk(txn, 0, false, all); /* 0: LMDB's list of free pages */
+  rc = walk(txn, 0, false, true); /* 0: LMDB's list of free pages, which every commit uses */
   for (int i = 0; rc == 0 && i < DK_N_TABLES; i++) {
     MDB_dbi dbi;
     rc = mdb_dbi_open(txn, dk_store_table_name((enum dk_table)i), 0, &dbi);
-    if (rc == MDB_NOTFOUND)
-      rc = 0; /* killed while it was made: opening for writing makes the rest */
-    else if (rc == 0)
-      rc = walk(txn, dbi, true, all);
+    if (rc == MDB_NOTFOUND) rc = MDB_CORRUPTED; /* a data file has all its tables when it gets its name (make_data) */
+    if (rc == 0) rc = walk(txn, dbi, all, all || i == DK_TABLE_META); /* that one is written to on opening */
   }
   mdb_txn_abort(txn);
   mdb_env_close(env);
@@ -104,9 +102,11 @@ static int judge(const char *path, bool has_answer, int rc, int status, struct d
     if (rc == 0) return 0;
     if (rc == CHILD_DAMAGED)
       return dk_error_set(error, -EBADMSG, "the store %s is damaged: a value is not what was written%s", path, help);
-    if (rc == MDB_NOTFOUND || rc == ENOENT) return 0; /* not a store yet: opening it says so or makes it */
-    /* LMDB gives EINVAL for a first page of another size, and for maps beyond reason. */
-    return dk_store_fail(&named, rc == EINVAL ? MDB_INVALID : rc, "checking the store", error);
+    if (rc == ENOENT) return 0; /* removed meanwhile: opening it says so or makes it */
+    /* LMDB gives EINVAL for a first page of another size, and for maps beyond reason; any of its own codes for rubbish. */
+    bool is_rubbish =
+        rc == EINVAL || (rc < 0 && rc != MDB_VERSION_MISMATCH && rc != MDB_READERS_FULL && rc != MDB_PANIC);
+    return dk_store_fail(&named, is_rubbish ? MDB_INVALID : rc, "checking the store", error);
   }
   const char *why = "reading it ended in an error";
   if (WIFSIGNALED(status)) {

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -172,16 +173,14 @@ static int new_identity(struct dk_store *store, MDB_txn *txn, const struct dk_bi
   return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
 }
 
-static int check_format(struct dk_store *store, MDB_txn *txn, bool *ret_is_new, struct dk_error *error) {
-  uint32_t format = 0;
-  int err = meta_get(store, txn, "format", &format, sizeof format, error);
-  *ret_is_new = err == -ENOENT;
-  if (err == -ENOENT) {
-    if (store->read_only) return no_store(store->path, error);
-    format = htole32(DK_STORE_FORMAT);
+static int check_format(struct dk_store *store, MDB_txn *txn, bool is_new, struct dk_error *error) {
+  uint32_t format = htole32(DK_STORE_FORMAT);
+  if (is_new) {
     int rc = meta_put(store, txn, "format", &format, sizeof format);
     return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
   }
+  int err = meta_get(store, txn, "format", &format, sizeof format, error);
+  if (err == -ENOENT) return dk_error_set(error, -EBADMSG, "the store %s is damaged: it has no format", store->path);
   if (err) return err;
   format = le32toh(format);
   if (format > DK_STORE_FORMAT)
@@ -207,22 +206,21 @@ static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, str
   return store->copied && !store->read_only ? new_identity(store, txn, &here, error) : 0;
 }
 
-static int open_tables(struct dk_store *store, MDB_txn *txn, struct dk_error *error) {
+static int open_tables(struct dk_store *store, MDB_txn *txn, bool is_new, struct dk_error *error) {
   for (int i = 0; i < DK_N_TABLES; i++) {
-    int rc = mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE, &store->tables[i]);
-    if (rc == MDB_NOTFOUND && store->read_only) return no_store(store->path, error);
-    if (rc) return dk_store_fail(store, rc, "opening the store", error);
+    int rc = mdb_dbi_open(txn, table_names[i], is_new ? MDB_CREATE : 0, &store->tables[i]);
+    if (rc) return dk_store_fail(store, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc, "opening the store", error);
   }
   return 0;
 }
 
-static int set_up(struct dk_store *store, struct dk_error *error) {
+/* What lacks in a store that is not new is damage: it was made whole, and LMDB must not be made to write into rubbish. */
+static int set_up(struct dk_store *store, bool is_new, struct dk_error *error) {
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
   if (rc) return dk_store_fail(store, rc, "opening the store", error);
-  bool is_new = false;
-  int err = open_tables(store, txn, error);
-  if (err == 0) err = check_format(store, txn, &is_new, error);
+  int err = open_tables(store, txn, is_new, error);
+  if (err == 0) err = check_format(store, txn, is_new, error);
   if (err == 0) err = check_identity(store, txn, is_new, error);
   if (err) {
     mdb_txn_abort(txn);
@@ -232,12 +230,18 @@ static int set_up(struct dk_store *store, struct dk_error *error) {
   return rc ? dk_store_fail(store, rc, "opening the store", error) : 0;
 }
 
-/* A new data file, in its place: whoever is first wins. Some file systems know no links. */
-static int put_in_place(const char *from, const char *to) {
+/* A new data file, in its place: whoever is first wins. An empty one is no data file (a power cut, a copy that was broken off). */
+static int put_in_place(const char *folder, const char *from, const char *to) {
   struct stat st;
-  if (link(from, to) == 0 || errno == EEXIST) return 0;
-  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return -errno;
-  return lstat(to, &st) == 0 || rename(from, to) == 0 ? 0 : -errno;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int r;
+  while ((r = flock(fd, LOCK_EX)) != 0 && errno == EINTR) continue;
+  bool is_there = r == 0 && stat(to, &st) == 0 && st.st_size > 0;
+  if (r == 0 && !is_there) r = rename(from, to);
+  int err = r == 0 ? 0 : -errno;
+  close(fd);
+  return err;
 }
 
 /* Made whole in a folder of its own: a full disk or a power cut leaves no half of a data file, which could not be told from a damaged
@@ -254,10 +258,10 @@ static int make_data(const struct dk_store *store, struct dk_error *error) {
   dk_buf_printf(&to, "%s/data.mdb", store->path);
   int err = reserve_lock(folder.data, error);
   if (err == 0) err = open_env(&made, folder.data, MDB_NOTLS, 0, error);
-  if (err == 0) err = set_up(&made, error);
+  if (err == 0) err = set_up(&made, true, error);
   mdb_env_close(made.env);
   if (err == 0) {
-    err = dk_buf_ok(&from) && dk_buf_ok(&to) ? put_in_place(from.data, to.data) : -ENOMEM;
+    err = dk_buf_ok(&from) && dk_buf_ok(&to) ? put_in_place(store->path, from.data, to.data) : -ENOMEM;
     if (err) dk_error_system(error, err, "making the store %s", store->path);
   }
   if (err == 0) err = dk_fs_sync_dir(store->path, error);
@@ -271,7 +275,7 @@ static int open_here(struct dk_store *store, uint64_t map_size, struct dk_error 
   if (err == 0)
     err = has_data(store->path) ? dk_check_in_child(store->path, flags, false, error) : make_data(store, error);
   if (err == 0) err = open_env(store, store->path, flags, map_size, error);
-  return err ? err : set_up(store, error);
+  return err ? err : set_up(store, false, error);
 }
 
 int dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret,
