@@ -370,7 +370,10 @@ static void full_disk(void **state) {
   char command[9000];
   snprintf(command, sizeof command, "head -c 10000000 /dev/zero > %s/ballast || :", agent);
   client_kill_daemon(&client, SIGKILL);
-  kill(client_keeper(&client, 0), SIGKILL);
+  /* It holds the room of its journal until it has ended. */
+  pid_t keeper = client_keeper(&client, 0);
+  kill(keeper, SIGKILL);
+  for (int i = 0; i < 1000 && client_is_alive(keeper); i++) poll(NULL, 0, 10);
   snprintf(command + strlen(command), sizeof command - strlen(command),
            "; rm -f %s/slots/0/journal.*; rm -rf %s/slots/0/work/big; head -c 10000000 /dev/zero >> %s/ballast || :",
            agent, agent, agent);
