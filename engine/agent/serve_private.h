@@ -1,0 +1,96 @@
+/* The insides of the agent's daemon, shared by serve.c (its life), serve_engines.c (who gives orders), serve_keepers.c (who carries
+ * them out) and serve_act.c (the core between them). For nobody else. */
+#ifndef DK_AGENT_SERVE_PRIVATE_H
+#define DK_AGENT_SERVE_PRIVATE_H
+
+#include "engine/agent/conn.h"
+#include "engine/agent/memory.h"
+#include "engine/agent/serve.h"
+#include "engine/agent/state.h"
+#include "engine/sys/lock.h"
+#include "engine/sys/loop.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define DK_SERVE_RETRY_NS 500000000u /* what failed is tried again this much later */
+#define DK_SERVE_GONE_NS 5000000000u /* how often it looks whether its folder and its socket are still there */
+
+struct serve;
+
+/* Who gives orders. */
+struct engine {
+  struct serve *serve;
+  uint32_t number; /* the core's name of the connection */
+  struct dk_conn conn;
+  bool is_closing; /* after what is to be sent */
+};
+
+/* Who carries out those of one slot. */
+struct keeper {
+  struct serve *serve;
+  uint32_t slot;
+  struct dk_conn conn;
+  bool is_known;     /* the core was told of it */
+  uint64_t ack;      /* to be sent: everything up to here is forgotten; 0: nothing */
+  uint64_t retry_at; /* UINT64_MAX: not to be started again by itself */
+  uint64_t started_at;
+};
+
+struct serve {
+  struct dk_serve_options options;
+  char *root;
+  struct rlimit nofile; /* as it was at the start: the tasks' */
+  struct dk_lock lock;
+  struct dk_loop *loop;
+  struct dk_memory memory;
+  struct dk_agent *agent;
+  struct dk_agent_out out;
+  int listener;
+  struct stat bound; /* the socket's file, while listener is not -1 */
+  uint64_t look_at;  /* at the socket's file */
+  struct engine **engines;
+  size_t n_engines, cap_engines;
+  uint32_t next_conn;
+  struct keeper **keepers; /* by slot; NULL: none yet */
+  uint32_t n_keepers;
+  bool is_marked, must_end;
+  uint64_t next_seq;
+  uint64_t idle_since;
+  int broken; /* negative errno: the core must be thrown away */
+};
+
+/* In the daemon's log. */
+void dk_serve_complain(const char *what, const struct dk_error *error);
+
+/* Tells the core, and does what it says. Nothing once the daemon is broken. */
+void dk_serve_step(struct serve *s, struct dk_agent_event *event);
+
+/* Engines. */
+
+/* The socket of the folder, in place of the one before, if any; that one stays when this fails. */
+int dk_serve_listen(struct serve *s, struct dk_error *error);
+void dk_serve_let_in(struct serve *s); /* who waits at the socket */
+void dk_serve_look_at_socket(struct serve *s);
+struct engine *dk_serve_find_engine(struct serve *s, uint32_t number); /* NULL: gone */
+void dk_serve_flush_engines(struct serve *s);
+void dk_serve_close_engines(struct serve *s); /* and the socket */
+
+/* Keepers. */
+
+int dk_serve_find_slots(struct serve *s, struct dk_error *error);    /* those that an earlier agent used */
+struct keeper *dk_serve_need_keeper(struct serve *s, uint32_t slot); /* its entry; NULL: no memory */
+int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error);
+/* Its connection is dead: it is found again, or the next one is started. */
+void dk_serve_lose_keeper(struct keeper *keeper);
+/* Somebody removed the slots: the keeper ends when it sees that. */
+bool dk_serve_is_slot_gone(const struct keeper *keeper);
+void dk_serve_to_keeper(struct serve *s, uint32_t slot, const struct dk_message *message);
+void dk_serve_retry_keepers(struct serve *s);
+uint64_t dk_serve_retry_at(const struct serve *s); /* when that has something to do; UINT64_MAX: not */
+void dk_serve_flush_keepers(struct serve *s);
+/* Nothing is left to do: keepers need not wait for another daemon. */
+void dk_serve_dismiss_keepers(struct serve *s);
+void dk_serve_close_keepers(struct serve *s);
+
+#endif
