@@ -97,7 +97,7 @@ void dk_attempt_remove(struct dk_core *core, uint32_t i) {
     leave_claim(core, i);
   else
     remove_unclaimed(core, i);
-  if (DK_PLANT != 9) dk_emit_attempt(core, attempt, true);
+  dk_emit_attempt(core, attempt, true);
   dk_index_remove(&core->attempt_by_id, hash_id(attempt->id), i);
   core->booked -= attempt->booked;
   core->n_living--;

@@ -79,7 +79,7 @@ static void close_claim(struct dk_core *core, uint32_t i) {
   struct dk_claim *claim = &core->claims[i];
   if (claim->outcome != TASK_OK) {
     give_back(core, i); /* was taken out of the index when it ended */
-  } else if (core->asked[0] + core->asked[1] == 0 || DK_PLANT == 13) {
+  } else if (core->asked[0] + core->asked[1] == 0) {
     dk_index_remove(&core->claim_by_key, hash_key(&claim->key), i);
     give_back(core, i);
   } else {

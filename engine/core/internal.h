@@ -17,11 +17,6 @@
 #include "engine/core/fan.h"
 #include "engine/core/index.h"
 
-/* Planted bugs, for the simulator's own test: 0 in every program. tests/sim/plants.h has the list. */
-#ifndef DK_PLANT
-#define DK_PLANT 0
-#endif
-
 #define DK_NONE UINT32_MAX
 
 enum {

@@ -29,8 +29,7 @@ static void ask(struct dk_core *core, uint32_t task, uint32_t node) {
   core->word[task] = DK_NONE;
   dk_claim_asked(core, task);
   bool is_pick = core->graph->nodes[node].kind == DK_NODE_PICK;
-  struct dk_action *action =
-      dk_emit_action(core, is_pick ? DK_ACT_DECIDE : DK_ACT_LOOKUP, DK_PLANT == 10 ? 0 : core->facts_seq);
+  struct dk_action *action = dk_emit_action(core, is_pick ? DK_ACT_DECIDE : DK_ACT_LOOKUP, core->facts_seq);
   action->task = task;
 }
 
@@ -64,7 +63,7 @@ static void miss(struct dk_core *core, uint32_t task, const struct dk_digest *ke
   if (claim == DK_NONE) return;
   dk_task_do(core, task, TASK_MISS, &core->claims[claim]);
   core->word[task] = claim;
-  uint32_t attempt = DK_PLANT == 7 ? DK_NONE : dk_attempt_find_unclaimed(core, key);
+  uint32_t attempt = dk_attempt_find_unclaimed(core, key);
   if (attempt != DK_NONE) dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
 }
 
@@ -142,7 +141,7 @@ static void assign(struct dk_core *core, uint32_t task, uint32_t cost) {
 
 void dk_schedule_assign(struct dk_core *core) {
   struct dk_session *agent = &core->agent;
-  if (!agent->session || (!agent->is_listed && DK_PLANT != 8) || core->cancel || core->now < agent->hold_until) return;
+  if (!agent->session || !agent->is_listed || core->cancel || core->now < agent->hold_until) return;
   uint64_t capacity = depth(core);
   uint32_t from = 0;
   while (!dk_emit_is_full(core)) {

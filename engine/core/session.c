@@ -45,7 +45,7 @@ static void record_end(struct dk_core *core, const struct dk_attempt *attempt, c
 }
 
 static void acknowledge(struct dk_core *core, uint64_t agent_seq) {
-  struct dk_action *action = dk_emit_action(core, DK_ACT_ACK, DK_PLANT == 5 ? 0 : core->seq);
+  struct dk_action *action = dk_emit_action(core, DK_ACT_ACK, core->seq);
   action->seq = agent_seq;
 }
 
@@ -150,7 +150,6 @@ static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) 
 static void has_end(struct dk_core *core) {
   if (core->agent.is_listed) return;
   core->agent.is_listed = true;
-  if (DK_PLANT == 15) return;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
     if (!attempt->is_used || attempt->flags & ATTEMPT_SEEN) continue;
@@ -180,7 +179,7 @@ void dk_session_event(struct dk_core *core, const struct dk_event *event) {
     if (own != DK_NONE) ended(core, own, event);
     return;
   }
-  if (DK_PLANT != 2 && (event->session == 0 || event->session != core->agent.session)) return;
+  if (event->session == 0 || event->session != core->agent.session) return;
   uint32_t i =
       event->kind == DK_EV_AGENT_DOWN || event->kind == DK_EV_HAS_END ? DK_NONE : dk_attempt_find(core, event->id);
   switch (event->kind) {

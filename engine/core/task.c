@@ -135,7 +135,7 @@ void dk_task_propagate(struct dk_core *core) {
       task = dk_bits_next(&core->ended, 0);
       if (task == UINT32_MAX) return;
       dk_bits_remove(&core->ended, task);
-      dk_fan_start(&core->fan, &core->cursor, task, has_result(core->state[task]) || DK_PLANT == 14);
+      dk_fan_start(&core->fan, &core->cursor, task, has_result(core->state[task]));
     }
     if (dk_fan_next(&core->fan, &core->cursor, &work, &task, &is_broken))
       hear(core, task, is_broken);

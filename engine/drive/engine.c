@@ -117,11 +117,20 @@ static int learn_shared(struct dk_engine *engine, const struct dk_record *record
   return r;
 }
 
+/* The agent's results name objects: they must not be lost by a power cut that spares the record. */
+static int world_sync(void *ctx) {
+  struct dk_engine *engine = ctx;
+  struct dk_error error = {0};
+  int r = dk_objects_sync(&engine->with.folder->objects, &error);
+
+  if (r < 0) dk_engine_fail(engine, r, &error);
+  return r;
+}
+
 static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n,
                         const struct dk_buf *bytes) {
   struct dk_engine *engine = ctx;
   struct dk_error error = {0};
-  bool has_results = false;
   int r = 0;
 
   (void)seq;
@@ -131,11 +140,8 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
       r = add_unassigned_failure(engine, &records[i]);
     else
       r = dk_batch_add_record(&engine->batch, &records[i], bytes);
-    has_results |= records[i].kind == DK_REC_RESULT;
   }
   dk_batch_append(&engine->batch, &engine->lookup.extra);
-  /* The agent's results name objects: they must not be lost by a power cut that spares the record. */
-  if (r == 0 && has_results) r = dk_objects_sync(&engine->with.folder->objects, &error);
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &engine->batch, &error);
   if (r < 0) {
     dk_engine_fail(engine, r, &error);
@@ -238,7 +244,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   if (!engine) return dk_error_system(error, -ENOMEM, "starting the engine");
   engine->with = *options;
   engine->error = error;
-  engine->world = (struct dk_world){engine, world_next, world_commit, dk_engine_act};
+  engine->world = (struct dk_world){engine, world_next, world_sync, world_commit, dk_engine_act};
   if (getrandom(&incarnation, sizeof incarnation, 0) != sizeof incarnation)
     incarnation = dk_unix_ns() ^ (uint64_t)getpid() << 32;
 

@@ -1,11 +1,8 @@
-/* The loop body: see turn.h. Keeps true: an action is done only when the commit of its gate is durable. */
+/* The loop body: see turn.h. Keeps true: an action is done only when the commit of its gate is durable, and a result is recorded only
+ * when what it names is. */
 #include "engine/drive/turn.h"
 
 #include <string.h>
-
-#ifndef DK_PLANT
-#define DK_PLANT 0 /* planted bugs for the simulator's own test: see tests/sim/plants.h */
-#endif
 
 #define PACE_NS UINT64_C(20000000)
 #define GAP_NS UINT64_C(10000000000)
@@ -26,7 +23,7 @@ static bool is_for_agent(enum dk_action_kind kind) {
 }
 
 static void act(struct dk_turn *turn, const struct dk_action *action) {
-  if (is_for_agent(action->kind) && action->session != turn->session && DK_PLANT != 12) return;
+  if (is_for_agent(action->kind) && action->session != turn->session) return;
   turn->world->act(turn->world->ctx, action);
   if (action->kind == DK_ACT_FINISHED) turn->finished = true;
 }
@@ -49,11 +46,19 @@ static void act_all(struct dk_turn *turn, uint64_t durable) {
   out->n_actions = kept;
 }
 
+static bool has_results(const struct dk_out *out) {
+  for (uint32_t i = 0; i < out->n_records; i++) {
+    if (out->records[i].kind == DK_REC_RESULT) return true;
+  }
+  return false;
+}
+
 static int commit(struct dk_turn *turn) {
   struct dk_out *out = &turn->out;
-  if (DK_PLANT == 1) act_all(turn, UINT64_MAX);
-  int r = turn->world->commit(turn->world->ctx, turn->seq, out->records, out->n_records, &out->bytes);
-  if (r < 0 && DK_PLANT != 3) return r;
+  int r = has_results(out) ? turn->world->sync(turn->world->ctx) : 0;
+  if (r < 0) return r;
+  r = turn->world->commit(turn->world->ctx, turn->seq, out->records, out->n_records, &out->bytes);
+  if (r < 0) return r;
   turn->seq++;
   turn->commit_at = UINT64_MAX;
   turn->looks = true;
@@ -105,7 +110,7 @@ int dk_turn_once(struct dk_turn *turn) {
   turn->looks = false;
   if (now > turn->last_now) turn->last_now = now;
   r = 0;
-  if (is_gap && DK_PLANT != 4) r = step(turn, &(struct dk_event){.kind = DK_EV_GAP});
+  if (is_gap) r = step(turn, &(struct dk_event){.kind = DK_EV_GAP});
   if (r == 0) r = step(turn, is_idle ? &(struct dk_event){.kind = DK_EV_TICK} : &event);
   return r < 0 ? r : settle(turn, is_idle);
 }

@@ -64,8 +64,11 @@ static void put_result(struct sim *s, const struct dk_record *record, const stru
   sim_case_result(&record->key, &expected);
   if (record->len != sizeof expected || memcmp(bytes->data + record->off, &expected, sizeof expected) != 0)
     sim_fail(s, "a result that is not that of its key");
-  if (sim_key_of(s, &record->key)->results++)
-    sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
+  struct sim_key *key = sim_key_of(s, &record->key);
+  if (key->object != OBJECT_DURABLE)
+    sim_fail(s, "the result of attempt %llu is recorded before its outputs are durable",
+             (unsigned long long)record->id.n);
+  if (key->results++) sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
 }
 
 static void put_task(struct sim *s, const struct dk_record *record) {
@@ -83,6 +86,12 @@ static void put_task(struct sim *s, const struct dk_record *record) {
   else
     sim_fail(s, "task %u is done without a result", task);
   s->facts[task] = &s->fact_of[task];
+}
+
+void sim_disk_sync(struct sim *s) {
+  for (uint32_t i = 0; i < s->n_keys; i++) {
+    if (s->keys[i].object == OBJECT_WRITTEN) s->keys[i].object = OBJECT_DURABLE;
+  }
 }
 
 void sim_disk_commit(struct sim *s, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes) {

@@ -142,6 +142,11 @@ static void check_core(struct sim *s) {
 
 /* --- commits --- */
 
+static int world_sync(void *ctx) {
+  sim_disk_sync(ctx);
+  return 0;
+}
+
 static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n,
                         const struct dk_buf *bytes) {
   struct sim *s = ctx;
@@ -275,7 +280,7 @@ static int live(struct sim *s) {
 }
 
 int sim_engine_run(struct sim *s) {
-  s->world = (struct dk_world){s, world_next, world_commit, world_act};
+  s->world = (struct dk_world){s, world_next, world_sync, world_commit, world_act};
   new_life(s);
   sim_trace(s, "engine %u starts, incarnation %llx", s->engine_epoch, (unsigned long long)s->inc);
   int r = live(s);

@@ -69,6 +69,8 @@ static void begin_next(struct sim *s, struct sim_keeper *keeper) {
 static void end(struct sim *s, struct sim_keeper *keeper, struct sim_item *item, enum dk_cause cause, int32_t code) {
   sim_trace(s, "attempt %llu of task %u ends: cause %d code %d", (unsigned long long)item->id.n, item->task, cause,
             code);
+  struct sim_key *key = sim_key_of(s, &item->key);
+  if (cause == DK_CAUSE_OK && key->object == OBJECT_NONE) key->object = OBJECT_WRITTEN;
   item->phase = ITEM_ENDED;
   item->cause = cause;
   item->code = code;

@@ -2,156 +2,60 @@
  *
  *   sim --seeds A..B            a range; a summary; a failing seed is shrunk and its command printed
  *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R]
- *   sim_plants --plant N --seeds A..B   with a planted bug (plants.h): succeeds as soon as one seed fails */
-#include "lang/base/alloc.h"
-#include "tests/sim/plants.h"
-#include "tests/sim/sim.h"
+ *   sim --plants                the table of planted bugs: each with the first seed that catches it
+ *   plants/NAME --first --seeds A..B   one of them: the first seed that fails, as it is */
+#include "tests/sim/run.h"
 
-#include <assert.h>
-#include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#define ALL_FAULTS UINT32_MAX
+#define PLANT_SEEDS 20000u
 
-int sim_plant = 0;
+static uint64_t running; /* the seed, for on_crash */
+static bool is_brief;
 
-struct choice { /* what to run */
-  uint64_t seed;
-  uint32_t faults; /* a bit each */
-  uint32_t nodes, rows;
-  bool trace;
-};
-
-struct totals {
-  uint64_t cases, tasks, attempts, turns, lives, faults[FAULT_N_KINDS];
-};
-
-void *sim_need(void *memory) {
-  assert(memory);
-  return memory;
+/* An assertion of what is tested: the seed is what one needs. Nothing can be shrunk after it. */
+static void on_crash(int number) {
+  char line[300];
+  int n = snprintf(line, sizeof line, "seed %llu: an assertion failed, or worse (signal %d)\n%s%llu%s",
+                   (unsigned long long)running, number, is_brief ? "" : "replay: sim --seed ",
+                   (unsigned long long)running, is_brief ? "" : " --trace\n");
+  if (write(STDOUT_FILENO, line, (size_t)n) < 0) _exit(2);
+  _exit(1);
 }
 
-void sim_fail(struct sim *s, const char *format, ...) {
-  if (sim_has_failed(s)) return;
-  va_list ap;
-  va_start(ap, format);
-  vsnprintf(s->failure, sizeof s->failure, format, ap);
-  va_end(ap);
-  sim_trace(s, "FAILED: %s", s->failure);
-}
-
-void sim_trace(struct sim *s, const char *format, ...) {
-  if (!s->trace) return;
-  va_list ap;
-  va_start(ap, format);
-  printf("%6u %12.3f ms  ", s->turns, (double)s->now / 1e6);
-  vprintf(format, ap);
-  printf("\n");
-  va_end(ap);
-}
-
-static void init(struct sim *s, const struct sim_case *c, const struct choice *choice) {
-  uint32_t n = c->graph.n_tasks ? c->graph.n_tasks : 1;
-  memset(s, 0, sizeof *s);
-  s->c = c;
-  s->trace = choice->trace;
-  s->now = SIM_SECOND;
-  s->net = sim_random_of(c->seed, 3);
-  s->tasks = sim_random_of(c->seed, 4);
-  s->disk = sim_random_of(c->seed, 5);
-  s->engine = sim_random_of(c->seed, 6);
-  s->task_state = sim_need(dk_calloc(n, 1));
-  s->task_key = sim_need(dk_calloc(n, sizeof *s->task_key));
-  s->facts = sim_need(dk_calloc(n, sizeof *s->facts));
-  s->fact_of = sim_need(dk_calloc(n, sizeof *s->fact_of));
-  s->choice = sim_need(dk_calloc(n, sizeof *s->choice));
-  sim_faults_make(s, c->seed);
-  for (uint32_t i = 0; i < s->n_faults; i++) s->faults[i].is_done = !(choice->faults >> i & 1);
-  sim_host_init(s);
-}
-
-static void finish(struct sim *s) {
-  struct sim_event event;
-  while (sim_pop(s, UINT64_MAX, &event)) dk_buf_finish(&event.bytes);
-  dk_agent_destroy(s->agent);
-  dk_agent_out_finish(&s->agent_out);
-  dk_free(s->heap);
-  dk_free(s->attempts);
-  dk_free(s->keys);
-  dk_free(s->ids);
-  dk_free(s->task_state);
-  dk_free(s->task_key);
-  dk_free(s->facts);
-  dk_free(s->fact_of);
-  dk_free(s->choice);
-}
-
-/* No engine for a while; the host goes on. */
-static void pass_time(struct sim *s) {
-  uint64_t until = s->now + (sim_chance(&s->engine, 800) ? sim_below(&s->engine, 500) * SIM_MS
-                                                         : sim_below(&s->engine, 200) * SIM_SECOND);
-  struct sim_event event;
-  while (!sim_has_failed(s) && sim_pop(s, until, &event)) {
-    if (event.at > s->now) s->now = event.at;
-    sim_happen(s, &event);
-  }
-  s->now = until;
-}
-
-static void add_totals(struct totals *to, const struct sim *s) {
-  to->cases++;
-  to->turns += s->turns;
-  to->lives += s->run;
-  for (uint32_t i = 0; i < s->n_ids; i++) to->attempts += s->ids[i].started;
-  for (uint32_t i = 0; i < s->c->graph.n_tasks; i++) to->tasks += s->c->tasks[i].is_wanted;
-  for (uint32_t i = 0; i < s->n_faults; i++) to->faults[s->faults[i].kind]++;
-}
-
-/* True: all was well. ret_failure has 600 bytes. */
-static bool run(const struct choice *choice, struct totals *totals, char *ret_failure, uint32_t *ret_faults) {
-  static struct sim s; /* large */
-  struct sim_case c;
-  sim_case_init(&c, choice->seed, choice->nodes, choice->rows);
-  init(&s, &c, choice);
-  for (;;) {
-    int r = sim_engine_run(&s);
-    if (sim_has_failed(&s)) break;
-    if (r == 0 && !s.cancelled) break;
-    if (r == 0) s.cancelled = false; /* the next run does what was left */
-    if (s.run > 3 * SIM_MAX_FAULTS) sim_fail(&s, "%u engines did not come to an end", s.run);
-    pass_time(&s);
-    if (sim_has_failed(&s)) break;
-  }
-  if (totals) add_totals(totals, &s);
-  *ret_faults = s.n_faults;
-  memcpy(ret_failure, s.failure, sizeof s.failure);
-  finish(&s);
-  sim_case_finish(&c);
-  return ret_failure[0] == 0;
-}
-
-static bool fails(const struct choice *choice) {
-  char failure[600];
+/* In a process of its own: it may crash. */
+static bool fails(const struct sim_choice *choice) {
+  char failure[SIM_FAILURE];
   uint32_t n;
-  return !run(choice, NULL, failure, &n);
+  int status;
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    int null = dup2(STDERR_FILENO, STDOUT_FILENO);
+    _exit(null < 0 || sim_run(choice, NULL, failure, &n) ? 0 : 1);
+  }
+  return pid > 0 && waitpid(pid, &status, 0) == pid && status != 0;
 }
 
 /* Fewer faults, then fewer nodes and rows, as long as something fails. */
-static void shrink(struct choice *choice, uint32_t n_faults) {
+static void shrink(struct sim_choice *choice, uint32_t n_faults) {
   bool is_smaller = true;
   choice->faults &= (UINT32_C(1) << n_faults) - 1;
   while (is_smaller) {
     is_smaller = false;
     for (uint32_t i = 0; i < n_faults; i++) {
-      struct choice less = *choice;
+      struct sim_choice less = *choice;
       less.faults &= ~(UINT32_C(1) << i);
       if (less.faults == choice->faults || !fails(&less)) continue;
       *choice = less;
       is_smaller = true;
     }
-    struct choice less = *choice;
+    struct sim_choice less = *choice;
     less.nodes--;
     if (less.nodes && fails(&less)) *choice = less, is_smaller = true;
     less = *choice;
@@ -160,7 +64,7 @@ static void shrink(struct choice *choice, uint32_t n_faults) {
   }
 }
 
-static void print_command(const char *program, const struct choice *choice, uint32_t n_faults) {
+static void print_command(const char *program, const struct sim_choice *choice, uint32_t n_faults) {
   printf("replay: %s --seed %llu --nodes %u --rows %u --faults ", program, (unsigned long long)choice->seed,
          choice->nodes, choice->rows);
   const char *comma = "";
@@ -170,17 +74,17 @@ static void print_command(const char *program, const struct choice *choice, uint
   printf("%s --trace\n", *comma ? "" : "none");
 }
 
-static void report(const char *program, const struct choice *choice, const char *failure, uint32_t n_faults) {
-  struct choice small = *choice;
-  char smaller[600];
+static void report(const char *program, const struct sim_choice *choice, const char *failure, uint32_t n_faults) {
+  struct sim_choice small = *choice;
+  char smaller[SIM_FAILURE];
   printf("seed %llu: %s\n", (unsigned long long)choice->seed, failure);
   shrink(&small, n_faults);
-  run(&small, NULL, smaller, &n_faults);
+  sim_run(&small, NULL, smaller, &n_faults);
   printf("shrunk: %s\n", smaller);
   print_command(program, &small, n_faults);
 }
 
-static void print_totals(const struct totals *t, uint32_t failed) {
+static void print_totals(const struct sim_totals *t, uint32_t failed) {
   printf("sim: %llu cases, %u failed; %llu tasks, %llu attempts, %llu engines, %llu turns; faults:",
          (unsigned long long)t->cases, failed, (unsigned long long)t->tasks, (unsigned long long)t->attempts,
          (unsigned long long)t->lives, (unsigned long long)t->turns);
@@ -194,7 +98,7 @@ static uint32_t parse_faults(const char *text) {
   if (strcmp(text, "none") == 0) return 0;
   for (char *end; *text; text = *end == ',' ? end + 1 : end) {
     unsigned long i = strtoul(text, &end, 10);
-    if (end == text || i >= SIM_MAX_FAULTS) return ALL_FAULTS;
+    if (end == text || i >= SIM_MAX_FAULTS) return SIM_ALL_FAULTS;
     bits |= UINT32_C(1) << i;
   }
   return bits;
@@ -202,24 +106,46 @@ static uint32_t parse_faults(const char *text) {
 
 static int usage(const char *program) {
   fprintf(stderr,
-          "usage: %s [--plant N] --seeds A..B | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R]\n",
+          "usage: %s --seeds A..B [--first] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R] | "
+          "--plants\n",
           program);
   return 2;
 }
 
+/* 0, or the exit status. */
+static int run_range(const char *program, struct sim_choice *choice, uint64_t first, uint64_t last) {
+  struct sim_totals totals = {0};
+  uint32_t failed = 0, n_faults;
+  char failure[SIM_FAILURE];
+  for (running = first; running <= last && failed < 5; running++) {
+    choice->seed = running;
+    if (sim_run(choice, &totals, failure, &n_faults)) continue;
+    failed++;
+    if (is_brief) {
+      printf("seed %llu: %s\n", (unsigned long long)running, failure);
+      return 1;
+    }
+    report(program, choice, failure, n_faults);
+  }
+  print_totals(&totals, failed);
+  return failed > 0;
+}
+
 int main(int argc, char **argv) {
-  struct choice choice = {.faults = ALL_FAULTS, .nodes = SIM_MAX_NODES, .rows = 64};
+  struct sim_choice choice = {.faults = SIM_ALL_FAULTS, .nodes = SIM_MAX_NODES, .rows = 64};
   unsigned long long first = 1, last = 200;
   for (int i = 1; i < argc; i++) {
     bool has_value = i + 1 < argc;
     if (strcmp(argv[i], "--trace") == 0)
       choice.trace = true;
+    else if (strcmp(argv[i], "--first") == 0)
+      is_brief = true;
+    else if (strcmp(argv[i], "--plants") == 0)
+      return !sim_plants(PLANT_SEEDS);
     else if (!has_value)
       return usage(argv[0]);
     else if (strcmp(argv[i], "--seed") == 0)
       first = last = strtoull(argv[++i], NULL, 10);
-    else if (strcmp(argv[i], "--plant") == 0)
-      sim_plant = atoi(argv[++i]);
     else if (strcmp(argv[i], "--faults") == 0)
       choice.faults = parse_faults(argv[++i]);
     else if (strcmp(argv[i], "--nodes") == 0)
@@ -230,19 +156,7 @@ int main(int argc, char **argv) {
       return usage(argv[0]);
   }
   if (choice.nodes == 0 || choice.rows == 0) return usage(argv[0]);
-  struct totals totals = {0};
-  uint32_t failed = 0, n_faults;
-  char failure[600];
-  for (choice.seed = first; choice.seed <= last && failed < 5; choice.seed++) {
-    if (run(&choice, &totals, failure, &n_faults)) continue;
-    failed++;
-    if (sim_plant) {
-      printf("plant %d: caught by seed %llu: %s\n", sim_plant, (unsigned long long)choice.seed, failure);
-      return 0;
-    }
-    report(argv[0], &choice, failure, n_faults);
-  }
-  print_totals(&totals, failed);
-  if (sim_plant) printf("plant %d was not caught\n", sim_plant);
-  return failed || sim_plant;
+  signal(SIGABRT, on_crash);
+  signal(SIGSEGV, on_crash);
+  return run_range(argv[0], &choice, first, last);
 }

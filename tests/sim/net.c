@@ -22,8 +22,7 @@ static void send(struct sim *s, enum sim_event_kind kind, uint32_t conn, uint64_
 }
 
 void sim_send_to_agent(struct sim *s, uint64_t session, struct dk_message *message) {
-  if (!s->conn || (session != s->session && DK_PLANT != 12))
-    return; /* the link may be ahead of what the core has heard */
+  if (!s->conn || session != s->session) return; /* the link may be ahead of what the core has heard */
   sim_trace(s, "  to agent: message %d, attempt %llu, seq %llu", message->type, (unsigned long long)message->id.n,
             (unsigned long long)message->seq);
   message->session = s->session;

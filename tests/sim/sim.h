@@ -15,10 +15,6 @@
 #include "engine/drive/turn.h"
 #include "tests/sim/case.h"
 
-#ifndef DK_PLANT
-#define DK_PLANT 0
-#endif
-
 #define SIM_MS UINT64_C(1000000)
 #define SIM_SECOND UINT64_C(1000000000)
 #define SIM_SLOTS 4u
@@ -93,10 +89,12 @@ struct sim_keeper {
 };
 
 /* What is remembered of a key or an attempt over the whole simulation. */
+enum sim_object { OBJECT_NONE, OBJECT_WRITTEN, OBJECT_DURABLE };
 struct sim_key {
   struct dk_digest key;
-  uint32_t results;  /* recorded ones */
-  uint32_t bad_ends; /* ends that its habit asked for so far */
+  enum sim_object object; /* what the result names */
+  uint32_t results;       /* recorded ones */
+  uint32_t bad_ends;      /* ends that its habit asked for so far */
 };
 struct sim_attempt {
   struct dk_id id;
@@ -213,6 +211,7 @@ uint32_t sim_running(const struct sim *s, const struct dk_digest *key); /* tasks
 struct sim_key *sim_key_of(struct sim *s, const struct dk_digest *key);
 struct sim_attempt *sim_attempt_of(struct sim *s, struct dk_id id);
 bool sim_is_living(const struct sim *s, struct dk_id id);
+void sim_disk_sync(struct sim *s);
 void sim_disk_commit(struct sim *s, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes);
 void sim_disk_load(struct sim *s, struct dk_core *core);
 

@@ -1,0 +1,27 @@
+/* One simulated case from its seed to its end. */
+#ifndef DK_SIM_RUN_H
+#define DK_SIM_RUN_H
+
+#include "tests/sim/sim.h"
+
+#define SIM_ALL_FAULTS UINT32_MAX
+#define SIM_FAILURE 600
+
+struct sim_choice { /* what to run: the seed's case, or less of it */
+  uint64_t seed;
+  uint32_t faults;      /* a bit each */
+  uint32_t nodes, rows; /* at most */
+  bool trace;
+};
+
+struct sim_totals {
+  uint64_t cases, tasks, attempts, turns, lives, faults[FAULT_N_KINDS];
+};
+
+/* True: all was well. ret_failure (SIM_FAILURE bytes) says what was not; totals may be NULL. */
+bool sim_run(const struct sim_choice *choice, struct sim_totals *totals, char *ret_failure, uint32_t *ret_faults);
+
+/* plants.c: every planted bug, searched for up to seed `last`; prints the table. True: all are caught. */
+bool sim_plants(uint64_t last);
+
+#endif
