@@ -47,7 +47,7 @@ third_party='
 # extended regular expression of a function name: the files or folders that may call it.
 calls='
 (m|c|re)alloc|reallocarray|strn?dup|v?asprintf|getline|getdelim:   lang/base/alloc.c
-v?fork|posix_spawnp?|system|popen:                                 engine/sys/spawn.c engine/store/check.c engine/agent
+v?fork|posix_spawnp?|system|popen:                                 engine/sys/spawn.c engine/store/child.c engine/agent
 '
 
 check() {

@@ -1,16 +1,15 @@
 /* A batch: writes kept as bytes until they are committed, so that the same ones can be replayed when the map was too small.
  * An item: u8 operation, u8 table, u32 key length, u32 value length, key, value. */
 #include "engine/store/batch.h"
+#include "engine/store/private.h"
 #include "lang/base/bytes.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define KEY_MAX 511 /* LMDB's default MDB_MAXKEYSIZE */
-
 static void add(struct dk_batch *batch, enum dk_batch_op op, enum dk_table table, const void *key, size_t klen,
                 const void *value, size_t vlen) {
-  assert((unsigned)table < DK_N_TABLES && klen > 0 && klen <= KEY_MAX);
+  assert((unsigned)table < DK_N_TABLES && klen > 0 && klen <= DK_KEY_MAX);
   struct dk_buf *out = &batch->bytes;
   if (vlen > UINT32_MAX - 64) {
     out->failed = true;

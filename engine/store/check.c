@@ -1,140 +1,113 @@
-/* Reading a store in a child process, because a damaged one can kill whoever touches it: a truncated data file is SIGBUS under the
- * map, rubbish for a page is SIGSEGV or an assertion inside LMDB.
- *
- * It forks: called when a store is opened or checked, not while work goes on (forking a large process is slow). */
+/* The quick check before a store is opened: the ends of each table are read by a child. What is deeper is found by who meets it
+ * (guard.c), and by dk_store_examine, which reads all of it. */
 #include "engine/store/private.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define QUICK_PAIRS 64 /* from each end of a table */
-#define CHILD_DAMAGED 77
-#define CHILD_SECONDS 3600 /* a loop in damaged pages must end; a walk of all of a large store may take long */
 #define QUICK_SECONDS 60
+#define NODE_LEAST 10 /* bytes that a row takes at least in a page of LMDB: its head and its place */
 
-/* Sums up the pair so that its pages are really read, and checks its CRC where values have one. */
-static int look_at(const MDB_val *key, const MDB_val *value, bool has_crc) {
+void dk_check_touch(const MDB_val *value) {
   volatile uint8_t sum = 0;
   const uint8_t *at = value->mv_data;
   for (size_t i = 0; i < value->mv_size; i += 256) sum = (uint8_t)(sum + at[i]);
-  if (!has_crc) return 0;
-  uint32_t crc;
-  if (value->mv_size < DK_STORE_CRC) return CHILD_DAMAGED;
-  memcpy(&crc, at, DK_STORE_CRC);
-  uint32_t is = dk_store_crc(key->mv_data, key->mv_size, at + DK_STORE_CRC, value->mv_size - DK_STORE_CRC);
-  return is == le32toh(crc) ? 0 : CHILD_DAMAGED;
 }
 
-/* The values' checksums only matter when all is read: on opening, damage to one value must not close the rest. */
-static int walk(MDB_txn *txn, MDB_dbi dbi, bool has_crc, bool all) {
+/* Damage to one value must not close the rest, so checksums are not looked at. */
+static int walk_ends(MDB_txn *txn, MDB_dbi dbi) {
+  static const MDB_cursor_op ops[][2] = {{MDB_FIRST, MDB_NEXT}, {MDB_LAST, MDB_PREV}};
   MDB_cursor *cursor;
   MDB_val key, value;
   int rc = mdb_cursor_open(txn, dbi, &cursor);
-  if (rc) return rc;
-  size_t n = 0;
-  while ((rc = mdb_cursor_get(cursor, &key, &value, n ? MDB_NEXT : MDB_FIRST)) == 0 && (all || n < QUICK_PAIRS)) {
-    rc = look_at(&key, &value, has_crc && all);
-    if (rc) return rc;
-    n++;
+  for (int end = 0; rc == 0 && end < 2; end++) {
+    for (int n = 0; n < QUICK_PAIRS && (rc = mdb_cursor_get(cursor, &key, &value, ops[end][n > 0])) == 0; n++)
+      dk_check_touch(&value);
+    if (rc == MDB_NOTFOUND) rc = 0;
   }
-  if (rc && rc != MDB_NOTFOUND) return rc;
-  MDB_stat stat;
-  rc = mdb_stat(txn, dbi, &stat);
-  if (rc || all) return rc ? rc : n == stat.ms_entries ? 0 : MDB_CORRUPTED;
-  for (n = 0; (rc = mdb_cursor_get(cursor, &key, &value, n ? MDB_PREV : MDB_LAST)) == 0 && n < QUICK_PAIRS; n++)
-    look_at(&key, &value, false);
-  return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static int read_all(const char *path, unsigned env_flags, bool all) {
-  MDB_env *env;
-  MDB_txn *txn;
-  int rc = mdb_env_create(&env);
-  if (rc == 0) rc = mdb_env_set_maxdbs(env, DK_N_TABLES + 1);
-  if (rc == 0) rc = mdb_env_open(env, path, MDB_RDONLY | MDB_NOTLS | env_flags, 0600);
-  if (rc == 0) rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-  if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(env, 0) == 0) rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-  if (rc) return rc;
-  rc = walk(txn, 0, false, true); /* 0: LMDB's list of free pages, which every commit uses */
-  for (int i = 0; rc == 0 && i < DK_N_TABLES; i++) {
-    MDB_dbi dbi;
-    rc = mdb_dbi_open(txn, dk_store_table_name((enum dk_table)i), 0, &dbi);
-    if (rc == MDB_NOTFOUND) rc = MDB_CORRUPTED; /* a data file has all its tables when it gets its name (make_data) */
-    if (rc == 0) rc = walk(txn, dbi, all, all || i == DK_TABLE_META); /* that one is written to on opening */
-  }
-  mdb_txn_abort(txn);
-  mdb_env_close(env);
   return rc;
 }
 
-static void become_child(bool all) {
-  struct rlimit none = {0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  const int fatal[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGALRM};
-  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) signal(fatal[i], SIG_DFL);
-  sigset_t set;
-  sigemptyset(&set);
-  sigprocmask(SIG_SETMASK, &set, NULL);
-  alarm(all ? CHILD_SECONDS : QUICK_SECONDS);
-  if (!freopen("/dev/null", "w", stderr)) _exit(EXIT_FAILURE); /* LMDB prints failed assertions */
+int dk_check_rows(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret) {
+  MDB_stat stat;
+  MDB_envinfo info;
+  int rc = mdb_stat(txn, dbi, &stat);
+  if (rc == 0) rc = mdb_env_info(mdb_txn_env(txn), &info);
+  if (rc) return rc;
+  uint64_t room = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize / NODE_LEAST;
+  *ret = stat.ms_entries;
+  return stat.ms_entries <= room ? 0 : MDB_CORRUPTED;
 }
 
-/* The child tells an errno of opening through the pipe, so that it can be said in words. */
-static void child(int pipe_fd, const char *path, unsigned env_flags, bool all) {
-  become_child(all);
-  int rc = read_all(path, env_flags, all);
-  ssize_t n = write(pipe_fd, &rc, sizeof rc);
-  _exit(n == (ssize_t)sizeof rc ? EXIT_SUCCESS : EXIT_FAILURE);
+int dk_check_walk(MDB_txn *txn, MDB_dbi dbi) {
+  MDB_cursor *cursor;
+  MDB_val key, value;
+  uint64_t rows = 0, n = 0;
+  int rc = dk_check_rows(txn, dbi, &rows);
+  if (rc == 0) rc = mdb_cursor_open(txn, dbi, &cursor);
+  for (; rc == 0; n++) {
+    rc = mdb_cursor_get(cursor, &key, &value, n ? MDB_NEXT : MDB_FIRST);
+    if (rc == MDB_NOTFOUND) break;
+    if (rc == 0 && n == rows) rc = MDB_CORRUPTED; /* it may go round and round */
+    if (rc == 0) dk_check_touch(&value);
+  }
+  return rc != MDB_NOTFOUND ? rc : n == rows ? 0 : MDB_CORRUPTED;
 }
 
-static int judge(const char *path, bool has_answer, int rc, int status, struct dk_error *error) {
-  static const char help[] = "\nhelp: keep a copy, then move the folder away; results will be computed again";
-  if (has_answer) {
-    const struct dk_store named = {.path = (char *)(uintptr_t)path};
-    if (rc == 0) return 0;
-    if (rc == CHILD_DAMAGED)
-      return dk_error_set(error, -EBADMSG, "the store %s is damaged: a value is not what was written%s", path, help);
-    if (rc == ENOENT) return 0; /* removed meanwhile: opening it says so or makes it */
-    /* LMDB gives EINVAL for a first page of another size, and for maps beyond reason; any of its own codes for rubbish. */
-    bool is_rubbish =
-        rc == EINVAL || (rc < 0 && rc != MDB_VERSION_MISMATCH && rc != MDB_READERS_FULL && rc != MDB_PANIC);
-    return dk_store_fail(&named, is_rubbish ? MDB_INVALID : rc, "checking the store", error);
-  }
-  const char *why = "reading it ended in an error";
-  if (WIFSIGNALED(status)) {
-    int sig = WTERMSIG(status);
-    why = sig == SIGBUS    ? "its data file is shorter than it should be (bus error)"
-          : sig == SIGALRM ? "reading it did not come to an end"
-          : sig == SIGKILL ? "the process that read it was killed"
-                           : "reading it crashed";
-  }
-  return dk_error_set(error, -EBADMSG, "the store %s is damaged: %s%s", path, why, help);
+int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_txn **ret) {
+  int rc = mdb_env_create(ret_env);
+  if (rc == 0) rc = mdb_env_set_maxdbs(*ret_env, DK_MAX_TABLES);
+  if (rc == 0) rc = mdb_env_open(*ret_env, path, MDB_RDONLY | MDB_NOTLS | env_flags, 0600);
+  if (rc == 0) rc = mdb_txn_begin(*ret_env, NULL, MDB_RDONLY, ret);
+  if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(*ret_env, 0) == 0)
+    rc = mdb_txn_begin(*ret_env, NULL, MDB_RDONLY, ret);
+  return rc;
 }
 
-int dk_check_in_child(const char *path, unsigned env_flags, bool all, struct dk_error *error) {
-  int fds[2];
-  if (pipe2(fds, O_CLOEXEC) != 0) return dk_error_system(error, -errno, "checking the store %s", path);
-  pid_t pid = fork();
-  if (pid == 0) child(fds[1], path, env_flags, all);
-  int fork_errno = errno;
-  close(fds[1]);
-  if (pid < 0) {
-    close(fds[0]);
-    return dk_error_system(error, -fork_errno, "checking the store %s", path);
+struct quick {
+  const char *path;
+  unsigned env_flags;
+};
+
+/* Tables that are not there are left to who opens the store: it knows how many there should be. */
+static int read_ends(const struct quick *quick) {
+  MDB_env *env;
+  MDB_txn *txn;
+  int rc = dk_check_begin(quick->path, quick->env_flags, &env, &txn);
+  if (rc == 0) rc = dk_check_walk(txn, 0); /* 0: LMDB's list of free pages, which every commit uses */
+  for (int i = 0; rc == 0 && i < DK_N_TABLES; i++) {
+    MDB_dbi dbi;
+    rc = mdb_dbi_open(txn, dk_store_table_name((enum dk_table)i), 0, &dbi);
+    if (rc == 0)
+      rc = i == DK_TABLE_META ? dk_check_walk(txn, dbi) : walk_ends(txn, dbi); /* it is written to on opening */
+    if (rc == MDB_NOTFOUND && i != DK_TABLE_META) rc = 0;
   }
-  int rc = 0, status = 0;
-  ssize_t n;
-  while ((n = read(fds[0], &rc, sizeof rc)) < 0 && errno == EINTR) {}
-  close(fds[0]);
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-  bool has_answer = n == (ssize_t)sizeof rc && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
-  return judge(path, has_answer, rc, status, error);
+  return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+}
+
+static void in_child(void *ctx, FILE *to) {
+  int rc = read_ends(ctx);
+  fwrite(&rc, sizeof rc, 1, to);
+}
+
+/* LMDB gives EINVAL for a first page of another size, and for maps beyond reason; any of its own codes for rubbish. */
+int dk_check_code(int rc) {
+  bool is_rubbish = rc == EINVAL || (rc < 0 && rc != MDB_VERSION_MISMATCH && rc != MDB_READERS_FULL && rc != MDB_PANIC);
+  return is_rubbish ? MDB_INVALID : rc;
+}
+
+int dk_check_in_child(const char *path, unsigned env_flags, struct dk_error *error) {
+  const struct dk_store named = {.path = (char *)(uintptr_t)path};
+  struct quick quick = {path, env_flags};
+  struct dk_child child;
+  int rc = 0;
+  int err = dk_child_start(&child, in_child, &quick, QUICK_SECONDS);
+  if (err) return dk_error_system(error, err, "checking the store %s", path);
+  bool has_answer = fread(&rc, sizeof rc, 1, child.from) == 1;
+  const char *why = dk_child_end(&child);
+  if (why || !has_answer)
+    return dk_error_set(error, -EBADMSG, "the store %s is damaged: %s\n" DK_STORE_HELP, path,
+                        why ? why : "reading it ended in an error");
+  if (rc == 0 || rc == ENOENT) return 0; /* removed meanwhile: opening it says so or makes it */
+  return dk_store_fail(&named, dk_check_code(rc), "checking the store", error);
 }

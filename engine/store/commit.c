@@ -1,4 +1,4 @@
-/* Writing: a batch in one transaction. A full map is doubled and the batch replayed; on a full disk the ballast is given up once; any
+/* Writing: a batch in one transaction, with the row counts that it leads to. A full map is doubled and the batch replayed; on a full disk the ballast is given up once; any
  * other error but lack of memory is final, and said again at the next commit. Nothing of a batch that failed is visible to anyone. */
 #include "engine/store/batch.h"
 #include "engine/store/private.h"
@@ -40,11 +40,17 @@ static int replay(struct dk_store *store, const struct dk_batch *batch) {
       rc = put(store, txn, &item);
     }
   }
+  struct dk_counts counts = {.turn = store->turn};
+  if (rc == 0 && dk_counts_read(store, txn, &counts, NULL))
+    rc = MDB_CORRUPTED; /* another process may have written too */
+  if (rc == 0) rc = dk_counts_write(store, txn, counts.turn + 1);
   if (rc) {
     mdb_txn_abort(txn);
     return rc;
   }
-  return mdb_txn_commit(txn);
+  rc = mdb_txn_commit(txn);
+  if (rc == 0) store->turn = counts.turn + 1;
+  return rc;
 }
 
 static int grow(struct dk_store *store) {

@@ -4,13 +4,19 @@
 
 #include "engine/store/store.h"
 
+#include <limits.h>
 #include <lmdb.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define DK_NO_TABLE UINT_MAX /* a store that was written before there was this one, opened for reading */
 
 struct dk_store {
   char *path;
   MDB_env *env;
   MDB_txn *reader; /* reset between uses; NULL until the first one */
   MDB_dbi tables[DK_N_TABLES];
+  uint64_t turn; /* of the last commit that this handle saw */
   bool read_only, copied;
   int broken;            /* LMDB's result of the commit after which nothing is written any more; 0: none */
   bool is_short;         /* the ballast was given up for a commit */
@@ -20,11 +26,37 @@ struct dk_store {
 
 /* Every value at rest is 4 bytes of CRC-32C (of the key, then of the value), then the value. */
 #define DK_STORE_CRC 4
+#define DK_KEY_MAX 511   /* LMDB's default MDB_MAXKEYSIZE */
+#define DK_MAX_TABLES 32 /* that LMDB is told of: at least DK_N_TABLES */
 uint32_t dk_store_crc(const void *key, size_t klen, const void *value, size_t vlen);
 
 const char *dk_store_table_name(enum dk_table table);
+const char *dk_store_table_noun(enum dk_table table); /* what an entry is called */
 /* Turns an LMDB result into a negative errno and says "what: why". */
 int dk_store_fail(const struct dk_store *store, int rc, const char *what, struct dk_error *error);
+
+/* meta.c: entries of the table `meta`, of a fixed size each. get: -ENOENT without a message; -EBADMSG. */
+int dk_meta_get(const struct dk_store *store, MDB_txn *txn, const char *name, void *ret, size_t len,
+                struct dk_error *error);
+int dk_meta_put(const struct dk_store *store, MDB_txn *txn, const char *name, const void *data,
+                size_t len); /* LMDB's result */
+
+/* counts.c: how many rows each table had after a commit, in a value of its own that the commit writes last. */
+struct dk_counts {
+  uint64_t turn; /* commits so far */
+  uint32_t n;    /* tables that the store has: those of the program that wrote it last */
+  uint64_t rows[DK_N_TABLES];
+};
+/* -ENOENT: format 1 had none. -ENOTSUP: a newer program's, with more tables. */
+int dk_counts_read(const struct dk_store *store, MDB_txn *txn, struct dk_counts *ret, struct dk_error *error);
+int dk_counts_write(const struct dk_store *store, MDB_txn *txn, uint64_t turn); /* of txn's tables; LMDB's result */
+/* What is recorded against what the tables have. */
+int dk_counts_compare(const struct dk_store *store, MDB_txn *txn, const struct dk_counts *counts,
+                      struct dk_error *error);
+
+/* migrate.c: finds out the format, opens the tables, and for writing brings a store of an older format up to this one: then *ret_changed
+ * is true, and the caller writes the counts when it has written all that it wants to. */
+int dk_migrate_open(struct dk_store *store, MDB_txn *txn, bool is_new, bool *ret_changed, struct dk_error *error);
 
 /* A read transaction: begin gives one (growing the map if another process did), done puts it to rest. */
 int dk_store_read_begin(struct dk_store *store, MDB_txn **ret, struct dk_error *error);
@@ -42,8 +74,30 @@ struct dk_binding {
 }; /* digest of machine id, file system and inode of the folder */
 int dk_place_binding(const char *path, struct dk_binding *ret, struct dk_error *error);
 
-/* check.c: opens the environment in a child and reads the ends of each table, or all of it. A file that would crash
- * this process (truncated under its map, rubbish for pages) is -EBADMSG here. */
-int dk_check_in_child(const char *path, unsigned env_flags, bool all, struct dk_error *error);
+/* child.c: fn in a process of its own, which writes what it finds to `to`. End says in words how it died; NULL: it ended well. */
+struct dk_child {
+  pid_t pid;
+  FILE *from;
+};
+typedef void dk_child_fn(void *ctx, FILE *to);
+int dk_child_start(struct dk_child *child, dk_child_fn *fn, void *ctx, unsigned seconds);
+const char *dk_child_end(struct dk_child *child);
+
+/* check.c: opens the environment in a child and reads the ends of each table. A file that would crash this process (truncated under its
+ * map, rubbish for pages) is -EBADMSG here. */
+int dk_check_in_child(const char *path, unsigned env_flags, struct dk_error *error);
+/* For children: LMDB's results. */
+int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_txn **ret);
+int dk_check_rows(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret); /* as LMDB counts them, if the file has room for so many */
+int dk_check_walk(MDB_txn *txn, MDB_dbi dbi);                /* all pairs, every page of them touched */
+void dk_check_touch(const MDB_val *value);
+bool dk_check_value(const MDB_val *key, const MDB_val *value); /* its checksum */
+int dk_check_code(int rc);                                     /* what LMDB says of rubbish, as MDB_INVALID */
+
+/* store.c */
+#define DK_STORE_HELP "help: `dkrun fsck` says what is damaged, `dkrun fsck --repair` keeps what can be read"
+bool dk_store_has_data(const char *path);
+int dk_store_none(const char *path, struct dk_error *error); /* -ENOENT */
+unsigned dk_store_open_flags(const char *path, bool read_only);
 
 #endif

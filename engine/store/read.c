@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define BLOCK_BYTES (256u << 10)
-#define KEY_MAX 511
 
 uint32_t dk_store_crc(const void *key, size_t klen, const void *value, size_t vlen) {
   return dk_crc32c(value, vlen, dk_crc32c(key, klen, 0));
@@ -61,6 +60,12 @@ static int check_value(const struct dk_store *store, enum dk_table table, const 
   return 0;
 }
 
+/* A table that came after this store was last written has nothing in it. */
+static int no_entry(const struct dk_store *store, enum dk_table table, struct dk_error *error) {
+  return dk_error_set(error, -ENOENT, "the store %s has no such entry in the table `%s`", store->path,
+                      dk_store_table_name(table));
+}
+
 static void add_value(struct dk_buf *out, const MDB_val *value) {
   dk_buf_add(out, (const char *)value->mv_data + DK_STORE_CRC, value->mv_size - DK_STORE_CRC);
 }
@@ -71,16 +76,16 @@ static int no_memory(const struct dk_store *store, struct dk_error *error) {
 
 int dk_store_get(struct dk_store *store, enum dk_table table, const void *key, size_t klen, struct dk_buf *ret,
                  struct dk_error *error) {
-  assert((unsigned)table < DK_N_TABLES && klen > 0 && klen <= KEY_MAX);
+  assert((unsigned)table < DK_N_TABLES && klen > 0 && klen <= DK_KEY_MAX);
   dk_buf_clear(ret);
+  if (store->tables[table] == DK_NO_TABLE) return no_entry(store, table, error);
   MDB_txn *txn = NULL;
   int err = dk_store_read_begin(store, &txn, error);
   if (err) return err;
   MDB_val k = {klen, (void *)(uintptr_t)key}, v;
   int rc = mdb_get(txn, store->tables[table], &k, &v);
   if (rc == MDB_NOTFOUND)
-    err = dk_error_set(error, -ENOENT, "the store %s has no such entry in the table `%s`", store->path,
-                       dk_store_table_name(table));
+    err = no_entry(store, table, error);
   else if (rc)
     err = dk_store_fail(store, rc, "reading the store", error);
   else
@@ -97,7 +102,7 @@ static bool starts_with(const MDB_val *key, const void *prefix, size_t plen) {
 /* A block of pairs, copied out: u32 key length, u32 value length, key, value. */
 struct block {
   struct dk_buf bytes;
-  uint8_t last[KEY_MAX]; /* last key of the block before: the next one starts behind it */
+  uint8_t last[DK_KEY_MAX]; /* last key of the block before: the next one starts behind it */
   size_t last_len;
   bool at_end;
 };
@@ -151,8 +156,8 @@ static int fill(struct dk_store *store, enum dk_table table, const void *prefix,
 
 int dk_store_each(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, dk_store_each_fn *fn,
                   void *ctx, struct dk_error *error) {
-  assert((unsigned)table < DK_N_TABLES && plen <= KEY_MAX);
-  struct block block = {.bytes = DK_BUF_INIT};
+  assert((unsigned)table < DK_N_TABLES && plen <= DK_KEY_MAX);
+  struct block block = {.bytes = DK_BUF_INIT, .at_end = store->tables[table] == DK_NO_TABLE};
   int err = 0;
   while (err == 0 && !block.at_end) {
     /* What was read before damage was met is given out first. */
@@ -174,7 +179,7 @@ int dk_store_each(struct dk_store *store, enum dk_table table, const void *prefi
 
 /* Puts the cursor on the last key that starts with the prefix, if there is one: just before the first key behind them all. */
 static int seek_last(MDB_cursor *cursor, const void *prefix, size_t plen, MDB_val *key, MDB_val *value) {
-  uint8_t behind[KEY_MAX];
+  uint8_t behind[DK_KEY_MAX];
   if (plen) memcpy(behind, prefix, plen);
   size_t len = plen;
   while (len > 0 && behind[len - 1] == 0xff) len--;
@@ -188,9 +193,10 @@ static int seek_last(MDB_cursor *cursor, const void *prefix, size_t plen, MDB_va
 
 int dk_store_last(struct dk_store *store, enum dk_table table, const void *prefix, size_t plen, struct dk_buf *ret_key,
                   struct dk_buf *ret_value, struct dk_error *error) {
-  assert((unsigned)table < DK_N_TABLES && plen <= KEY_MAX);
+  assert((unsigned)table < DK_N_TABLES && plen <= DK_KEY_MAX);
   dk_buf_clear(ret_key);
   dk_buf_clear(ret_value);
+  if (store->tables[table] == DK_NO_TABLE) return no_entry(store, table, error);
   MDB_txn *txn = NULL;
   MDB_cursor *cursor = NULL;
   MDB_val key = {0}, value = {0};
@@ -200,8 +206,7 @@ int dk_store_last(struct dk_store *store, enum dk_table table, const void *prefi
   if (rc == 0) rc = seek_last(cursor, prefix, plen, &key, &value);
   if (rc == 0 && !starts_with(&key, prefix, plen)) rc = MDB_NOTFOUND;
   if (rc == MDB_NOTFOUND)
-    err = dk_error_set(error, -ENOENT, "the store %s has no such entry in the table `%s`", store->path,
-                       dk_store_table_name(table));
+    err = no_entry(store, table, error);
   else if (rc)
     err = dk_store_fail(store, rc, "reading the store", error);
   else

@@ -1,6 +1,7 @@
 /* Records in and out of the tables: keys, and which table; the values' bytes are codec.c. */
 #include "engine/store/record.h"
 #include "engine/store/codec.h"
+#include "engine/store/private.h"
 #include "lang/base/alloc.h"
 
 #include <assert.h>
@@ -195,16 +196,10 @@ int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char
 /* Reading. */
 
 static int bad_value(int err, enum dk_table table, struct dk_error *error) {
-  static const char *const names[DK_N_TABLES] = {
-      [DK_TABLE_META] = "incarnation", [DK_TABLE_RUNS] = "run",         [DK_TABLE_TASKS] = "task",
-      [DK_TABLE_CHOICES] = "choice",   [DK_TABLE_ATTEMPTS] = "attempt", [DK_TABLE_FAILURES] = "failure",
-      [DK_TABLE_RESULTS] = "result",   [DK_TABLE_METRICS] = "metrics",  [DK_TABLE_STAT] = "stat",
-      [DK_TABLE_NAMES] = "name",
-  };
   if (err == -EBADMSG)
     return dk_error_set(error, err, "a %s in the store cannot be understood: it is damaged, or a newer dkrun wrote it",
-                        names[table]);
-  return dk_error_system(error, err, "reading a %s from the store", names[table]);
+                        dk_store_table_noun(table));
+  return dk_error_system(error, err, "reading a %s from the store", dk_store_table_noun(table));
 }
 
 struct attempts {

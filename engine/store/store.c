@@ -23,18 +23,23 @@
 #define LOCK_BYTES (64u << 10) /* of the lock file, all readers and to spare */
 #define BALLAST_DEFAULT (16ull << 20)
 #define MAX_READERS 510
-#define MAX_TABLES 32
 
-static const char *const table_names[DK_N_TABLES] = {
-    [DK_TABLE_META] = "meta",       [DK_TABLE_RUNS] = "runs",         [DK_TABLE_TASKS] = "tasks",
-    [DK_TABLE_CHOICES] = "choices", [DK_TABLE_ATTEMPTS] = "attempts", [DK_TABLE_FAILURES] = "failures",
-    [DK_TABLE_RESULTS] = "results", [DK_TABLE_METRICS] = "metrics",   [DK_TABLE_STAT] = "stat",
-    [DK_TABLE_NAMES] = "names",
+static const struct {
+  const char *name, *noun;
+} tables[DK_N_TABLES] = {
+#define DK_STORE_TABLE(name, file, noun) [DK_TABLE_##name] = {file, noun},
+    DK_STORE_TABLES(DK_STORE_TABLE)
+#undef DK_STORE_TABLE
 };
 
 const char *dk_store_table_name(enum dk_table table) {
   assert((unsigned)table < DK_N_TABLES);
-  return table_names[table];
+  return tables[table].name;
+}
+
+const char *dk_store_table_noun(enum dk_table table) {
+  assert((unsigned)table < DK_N_TABLES);
+  return tables[table].noun;
 }
 
 static int code_of(int rc) {
@@ -53,10 +58,8 @@ int dk_store_fail(const struct dk_store *store, int rc, const char *what, struct
   int code = code_of(rc);
   switch (code) {
   case -EBADMSG:
-    return dk_error_set(error, code,
-                        "%s %s: its files are damaged (%s)\nhelp: keep a copy, then move the folder away; results will "
-                        "be computed again",
-                        what, store->path, mdb_strerror(rc));
+    return dk_error_set(error, code, "%s %s: its files are damaged (%s)\n" DK_STORE_HELP, what, store->path,
+                        mdb_strerror(rc));
   case -ENOTSUP:
     return dk_error_set(error, code, "%s %s: it was written by another version of the database library", what,
                         store->path);
@@ -78,19 +81,19 @@ static int make_folder(const char *path, struct dk_error *error) {
   return dk_error_system(error, -errno, "making the folder %s", path);
 }
 
-static bool has_data(const char *path) {
+bool dk_store_has_data(const char *path) {
   char file[4096];
   struct stat st;
   int n = snprintf(file, sizeof file, "%s/data.mdb", path);
   return n > 0 && (size_t)n < sizeof file && stat(file, &st) == 0 && st.st_size > 0;
 }
 
-static int no_store(const char *path, struct dk_error *error) {
+int dk_store_none(const char *path, struct dk_error *error) {
   return dk_error_set(error, -ENOENT, "there is no store in %s yet\nhelp: `dkrun run` makes it", path);
 }
 
 /* LMDB by itself copes with a read-only file system, but not with a folder that this user may not write to. */
-static unsigned open_flags(const char *path, bool read_only) {
+unsigned dk_store_open_flags(const char *path, bool read_only) {
   unsigned flags = MDB_NOTLS;
   if (!read_only) return flags;
   flags |= MDB_RDONLY;
@@ -116,10 +119,10 @@ static int open_env(struct dk_store *store, const char *folder, unsigned flags, 
                     struct dk_error *error) {
   int rc = mdb_env_create(&store->env);
   if (rc == 0) rc = mdb_env_set_mapsize(store->env, map_size ? map_size : MAP_DEFAULT);
-  if (rc == 0) rc = mdb_env_set_maxdbs(store->env, MAX_TABLES);
+  if (rc == 0) rc = mdb_env_set_maxdbs(store->env, DK_MAX_TABLES);
   if (rc == 0) rc = mdb_env_set_maxreaders(store->env, MAX_READERS);
   if (rc == 0) rc = mdb_env_open(store->env, folder, flags, 0600);
-  if (rc == ENOENT && store->read_only) return no_store(store->path, error);
+  if (rc == ENOENT && store->read_only) return dk_store_none(store->path, error);
   if (rc) return dk_store_fail(store, rc, "opening the store", error);
   int fd;
   if (mdb_env_get_fd(store->env, &fd) == 0) fcntl(fd, F_SETFD, FD_CLOEXEC); /* LMDB 0.9 opens it without */
@@ -130,88 +133,36 @@ static int open_env(struct dk_store *store, const char *folder, unsigned flags, 
   return 0;
 }
 
-static int meta_get(struct dk_store *store, MDB_txn *txn, const char *name, void *ret, size_t len,
-                    struct dk_error *error) {
-  MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value;
-  int rc = mdb_get(txn, store->tables[DK_TABLE_META], &key, &value);
-  if (rc == MDB_NOTFOUND) return -ENOENT;
-  if (rc) return dk_store_fail(store, rc, "reading the store", error);
-  const uint8_t *at = value.mv_data;
-  uint32_t crc = 0;
-  if (value.mv_size == len + DK_STORE_CRC) {
-    memcpy(&crc, at, DK_STORE_CRC);
-    if (le32toh(crc) == dk_store_crc(name, strlen(name), at + DK_STORE_CRC, len)) {
-      memcpy(ret, at + DK_STORE_CRC, len);
-      return 0;
-    }
-  }
-  return dk_error_set(error, -EBADMSG, "the store %s is damaged: `%s` in the table `meta` cannot be read", store->path,
-                      name);
-}
-
-static int meta_put(struct dk_store *store, MDB_txn *txn, const char *name, const void *data, size_t len) {
-  uint8_t bytes[128];
-  assert(len + DK_STORE_CRC <= sizeof bytes);
-  uint32_t crc = htole32(dk_store_crc(name, strlen(name), data, len));
-  memcpy(bytes, &crc, DK_STORE_CRC);
-  memcpy(bytes + DK_STORE_CRC, data, len);
-  MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value = {len + DK_STORE_CRC, bytes};
-  return mdb_put(txn, store->tables[DK_TABLE_META], &key, &value, 0);
-}
-
 /* An identity of its own, and where it came from when this is a copy. */
 static int new_identity(struct dk_store *store, MDB_txn *txn, const struct dk_binding *binding,
                         struct dk_error *error) {
-  if (store->copied) {
-    int rc = meta_put(store, txn, "copied-from", store->id, sizeof store->id);
+  if (store->copied) { /* what runs belongs to the original: a copy neither ends it nor waits for it */
+    int rc = dk_meta_put(store, txn, "copied-from", store->id, sizeof store->id);
+    if (rc == 0) rc = mdb_drop(txn, store->tables[DK_TABLE_ATTEMPTS], 0);
     if (rc) return dk_store_fail(store, rc, "writing the store", error);
   }
   if (getrandom(store->id, sizeof store->id, 0) != (ssize_t)sizeof store->id)
     return dk_error_system(error, -errno, "asking the system for random bytes");
-  int rc = meta_put(store, txn, "id", store->id, sizeof store->id);
-  if (rc == 0) rc = meta_put(store, txn, "binding", binding, sizeof *binding);
+  int rc = dk_meta_put(store, txn, "id", store->id, sizeof store->id);
+  if (rc == 0) rc = dk_meta_put(store, txn, "binding", binding, sizeof *binding);
   return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
 }
 
-static int check_format(struct dk_store *store, MDB_txn *txn, bool is_new, struct dk_error *error) {
-  uint32_t format = htole32(DK_STORE_FORMAT);
-  if (is_new) {
-    int rc = meta_put(store, txn, "format", &format, sizeof format);
-    return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
-  }
-  int err = meta_get(store, txn, "format", &format, sizeof format, error);
-  if (err == -ENOENT) return dk_error_set(error, -EBADMSG, "the store %s is damaged: it has no format", store->path);
-  if (err) return err;
-  format = le32toh(format);
-  if (format > DK_STORE_FORMAT)
-    return dk_error_set(error, -ENOTSUP,
-                        "the store %s has format %u; this program knows formats up to %d\nhelp: use the newer dkrun "
-                        "that wrote it",
-                        store->path, format, DK_STORE_FORMAT);
-  if (format < 1)
-    return dk_error_set(error, -EBADMSG, "the store %s is damaged: its format is %u", store->path, format);
-  return 0;
-}
-
-static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, struct dk_error *error) {
+static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, bool *ret_changed,
+                          struct dk_error *error) {
   struct dk_binding here, recorded;
   int err = dk_place_binding(store->path, &here, error);
   if (err) return err;
+  *ret_changed |= is_new;
   if (is_new) return new_identity(store, txn, &here, error);
-  err = meta_get(store, txn, "id", store->id, sizeof store->id, error);
-  if (err == 0) err = meta_get(store, txn, "binding", &recorded, sizeof recorded, error);
+  err = dk_meta_get(store, txn, "id", store->id, sizeof store->id, error);
+  if (err == 0) err = dk_meta_get(store, txn, "binding", &recorded, sizeof recorded, error);
   if (err == -ENOENT) return dk_error_set(error, -EBADMSG, "the store %s is damaged: it has no id", store->path);
   if (err) return err;
   store->copied = memcmp(&here, &recorded, sizeof here) != 0;
-  return store->copied && !store->read_only ? new_identity(store, txn, &here, error) : 0;
-}
-
-static int open_tables(struct dk_store *store, MDB_txn *txn, bool is_new, struct dk_error *error) {
-  for (int i = 0; i < DK_N_TABLES; i++) {
-    int rc = mdb_dbi_open(txn, table_names[i], is_new ? MDB_CREATE : 0, &store->tables[i]);
-    if (rc) return dk_store_fail(store, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc, "opening the store", error);
-  }
-  return 0;
+  if (!store->copied || store->read_only) return 0;
+  *ret_changed = true;
+  return new_identity(store, txn, &here, error);
 }
 
 /* What lacks in a store that is not new is damage: it was made whole, and LMDB must not be made to write into rubbish. */
@@ -219,9 +170,11 @@ static int set_up(struct dk_store *store, bool is_new, struct dk_error *error) {
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
   if (rc) return dk_store_fail(store, rc, "opening the store", error);
-  int err = open_tables(store, txn, is_new, error);
-  if (err == 0) err = check_format(store, txn, is_new, error);
-  if (err == 0) err = check_identity(store, txn, is_new, error);
+  bool is_changed;
+  int err = dk_migrate_open(store, txn, is_new, &is_changed, error);
+  if (err == 0) err = check_identity(store, txn, is_new, &is_changed, error);
+  if (err == 0 && is_changed && (rc = dk_counts_write(store, txn, ++store->turn)) != 0)
+    err = dk_store_fail(store, rc, "writing the store", error);
   if (err) {
     mdb_txn_abort(txn);
     return err;
@@ -270,10 +223,10 @@ static int make_data(const struct dk_store *store, struct dk_error *error) {
 }
 
 static int open_here(struct dk_store *store, uint64_t map_size, struct dk_error *error) {
-  unsigned flags = open_flags(store->path, store->read_only);
+  unsigned flags = dk_store_open_flags(store->path, store->read_only);
   int err = flags & MDB_NOLOCK ? 0 : reserve_lock(store->path, error);
   if (err == 0)
-    err = has_data(store->path) ? dk_check_in_child(store->path, flags, false, error) : make_data(store, error);
+    err = dk_store_has_data(store->path) ? dk_check_in_child(store->path, flags, error) : make_data(store, error);
   if (err == 0) err = open_env(store, store->path, flags, map_size, error);
   return err ? err : set_up(store, false, error);
 }
@@ -284,7 +237,7 @@ int dk_store_open(const char *path, const struct dk_store_options *options, stru
   *ret = NULL;
   if (!options) options = &defaults;
   int err = options->read_only ? 0 : make_folder(path, error);
-  if (err == 0 && options->read_only && !has_data(path)) err = no_store(path, error);
+  if (err == 0 && options->read_only && !dk_store_has_data(path)) err = dk_store_none(path, error);
   if (err == 0) err = dk_place_check(path, error);
   if (err) return err;
   struct dk_store *store = dk_calloc(1, sizeof *store);
@@ -322,12 +275,10 @@ bool dk_store_was_copied(const struct dk_store *store) {
   return store->copied;
 }
 
-bool dk_store_is_short(const struct dk_store *store) {
-  return store->is_short;
+uint64_t dk_store_turn(const struct dk_store *store) {
+  return store->turn;
 }
 
-int dk_store_check(const char *path, struct dk_error *error) {
-  if (!has_data(path)) return no_store(path, error);
-  int err = dk_place_check(path, error);
-  return err ? err : dk_check_in_child(path, open_flags(path, true), true, error);
+bool dk_store_is_short(const struct dk_store *store) {
+  return store->is_short;
 }

@@ -1,8 +1,9 @@
 /* The store: tables of bytes in one LMDB environment, one writer, any number of readers in other processes.
  *
- * Every commit is one synchronous transaction (never NOSYNC, NOMETASYNC, WRITEMAP). A value carries a CRC-32C that is checked
- * when it is read (-EBADMSG names table and key). Format versions: a newer store is refused (-ENOTSUP); an older one will be migrated
- * when there is one. A damaged file is -EBADMSG at opening (a child reads it first, so that SIGBUS is a message).
+ * Every commit is one synchronous transaction (never NOSYNC, NOMETASYNC, WRITEMAP) and records how many rows each table has then. A value
+ * carries a CRC-32C that is checked when it is read (-EBADMSG names table and key). Format versions: a newer store is refused (-ENOTSUP); an
+ * older one is migrated when it is opened for writing, and read as it is otherwise. A damaged file is -EBADMSG at opening (a child reads it
+ * first, so that SIGBUS is a message); a damaged page that only a later read or commit meets ends the process with words (dk_store_guard).
  * A full map is grown and the batch replayed; a full disk is -ENOSPC with nothing changed; any other error on commit but lack of
  * memory is final for this environment, and said again by each later commit: close it and stop (fsync's EIO is never retried; reading may fail too). Network file systems are refused (-EXDEV) with a message.
  * A handle belongs to one thread, and a process opens a folder once at a time (LMDB's rule: closing one drops the other's locks). */
@@ -14,20 +15,28 @@
 
 #include <stdbool.h>
 
-#define DK_STORE_FORMAT 1
+#define DK_STORE_FORMAT 2
+
+/* The tables, one a line: name here, name in the file, what an entry is called in messages. A new one goes to the end, and that is all:
+ * a store that was written before it is given it when it is next opened for writing (migrate.c). Never moved or removed. */
+#define DK_STORE_TABLES(X)                                                                                             \
+  X(META, "meta", "counter")         /* format, store id, row counts, incarnation */                                   \
+  X(RUNS, "runs", "run")             /* u32 run (big-endian) -> struct dk_run */                                       \
+  X(TASKS, "tasks", "task")          /* u32 run, u32 task (big-endian) -> struct dk_task_record */                     \
+  X(CHOICES, "choices", "choice")    /* u32 run, u32 pick task (big-endian) -> struct dk_choice */                     \
+  X(ATTEMPTS, "attempts", "attempt") /* attempt id (big-endian) -> struct dk_attempt_record: living ones */            \
+  X(FAILURES, "failures", "failure") /* attempt id (big-endian) -> result (wire/message.h) of a failed attempt */      \
+  X(RESULTS, "results", "result")    /* key -> struct dk_saved: first one wins */                                      \
+  X(METRICS, "metrics", "metrics")   /* key, extractors' digest -> struct dk_metric_values */                          \
+  X(NAMES, "names", "name") /* experiment NUL task's name -> key of its last result: for `why` (a name longer \
+                                        than LMDB's 511 bytes is kept by its digest) */        \
+  X(STAT, "stat", "stat")   /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */
 
 enum dk_table {
-  DK_TABLE_META,     /* format, store id, counters, incarnation */
-  DK_TABLE_RUNS,     /* u32 run (big-endian) -> struct dk_run */
-  DK_TABLE_TASKS,    /* u32 run, u32 task (big-endian) -> struct dk_task_record */
-  DK_TABLE_CHOICES,  /* u32 run, u32 pick task (big-endian) -> struct dk_choice */
-  DK_TABLE_ATTEMPTS, /* attempt id (big-endian) -> struct dk_attempt_record: living ones */
-  DK_TABLE_FAILURES, /* attempt id (big-endian) -> result bytes (wire/message.h) of a failed attempt */
-  DK_TABLE_RESULTS,  /* key -> struct dk_saved: first one wins */
-  DK_TABLE_METRICS,  /* key, extractors' digest -> struct dk_metric_values */
-  DK_TABLE_NAMES, /* experiment NUL task's name -> key of its last result: for `why` (a name longer than LMDB's 511 bytes is kept by its digest) */
-  DK_TABLE_STAT,  /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */
-  DK_N_TABLES
+#define DK_STORE_TABLE(name, file, noun) DK_TABLE_##name,
+  DK_STORE_TABLES(DK_STORE_TABLE)
+#undef DK_STORE_TABLE
+      DK_N_TABLES
 };
 
 struct dk_store;
@@ -46,6 +55,8 @@ void dk_store_close(struct dk_store *store);
 /* 16 random bytes, bound to (machine id, device, inode) of the folder: a copied store gets a new one when it is opened for writing. */
 void dk_store_id(const struct dk_store *store, uint8_t ret[16]);
 bool dk_store_was_copied(const struct dk_store *store);
+/* Commits so far, copies and restored backups included: what came out of a store at a later turn is not known to one at an earlier. */
+uint64_t dk_store_turn(const struct dk_store *store);
 /* A commit needed the ballast because the disk is full: hand out nothing new, let what runs end. */
 bool dk_store_is_short(const struct dk_store *store);
 /* Reads every page and checks every value of a store that this process has not open. -EBADMSG says what is wrong. */

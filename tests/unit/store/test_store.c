@@ -191,21 +191,6 @@ static void test_map_grows(void **state) {
   assert_int_equal(dk_store_check(fx_at, NULL), 0);
 }
 
-static void test_newer_format_is_refused(void **state) {
-  (void)state;
-  struct dk_error error;
-  struct dk_store *store = fx_open(NULL);
-  struct dk_batch batch = DK_BATCH_INIT;
-  dk_batch_put(&batch, DK_TABLE_META, "format", 6, "\x02\0\0\0", 4);
-  assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
-  dk_batch_finish(&batch);
-  dk_store_close(store);
-  assert_int_equal(fx_open_error(NULL, &error), -ENOTSUP);
-  assert_non_null(strstr(error.text, "newer"));
-  const struct dk_store_options reading = {.read_only = true};
-  assert_int_equal(fx_open_error(&reading, &error), -ENOTSUP);
-}
-
 static void test_a_copy_is_another_store(void **state) {
   (void)state;
   uint8_t first[16], again[16], copy[16], moved[16];
@@ -320,7 +305,6 @@ int main(void) {
       CASE(test_ranges),
       CASE(test_long_walk),
       CASE(test_map_grows),
-      CASE(test_newer_format_is_refused),
       CASE(test_a_copy_is_another_store),
       CASE(test_descriptor_is_not_inherited),
       cmocka_unit_test(test_file_systems),
