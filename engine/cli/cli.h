@@ -47,6 +47,7 @@ int dk_cmd_plan(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_run(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_show(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_status(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_why(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_results(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_help(struct dk_cli *cli, int argc, char **argv);

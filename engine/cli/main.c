@@ -7,7 +7,7 @@
  *   engine/wire     what the two say to each other;  engine/sys  processes, files, locks, the poll loop.
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
- *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c help.c),
+ *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c help.c),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
  *   docs/cli.md     commands, exit codes, files;  docs/architecture.md  why it is so.
  *
@@ -83,6 +83,15 @@ static const struct dk_command commands[] = {
      "Prints the report tables of a run (default: the last one). A file without\n"
      "`report` gets a table per task with its columns and metrics.\n",
      dk_cmd_results},
+    {"why", "look", "why [FILE] TASK [--run N] [-p NAME=VALUE]...", "why a task runs, or is cached",
+     "Says what a run would do with TASK and why: which part of what its result\n"
+     "depends on has changed, since which run, and where. With --run: why it ran, or\n"
+     "was cached, in that run. TASK is a short id (t17), or a name and values of axes.\n"
+     "\n"
+     "  FILE                      default: the only *.dk file with tasks here\n"
+     "  --run N                   in that run; FILE is not read\n"
+     "  -p, --param NAME=VALUE    set a parameter of the file\n",
+     dk_cmd_why},
     {"help", "help", "help [COMMAND | functions]", "this, or more about a command",
      "Without COMMAND: all commands on one screen. `functions`: the functions of the\n"
      "language, with what each does.\n",

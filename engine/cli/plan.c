@@ -38,39 +38,6 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
   return -1;
 }
 
-/* Axis whose values tell the tasks that run from those that are cached: every task that runs has a value there that no cached one has.
- * *ret_value is the first such value, *ret_n how many there are. NULL: no axis does. */
-static const struct dk_column *new_on_axis(const struct dk_plan *plan, const struct dk_preview *preview, uint32_t index,
-                                           dk_value_id *ret_value, uint32_t *ret_n) {
-  const struct dk_template *tmpl = &plan->templates[index];
-  uint32_t first = plan->graph.nodes[index].first;
-
-  for (uint32_t c = 0; c < tmpl->points.n_columns; c++) {
-    const struct dk_column *column = &tmpl->points.columns[c];
-    if (!column->is_axis) continue;
-    /* By value id: 1 a cached task has it, 2 one that runs has it. */
-    dk_autofree uint8_t *seen = dk_calloc(plan->values->count, 1);
-    bool all = seen != NULL;
-
-    for (uint32_t row = 0; seen && row < tmpl->points.rows; row++) {
-      uint8_t state = preview->states[first + row];
-      seen[dk_column_value(column, row)] |= state == DK_PREVIEW_CACHED ? 1 : state == DK_PREVIEW_RUN ? 2 : 0;
-    }
-    *ret_n = 0;
-    for (uint32_t row = 0; all && row < tmpl->points.rows; row++) {
-      dk_value_id value = dk_column_value(column, row);
-      if (preview->states[first + row] != DK_PREVIEW_RUN) continue;
-      all = !(seen[value] & 1);
-      if (all && seen[value] == 2) {
-        if ((*ret_n)++ == 0) *ret_value = value;
-        seen[value] = 4; /* counted */
-      }
-    }
-    if (all && *ret_n > 0) return column;
-  }
-  return NULL;
-}
-
 static void add_needs(const struct dk_plan *plan, const struct dk_preview *preview, const struct dk_template *tmpl,
                       struct dk_buf *out) {
   const struct dk_graph_node *node = &plan->graph.nodes[tmpl->node];
@@ -87,41 +54,52 @@ static void add_needs(const struct dk_plan *plan, const struct dk_preview *previ
   }
 }
 
+#define LISTED 3u /* reasons of one task in a line */
+
+static void add_reasons(const struct dk_why_answer *why, struct dk_buf *out) {
+  for (uint32_t i = 0; i < why->n_reasons && i < LISTED; i++)
+    dk_buf_printf(out, "%s%s", i ? ", " : "", why->reasons[i].subject);
+  if (why->n_reasons > LISTED) dk_buf_printf(out, " and %u more", why->n_reasons - LISTED);
+  dk_buf_printf(out, "%s changed since run %u", why->n_reasons ? "" : "its key", why->run);
+}
+
+static void add_new_value(const struct dk_plan *plan, const struct dk_template *tmpl,
+                          const struct dk_preview_template *t, struct dk_buf *out) {
+  const struct dk_column *column = &tmpl->points.columns[t->why.new_column];
+
+  dk_buf_printf(out, "%s=", column->name);
+  dk_value_source_text(plan->values, t->new_value, out);
+  if (t->n_new_values > 1)
+    dk_buf_printf(out, " and %u more values are", t->n_new_values - 1);
+  else
+    dk_buf_add_text(out, " is");
+  dk_buf_printf(out, " new (%s:%u)", column->path ? column->path : tmpl->path, column->line);
+}
+
 static void add_why(const struct dk_plan *plan, const struct dk_preview *preview, uint32_t index, struct dk_buf *out) {
   const struct dk_template *tmpl = &plan->templates[index];
   const struct dk_preview_template *t = &preview->templates[index];
-  const struct dk_column *column;
-  dk_value_id value = DK_NULL;
-  uint32_t n;
 
   if (t->bad.len > 0) {
     dk_buf_printf(out, "cannot run: %.*s", (int)strcspn(dk_buf_text(&t->bad), "\n"), dk_buf_text(&t->bad));
-  } else if (t->why == DK_WHY_CHANGED) {
-    dk_buf_printf(out, "%s changed since run %u", t->changed.len ? dk_buf_text(&t->changed) : "its key",
-                  t->changed_run);
-    if (t->why_count < t->why_seen) dk_buf_printf(out, " (%u of %u)", t->why_count, t->why_seen);
-  } else if (t->why == DK_WHY_GONE) {
-    dk_buf_printf(out,
-                  tmpl->cached ? "outputs of run %u are gone" : "is never reused (cache = \"none\"), last in run %u",
-                  t->changed_run);
-  } else if (t->why == DK_WHY_FAILED || t->why == DK_WHY_STOPPED) {
-    dk_buf_printf(out, t->why == DK_WHY_FAILED ? "failed in run %u" : "run %u was stopped before its end",
-                  t->changed_run);
-    if (t->why_count < t->why_seen) dk_buf_printf(out, " (%u of %u)", t->why_count, t->why_seen);
-  } else if (t->why == DK_WHY_NEVER && t->by_state[DK_PREVIEW_CACHED] > 0 &&
-             (column = new_on_axis(plan, preview, index, &value, &n)) != NULL) {
-    dk_buf_printf(out, "%s=", column->name);
-    dk_value_source_text(plan->values, value, out);
-    if (n > 1)
-      dk_buf_printf(out, " and %u more values are", n - 1);
-    else
-      dk_buf_add_text(out, " is");
-    dk_buf_printf(out, " new (%s:%u)", tmpl->path, column->line);
-  } else if (t->why == DK_WHY_NEVER) {
-    dk_buf_add_text(out, t->by_state[DK_PREVIEW_CACHED] > 0 ? "new points" : "never run");
-  } else if (t->by_state[DK_PREVIEW_LATER] > 0) {
-    add_needs(plan, preview, tmpl, out);
+    return;
   }
+  switch (t->why.why) {
+  case DK_WHY_CHANGED: add_reasons(&t->why, out); break;
+  case DK_WHY_GONE: dk_buf_printf(out, "the result of run %u: %s", t->why.run, dk_buf_text(&t->why.text)); break;
+  case DK_WHY_UNCACHED:
+    dk_buf_printf(out, "is never used again (cache = \"none\"), last made in run %u", t->why.run);
+    break;
+  case DK_WHY_FAILED: dk_buf_printf(out, "failed in run %u", t->why.run); break;
+  case DK_WHY_STOPPED: dk_buf_printf(out, "run %u was stopped before its end", t->why.run); break;
+  case DK_WHY_NEW_VALUE: add_new_value(plan, tmpl, t, out); break;
+  case DK_WHY_NEVER: dk_buf_add_text(out, t->by_state[DK_PREVIEW_CACHED] > 0 ? "new points" : "never run"); break;
+  case DK_WHY_SAME:
+  case DK_WHY_NONE:
+    if (t->by_state[DK_PREVIEW_LATER] > 0) add_needs(plan, preview, tmpl, out);
+    return;
+  }
+  if (t->why_count < t->why_seen) dk_buf_printf(out, " (%u of %u)", t->why_count, t->why_seen);
 }
 
 static void print_tasks(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview) {
@@ -267,11 +245,15 @@ static int plan_session(struct dk_cli *cli, const struct options *options, struc
   };
   r = dk_lookup_init(&lookup, &with, &error);
   if (r == 0) {
-    r = dk_preview_make(&lookup, &preview, &error);
+    struct dk_why_options why = {folder.store, &folder.objects, cli->state, session->plan->name};
+    struct dk_why_book *book = NULL;
+    r = dk_why_create(&why, &book, &error);
+    if (r == 0) r = dk_preview_make(&lookup, book, NULL, &preview, &error);
     if (r == 0) {
       print_plan(cli, session, &preview);
       dk_preview_finish(&preview);
     }
+    dk_why_destroy(book);
     dk_lookup_finish(&lookup);
   }
   dk_folder_close(&folder);

@@ -18,17 +18,30 @@ static const struct {
   const char *name, *value;
 } fixed[] = {{"LC_ALL", "C.UTF-8"}, {"TZ", "UTC"}, {"PYTHONUNBUFFERED", "1"}};
 
-/* The value of a KEY=value line of os-release (os-release(5): values may be quoted). */
-static void add_release_field(struct dk_hasher *hasher, const char *text, const char *name) {
+/* A line KEY=value of os-release(5), without its end; NULL: there is none. */
+static const char *release_field(const char *text, const char *name, size_t *ret_len) {
   size_t len = strlen(name);
 
   for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-    if (strncmp(line, name, len) == 0 && line[len] == '=') {
-      dk_hasher_add_bytes(hasher, line, strcspn(line, "\n"));
-      return;
-    }
+    if (strncmp(line, name, len) != 0 || line[len] != '=') continue;
+    *ret_len = strcspn(line, "\n");
+    return line;
   }
-  dk_hasher_add_text(hasher, NULL);
+  return NULL;
+}
+
+static void add_release_field(struct dk_hasher *hasher, const char *text, const char *name) {
+  size_t len = 0;
+  const char *line = release_field(text, name, &len);
+
+  if (line)
+    dk_hasher_add_bytes(hasher, line, len);
+  else
+    dk_hasher_add_text(hasher, NULL);
+}
+
+static void read_release(struct dk_buf *ret) {
+  if (dk_fs_read("/etc/os-release", 1 << 16, ret, NULL) < 0) dk_buf_clear(ret);
 }
 
 void dk_environment_id(struct dk_digest *ret) {
@@ -40,11 +53,38 @@ void dk_environment_id(struct dk_digest *ret) {
   dk_hasher_init(&hasher);
   dk_hasher_add_text(&hasher, "host environment 1");
   dk_hasher_add_text(&hasher, system.machine);
-  if (dk_fs_read("/etc/os-release", 1 << 16, &release, NULL) < 0) dk_buf_clear(&release);
+  read_release(&release);
   add_release_field(&hasher, dk_buf_text(&release), "ID");
   add_release_field(&hasher, dk_buf_text(&release), "VERSION_ID");
   dk_hasher_add_text(&hasher, gnu_get_libc_version());
   dk_hasher_get(&hasher, ret);
+}
+
+static void add_release_text(struct dk_buf *out, const char *text, const char *name) {
+  size_t len = 0, skip = strlen(name) + 1;
+  const char *line = release_field(text, name, &len);
+
+  if (!line) return;
+  line += skip;
+  len -= skip;
+  if (len > 1 && (line[0] == '"' || line[0] == '\'') && line[len - 1] == line[0]) {
+    line++;
+    len -= 2;
+  }
+  dk_buf_add_char(out, ' ');
+  dk_buf_add(out, line, len);
+}
+
+void dk_environment_text(struct dk_buf *out) {
+  struct utsname system = {0};
+  dk_autobuf release = DK_BUF_INIT;
+
+  uname(&system);
+  read_release(&release);
+  dk_buf_printf(out, "%s,", system.machine);
+  add_release_text(out, dk_buf_text(&release), "ID");
+  add_release_text(out, dk_buf_text(&release), "VERSION_ID");
+  dk_buf_printf(out, "%s glibc %s", release.len > 0 ? "," : "", gnu_get_libc_version());
 }
 
 /* Later names win: an `env` of the task replaces what was set before it. */

@@ -9,6 +9,8 @@
 /* Identity of the environment that no image describes: architecture, distribution with its version, libc. Packages that are installed
  * later do not change it; `dkrun plan` says so. */
 void dk_environment_id(struct dk_digest *ret);
+/* The same for people: "x86_64, debian 12, glibc 2.36". */
+void dk_environment_text(struct dk_buf *out);
 
 /* The whole environment of a task: PATH HOME USER LOGNAME SHELL and proxies as dkrun's caller has them, LC_ALL=C.UTF-8 TZ=UTC
  * PYTHONUNBUFFERED=1, what `pass` names, secrets, then `env`. -ENOENT: a secret is not set. *ret is freed with dk_environment_finish. */

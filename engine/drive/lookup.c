@@ -68,6 +68,11 @@ int dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options
     return dk_error_system(error, -ENOMEM, "preparing %u tasks", plan->graph.n_tasks);
   }
   dk_environment_id(&state->environment);
+  if (!options->dry) {
+    dk_autobuf text = DK_BUF_INIT;
+    dk_environment_text(&text);
+    (void)dk_batch_put_environment(&state->extra, &state->environment, dk_buf_text(&text)); /* only for `why` */
+  }
   for (uint32_t i = 0; i < plan->n_templates; i++) {
     int r = init_template(state, &plan->templates[i], error);
     if (r < 0) {
@@ -182,14 +187,17 @@ void dk_prepared_finish(struct dk_prepared *prepared) {
   *prepared = (struct dk_prepared){0};
 }
 
-/* A result counts only while every one of its outputs can be had, whole as far as their sizes tell. */
+enum dk_output_state dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kept *output) {
+  uint64_t size;
+
+  if (!dk_objects_has(objects, &output->digest, &size)) return DK_OUTPUT_GONE;
+  return output->is_dir || size == output->size ? DK_OUTPUT_THERE : DK_OUTPUT_ALTERED;
+}
+
+/* A result counts only while every one of its outputs can be had. */
 static bool outputs_are_there(const struct dk_lookup_state *state, const struct dk_saved *saved) {
-  for (uint32_t i = 0; i < saved->result.n_outputs; i++) {
-    const struct dk_kept *output = &saved->result.outputs[i];
-    uint64_t size;
-    if (!dk_objects_has(state->with.objects, &output->digest, &size) || (!output->is_dir && size != output->size))
-      return false;
-  }
+  for (uint32_t i = 0; i < saved->result.n_outputs; i++)
+    if (dk_lookup_output_state(state->with.objects, &saved->result.outputs[i]) != DK_OUTPUT_THERE) return false;
   return true;
 }
 

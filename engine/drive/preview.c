@@ -57,32 +57,48 @@ static bool needs_are_made(const struct dk_graph *graph, const uint8_t *states, 
 /* Reasons are looked for in the first tasks of a template only: a person reads one line of them. */
 #define MAX_WHY 1000u
 
-static int count_why(struct dk_lookup_state *state, const struct dk_why_memory *memory, struct dk_preview_template *t,
-                     uint32_t task, struct dk_error *error) {
-  enum dk_why why;
-  uint32_t run = 0;
-  dk_autobuf changed = DK_BUF_INIT;
+/* Values that are new on one axis are counted once each; they come in grid order, so equal ones mostly follow each other. */
+static void count_new_value(const struct dk_plan *plan, uint32_t index, struct dk_preview_template *t, uint32_t task,
+                            const struct dk_why_answer *answer, dk_value_id *last) {
+  const struct dk_points *points = &plan->templates[index].points;
+  dk_value_id value = dk_column_value(&points->columns[answer->new_column], task - plan->graph.nodes[index].first);
+
+  if (answer->new_column != t->why.new_column || value == *last) return;
+  if (t->n_new_values++ == 0) t->new_value = value;
+  *last = value;
+}
+
+static int count_why(struct dk_lookup_state *state, struct dk_why_book *book, uint32_t index,
+                     struct dk_preview_template *t, uint32_t task, dk_value_id *last, struct dk_error *error) {
+  struct dk_why_answer answer;
   int r;
 
-  if (t->why_seen == MAX_WHY) return 0;
+  if (!book || t->why_seen == MAX_WHY) return 0;
   t->why_seen++;
-  r = dk_why_find(memory, state, task, &why, &run, &changed, error);
-  if (r < 0) return r;
-  /* What was known and is no more is told rather than a point that is new. */
-  if (t->why == DK_WHY_NONE || (t->why == DK_WHY_NEVER && why != DK_WHY_NEVER)) {
-    t->why = why;
-    t->why_count = 0;
-    t->example = task;
-    t->changed_run = run;
-    dk_buf_clear(&t->changed);
-    dk_buf_add_text(&t->changed, dk_buf_text(&changed));
+  r = dk_why_now(book, state, task, &answer, error);
+  if (r < 0) {
+    dk_why_answer_finish(&answer);
+    return r;
   }
-  t->why_count += why == t->why;
+  bool is_new = answer.why == DK_WHY_NEVER || answer.why == DK_WHY_NEW_VALUE;
+  bool was_new = t->why.why == DK_WHY_NEVER || t->why.why == DK_WHY_NEW_VALUE;
+  bool same = answer.why == t->why.why;
+  if (t->why.why == DK_WHY_NONE || (was_new && !is_new) ||
+      (t->why.why == DK_WHY_NEVER && answer.why == DK_WHY_NEW_VALUE)) {
+    dk_why_answer_finish(&t->why);
+    t->why = answer;
+    t->why_count = 0;
+    answer = (struct dk_why_answer){.why = t->why.why, .new_column = t->why.new_column};
+    same = true;
+  }
+  t->why_count += same;
+  if (same && answer.why == DK_WHY_NEW_VALUE) count_new_value(state->with.plan, index, t, task, &answer, last);
+  dk_why_answer_finish(&answer);
   return 0;
 }
 
-static int preview_task(struct dk_lookup_state *state, const struct dk_why_memory *memory, struct dk_preview *preview,
-                        uint32_t task, struct dk_error *error) {
+static int preview_task(struct dk_lookup_state *state, struct dk_why_book *book, struct dk_preview *preview,
+                        uint32_t task, dk_value_id *last, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   uint32_t row;
   uint32_t index = dk_graph_node_of(&plan->graph, task, &row);
@@ -121,13 +137,13 @@ static int preview_task(struct dk_lookup_state *state, const struct dk_why_memor
   case DK_LOOKUP_MISS: break;
   }
   preview->states[task] = DK_PREVIEW_RUN;
-  return count_why(state, memory, t, task, error);
+  return count_why(state, book, index, t, task, last, error);
 }
 
-int dk_preview_make(struct dk_lookup_state *state, struct dk_preview *ret, struct dk_error *error) {
+int dk_preview_make(struct dk_lookup_state *state, struct dk_why_book *book, const uint8_t *wanted,
+                    struct dk_preview *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   dk_autofree uint32_t *order = NULL;
-  struct dk_why_memory memory;
   int r = topological(&plan->graph, &order);
 
   *ret = (struct dk_preview){.n_templates = plan->n_templates};
@@ -137,23 +153,51 @@ int dk_preview_make(struct dk_lookup_state *state, struct dk_preview *ret, struc
     dk_preview_finish(ret);
     return dk_error_system(error, -ENOMEM, "looking ahead over %u tasks", plan->graph.n_tasks);
   }
-  r = dk_why_init(&memory, state, error);
   for (uint32_t i = 0; r == 0 && i < plan->n_templates; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[order[i]];
+    dk_value_id last = DK_NULL;
     for (uint32_t row = 0; r == 0 && row < node->rows; row++) {
       uint32_t task = node->first + row;
-      r = preview_task(state, &memory, ret, task, error);
+      if (wanted && !wanted[task])
+        ret->states[task] = DK_PREVIEW_LATER;
+      else
+        r = preview_task(state, book, ret, task, &last, error);
       ret->templates[order[i]].by_state[ret->states[task]]++;
     }
   }
-  dk_why_finish(&memory);
   if (r < 0) dk_preview_finish(ret);
   return r;
 }
 
+static void mark(uint8_t *wanted, uint32_t task, uint32_t *stack, uint32_t *n) {
+  if (wanted[task] == 2) return;
+  wanted[task] = 2;
+  stack[(*n)++] = task;
+}
+
+int dk_preview_needs(const struct dk_plan *plan, uint8_t *wanted) {
+  dk_autofree uint32_t *stack = dk_calloc(plan->graph.n_tasks + 1, sizeof *stack);
+  uint32_t n = 0;
+
+  if (!stack) return -ENOMEM;
+  for (uint32_t task = 0; task < plan->graph.n_tasks; task++)
+    if (wanted[task]) mark(wanted, task, stack, &n);
+  while (n > 0) {
+    uint32_t row, task = stack[--n];
+    const struct dk_graph_node *node = &plan->graph.nodes[dk_graph_node_of(&plan->graph, task, &row)];
+    for (uint32_t e = 0; e < node->n_edges; e++) {
+      uint32_t first = 0, base = plan->graph.nodes[node->edges[e].producer].first;
+      const uint32_t *list;
+      uint32_t rows = dk_edge_rows(&plan->graph, &node->edges[e], row, &first, &list);
+      for (uint32_t i = 0; i < rows; i++) mark(wanted, base + (list ? list[i] : first + i), stack, &n);
+    }
+  }
+  return 0;
+}
+
 void dk_preview_finish(struct dk_preview *preview) {
   for (uint32_t i = 0; preview->templates && i < preview->n_templates; i++) {
-    dk_buf_finish(&preview->templates[i].changed);
+    dk_why_answer_finish(&preview->templates[i].why);
     dk_buf_finish(&preview->templates[i].bad);
   }
   dk_free(preview->templates);

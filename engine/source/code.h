@@ -19,6 +19,27 @@ int dk_code_digest(struct dk_code_repo *code, const char *dir, const char *const
  * that leaves the tree is an error). */
 int dk_code_materialise(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n,
                         const char *path, struct dk_error *error);
+/* The tree of a run that was: `pinned` is its commit in dkrun's repository below `state`, which is only read. -ENOENT: it is not there. */
+int dk_code_open_pinned(const char *state, const char *pinned, struct dk_code_repo **ret, struct dk_error *error);
+void dk_code_close(struct dk_code_repo *code);
+
+/* What of one match is not so in another: a file's path (relative to `dir`), and the first line that differs in the newer one. */
+enum dk_code_change_kind { DK_CODE_CHANGED, DK_CODE_ADDED, DK_CODE_REMOVED, DK_CODE_MODE };
+struct dk_code_change {
+  char *path; /* relative to the repository's root */
+  enum dk_code_change_kind kind;
+  uint32_t line; /* CHANGED, of a text; else 0 */
+};
+struct dk_code_side {
+  struct dk_code_repo *code;
+  const char *dir;
+  const char *const *patterns;
+  uint32_t n_patterns;
+};
+/* *ret, in order of paths, is freed with dk_code_changes_free. */
+int dk_code_compare(const struct dk_code_side *before, const struct dk_code_side *now, struct dk_code_change **ret,
+                    uint32_t *ret_n, struct dk_error *error);
+void dk_code_changes_free(struct dk_code_change *changes, uint32_t n);
 /* Is this path tracked in the pinned tree (a file, or a directory with files below)? */
 bool dk_code_has(const struct dk_code_repo *code, const char *path);
 /* Reads one file of the pinned tree. -ENOENT. */

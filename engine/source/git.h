@@ -43,6 +43,5 @@ struct dk_code_repo;
 /* code.c: takes odb over (the caller's is zeroed) unless it fails early: close the caller's in any case. */
 int dk_code_open(struct dk_odb *odb, const git_oid *commit, const char *root, struct dk_code_repo **ret,
                  struct dk_error *error);
-void dk_code_close(struct dk_code_repo *code);
 
 #endif

@@ -193,6 +193,27 @@ int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char
   return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
 }
 
+/* In the table `meta`: "environment " and the id -> its text. */
+static struct key key_of_environment(const struct dk_digest *id) {
+  static const char prefix[] = "environment ";
+  struct key key = {.len = sizeof prefix - 1};
+  memcpy(key.bytes, prefix, key.len);
+  memcpy(key.bytes + key.len, id->bytes, DK_DIGEST_SIZE);
+  key.len += DK_DIGEST_SIZE;
+  return key;
+}
+
+int dk_batch_put_environment(struct dk_batch *batch, const struct dk_digest *id, const char *text) {
+  struct key key = key_of_environment(id);
+  dk_batch_put(batch, DK_TABLE_META, key.bytes, key.len, text, strlen(text));
+  return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
+}
+
+int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id, struct dk_buf *ret) {
+  struct key key = key_of_environment(id);
+  return dk_store_get(store, DK_TABLE_META, key.bytes, key.len, ret, NULL);
+}
+
 /* Reading. */
 
 static int bad_value(int err, enum dk_table table, struct dk_error *error) {

@@ -97,6 +97,10 @@ int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char
 int dk_store_get_name(struct dk_store *store, const char *experiment, const char *label, struct dk_digest *ret,
                       struct dk_error *error);
 
+/* What an environment id stands for, in words, for `why`. */
+int dk_batch_put_environment(struct dk_batch *batch, const struct dk_digest *id, const char *text);
+int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id, struct dk_buf *ret);
+
 /* Reading. -ENOENT when there is none. */
 int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret,
                      struct dk_error *error); /* run 0: the last one */

@@ -4,7 +4,7 @@
 
 #include "lang/base/alloc.h"
 #include "lang/base/bytes.h"
-#include "lang/plan/planner.h"
+#include "lang/plan/program.h"
 
 #include <errno.h>
 #include <math.h>
@@ -25,6 +25,7 @@ struct decoder {
   struct dk_reader reader;
   dk_value_id *values;
   uint32_t n_values;
+  uint16_t version;
 };
 
 static bool failed(struct decoder *d) {
@@ -191,6 +192,7 @@ static void get_column(struct decoder *d, struct dk_column *column, uint32_t row
   column->is_axis = flag(d);
   column->width = below(d, 5);
   column->stride = number(d);
+  if (d->version > 1) column->path = get_text(d);
   column->line = number(d);
   column->rows_of = get_value(d);
   column->card = dk_read_count(&d->reader, 1);
@@ -282,6 +284,48 @@ static void get_outputs(struct decoder *d, struct dk_template *tmpl) {
   }
 }
 
+static struct dk_piece *get_pieces(struct decoder *d, uint32_t n_holes, uint32_t *ret_n) {
+  uint32_t n = dk_read_count(&d->reader, 2);
+  struct dk_piece *pieces = dk_arena_array(d->arena, struct dk_piece, (size_t)n + 1);
+  for (uint32_t i = 0; i < n && !failed(d); i++) {
+    uint32_t hole = number(d);
+    if (hole > n_holes) fail(d);
+    pieces[i].hole = hole ? hole - 1 : DK_NO_HOLE;
+    const char *text = hole || failed(d) ? NULL : dk_read_bytes(&d->reader, &pieces[i].len);
+    if (text) pieces[i].text = dk_arena_strndup(d->arena, text, pieces[i].len);
+    pieces[i].line = number(d);
+  }
+  *ret_n = n;
+  return pieces;
+}
+
+static void get_program(struct decoder *d, struct dk_template *tmpl) {
+  if (!flag(d)) return;
+  struct dk_program *program = tmpl->program = dk_arena_new(d->arena, struct dk_program);
+  program->path = need_text(d);
+  program->is_shell = flag(d);
+  program->is_block = flag(d);
+  program->shell = get_texts(d, &program->n_shell);
+  program->n_holes = dk_read_count(&d->reader, 8);
+  program->holes = dk_arena_array(d->arena, struct dk_hole, (size_t)program->n_holes + 1);
+  for (uint32_t i = 0; i < program->n_holes && !failed(d); i++) {
+    struct dk_hole *hole = &program->holes[i];
+    hole->source = need_text(d);
+    get_cell(d, &hole->cell, tmpl->points.rows, DK_TYPE_NULL);
+    hole->is_raw = flag(d);
+    hole->is_list = flag(d);
+    hole->path = need_text(d);
+    hole->line = number(d);
+  }
+  program->text = get_pieces(d, program->n_holes, &program->n_text);
+  program->n_words = dk_read_count(&d->reader, 2);
+  program->words = dk_arena_array(d->arena, struct dk_run_word, (size_t)program->n_words + 1);
+  for (uint32_t i = 0; i < program->n_words && !failed(d); i++) {
+    program->words[i].is_whole = flag(d);
+    program->words[i].pieces = get_pieces(d, program->n_holes, &program->words[i].n_pieces);
+  }
+}
+
 static void get_template(struct decoder *d, struct dk_template *tmpl) {
   tmpl->kind = (enum dk_node_kind)below(d, DK_NODE_PICK + 1);
   tmpl->name = need_text(d);
@@ -300,6 +344,7 @@ static void get_template(struct decoder *d, struct dk_template *tmpl) {
     get_cell(d, &tmpl->env[i].cell, tmpl->points.rows, DK_TYPE_NULL);
     tmpl->env[i].is_secret = flag(d);
     tmpl->env[i].from = get_text(d);
+    if (d->version > 1) tmpl->env[i].line = number(d);
   }
   tmpl->pass = get_texts(d, &tmpl->n_pass);
   tmpl->code = get_texts(d, &tmpl->n_code);
@@ -313,6 +358,7 @@ static void get_template(struct decoder *d, struct dk_template *tmpl) {
   tmpl->per = get_numbers(d, UINT32_MAX, false, &tmpl->n_per);
   tmpl->mean_over = get_numbers(d, UINT32_MAX, false, &tmpl->n_mean_over);
   tmpl->n_best = dk_read_u32(&d->reader);
+  if (d->version > 1) get_program(d, tmpl);
 }
 
 /* --- the graph --- */
@@ -475,7 +521,8 @@ int dk_plan_decode(const void *data, size_t len, struct dk_plan **ret, struct dk
   dk_reader_init(&d.reader, data, len);
   uint32_t magic = dk_read_u32(&d.reader);
   uint16_t version = dk_read_u16(&d.reader);
-  if (magic != DK_PIN_MAGIC || version != DK_PIN_VERSION) {
+  d.version = version;
+  if (magic != DK_PIN_MAGIC || version < 1 || version > DK_PIN_VERSION) {
     dk_arena_finish(&pin->arena);
     dk_free(pin);
     return dk_error_set(error, -EINVAL,

@@ -1,12 +1,13 @@
-/* The pin of a run as bytes: names, columns, cells, edges, tables; no expressions, no programs. Read by decode.c.
+/* The pin of a run as bytes: names, columns, cells, edges, tables, and the programs as they were written (for `why`); no expressions,
+ * no scripts. Read by decode.c.
  *
- * Format 1, little-endian (lang/base/bytes.h): magic, version, texts, values (each behind those it is made of), templates
+ * Format 2, little-endian (lang/base/bytes.h): magic, version, texts, values (each behind those it is made of), templates
  * with their nodes, tables, parameters. A version is never changed, only followed by another. */
 #include "lang/plan/codec.h"
 
 #include "lang/base/alloc.h"
 #include "lang/base/bytes.h"
-#include "lang/plan/column.h"
+#include "lang/plan/program.h"
 
 #include <errno.h>
 #include <string.h>
@@ -99,6 +100,7 @@ static void put_column(struct encoder *e, const struct dk_column *column, uint32
   dk_write_u8(e->out, column->is_axis);
   dk_write_u8(e->out, column->width);
   dk_write_varint(e->out, column->stride);
+  put_text(e, column->path);
   dk_write_varint(e->out, column->line);
   put_value(e, column->rows_of);
   dk_write_varint(e->out, column->card);
@@ -175,6 +177,42 @@ static void put_outputs(struct encoder *e, const struct dk_template *tmpl) {
   }
 }
 
+static void put_pieces(struct encoder *e, const struct dk_piece *pieces, uint32_t n) {
+  dk_write_varint(e->out, n);
+  for (uint32_t i = 0; i < n; i++) {
+    bool is_hole = pieces[i].hole != DK_NO_HOLE;
+    dk_write_varint(e->out, is_hole ? (uint64_t)pieces[i].hole + 1 : 0);
+    if (!is_hole) dk_write_bytes(e->out, pieces[i].text, pieces[i].len);
+    dk_write_varint(e->out, pieces[i].line);
+  }
+}
+
+static void put_program(struct encoder *e, const struct dk_template *tmpl) {
+  const struct dk_program *program = tmpl->program;
+  dk_write_u8(e->out, program != NULL);
+  if (!program) return;
+  put_text(e, program->path);
+  dk_write_u8(e->out, program->is_shell);
+  dk_write_u8(e->out, program->is_block);
+  put_texts(e, program->shell, program->n_shell);
+  dk_write_varint(e->out, program->n_holes);
+  for (uint32_t i = 0; i < program->n_holes; i++) {
+    const struct dk_hole *hole = &program->holes[i];
+    put_text(e, hole->source);
+    put_cell(e, &hole->cell, tmpl->points.rows);
+    dk_write_u8(e->out, hole->is_raw);
+    dk_write_u8(e->out, hole->is_list);
+    put_text(e, hole->path);
+    dk_write_varint(e->out, hole->line);
+  }
+  put_pieces(e, program->text, program->n_text);
+  dk_write_varint(e->out, program->n_words);
+  for (uint32_t i = 0; i < program->n_words; i++) {
+    dk_write_u8(e->out, program->words[i].is_whole);
+    put_pieces(e, program->words[i].pieces, program->words[i].n_pieces);
+  }
+}
+
 static void put_template(struct encoder *e, const struct dk_template *tmpl) {
   dk_write_u8(e->out, (uint8_t)tmpl->kind);
   put_text(e, tmpl->name);
@@ -200,6 +238,7 @@ static void put_template(struct encoder *e, const struct dk_template *tmpl) {
     put_cell(e, &tmpl->env[i].cell, tmpl->points.rows);
     dk_write_u8(e->out, tmpl->env[i].is_secret);
     put_text(e, tmpl->env[i].from);
+    dk_write_varint(e->out, tmpl->env[i].line);
   }
   put_texts(e, tmpl->pass, tmpl->n_pass);
   put_texts(e, tmpl->code, tmpl->n_code);
@@ -213,6 +252,7 @@ static void put_template(struct encoder *e, const struct dk_template *tmpl) {
   put_numbers(e, tmpl->per, tmpl->n_per);
   put_numbers(e, tmpl->mean_over, tmpl->n_mean_over);
   dk_write_u32(e->out, tmpl->n_best);
+  put_program(e, tmpl);
 }
 
 static void put_table(struct encoder *e, const struct dk_report_table *table) {

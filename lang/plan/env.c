@@ -63,6 +63,7 @@ void dk_template_env(struct dk_template_build *build) {
     struct dk_env_var *var = &tmpl->env[tmpl->n_env++];
     struct variable v = {build, var, &declared->items[i]};
     var->name = v.declared->name->text;
+    dk_span_path(planner, v.declared->name_span, &var->line);
     if (!is_variable_name(var->name) || strncmp(var->name, "DK_", 3) == 0) {
       dk_template_error(build, DK_E0513, v.declared->name_span, DK_NO_ROW, "`%s` cannot be the name of a variable",
                         var->name);

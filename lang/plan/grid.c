@@ -9,9 +9,9 @@ struct dk_column *dk_grid_add_column(struct dk_grid_build *build, const struct d
   struct dk_arena *arena = build->planner->arena;
   struct dk_grid *grid = &build->grid;
   uint32_t at = grid->points.n_columns, line;
-  dk_span_path(build->planner, span, &line);
+  const char *path = dk_span_path(build->planner, span, &line);
   dk_arena_push(arena, grid->points.columns, grid->points.n_columns, build->cap_columns) =
-      (struct dk_column){.name = name->text, .is_axis = is_axis, .line = line, .stride = 1};
+      (struct dk_column){.name = name->text, .is_axis = is_axis, .path = path, .line = line, .stride = 1};
   uint32_t n = at;
   dk_arena_push(arena, grid->derived, n, build->cap_derived) = derived;
   return &grid->points.columns[at];

@@ -54,6 +54,7 @@ static struct dk_column rank_column(struct dk_template_build *build, uint32_t ra
                             .card = ranks,
                             .stride = 1,
                             .values = values,
+                            .path = build->tmpl->path,
                             .line = build->tmpl->line};
 }
 

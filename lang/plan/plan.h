@@ -19,7 +19,8 @@ struct dk_column {
   uint32_t card, stride;
   const dk_value_id *values; /* card of them, in grid order */
   const void *codes;
-  uint32_t line; /* where it is declared, for `why` */
+  const char *path; /* where it is declared, for `why`; NULL in a cell, and in a pin of format 1 */
+  uint32_t line;
   dk_value_id
       rows_of; /* an axis over a record of records: that record; its own values are the fields' names. Else DK_NULL */
 };
@@ -95,6 +96,7 @@ struct dk_env_var {
   struct dk_cell cell; /* NONE for a secret */
   bool is_secret;
   const char *from; /* secret(from): the caller's variable; NULL else */
+  uint32_t line;    /* 0 in a pin of format 1 */
 };
 
 struct dk_template {
@@ -130,7 +132,7 @@ struct dk_template {
   uint32_t *per, *mean_over;
   uint32_t n_per, n_mean_over; /* columns of `from` */
   uint32_t n_best;             /* ranks; 1 without `best` */
-  struct dk_program *program;  /* of run; private to lang/plan */
+  struct dk_program *program;  /* of run; private to lang/plan. NULL in a pick and in a pin of format 1 */
 };
 
 enum dk_table_column_kind {

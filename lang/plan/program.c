@@ -90,6 +90,24 @@ static struct dk_expr *raw_argument(const struct dk_expr *expr) {
   return expr->call.args.items[0].value;
 }
 
+/* The declaration that a name stands for, when a value is written there. */
+static const struct dk_decl *decl_of(const struct dk_expr *expr) {
+  if (expr->kind == DK_EXPR_NAME && expr->name.binding.kind == DK_BIND_DECL) return expr->name.binding.decl;
+  if (expr->kind != DK_EXPR_MEMBER || expr->member.of->kind != DK_EXPR_NAME ||
+      expr->member.of->name.binding.kind != DK_BIND_MODULE)
+    return NULL;
+  const struct dk_module *module = expr->member.of->name.binding.module;
+  for (uint32_t i = 0; module && i < module->n_decls; i++)
+    if (module->decls[i]->name == expr->member.name) return module->decls[i];
+  return NULL;
+}
+
+static void set_origin(struct making *making, struct dk_hole *hole, struct dk_span span) {
+  const struct dk_decl *decl = decl_of(hole->expr);
+  bool is_value = decl && !decl->module->is_std && (decl->kind == DK_DECL_LET || decl->kind == DK_DECL_PARAM);
+  hole->path = dk_span_path(making->planner, is_value ? decl->name_span : span, &hole->line);
+}
+
 static bool add_hole(struct making *making, struct dk_expr *expr, struct dk_span span, uint32_t *ret) {
   struct dk_program *program = making->program;
   struct dk_expr *raw = raw_argument(expr);
@@ -109,6 +127,7 @@ static bool add_hole(struct making *making, struct dk_expr *expr, struct dk_span
     hole.is_list = late_is_list(making->build, hole.expr);
   else if (!dk_cell_each(making->planner, &hole.cell, making->build->tmpl->points.rows, NULL, check_value, &check))
     return false;
+  set_origin(making, &hole, span);
   *ret = program->n_holes;
   dk_arena_push(making->planner->arena, program->holes, program->n_holes, making->cap_holes) = hole;
   return true;
@@ -168,6 +187,16 @@ static int byte_behind(const struct dk_expr *string, uint32_t i) {
   return literal->len ? (unsigned char)literal->text[0] : '\0';
 }
 
+/* The line that the text of part i begins in: a block's text begins behind the line end that follows its quotes. */
+static uint32_t line_of(struct making *making, const struct dk_expr *string, uint32_t i) {
+  struct dk_place place = dk_sources_place(making->planner->checked->sources, string->string.parts[i].span.start);
+  if (i > 0 || string->string.quote != DK_QUOTE_BLOCK || !place.source) return place.line;
+  const char *at = place.source->text + place.offset;
+  at += strspn(at, " \t");
+  at += *at == '\r';
+  return place.line + (*at == '\n');
+}
+
 static void add_piece(struct making *making, struct dk_piece **list, uint32_t *n, uint32_t *cap,
                       struct dk_piece piece) {
   if (piece.hole == DK_NO_HOLE && piece.len == 0) return;
@@ -182,7 +211,7 @@ static void flush_script(struct making *making, struct dk_buf *out) {
   const char *text = dk_arena_strndup(making->planner->arena, dk_buf_text(out), len);
   dk_buf_clear(out);
   add_piece(making, &program->script, &program->n_script, &making->cap_script,
-            (struct dk_piece){text, len, DK_NO_HOLE});
+            (struct dk_piece){text, len, DK_NO_HOLE, 0});
 }
 
 static void warn_parsed_again(struct making *making, const struct dk_expr *string, const struct dk_quote_state *state) {
@@ -239,7 +268,7 @@ static void make_script(struct making *making, const struct dk_expr *string) {
     const struct dk_str *literal = literal_of(part);
     if (literal) {
       add_piece(making, &program->text, &program->n_text, &making->cap_text,
-                (struct dk_piece){literal->text, literal->len, DK_NO_HOLE});
+                (struct dk_piece){literal->text, literal->len, DK_NO_HOLE, line_of(making, string, i)});
       if (memchr(literal->text, '\0', literal->len)) {
         dk_template_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
         ok = false;
@@ -247,7 +276,7 @@ static void make_script(struct making *making, const struct dk_expr *string) {
       dk_quote_text(state, literal->text, literal->len);
       continue;
     }
-    struct dk_piece piece = {NULL, 0, numbers[i]};
+    struct dk_piece piece = {NULL, 0, numbers[i], line_of(making, string, i)};
     add_piece(making, &program->text, &program->n_text, &making->cap_text, piece);
     if (program->holes[numbers[i]].is_raw) {
       flush_script(making, out);
@@ -278,8 +307,8 @@ static void make_word(struct making *making, struct dk_expr *expr) {
     if (!number_holes(making, expr, numbers)) return;
     for (uint32_t i = 0; i < n; i++) {
       const struct dk_string_part *part = &expr->string.parts[i];
-      struct dk_piece piece = part->literal ? (struct dk_piece){part->literal->text, part->literal->len, DK_NO_HOLE}
-                                            : (struct dk_piece){NULL, 0, numbers[i]};
+      struct dk_piece piece = {NULL, 0, numbers[i], line_of(making, expr, i)};
+      if (part->literal) piece = (struct dk_piece){part->literal->text, part->literal->len, DK_NO_HOLE, piece.line};
       add_piece(making, &word.pieces, &word.n_pieces, &cap, piece);
       if (part->literal && memchr(part->literal->text, '\0', part->literal->len))
         dk_template_error(making->build, DK_E0612, part->span, DK_NO_ROW, "`run` has a NUL byte");
@@ -292,21 +321,16 @@ static void make_word(struct making *making, struct dk_expr *expr) {
       return;
     }
     word.is_whole = true;
-    add_piece(making, &word.pieces, &word.n_pieces, &cap, (struct dk_piece){NULL, 0, hole});
+    struct dk_piece piece = {.hole = hole};
+    dk_span_path(making->planner, expr->span, &piece.line);
+    add_piece(making, &word.pieces, &word.n_pieces, &cap, piece);
   }
   dk_arena_push(making->planner->arena, program->words, program->n_words, making->cap_words) = word;
 }
 
 /* A name of a let stands for the text or list written there. */
 static struct dk_expr *follow(struct dk_expr *expr) {
-  const struct dk_decl *decl = NULL;
-  if (expr->kind == DK_EXPR_NAME && expr->name.binding.kind == DK_BIND_DECL) decl = expr->name.binding.decl;
-  if (expr->kind == DK_EXPR_MEMBER && expr->member.of->kind == DK_EXPR_NAME &&
-      expr->member.of->name.binding.kind == DK_BIND_MODULE) {
-    const struct dk_module *module = expr->member.of->name.binding.module;
-    for (uint32_t i = 0; module && i < module->n_decls; i++)
-      if (module->decls[i]->name == expr->member.name) decl = module->decls[i];
-  }
+  const struct dk_decl *decl = decl_of(expr);
   if (!decl || decl->kind != DK_DECL_LET || decl->is_function || !decl->value) return expr;
   return decl->value->kind == DK_EXPR_STRING || decl->value->kind == DK_EXPR_LIST ? decl->value : expr;
 }
@@ -351,7 +375,10 @@ void dk_template_program(struct dk_template_build *build) {
     return;
   }
   struct dk_expr *run = follow(build->task->run);
+  uint32_t line;
+  making.program->path = dk_span_path(planner, run->span, &line);
   making.program->is_shell = run->kind == DK_EXPR_STRING;
+  making.program->is_block = making.program->is_shell && run->string.quote == DK_QUOTE_BLOCK;
   set_shell(&making);
   if (making.program->is_shell)
     make_script(&making, run);

@@ -14,6 +14,8 @@ struct dk_hole {
   const char *source; /* as written, without the braces */
   bool is_raw;        /* pasted */
   bool is_list;       /* several words: an array in the script, spliced in a list */
+  const char *path;   /* where its value comes from: the let or parameter that it names, else where it stands first */
+  uint32_t line;
 };
 
 /* Literal text, or a hole. */
@@ -21,6 +23,7 @@ struct dk_piece {
   const char *text;
   size_t len;
   uint32_t hole;
+  uint32_t line; /* that it begins in; 0 in `script` */
 };
 
 /* One item of `run = [...]`: pieces put together, or one expression alone, which may give several words. */
@@ -31,7 +34,9 @@ struct dk_run_word {
 };
 
 struct dk_program {
+  const char *path; /* of the file that the text stands in */
   bool is_shell;
+  bool is_block; /* a line end in the text is one in the file */
   const char **shell;
   uint32_t n_shell; /* its words, without the script */
   struct dk_hole *holes;

@@ -69,14 +69,14 @@ has 'nothing to do: 4 cached'
 # Changed code; the same output ends the change there.
 echo '# no change of what it prints' >>tool.sh
 run plan
-has 'code changed since run'
+has '`tool.sh` (tool.sh:2) changed since run'
 run run
 has 'done: 3 ran, 1 cached'
 
 # Changed data, back again.
 echo 20 >data.txt
 run plan
-has 'input data changed since run'
+has '`data.txt` (data.txt:1) changed since run'
 run run
 has 'done: 4 ran, 0 cached'
 echo 10 >data.txt
@@ -86,7 +86,7 @@ has 'nothing to do: 4 cached'
 # An output that is gone is made again.
 find .dkrun/objects -type f -size -20c -path '*/??/*' -exec rm -f {} +
 run plan
-has 'are gone'
+has 'output `o` is gone from .dkrun/objects'
 run run
 has 'done: 3 ran, 1 cached'
 

@@ -2,6 +2,7 @@
 #include "tests/unit/plan/support.h"
 
 #include "lang/base/alloc.h"
+#include "lang/plan/differ.h"
 
 #include <errno.h>
 #include <string.h>
@@ -72,6 +73,25 @@ static void read_all(const struct dk_plan *plan, struct dk_buf *out) {
   }
 }
 
+static int count_difference(void *ctx, const struct dk_difference *difference) {
+  assert_true(difference->subject[0] && difference->text[0]);
+  ++*(uint32_t *)ctx;
+  return 0;
+}
+
+/* All differences that are told of all tasks, each with the one of its number. Late values may always differ: they are left out. */
+static uint32_t count_differences(const struct dk_plan *a, const struct dk_plan *b) {
+  static const char *const parts[] = {"program", "outputs", "env A", "input d", "input f", "input w", "gpus"};
+  uint32_t n = 0;
+  for (uint32_t task = 0; task < a->graph.n_tasks; task++)
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+      const struct dk_template *tmpl = dk_plan_template(a, task, NULL);
+      if (tmpl->kind == DK_NODE_PICK || (i > 1 && strcmp(tmpl->name, "t") != 0)) continue;
+      assert_int_equal(dk_plan_differ(a, task, b, task, parts[i], count_difference, &n), 0);
+    }
+  return n;
+}
+
 static void test_round_trip(void **state) {
   (void)state;
   struct world *world = world_good(text);
@@ -86,6 +106,7 @@ static void test_round_trip(void **state) {
   assert_string_equal(dk_buf_text(&before), dk_buf_text(&after));
   assert_int_equal(dk_plan_encode(pin, &again), 0);
   assert_int_equal(again.len, bytes.len);
+  assert_int_equal(count_differences(world->plan, pin), 0); /* the program and its values are in it too */
   struct dk_order order;
   assert_int_equal(dk_plan_order(pin, 0, &late_known, &order, &error), -EINVAL);
   dk_plan_destroy(pin);
@@ -118,6 +139,7 @@ static void test_damage(void **state) {
     if (r == 0) {
       dk_autobuf out = DK_BUF_INIT;
       if (pin->graph.n_tasks < 100000) read_all(pin, &out);
+      if (pin->graph.n_tasks < 1000) (void)count_differences(pin, pin);
       dk_plan_destroy(pin);
       good++;
     }
@@ -134,6 +156,34 @@ static void test_other_bytes(void **state) {
   assert_non_null(strstr(error.text, "no plan"));
   assert_int_equal(dk_plan_decode("kpin\x09\x00", 6, &pin, &error), -EINVAL);
   assert_non_null(strstr(error.text, "another version"));
+}
+
+static const unsigned char format_1[] = {
+    0x6b, 0x70, 0x69, 0x6e, 0x01, 0x00, 0x03, 0x00, 0x02, 0x02, 0x02, 0x04, 0x01, 0x01, 0x65, 0x00, 0x01, 0x04,
+    0x65, 0x2e, 0x64, 0x6b, 0x01, 0x00, 0x01, 0x01, 0x74, 0x00, 0x01, 0x04, 0x65, 0x2e, 0x64, 0x6b, 0x02, 0x01,
+    0x00, 0x02, 0x01, 0x01, 0x01, 0x61, 0x01, 0x00, 0x01, 0x01, 0x00, 0x02, 0x01, 0x02, 0x01, 0x01, 0x03, 0x61,
+    0x20, 0x32, 0x04, 0x01, 0x04, 0x65, 0x2e, 0x64, 0x6b, 0x01, 0x00, 0x00, 0x00, 0x01, 0x01, 0x01, 0x56, 0x02,
+    0x00, 0x01, 0x00, 0x01, 0x01, 0x00, 0x02, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
+
+/* What an older dkrun wrote is read for good: e.dk with `grid g { a in [1, 2] }` and `task t over g { env { V = a } run = "echo {{a}}" }`. */
+static void test_format_1(void **state) {
+  (void)state;
+  struct dk_error error = {0};
+  struct dk_plan *pin;
+  dk_autobuf name = DK_BUF_INIT;
+  if (dk_plan_decode(format_1, sizeof format_1, &pin, &error) < 0) fail_msg("%s", error.text);
+  assert_int_equal(pin->graph.n_tasks, 2);
+  dk_plan_task_name(pin, 1, &name);
+  assert_string_equal(dk_buf_text(&name), "t a=2");
+  assert_null(pin->templates[0].program);
+  uint32_t n = 0;
+  assert_int_equal(dk_plan_differ(pin, 0, pin, 1, "program", count_difference, &n), 0);
+  assert_int_equal(n, 0);
+  assert_int_equal(dk_plan_differ(pin, 0, pin, 1, "env V", count_difference, &n), 0);
+  assert_int_equal(n, 1);
+  dk_plan_destroy(pin);
 }
 
 static void test_out_of_memory(void **state) {
@@ -159,6 +209,7 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
-                                     cmocka_unit_test(test_other_bytes), cmocka_unit_test(test_out_of_memory)};
+                                     cmocka_unit_test(test_other_bytes), cmocka_unit_test(test_format_1),
+                                     cmocka_unit_test(test_out_of_memory)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
