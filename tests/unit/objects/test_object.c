@@ -26,7 +26,7 @@ static void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void sh(const char *format, ...) {
   char command[4096];
   va_list ap;
-  int n = snprintf(command, sizeof command, "cd '%s' && set -eu; ", fx);
+  int n = snprintf(command, sizeof command, "cd '%s' || exit 1; set -eu; ", fx);
   va_start(ap, format);
   vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
   va_end(ap);

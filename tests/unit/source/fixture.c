@@ -29,7 +29,7 @@ int fx_teardown(void **state) {
 
 static FILE *start(const char *format, va_list ap) {
   static char command[8192];
-  int n = snprintf(command, sizeof command, "cd '%s' && exec 2>&1; set -eu; ", fx);
+  int n = snprintf(command, sizeof command, "cd '%s' || exit 1; exec 2>&1; set -eu; ", fx);
   int m = vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
   assert_true(m >= 0 && (size_t)(n + m) < sizeof command);
   FILE *file = popen(command, "re");

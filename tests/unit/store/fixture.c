@@ -2,6 +2,7 @@
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ int fx_teardown(void **state) {
 void fx_sh(const char *format, ...) {
   char command[4096];
   va_list ap;
-  int n = snprintf(command, sizeof command, "cd '%s' && set -eu; ", fx);
+  int n = snprintf(command, sizeof command, "cd '%s' || exit 1; set -eu; ", fx);
   va_start(ap, format);
   vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
   va_end(ap);
@@ -74,7 +75,12 @@ int fx_child(fx_child_fn *fn, int arg) {
   fflush(NULL);
   int pid = fork();
   assert_true(pid >= 0);
-  if (pid == 0) _exit(fn(arg));
+  if (pid == 0) {
+    /* The test program's own handlers would go on with its tests in the child. */
+    static const int fatal[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) signal(fatal[i], SIG_DFL);
+    _exit(fn(arg));
+  }
   return pid;
 }
 
