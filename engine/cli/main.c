@@ -13,6 +13,7 @@
  *
  * Here: the command table and the way in and out. */
 #include "engine/cli/cli.h"
+#include "engine/store/store.h"
 #include "lang/base/alloc.h"
 #include "lang/base/version.h"
 
@@ -185,6 +186,7 @@ int main(int argc, char **argv) {
     return DK_EXIT_ENGINE;
   }
   dk_alloc_init();
+  dk_store_guard(DK_EXIT_ENGINE);
   signal(SIGXFSZ, SIG_IGN); /* a file over ulimit -f is EFBIG, an error like a full disk */
   signal(SIGPIPE, SIG_IGN); /* a closed pipe is EPIPE: dk_cli_write is quiet about it, the engine goes on */
   int code = dispatch(&cli, argc, argv);

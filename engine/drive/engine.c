@@ -147,6 +147,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
     dk_engine_fail(engine, r, &error);
     return r;
   }
+  if (dk_store_old_readers(engine->with.folder->store, &error)) dk_engine_say(engine, error.text);
   dk_batch_clear(&engine->lookup.extra);
   for (uint32_t i = 0; i < n && r == 0; i++) {
     if (records[i].kind != DK_REC_TASK || records[i].del) continue;

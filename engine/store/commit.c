@@ -104,7 +104,9 @@ int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct
                         "agent's journals or made again",
                         store->path);
   for (;;) {
+    const char *outer = dk_guard_enter(store->path);
     int rc = replay(store, batch);
+    dk_guard_leave(outer);
     if (rc == 0) return 0;
     if (rc == EIO && is_disk_full(store, batch)) rc = ENOSPC;
     if (rc == MDB_MAP_FULL)

@@ -11,6 +11,17 @@
 
 #define DK_NO_TABLE UINT_MAX /* a store that was written before there was this one, opened for reading */
 
+/* A reader in another process, as long as it holds the same snapshot. */
+#define DK_READERS_WATCHED 32
+#define DK_READERS_EVERY_NS UINT64_C(10000000000)
+#define DK_READER_OLD_NS UINT64_C(60000000000)
+struct dk_watched_reader {
+  long pid; /* 0: none */
+  unsigned long long txn;
+  uint64_t since_ns; /* when it was first seen with it */
+  bool was_named;
+};
+
 struct dk_store {
   char *path;
   MDB_env *env;
@@ -22,6 +33,8 @@ struct dk_store {
   bool is_short;         /* the ballast was given up for a commit */
   uint64_t ballast_size; /* 0: none wanted */
   uint8_t id[16];
+  uint64_t look_at_ns; /* when readers are looked at next */
+  struct dk_watched_reader readers[DK_READERS_WATCHED];
 };
 
 /* Every value at rest is 4 bytes of CRC-32C (of the key, then of the value), then the value. */
@@ -58,7 +71,8 @@ int dk_counts_compare(const struct dk_store *store, MDB_txn *txn, const struct d
  * is true, and the caller writes the counts when it has written all that it wants to. */
 int dk_migrate_open(struct dk_store *store, MDB_txn *txn, bool is_new, bool *ret_changed, struct dk_error *error);
 
-/* A read transaction: begin gives one (growing the map if another process did), done puts it to rest. */
+/* A read transaction: begin gives one (growing the map if another process did), done puts it to rest. Between them (only on success) LMDB
+ * is guarded. */
 int dk_store_read_begin(struct dk_store *store, MDB_txn **ret, struct dk_error *error);
 void dk_store_read_done(struct dk_store *store);
 
@@ -73,6 +87,13 @@ struct dk_binding {
   uint8_t bytes[32];
 }; /* digest of machine id, file system and inode of the folder */
 int dk_place_binding(const char *path, struct dk_binding *ret, struct dk_error *error);
+
+/* guard.c: around every use of LMDB. Enter gives what leave wants. */
+const char *dk_guard_enter(const char *path);
+void dk_guard_leave(const char *outer);
+
+/* readers.c: appends those that are to be named now, "process 123 (dkrun) for 65 s, ...": old ones, each once. */
+void dk_readers_look(struct dk_store *store, uint64_t now_ns, struct dk_buf *out);
 
 /* child.c: fn in a process of its own, which writes what it finds to `to`. End says in words how it died; NULL: it ended well. */
 struct dk_child {

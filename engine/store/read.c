@@ -16,6 +16,7 @@ uint32_t dk_store_crc(const void *key, size_t klen, const void *value, size_t vl
 }
 
 int dk_store_read_begin(struct dk_store *store, MDB_txn **ret, struct dk_error *error) {
+  dk_guard_enter(store->path);
   for (;;) {
     int rc = store->reader ? mdb_txn_renew(store->reader) : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->reader);
     if (rc == 0) {
@@ -26,12 +27,14 @@ int dk_store_read_begin(struct dk_store *store, MDB_txn **ret, struct dk_error *
       rc = mdb_env_set_mapsize(store->env, 0);
       if (rc == 0) continue;
     }
+    dk_guard_leave(NULL);
     return dk_store_fail(store, rc, "reading the store", error);
   }
 }
 
 void dk_store_read_done(struct dk_store *store) {
   mdb_txn_reset(store->reader);
+  dk_guard_leave(NULL);
 }
 
 /* Damage is named by table and key; keys are binary, so they are shown as hex, cut at 32 bytes. */

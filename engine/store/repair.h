@@ -24,4 +24,9 @@ typedef int dk_damage_fn(void *ctx, const struct dk_damage *damage); /* not 0: e
 /* Calls fn for all that is found; 0 whether or not there was anything. May be done while an engine works. -ENOENT: no store. */
 int dk_store_examine(const char *path, dk_damage_fn *fn, void *ctx, struct dk_error *error);
 
+/* Makes the store anew of every pair that can still be read (from both ends of each table up to what is damaged) and whose checksum is
+ * right; the id is kept. The old data file is moved to `aside`, a path that must not exist, on the same file system. Whoever calls holds
+ * the folder's lock. ret_kept: rows of each table. */
+int dk_store_rebuild(const char *path, const char *aside, uint64_t ret_kept[DK_N_TABLES], struct dk_error *error);
+
 #endif

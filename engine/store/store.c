@@ -227,8 +227,11 @@ static int open_here(struct dk_store *store, uint64_t map_size, struct dk_error 
   int err = flags & MDB_NOLOCK ? 0 : reserve_lock(store->path, error);
   if (err == 0)
     err = dk_store_has_data(store->path) ? dk_check_in_child(store->path, flags, error) : make_data(store, error);
+  const char *outer = dk_guard_enter(store->path);
   if (err == 0) err = open_env(store, store->path, flags, map_size, error);
-  return err ? err : set_up(store, false, error);
+  if (err == 0) err = set_up(store, false, error);
+  dk_guard_leave(outer);
+  return err;
 }
 
 int dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret,

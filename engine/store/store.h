@@ -59,6 +59,12 @@ bool dk_store_was_copied(const struct dk_store *store);
 uint64_t dk_store_turn(const struct dk_store *store);
 /* A commit needed the ballast because the disk is full: hand out nothing new, let what runs end. */
 bool dk_store_is_short(const struct dk_store *store);
+/* Once in a process, before stores are used: when LMDB crashes over a damaged page, say so on stderr and exit with this code (guard.c).
+ * Faults elsewhere are left as they were. */
+void dk_store_guard(int exit_code);
+/* For the engine, now and then (it looks at most every 10 s): true when a process has been reading one snapshot for more than a minute,
+ * so that the file grows; *ret names it, once. Those of dead processes are cleared on the way. */
+bool dk_store_old_readers(struct dk_store *store, struct dk_error *ret);
 /* Reads every page and checks every value of a store that this process has not open. -EBADMSG says what is wrong. */
 int dk_store_check(const char *path, struct dk_error *error);
 
