@@ -41,6 +41,10 @@ static const char *below(const char *root, const char *path) {
   return path[len] == '/' ? path + len + 1 : len == 1 ? path + 1 : path + len;
 }
 
+const char *dk_files_below(const struct dk_files *files, const char *path) {
+  return below(files->root, path);
+}
+
 static bool cannot_read(struct dk_files *files, struct dk_span at, const char *path, const char *why) {
   dk_diag_add(files->diags, DK_E0701, at, "cannot read `%s`: %s", path, why);
   return false;

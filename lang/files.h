@@ -8,6 +8,8 @@
 
 #include "lang/eval/eval.h"
 
+#include "lang/base/digest.h"
+
 #include <dirent.h>
 
 struct dk_file {
@@ -19,6 +21,12 @@ struct dk_file {
   size_t len;
 };
 
+/* A directory that a glob looked into. */
+struct dk_listing {
+  const char *path;        /* relative to the root, "" is the root */
+  struct dk_digest digest; /* dk_names_digest; zero: it could not be opened */
+};
+
 struct dk_files {
   struct dk_arena *arena;
   struct dk_strs *strs;
@@ -26,7 +34,9 @@ struct dk_files {
   const char *root; /* canonical */
   struct dk_file **items;
   uint32_t count, cap;
-  DIR *dir;            /* being read */
+  DIR *dir; /* being read */
+  struct dk_listing *listings;
+  uint32_t n_listings, cap_listings;
   uint64_t visited;    /* directory entries that globs looked at */
   struct dk_map asked; /* items are the ids of the paths that dk_files_missing was asked for */
 };
@@ -45,6 +55,9 @@ bool dk_files_glob(void *ctx, const struct dk_source *from, const struct dk_str 
                    const char ***ret_paths, uint32_t *ret_n);
 const struct dk_str *dk_files_resolve(void *ctx, const struct dk_source *from, const struct dk_str *path,
                                       struct dk_span at);
+
+/* A path below the root, seen from there. */
+const char *dk_files_below(const struct dk_files *files, const char *path);
 
 /* missing.c: `missing` of dk_eval_files. */
 struct dk_diag *dk_files_missing(void *ctx, const struct dk_str *path, struct dk_span at);

@@ -30,10 +30,20 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What was found is remembered, so that it can be told later whether it would be found again. */
+static void remember(struct dk_files *files, const char *dir, const struct names *names) {
+  struct dk_listing listing = {.path = dk_files_below(files, dir)};
+  if (names) dk_names_digest(names->items, names->n, &listing.digest);
+  dk_arena_push(files->arena, files->listings, files->n_listings, files->cap_listings) = listing;
+}
+
 static bool list(struct walk *walk, const char *dir, struct names *ret) {
   struct dk_files *files = walk->files;
   files->dir = opendir(dir);
-  if (!files->dir) return true; /* no such directory, or not ours to read: nothing matches there */
+  if (!files->dir) {
+    remember(files, dir, NULL);
+    return true; /* no such directory, or not ours to read: nothing matches there */
+  }
   for (struct dirent *entry; (entry = readdir(files->dir));) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     if (++files->visited > MAX_VISITED) {
@@ -48,6 +58,25 @@ static bool list(struct walk *walk, const char *dir, struct names *ret) {
   }
   dk_files_finish(files);
   if (ret->n) qsort(ret->items, ret->n, sizeof *ret->items, by_bytes);
+  remember(files, dir, ret);
+  return true;
+}
+
+static bool is_plain(const char *pattern) {
+  return !strpbrk(pattern, "*?[\\");
+}
+
+static bool walk_dir(struct walk *walk, const char *relative, uint32_t part, unsigned depth);
+
+/* A folder by its name: what else is where it lies does not matter. */
+static bool walk_plain(struct walk *walk, const char *relative, uint32_t part, unsigned depth) {
+  struct dk_arena *arena = walk->files->arena;
+  const char *name = walk->parts[part];
+  const char *path = *relative ? dk_arena_printf(arena, "%s/%s", relative, name) : name;
+  const char *full = dk_arena_printf(arena, "%s/%s", walk->base, path);
+  struct stat st;
+  if (lstat(full, &st) == 0) return !S_ISDIR(st.st_mode) || walk_dir(walk, path, part + 1, depth + 1);
+  remember(walk->files, full, NULL);
   return true;
 }
 
@@ -59,6 +88,7 @@ static bool walk_dir(struct walk *walk, const char *relative, uint32_t part, uns
   struct names names = {NULL, 0, 0};
   if (depth > MAX_DEPTH) return true;
   if (any && !is_last && !walk_dir(walk, relative, part + 1, depth)) return false;
+  if (!is_last && is_plain(pattern)) return walk_plain(walk, relative, part, depth);
   if (!list(walk, *relative ? dk_arena_printf(arena, "%s/%s", walk->base, relative) : walk->base, &names)) return false;
   for (uint32_t i = 0; i < names.n; i++) {
     if (any ? names.items[i][0] == '.' : fnmatch(pattern, names.items[i], FNM_PERIOD) != 0) continue;

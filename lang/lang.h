@@ -23,7 +23,14 @@ int dk_load(const char *path, const struct dk_load_options *options, struct dk_l
 void dk_load_destroy(struct dk_load *load);
 const struct dk_plan *dk_load_plan(const struct dk_load *load); /* NULL: the file has errors */
 const struct dk_diags *dk_load_diags(const struct dk_load *load);
-/* Repository-relative paths of all the project's files that were read (for "nothing to do" and `plan`). */
-const char *const *dk_load_paths(const struct dk_load *load, uint32_t *ret_n);
+/* All the project's files that were read and directories that were looked into: as long as they are the same, so is the plan. Embedded
+ * modules are left out: they are the program's. */
+struct dk_load_seen {
+  const char *path; /* relative to the repository's root; "" is the root itself */
+  bool is_dir;
+  struct dk_digest
+      digest; /* of a file its content's, as it was read; of a directory dk_names_digest of its sorted entries, or zero: not there */
+};
+const struct dk_load_seen *dk_load_seen(const struct dk_load *load, uint32_t *ret_n);
 
 #endif

@@ -19,14 +19,22 @@ struct dk_load {
   struct dk_eval_files eval_files;
   struct dk_eval eval;
   struct dk_plan *plan;
-  const char **paths;
-  uint32_t n_paths;
+  struct dk_load_seen *seen;
+  uint32_t n_seen;
 };
 
-static void list_paths(struct dk_load *load) {
-  load->paths = dk_arena_array(&load->arena, const char *, load->files.count + 1);
-  for (uint32_t i = 0; i < load->files.count; i++)
-    if (load->files.items[i]->real) load->paths[load->n_paths++] = load->files.items[i]->name;
+static void list_seen(struct dk_load *load) {
+  const struct dk_files *files = &load->files;
+  load->seen = dk_arena_array(&load->arena, struct dk_load_seen, (size_t)files->count + files->n_listings + 1);
+  for (uint32_t i = 0; i < files->count; i++) {
+    const struct dk_file *file = files->items[i];
+    if (!file->real) continue;
+    struct dk_load_seen *seen = &load->seen[load->n_seen++];
+    *seen = (struct dk_load_seen){.path = file->name};
+    if (dk_content_of(file->text, file->len, &seen->digest) < 0) longjmp(load->oom, 1);
+  }
+  for (uint32_t i = 0; i < files->n_listings; i++)
+    load->seen[load->n_seen++] = (struct dk_load_seen){files->listings[i].path, true, files->listings[i].digest};
 }
 
 /* Everything that may jump. */
@@ -46,7 +54,7 @@ static void compile(struct dk_load *load, const char *path, const struct dk_load
   dk_eval_init(&load->eval, checked, &load->eval_files);
   load->plan = dk_plan_build(&load->eval);
   if (load->diags.n_errors) load->plan = NULL;
-  list_paths(load);
+  list_seen(load);
   dk_diags_sort(&load->diags);
 }
 
@@ -82,7 +90,7 @@ const struct dk_diags *dk_load_diags(const struct dk_load *load) {
   return &load->diags;
 }
 
-const char *const *dk_load_paths(const struct dk_load *load, uint32_t *ret_n) {
-  *ret_n = load->n_paths;
-  return load->paths;
+const struct dk_load_seen *dk_load_seen(const struct dk_load *load, uint32_t *ret_n) {
+  *ret_n = load->n_seen;
+  return load->seen;
 }

@@ -14,6 +14,35 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Looks in `at` itself and upwards, shortening it. */
+static bool find_above(char *at) {
+  for (;;) {
+    dk_autobuf git = DK_BUF_INIT;
+    dk_buf_printf(&git, "%s/.git", at);
+    if (dk_buf_ok(&git) && access(dk_buf_text(&git), F_OK) == 0) {
+      return true;
+    }
+    char *slash = strrchr(at, '/');
+    if (!slash || slash == at) {
+      return false;
+    }
+    *slash = '\0';
+  }
+}
+
+char *dk_cli_root_above(const char *path) {
+  char *at = dk_strdup(path);
+  char *slash = at ? strrchr(at, '/') : NULL;
+  if (slash && slash > at) {
+    *slash = '\0';
+    if (find_above(at)) {
+      return at;
+    }
+  }
+  dk_free(at);
+  return NULL;
+}
+
 int dk_cli_find_root(struct dk_cli *cli, struct dk_error *error) {
   if (cli->root) {
     return 0;
@@ -22,23 +51,15 @@ int dk_cli_find_root(struct dk_cli *cli, struct dk_error *error) {
   if (!at) {
     return dk_error_system(error, -errno, "finding the current directory");
   }
-  for (;;) {
-    dk_autobuf git = DK_BUF_INIT;
-    dk_buf_printf(&git, "%s/.git", at);
-    if (dk_buf_ok(&git) && access(dk_buf_text(&git), F_OK) == 0) {
-      dk_autobuf state = DK_BUF_INIT;
-      dk_buf_printf(&state, "%s/.dkrun", at);
-      cli->state = dk_buf_steal(&state);
-      cli->root = cli->state ? dk_strdup(at) : NULL;
-      return cli->root ? 0 : dk_error_system(error, -ENOMEM, "finding the repository");
-    }
-    char *slash = strrchr(at, '/');
-    if (!slash || slash == at) {
-      return dk_error_set(error, -ENOENT,
-                          "this is not in a git repository\nhelp: git init, git add and git commit your files first");
-    }
-    *slash = '\0';
+  if (!find_above(at)) {
+    return dk_error_set(error, -ENOENT,
+                        "this is not in a git repository\nhelp: git init, git add and git commit your files first");
   }
+  dk_autobuf state = DK_BUF_INIT;
+  dk_buf_printf(&state, "%s/.dkrun", at);
+  cli->state = dk_buf_steal(&state);
+  cli->root = cli->state ? dk_strdup(at) : NULL;
+  return cli->root ? 0 : dk_error_system(error, -ENOMEM, "finding the repository");
 }
 
 int dk_cli_open_store(struct dk_cli *cli, struct dk_store **ret, struct dk_objects *objects, struct dk_error *error) {
@@ -126,6 +147,17 @@ static int is_dk_file(const struct dirent *entry) {
   size_t len = strlen(entry->d_name);
   return len > 3 && entry->d_name[0] != '.' && strcmp(entry->d_name + len - 3, ".dk") == 0 &&
          strcmp(entry->d_name, "providers.dk") != 0;
+}
+
+int dk_cli_only_file(char **ret) {
+  struct dirent **names = NULL;
+  int n = scandir(".", &names, is_dk_file, alphasort);
+  *ret = n == 1 ? dk_strdup(names[0]->d_name) : NULL;
+  for (int i = 0; i < n; i++) {
+    free(names[i]); /* scandir's */
+  }
+  free(names);
+  return *ret ? 0 : -ENOENT;
 }
 
 int dk_cli_default_file(struct dk_cli *cli, char **ret) {

@@ -86,6 +86,8 @@ int dk_cli_usage(const char *command, const char *format, ...) __attribute__((fo
 /* Sets cli->root and cli->state: the nearest directory from here upwards that holds `.git` (found without libgit2, which costs start-up
  * time). -ENOENT with help when there is none. Called twice it does nothing. */
 int dk_cli_find_root(struct dk_cli *cli, struct dk_error *error);
+/* The nearest directory above the absolute `path` that holds `.git`; NULL: there is none, or no memory. */
+char *dk_cli_root_above(const char *path);
 /* Opens store and objects for reading. -ENOENT: nothing was run here yet. `objects` may be NULL. */
 int dk_cli_open_store(struct dk_cli *cli, struct dk_store **ret, struct dk_objects *objects, struct dk_error *error);
 /* Is an engine alive in this state folder? *ret_pid is its process, 0 if unknown. */
@@ -93,6 +95,8 @@ bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid);
 
 /* The file that a command means when none is named: the only *.dk here that has a task. *ret is dk_freed by the caller. Says what is wrong on stderr; an exit code. */
 int dk_cli_default_file(struct dk_cli *cli, char **ret);
+/* The same when there is but one *.dk here, without reading it and without a word. -ENOENT: there is none, or there are several. */
+int dk_cli_only_file(char **ret);
 /* Loads a file (NULL: the default one) and prints its diagnostics on stderr. *ret has a plan if and only if it returns 0. */
 int dk_cli_load(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_load **ret);
 /* The same without printing diagnostics and without asking for a plan: 0 with *ret also when the file has errors. */

@@ -2,6 +2,7 @@
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
 #include "engine/drive/preview.h"
+#include "engine/drive/unchanged.h"
 #include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
@@ -219,10 +220,41 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
     dk_cli_printf(cli, "\nnothing to do: all %u tasks have results. dkrun results shows them\n", tasks);
 }
 
+/* What each task would do, by a look at all of them. */
+static int look_ahead(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder, struct dk_preview *ret,
+                      struct dk_error *error) {
+  struct dk_lookup_state lookup;
+  struct dk_why_options why = {folder->store, &folder->objects, cli->state, session->plan->name};
+  struct dk_why_book *book = NULL;
+  struct dk_lookup_options with = {
+      .plan = session->plan,
+      .store = folder->store,
+      .objects = folder->store ? &folder->objects : NULL,
+      .code = session->snapshot.code,
+      .root = cli->root,
+      .dry = true,
+  };
+  int r = dk_lookup_init(&lookup, &with, error);
+
+  if (r < 0) return r;
+  r = dk_why_create(&why, &book, error);
+  if (r == 0) r = dk_preview_make(&lookup, book, NULL, ret, error);
+  dk_why_destroy(book);
+  dk_lookup_finish(&lookup);
+  return r;
+}
+
+static bool has_nothing_to_do(struct dk_cli *cli, const struct dk_session *session, const struct dk_folder *folder) {
+  const struct dk_asked asked = {cli->root, session->file, session->params};
+  struct dk_unchanged unchanged;
+
+  return folder->store &&
+         dk_unchanged_find(&asked, folder->path, folder->store, &folder->objects, session->snapshot.code, &unchanged);
+}
+
 static int plan_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
   struct dk_error error = {0};
   struct dk_folder folder = {0};
-  struct dk_lookup_state lookup;
   struct dk_preview preview;
   int r;
 
@@ -235,26 +267,15 @@ static int plan_session(struct dk_cli *cli, const struct options *options, struc
   r = dk_session_pin(cli, session, true, false, &error);
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  struct dk_lookup_options with = {
-      .plan = session->plan,
-      .store = folder.store,
-      .objects = folder.store ? &folder.objects : NULL,
-      .code = session->snapshot.code,
-      .root = cli->root,
-      .dry = true,
-  };
-  r = dk_lookup_init(&lookup, &with, &error);
+  if (has_nothing_to_do(cli, session, &folder)) {
+    r = dk_preview_all_cached(session->plan, &preview);
+    if (r < 0) dk_error_system(&error, r, "looking ahead");
+  } else {
+    r = look_ahead(cli, session, &folder, &preview, &error);
+  }
   if (r == 0) {
-    struct dk_why_options why = {folder.store, &folder.objects, cli->state, session->plan->name};
-    struct dk_why_book *book = NULL;
-    r = dk_why_create(&why, &book, &error);
-    if (r == 0) r = dk_preview_make(&lookup, book, NULL, &preview, &error);
-    if (r == 0) {
-      print_plan(cli, session, &preview);
-      dk_preview_finish(&preview);
-    }
-    dk_why_destroy(book);
-    dk_lookup_finish(&lookup);
+    print_plan(cli, session, &preview);
+    dk_preview_finish(&preview);
   }
   dk_folder_close(&folder);
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;

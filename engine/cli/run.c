@@ -1,4 +1,5 @@
 /* dkrun run: the experiment, on this machine, until everything that was asked has ended. */
+#include "engine/cli/again.h"
 #include "engine/cli/live.h"
 #include "engine/cli/session.h"
 #include "engine/cli/term.h"
@@ -213,6 +214,7 @@ static int run_session(struct dk_cli *cli, const struct options *options, struct
         .root = cli->root,
         .file = session->file,
         .params = session->params,
+        .sources = &session->sources,
         .provider = &dk_providers[0],
         .agent_program = agent,
         .slots = options->jobs,
@@ -239,6 +241,10 @@ int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
   struct dk_session session;
   int r = parse(cli, argc, argv, &options);
 
+  if (r < 0 && !options.clean && dk_again(cli, options.file, &options.params, &r)) {
+    dk_cli_params_finish(&options.params);
+    return r;
+  }
   if (r < 0) {
     r = dk_session_open(cli, options.file, &options.params, &session);
     if (r == DK_EXIT_OK) {

@@ -1,7 +1,9 @@
 /* What run and plan share: see session.h. */
 #include "engine/cli/session.h"
 
+#include "engine/drive/unchanged.h"
 #include "engine/sys/fs.h"
+#include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -83,6 +85,17 @@ static void say_left_out(const struct dk_snapshot *snapshot) {
   fprintf(stderr, "dkrun: note: left out of the snapshot, because such names hold secrets: %s\n", dk_buf_text(&names));
 }
 
+int dk_session_asked(const char *file, const struct dk_cli_params *params, char **ret_root, char **ret_file,
+                     char **ret_params) {
+  dk_autofree char *full = dk_fs_absolute(file);
+  char *root = full ? dk_cli_root_above(full) : NULL;
+
+  *ret_root = root;
+  *ret_file = root ? dk_strdup(full + strlen(root) + 1) : NULL;
+  *ret_params = root ? params_text(params) : NULL;
+  return *ret_file && *ret_params ? 0 : -ENOENT;
+}
+
 int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_session *ret) {
   struct dk_error error = {0};
   dk_autofree char *found = NULL;
@@ -94,6 +107,7 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
     if (r != DK_EXIT_OK) return r;
     file = found;
   }
+  ret->since_ns = dk_unix_ns();
   r = dk_cli_load(cli, file, params, &ret->load);
   if (r != DK_EXIT_OK) return r;
   ret->plan = dk_load_plan(ret->load);
@@ -101,6 +115,11 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
   if (r == 0) r = set_root(cli, dk_repo_root(ret->repo), &error);
   if (r == 0) r = (ret->file = relative_file(cli->root, file, &error)) ? 0 : -1;
   if (r == 0) r = (ret->params = params_text(params)) ? 0 : dk_error_system(&error, -ENOMEM, "reading the parameters");
+  if (r == 0) {
+    struct dk_asked asked = {cli->root, ret->file, ret->params};
+    if (dk_unchanged_sources(&asked, ret->load, ret->since_ns, &ret->sources) < 0)
+      r = dk_error_system(&error, -ENOMEM, "reading the parameters");
+  }
   if (r < 0) {
     dk_session_close(ret);
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
@@ -123,6 +142,7 @@ void dk_session_close(struct dk_session *session) {
   dk_load_destroy(session->load);
   dk_free(session->file);
   dk_free(session->params);
+  dk_buf_finish(&session->sources);
   *session = (struct dk_session){0};
 }
 

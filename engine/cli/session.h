@@ -10,12 +10,18 @@ struct dk_session {
   const struct dk_plan *plan; /* of load */
   struct dk_repo *repo;
   struct dk_snapshot snapshot;
-  char *file;   /* relative to the repository's root */
-  char *params; /* "folds=10 x=1" */
+  char *file;            /* relative to the repository's root */
+  char *params;          /* "folds=10 x=1" */
+  uint64_t since_ns;     /* before loading began (dk_unix_ns) */
+  struct dk_buf sources; /* dk_unchanged_sources: hand it to the engine */
 };
 
 /* Loads `file` (NULL: the only one here) and finds its repository; cli->root and cli->state are its. Says what is wrong; an exit code. */
 int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_session *ret);
+/* The same names without loading anything or asking git: the nearest folder above the file that holds `.git`, the file's path from there, the
+ * parameters as they are recorded. The caller dk_frees them. 0 or -errno, and nothing is said. */
+int dk_session_asked(const char *file, const struct dk_cli_params *params, char **ret_root, char **ret_file,
+                     char **ret_params);
 /* Pins the source; says what is left out of it. With `dry` nothing is written; else the state folder's lock must be held. */
 int dk_session_pin(struct dk_cli *cli, struct dk_session *session, bool dry, bool refuse_dirty, struct dk_error *error);
 void dk_session_close(struct dk_session *session);

@@ -1,5 +1,6 @@
 /* The run of a plan: see engine.h. What it commits, it tells; what it tells is durable. */
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/unchanged.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -350,6 +351,10 @@ int dk_engine_run(struct dk_engine *engine, struct dk_error *error) {
   struct dk_batch batch = DK_BATCH_INIT;
   r = dk_batch_put_run(&batch, &engine->run);
   dk_batch_append(&batch, &engine->lookup.extra);
+  if (r == 0 && engine->run.state == DK_RUN_DONE && engine->with.sources) {
+    struct dk_asked asked = {engine->with.root, engine->with.file, engine->with.params};
+    r = dk_unchanged_keep(&asked, engine->with.sources, &engine->lookup, &engine->run, &batch);
+  }
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
   return r;

@@ -37,9 +37,10 @@ struct dk_engine_options {
   const struct dk_plan *plan;
   struct dk_folder *folder;
   const struct dk_snapshot *snapshot;
-  const char *root;   /* repository */
-  const char *file;   /* relative to it */
-  const char *params; /* as given, for the record */
+  const char *root;             /* repository */
+  const char *file;             /* relative to it */
+  const char *params;           /* as given, for the record */
+  const struct dk_buf *sources; /* of dk_unchanged_sources, to find "nothing to do" by; NULL: nothing is kept for it */
   const struct dk_provider *provider;
   const char *agent_program;
   uint32_t slots;

@@ -1,6 +1,7 @@
 /* Files and directories of the repository as inputs: see file.h. */
 #include "engine/drive/file.h"
 
+#include "engine/drive/seen.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
@@ -30,29 +31,34 @@ static uint64_t path_hash(const char *path) {
   return dk_hash_bytes(path, strlen(path), 0);
 }
 
-static struct dk_stat_key stat_key(const struct stat *st) {
-  return (struct dk_stat_key){.dev = st->st_dev,
-                              .ino = st->st_ino,
-                              .size = (uint64_t)st->st_size,
-                              .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-                              .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec};
+/* As "nothing to do" will ask for it: by its path below the root. */
+static void add_seen(struct dk_lookup_state *state, enum dk_seen_kind kind, const char *path,
+                     const struct dk_stat_key *key, uint64_t since, const struct dk_digest *digest) {
+  size_t len = strlen(state->with.root);
+  bool is_below = strncmp(path, state->with.root, len) == 0 && path[len] == '/';
+
+  if (!state->with.dry) dk_seen_add(&state->seen, kind, is_below ? path + len + 1 : path, key, since, digest);
 }
 
 /* A regular file: the stat shortcut, else its bytes. *ret_size is the size of what the digest is of. */
-static int digest_file(struct dk_lookup_state *state, const char *path, const struct stat *st, struct dk_digest *ret,
-                       uint64_t *ret_size, struct dk_error *error) {
-  struct dk_stat_key key = stat_key(st);
+static int digest_file(struct dk_lookup_state *state, const char *path, const struct stat *st, enum dk_seen_kind kind,
+                       struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error) {
+  struct dk_stat_key key = dk_seen_key(st);
+  uint64_t since = dk_unix_ns();
   int r;
 
   *ret_size = key.size;
   if (state->with.store && dk_store_get_stat(state->with.store, path, &key, ret) == 0 &&
-      (state->with.dry || dk_objects_has(state->with.objects, ret, NULL)))
+      (state->with.dry || dk_objects_has(state->with.objects, ret, NULL))) {
+    add_seen(state, kind, path, &key, since, ret);
     return 0;
+  }
   r = state->with.dry ? dk_objects_hash_file(path, ret, ret_size, error)
                       : dk_objects_put_file(state->with.objects, path, ret, ret_size, error);
   if (r == -EAGAIN)
     return dk_error_set(error, -EBUSY, "%s changed while it was read\nhelp: run again when nothing writes to it", path);
   /* Another size: it was written between the look at it and its reading, and the key is not that of what was read. */
+  if (r == 0) add_seen(state, kind, path, &key, since, ret);
   if (r == 0 && !state->with.dry && *ret_size == key.size)
     r = dk_batch_put_stat(&state->extra, path, &key, ret, dk_unix_ns());
   return r;
@@ -104,11 +110,15 @@ static int walk_entry(struct walk *walk, const char *path, const char *relative,
   if (!S_ISREG(st.st_mode))
     return dk_error_set(error, -EINVAL, "%s is no file, directory or symbolic link, so it cannot be an input", path);
   if (st.st_mode & S_IXUSR) entry.kind = 'x';
-  r = digest_file(walk->state, path, &st, &entry.digest, &entry.size, error);
+  r = digest_file(walk->state, path, &st, DK_SEEN_EXACT, &entry.digest, &entry.size, error);
   return r < 0 ? r : walk_add(walk, entry, relative, NULL);
 }
 
 static int walk_dir(struct walk *walk, const char *dir, const char *relative, struct dk_error *error) {
+  static const struct dk_digest none;
+  struct stat st;
+  uint64_t since = dk_unix_ns();
+  bool has_stat = stat(dir, &st) == 0;
   DIR *handle = opendir(dir);
   uint32_t before = walk->n;
   int r = 0;
@@ -126,6 +136,10 @@ static int walk_dir(struct walk *walk, const char *dir, const char *relative, st
                                               : -ENOMEM;
   }
   closedir(handle);
+  if (r == 0 && has_stat) {
+    struct dk_stat_key key = dk_seen_key(&st);
+    add_seen(walk->state, DK_SEEN_EXACT, dir, &key, since, &none);
+  }
   if (r == 0 && walk->n == before && *relative)
     r = walk_add(walk, (struct dk_manifest_entry){.kind = 'd'}, relative, NULL);
   return r;
@@ -201,7 +215,7 @@ int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_di
   if (!*ret_is_dir && !S_ISREG(st.st_mode))
     return dk_error_set(error, -EINVAL, "`%s` is no file or directory, so it cannot be an input", path);
   r = *ret_is_dir ? digest_dir(state, dk_buf_text(&full), ret, error)
-                  : digest_file(state, dk_buf_text(&full), &st, ret, &size, error);
+                  : digest_file(state, dk_buf_text(&full), &st, DK_SEEN_FILE, ret, &size, error);
   if (r == 0) r = remember(state, path, ret, *ret_is_dir);
   return r == -ENOMEM ? dk_error_system(error, r, "reading %s", path) : r;
 }
@@ -210,6 +224,7 @@ void dk_file_facts_finish(struct dk_lookup_state *state) {
   for (uint32_t i = 0; i < state->n_files; i++) dk_free(state->file_items[i].path);
   dk_free(state->file_items);
   dk_map_finish(&state->files);
+  dk_buf_finish(&state->seen);
   state->file_items = NULL;
   state->n_files = state->cap_files = 0;
 }

@@ -5,6 +5,7 @@
 #include "engine/drive/environment.h"
 #include "engine/drive/file.h"
 #include "engine/drive/records.h"
+#include "engine/drive/seen.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -124,6 +125,9 @@ static int input_digest(struct dk_lookup_state *state, const struct dk_template 
                           "help: mount(path, version = ...) names a place of this machine; correct it, or put it there",
                           tmpl->path, declared->line, input->name, input->path, strerror(errno));
     dk_digest_of(input->version ? input->version : "", input->version ? strlen(input->version) : 0, ret);
+    if (!state->with.dry && input->path != state->last_place)
+      dk_seen_add(&state->seen, DK_SEEN_PLACE, input->path, NULL, 0, ret);
+    state->last_place = input->path; /* one text of the plan: tasks that share it are many */
     return 0;
   case DK_INPUT_RECORDS:
     r = dk_records_json(state, tmpl, row, input->input, &bytes, error);

@@ -47,6 +47,8 @@ struct dk_lookup_state {
   struct dk_map files;          /* content digests of the repository's files, by path */
   struct dk_file_fact *file_items;
   uint32_t n_files, cap_files;
+  struct dk_buf seen;     /* all files and directories that were looked at (seen.h), unless dry */
+  const char *last_place; /* of a mount that was added to them */
   struct dk_late late;
 };
 

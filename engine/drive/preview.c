@@ -140,18 +140,34 @@ static int preview_task(struct dk_lookup_state *state, struct dk_why_book *book,
   return count_why(state, book, index, t, task, last, error);
 }
 
+/* All states are CACHED, which is 0. */
+static int create(const struct dk_plan *plan, struct dk_preview *ret) {
+  *ret = (struct dk_preview){.n_templates = plan->n_templates};
+  ret->states = dk_calloc(plan->graph.n_tasks + 1, 1);
+  ret->templates = dk_calloc(plan->n_templates + 1, sizeof *ret->templates);
+  if (ret->states && ret->templates) return 0;
+  dk_preview_finish(ret);
+  return -ENOMEM;
+}
+
+int dk_preview_all_cached(const struct dk_plan *plan, struct dk_preview *ret) {
+  int r = create(plan, ret);
+
+  for (uint32_t i = 0; r == 0 && i < plan->n_templates; i++)
+    ret->templates[i].by_state[DK_PREVIEW_CACHED] = plan->graph.nodes[i].rows;
+  return r;
+}
+
 int dk_preview_make(struct dk_lookup_state *state, struct dk_why_book *book, const uint8_t *wanted,
                     struct dk_preview *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   dk_autofree uint32_t *order = NULL;
-  int r = topological(&plan->graph, &order);
+  int r = create(plan, ret);
 
-  *ret = (struct dk_preview){.n_templates = plan->n_templates};
-  ret->states = dk_calloc(plan->graph.n_tasks + 1, 1);
-  ret->templates = dk_calloc(plan->n_templates + 1, sizeof *ret->templates);
-  if (r < 0 || !ret->states || !ret->templates) {
+  if (r == 0) r = topological(&plan->graph, &order);
+  if (r < 0) {
     dk_preview_finish(ret);
-    return dk_error_system(error, -ENOMEM, "looking ahead over %u tasks", plan->graph.n_tasks);
+    return dk_error_system(error, r, "looking ahead over %u tasks", plan->graph.n_tasks);
   }
   for (uint32_t i = 0; r == 0 && i < plan->n_templates; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[order[i]];

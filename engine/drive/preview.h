@@ -34,6 +34,8 @@ struct dk_preview {
  * needs (dk_preview_needs); NULL: all. What is not looked at is LATER. */
 int dk_preview_make(struct dk_lookup_state *state, struct dk_why_book *book, const uint8_t *wanted,
                     struct dk_preview *ret, struct dk_error *error);
+/* All is cached: known without a look at the tasks (unchanged.h). 0 or -ENOMEM. */
+int dk_preview_all_cached(const struct dk_plan *plan, struct dk_preview *ret);
 /* Marks what the marked tasks need, and what that needs. 0 or -ENOMEM. */
 int dk_preview_needs(const struct dk_plan *plan, uint8_t *wanted);
 void dk_preview_finish(struct dk_preview *preview);

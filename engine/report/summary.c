@@ -43,6 +43,13 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
   const struct dk_run *run = &s->rows->run;
   bool any = false;
   dk_buf_add_escaped(out, run->name, strlen(run->name));
+  if (s->options->is_again) {
+    dk_buf_printf(out, "  nothing to do: %u cached", s->done + s->cached);
+    any = true;
+    add_part(out, &any, s->skipped, "skipped");
+    dk_buf_printf(out, ", as in run %u", run->number);
+    return;
+  }
   dk_buf_printf(out, "  run %u  ", run->number);
   uint32_t ended = s->done + s->cached + s->failed + s->skipped;
   if (run->state == DK_RUN_DONE && !s->failed && !s->not_run) {
@@ -77,7 +84,7 @@ static void put_head(struct summary *s) {
   const struct dk_run *run = &s->rows->run;
   dk_autobuf head = DK_BUF_INIT, clock = DK_BUF_INIT;
   head_text(s, &head);
-  if (run->ended_unix_ns > run->started_unix_ns) {
+  if (run->ended_unix_ns > run->started_unix_ns && !s->options->is_again) {
     dk_clock_text(run->ended_unix_ns - run->started_unix_ns, &clock);
   }
   enum dk_paint paint = s->failed || s->not_run     ? DK_PAINT_RED

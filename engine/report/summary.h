@@ -9,6 +9,7 @@ struct dk_summary_options {
   uint32_t width; /* columns of the terminal; 0: it is none (lines of logs are cut at 300 columns then) */
   bool color;
   uint32_t max_failures; /* failures with logs; 0: 20, and of those that end alike 3; UINT32_MAX: all */
+  bool is_again;         /* the run's results still hold, and there is nothing to do: said in the first line */
   bool is_alive;         /* an engine works on it: RUNNING means so (else RUNNING means interrupted) */
 };
 

@@ -40,17 +40,20 @@ void dk_batch_put_new(struct dk_batch *batch, enum dk_table table, const void *k
 
 void dk_batch_del(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen) {
   add(batch, DK_BATCH_DEL, table, key, klen, NULL, 0);
+  batch->forgets |= table == DK_TABLE_RESULTS || table == DK_TABLE_METRICS || table == DK_TABLE_RUNS;
 }
 
 void dk_batch_append(struct dk_batch *batch, const struct dk_batch *other) {
   dk_buf_add(&batch->bytes, other->bytes.data, other->bytes.len);
   if (!dk_buf_ok(&other->bytes)) batch->bytes.failed = true;
   batch->n += other->n;
+  batch->forgets |= other->forgets;
 }
 
 void dk_batch_clear(struct dk_batch *batch) {
   dk_buf_clear(&batch->bytes);
   batch->n = 0;
+  batch->forgets = false;
 }
 
 void dk_batch_finish(struct dk_batch *batch) {

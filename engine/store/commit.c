@@ -26,6 +26,14 @@ static int put(struct dk_store *store, MDB_txn *txn, const struct dk_batch_item 
   return 0;
 }
 
+/* One more than before; one that cannot be read counts as none. */
+static int next_generation(const struct dk_store *store, MDB_txn *txn) {
+  uint64_t generation = 0;
+  if (dk_meta_get(store, txn, DK_STORE_GENERATION, &generation, sizeof generation, NULL) < 0) generation = 0;
+  generation = htole64(le64toh(generation) + 1);
+  return dk_meta_put(store, txn, DK_STORE_GENERATION, &generation, sizeof generation);
+}
+
 static int replay(struct dk_store *store, const struct dk_batch *batch) {
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
@@ -40,6 +48,7 @@ static int replay(struct dk_store *store, const struct dk_batch *batch) {
       rc = put(store, txn, &item);
     }
   }
+  if (rc == 0 && batch->forgets) rc = next_generation(store, txn);
   struct dk_counts counts = {.turn = store->turn};
   if (rc == 0 && dk_counts_read(store, txn, &counts, NULL))
     rc = MDB_CORRUPTED; /* another process may have written too */

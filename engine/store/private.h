@@ -22,6 +22,8 @@ struct dk_watched_reader {
   bool was_named;
 };
 
+#define DK_STORE_GENERATION "generation"
+
 struct dk_store {
   char *path;
   MDB_env *env;

@@ -98,6 +98,14 @@ int dk_store_get(struct dk_store *store, enum dk_table table, const void *key, s
   return err == 0 && !dk_buf_ok(ret) ? no_memory(store, error) : err;
 }
 
+uint64_t dk_store_generation(struct dk_store *store) {
+  dk_autobuf value = DK_BUF_INIT;
+  struct dk_reader reader;
+  if (dk_store_get(store, DK_TABLE_META, DK_STORE_GENERATION, strlen(DK_STORE_GENERATION), &value, NULL) < 0) return 0;
+  dk_reader_init(&reader, value.data, value.len);
+  return dk_read_u64(&reader);
+}
+
 static bool starts_with(const MDB_val *key, const void *prefix, size_t plen) {
   return key->mv_size >= plen && (plen == 0 || memcmp(key->mv_data, prefix, plen) == 0);
 }

@@ -193,25 +193,43 @@ int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char
   return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
 }
 
-/* In the table `meta`: "environment " and the id -> its text. */
-static struct key key_of_environment(const struct dk_digest *id) {
-  static const char prefix[] = "environment ";
-  struct key key = {.len = sizeof prefix - 1};
-  memcpy(key.bytes, prefix, key.len);
-  memcpy(key.bytes + key.len, id->bytes, DK_DIGEST_SIZE);
+/* In the table `meta`: a word, a blank and a digest. */
+static struct key key_of_word(const char *word, const struct dk_digest *digest) {
+  struct key key = {.len = strlen(word)};
+  assert(key.len + 1 + DK_DIGEST_SIZE <= sizeof key.bytes);
+  memcpy(key.bytes, word, key.len);
+  key.bytes[key.len++] = ' ';
+  memcpy(key.bytes + key.len, digest->bytes, DK_DIGEST_SIZE);
   key.len += DK_DIGEST_SIZE;
   return key;
 }
 
-int dk_batch_put_environment(struct dk_batch *batch, const struct dk_digest *id, const char *text) {
-  struct key key = key_of_environment(id);
-  dk_batch_put(batch, DK_TABLE_META, key.bytes, key.len, text, strlen(text));
+static int put_word(struct dk_batch *batch, const char *word, const struct dk_digest *digest, const void *data,
+                    size_t len) {
+  struct key key = key_of_word(word, digest);
+  dk_batch_put(batch, DK_TABLE_META, key.bytes, key.len, data, len);
   return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
 }
 
-int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id, struct dk_buf *ret) {
-  struct key key = key_of_environment(id);
+static int get_word(struct dk_store *store, const char *word, const struct dk_digest *digest, struct dk_buf *ret) {
+  struct key key = key_of_word(word, digest);
   return dk_store_get(store, DK_TABLE_META, key.bytes, key.len, ret, NULL);
+}
+
+int dk_batch_put_environment(struct dk_batch *batch, const struct dk_digest *id, const char *text) {
+  return put_word(batch, "environment", id, text, strlen(text));
+}
+
+int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id, struct dk_buf *ret) {
+  return get_word(store, "environment", id, ret);
+}
+
+int dk_batch_put_unchanged(struct dk_batch *batch, const struct dk_digest *asked, const void *data, size_t len) {
+  return put_word(batch, "unchanged", asked, data, len);
+}
+
+int dk_store_get_unchanged(struct dk_store *store, const struct dk_digest *asked, struct dk_buf *ret) {
+  return get_word(store, "unchanged", asked, ret);
 }
 
 /* Reading. */

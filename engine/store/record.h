@@ -101,6 +101,10 @@ int dk_store_get_name(struct dk_store *store, const char *experiment, const char
 int dk_batch_put_environment(struct dk_batch *batch, const struct dk_digest *id, const char *text);
 int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id, struct dk_buf *ret);
 
+/* What a run that is all done stood on, by the digest of what was asked (engine/drive/unchanged.h): bytes of the drive's. */
+int dk_batch_put_unchanged(struct dk_batch *batch, const struct dk_digest *asked, const void *data, size_t len);
+int dk_store_get_unchanged(struct dk_store *store, const struct dk_digest *asked, struct dk_buf *ret);
+
 /* Reading. -ENOENT when there is none. */
 int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret,
                      struct dk_error *error); /* run 0: the last one */

@@ -43,6 +43,14 @@ void dk_digest_of(const void *data, size_t len, struct dk_digest *ret) {
   dk_hasher_get(&hasher, ret);
 }
 
+void dk_names_digest(const char *const *names, uint32_t n, struct dk_digest *ret) {
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, n);
+  for (uint32_t i = 0; i < n; i++) dk_hasher_add_text(&hasher, names[i]);
+  dk_hasher_get(&hasher, ret);
+}
+
 bool dk_digest_equal(const struct dk_digest *a, const struct dk_digest *b) {
   return memcmp(a->bytes, b->bytes, DK_DIGEST_SIZE) == 0;
 }

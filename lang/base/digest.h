@@ -30,6 +30,8 @@ void dk_digest_of(const void *data, size_t len, struct dk_digest *ret); /* plain
 bool dk_digest_equal(const struct dk_digest *a, const struct dk_digest *b);
 bool dk_digest_is_zero(const struct dk_digest *digest);
 void dk_digest_hex(const struct dk_digest *digest, char ret[DK_DIGEST_HEX + 1]);
+/* Of a list of names, in the order given; never zero. */
+void dk_names_digest(const char *const *names, uint32_t n, struct dk_digest *ret);
 int dk_digest_parse(const char *hex, size_t len, struct dk_digest *ret); /* 0, or -EINVAL */
 
 /* Content digest, format 1: a tree over leaves of 1 MiB, so that it can be computed in parallel and resumed.

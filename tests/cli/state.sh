@@ -64,6 +64,9 @@ stop_agents
 mount --bind .dkrun .dkrun 2>/dev/null || { echo 'SKIP the rest: no mounts here'; exit 0; }
 mounts=("$PWD/.dkrun")
 mount -o remount,bind,ro .dkrun
+run run
+has 'nothing to do: 1 cached, as in run' # that needs no writing
+echo '# and more' >>e.dk
 run -e 4 run
 has_err 'ead-only'
 run status

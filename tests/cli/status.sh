@@ -9,6 +9,7 @@ has_err 'nothing was run in this repository yet'
 [ ! -e .dkrun ] || fail "status made a state folder"
 
 run run -q
+echo '# looked at again' >>small.dk
 run run -q
 run status
 has '1  done'

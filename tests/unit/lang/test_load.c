@@ -128,11 +128,11 @@ static void test_imports(void **state) {
   struct dk_load *load = load_in(dir, "exp/a.dk");
   assert_clean(load);
   uint32_t n;
-  const char *const *paths = dk_load_paths(load, &n);
+  const struct dk_load_seen *seen = dk_load_seen(load, &n);
   assert_int_equal(n, 3); /* each once; what is embedded is not of the project */
-  assert_string_equal(paths[0], "exp/a.dk");
-  assert_string_equal(paths[1], "lib/common.dk");
-  assert_string_equal(paths[2], "lib/deep.dk");
+  assert_string_equal(seen[0].path, "exp/a.dk");
+  assert_string_equal(seen[1].path, "lib/common.dk");
+  assert_string_equal(seen[2].path, "lib/deep.dk");
   dk_load_destroy(load);
 
   put(dir, "exp/b.dk", "import \"../lib/none.dk\" as x\ntask t { run = \"x\" }");
@@ -199,9 +199,21 @@ static void test_data(void **state) {
   const struct dk_points *points = &dk_load_plan(load)->templates[0].points;
   assert_int_equal(points->rows, 2 * 2 * 3);
   uint32_t n;
-  const char *const *paths = dk_load_paths(load, &n);
-  assert_int_equal(n, 2);
-  assert_string_equal(paths[1], "data/points.csv");
+  const struct dk_load_seen *seen = dk_load_seen(load, &n);
+  assert_string_equal(seen[0].path, "a.dk");
+  assert_string_equal(seen[1].path, "data/points.csv");
+  assert_false(seen[0].is_dir || seen[1].is_dir);
+  struct dk_digest names, content;
+  dk_names_digest((const char *const[]){".hidden.txt", "a.txt", "b.txt", "points.csv", "sub"}, 5, &names);
+  assert_int_equal(dk_content_of("lr,seed\n0.1,1\n0.2,2\n", 20, &content), 0);
+  assert_true(dk_digest_equal(&seen[1].digest, &content));
+  bool has_data = false, lacks_nothing = false;
+  for (uint32_t i = 2; i < n; i++) {
+    assert_true(seen[i].is_dir);
+    has_data |= strcmp(seen[i].path, "data") == 0 && dk_digest_equal(&seen[i].digest, &names);
+    lacks_nothing |= strcmp(seen[i].path, "nothing") == 0 && dk_digest_is_zero(&seen[i].digest);
+  }
+  assert_true(has_data && lacks_nothing); /* what is added there later is told from this */
   dk_load_destroy(load);
 }
 

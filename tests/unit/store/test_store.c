@@ -40,6 +40,34 @@ static void test_put_get_del(void **state) {
   dk_store_close(NULL);
 }
 
+/* Whoever deletes results, metrics or runs: what was said of whole runs is void. */
+static void test_generation(void **state) {
+  (void)state;
+  struct dk_store *store = fx_open(NULL);
+  struct dk_batch batch = DK_BATCH_INIT, other = DK_BATCH_INIT;
+  assert_int_equal(dk_store_generation(store), 0);
+  assert_int_equal(fx_put(store, DK_TABLE_RESULTS, "k", "v", NULL), 0);
+  dk_batch_del(&batch, DK_TABLE_STAT, "k", 1);
+  assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
+  assert_int_equal(dk_store_generation(store), 0);
+  dk_batch_del(&other, DK_TABLE_RESULTS, "k", 1);
+  dk_batch_append(&batch, &other);
+  assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
+  assert_int_equal(dk_store_generation(store), 1);
+  dk_batch_clear(&batch);
+  dk_batch_put(&batch, DK_TABLE_RUNS, "k", 1, "v", 1);
+  assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
+  assert_int_equal(dk_store_generation(store), 1);
+  dk_batch_del(&batch, DK_TABLE_METRICS, "never", 5);
+  assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
+  dk_store_close(store);
+  store = fx_open(NULL);
+  assert_int_equal(dk_store_generation(store), 2);
+  dk_batch_finish(&batch);
+  dk_batch_finish(&other);
+  dk_store_close(store);
+}
+
 static void test_read_only(void **state) {
   (void)state;
   struct dk_error error;
@@ -300,6 +328,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
   const struct CMUnitTest tests[] = {
       CASE(test_put_get_del),
+      CASE(test_generation),
       CASE(test_read_only),
       CASE(test_read_only_folder),
       CASE(test_ranges),
