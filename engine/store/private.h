@@ -37,6 +37,8 @@ struct dk_store {
   uint8_t id[16];
   uint64_t look_at_ns; /* when readers are looked at next */
   struct dk_watched_reader readers[DK_READERS_WATCHED];
+  struct dk_error none; /* what is said of a table that lacks an entry; made when first asked for that table */
+  enum dk_table none_in;
 };
 
 /* Every value at rest is 4 bytes of CRC-32C (of the key, then of the value), then the value. */

@@ -64,9 +64,16 @@ static int check_value(const struct dk_store *store, enum dk_table table, const 
 }
 
 /* A table that came after this store was last written has nothing in it. */
-static int no_entry(const struct dk_store *store, enum dk_table table, struct dk_error *error) {
-  return dk_error_set(error, -ENOENT, "the store %s has no such entry in the table `%s`", store->path,
-                      dk_store_table_name(table));
+static int no_entry(struct dk_store *store, enum dk_table table, struct dk_error *error) {
+  if (!error) return -ENOENT;
+  /* A plan of a million new tasks asks a million times: writing it out took longer than the look. */
+  if (store->none.code == 0 || store->none_in != table) {
+    dk_error_set(&store->none, -ENOENT, "the store %s has no such entry in the table `%s`", store->path,
+                 dk_store_table_name(table));
+    store->none_in = table;
+  }
+  *error = store->none;
+  return -ENOENT;
 }
 
 static void add_value(struct dk_buf *out, const MDB_val *value) {

@@ -42,6 +42,11 @@ void dk_arena_init(struct dk_arena *arena, jmp_buf *on_oom) {
   *arena = (struct dk_arena){.on_oom = on_oom};
 }
 
+void dk_arena_init_small(struct dk_arena *arena, jmp_buf *on_oom, size_t first) {
+  dk_arena_init(arena, on_oom);
+  arena->first = first;
+}
+
 void dk_arena_finish(struct dk_arena *arena) {
   struct dk_arena_block *next;
   for (struct dk_arena_block *block = arena->head; block; block = next) {
@@ -49,7 +54,7 @@ void dk_arena_finish(struct dk_arena *arena) {
     ASAN_UNPOISON_MEMORY_REGION(block->data, block->size);
     dk_free(block);
   }
-  *arena = (struct dk_arena){.on_oom = arena->on_oom};
+  *arena = (struct dk_arena){.on_oom = arena->on_oom, .first = arena->first};
 }
 
 static _Noreturn void out_of_memory(struct dk_arena *arena) {
@@ -79,9 +84,10 @@ static void *alloc_alone(struct dk_arena *arena, size_t padded) {
 }
 
 static void start_block(struct dk_arena *arena, size_t padded) {
-  size_t size = arena->head ? arena->head->size * 2 : ARENA_FIRST;
+  size_t first = arena->first ? arena->first : ARENA_FIRST;
+  size_t size = arena->head ? arena->head->size * 2 : first;
   if (size > ARENA_LARGEST) size = ARENA_LARGEST;
-  if (size < ARENA_FIRST) size = ARENA_FIRST;
+  if (size < first) size = first;
   if (size < padded) size = padded;
   struct dk_arena_block *block = new_block(arena, size);
   block->next = arena->head;

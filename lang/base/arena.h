@@ -16,10 +16,13 @@ struct dk_arena {
   struct dk_arena_block *head;
   char *at, *end;  /* free part of the head block */
   size_t total;    /* bytes taken from the heap */
+  size_t first;    /* size of the first block; 0: 8 KiB */
   jmp_buf *on_oom; /* where to go when memory is short; never NULL while the arena is used */
 };
 
 void dk_arena_init(struct dk_arena *arena, jmp_buf *on_oom);
+/* For one that lives shortly and holds little: its first block has that many bytes, all of which are cleared. */
+void dk_arena_init_small(struct dk_arena *arena, jmp_buf *on_oom, size_t first);
 void dk_arena_finish(struct dk_arena *arena);              /* frees everything; may be called twice */
 void *dk_arena_alloc(struct dk_arena *arena, size_t size); /* zeroed, aligned to 16 */
 void *dk_arena_memdup(struct dk_arena *arena, const void *data, size_t size);

@@ -1,6 +1,7 @@
 /* The growable byte buffer: see buf.h. Its room at least doubles, so appending is linear in all. */
 #include "lang/base/buf.h"
 #include "lang/base/alloc.h"
+#include "lang/base/number.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -56,6 +57,11 @@ void dk_buf_add_repeat(struct dk_buf *buf, char c, size_t n) {
   if (n == 0 || !make_room(buf, n)) return;
   memset(buf->data + buf->len, c, n);
   dk_buf_commit(buf, n);
+}
+
+void dk_buf_add_int(struct dk_buf *buf, int64_t value) {
+  char text[DK_NUMBER_TEXT];
+  dk_buf_add(buf, text, dk_number_int_text(value, text));
 }
 
 void dk_buf_printf(struct dk_buf *buf, const char *format, ...) {

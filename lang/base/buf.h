@@ -27,6 +27,7 @@ void dk_buf_add(struct dk_buf *buf, const void *data, size_t len);
 void dk_buf_add_text(struct dk_buf *buf, const char *text);
 void dk_buf_add_char(struct dk_buf *buf, char c);
 void dk_buf_add_repeat(struct dk_buf *buf, char c, size_t n);
+void dk_buf_add_int(struct dk_buf *buf, int64_t value); /* in decimal */
 void dk_buf_printf(struct dk_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void dk_buf_vprintf(struct dk_buf *buf, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Room for len more bytes at data + buf->len, or NULL (failed). dk_buf_commit() then counts those that were written. */

@@ -94,7 +94,7 @@ void dk_number_text(double value, char ret[DK_NUMBER_TEXT]) {
   } else if (isinf(value)) {
     strcpy(ret, value < 0 ? "-Infinity" : "Infinity");
   } else if (fabs(value) < 9007199254740992.0 && value == trunc(value)) {
-    snprintf(ret, DK_NUMBER_TEXT, "%lld", (long long)value);
+    dk_number_int_text((int64_t)value, ret);
   } else {
     struct decimal decimal;
     char *at = ret;
@@ -102,6 +102,18 @@ void dk_number_text(double value, char ret[DK_NUMBER_TEXT]) {
     shortest(fabs(value), &decimal);
     put_decimal(at, &decimal);
   }
+}
+
+size_t dk_number_int_text(int64_t value, char ret[DK_NUMBER_TEXT]) {
+  char digits[DK_NUMBER_TEXT];
+  size_t n = 0, len = 0;
+  uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  do digits[n++] = (char)('0' + size % 10);
+  while (size /= 10);
+  if (value < 0) ret[len++] = '-';
+  while (n > 0) ret[len++] = digits[--n];
+  ret[len] = '\0';
+  return len;
 }
 
 static size_t skip_digits(const char *text, size_t len, size_t at) {

@@ -11,6 +11,8 @@
 /* The shortest decimal that reads back as the same double, in ECMAScript's form (RFC 8785, 3.2.2.3): 1, 0.0001, 1e-7,
  * 1.5e+300; "NaN", "Infinity", "-Infinity" for what JSON lacks; -0 is "0". */
 void dk_number_text(double value, char ret[DK_NUMBER_TEXT]);
+/* An integer in decimal; its length. (printf takes ten times as long, and keys are made of these.) */
+size_t dk_number_int_text(int64_t value, char ret[DK_NUMBER_TEXT]);
 /* Reads a double: the whole of text[0..len), no spaces, no hex, no "inf" or "nan" other than the three names above,
  * independent of the locale; ".5", "5." and a leading sign are fine. What is too small becomes 0 or subnormal. 0, -EINVAL
  * (also for texts over 4095 bytes), or -ERANGE for what overflows; *ret is set only on 0. */

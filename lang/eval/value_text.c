@@ -40,7 +40,7 @@ bool dk_value_hole_text(const struct dk_values *values, dk_value_id id, struct d
   switch ((enum dk_type)value->type) {
   case DK_TYPE_BOOL: dk_buf_add_text(out, value->u.i ? "true" : "false"); return true;
   case DK_TYPE_INT:
-  case DK_TYPE_SIZE: dk_buf_printf(out, "%" PRId64, value->u.i); return true;
+  case DK_TYPE_SIZE: dk_buf_add_int(out, value->u.i); return true;
   case DK_TYPE_FLOAT: add_double(out, float_of(value)); return true;
   case DK_TYPE_STRING: {
     const struct dk_str *text = dk_value_str(values, id);
@@ -155,7 +155,8 @@ void dk_value_source_text(const struct dk_values *values, dk_value_id id, struct
 }
 
 static void add_canonical_text(struct dk_buf *out, const struct dk_str *text) {
-  dk_buf_printf(out, "%" PRIu32 ":", text->len);
+  dk_buf_add_int(out, text->len);
+  dk_buf_add_char(out, ':');
   dk_buf_add(out, text->text, text->len);
 }
 

@@ -13,23 +13,25 @@
 #include <errno.h>
 #include <string.h>
 
+#define PARTS_FEW 16 /* of most tasks: without the heap */
+
+struct part {
+  const char *prefix, *name; /* the part's name is one behind the other */
+  struct dk_digest digest;
+};
+
 struct keying {
   const struct dk_plan *plan;
   const struct dk_template *tmpl;
   uint32_t row;
   const struct dk_order *order;
-  struct dk_key_part *parts;
-  char *names; /* room for the parts' names, behind them */
+  struct part *parts, few[PARTS_FEW];
   uint32_t n;
   struct dk_buf scratch;
 };
 
 static void add_part(struct keying *k, const char *prefix, const char *name, const struct dk_digest *digest) {
-  size_t n = strlen(prefix), m = strlen(name);
-  memcpy(k->names, prefix, n);
-  memcpy(k->names + n, name, m + 1);
-  k->parts[k->n++] = (struct dk_key_part){k->names, *digest};
-  k->names += n + m + 1;
+  k->parts[k->n++] = (struct part){prefix, name, *digest};
 }
 
 static void end_part(struct keying *k, const char *prefix, const char *name, struct dk_hasher *hasher) {
@@ -46,8 +48,7 @@ static void hash_pieces(struct dk_hasher *hasher, const struct dk_piece *pieces,
   }
 }
 
-static void add_program(struct keying *k) {
-  const struct dk_program *program = k->tmpl->program;
+static void digest_program(const struct dk_program *program, struct dk_digest *ret) {
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
   dk_hasher_add_u64(&hasher, program->is_shell);
@@ -59,7 +60,7 @@ static void add_program(struct keying *k) {
   }
   dk_hasher_add_u64(&hasher, program->n_holes);
   for (uint32_t i = 0; i < program->n_holes; i++) dk_hasher_add_u64(&hasher, program->holes[i].is_raw);
-  end_part(k, "program", "", &hasher);
+  dk_hasher_get(&hasher, ret);
 }
 
 static void add_values(struct keying *k) {
@@ -75,14 +76,13 @@ static void add_values(struct keying *k) {
   end_part(k, "values", "", &hasher);
 }
 
-static void add_shell(struct keying *k) {
-  const struct dk_program *program = k->tmpl->program;
+static void digest_shell(const struct dk_program *program, struct dk_digest *ret) {
   uint32_t n = program->is_shell ? program->n_shell : 0;
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
   dk_hasher_add_u64(&hasher, n);
   for (uint32_t i = 0; i < n; i++) dk_hasher_add_text(&hasher, program->shell[i]);
-  end_part(k, "shell", "", &hasher);
+  dk_hasher_get(&hasher, ret);
 }
 
 static void add_env(struct keying *k) {
@@ -107,8 +107,7 @@ static void add_inputs(struct keying *k, const struct dk_digest *inputs) {
   }
 }
 
-static void add_outputs(struct keying *k) {
-  const struct dk_order *order = k->order;
+static void digest_outputs(const struct dk_order *order, struct dk_digest *ret) {
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
   dk_hasher_add_u64(&hasher, order->n_outputs);
@@ -117,7 +116,27 @@ static void add_outputs(struct keying *k) {
     dk_hasher_add_text(&hasher, order->outputs[i].path);
     dk_hasher_add_u64(&hasher, order->outputs[i].is_dir);
   }
-  end_part(k, "outputs", "", &hasher);
+  dk_hasher_get(&hasher, ret);
+}
+
+/* A million tasks of a template share these. */
+static const struct dk_template_build *know_parts(struct keying *k) {
+  struct dk_planner *planner = k->plan->priv;
+  struct dk_template_build *build = &planner->builds[k->tmpl->node];
+  if (build->parts.is_known) return build;
+  build->parts.is_known = build->parts.has_outputs = true;
+  digest_program(k->tmpl->program, &build->parts.program);
+  digest_shell(k->tmpl->program, &build->parts.shell);
+  for (uint32_t i = 0; i < k->tmpl->n_outputs; i++)
+    build->parts.has_outputs = build->parts.has_outputs && k->tmpl->outputs[i].path.kind == DK_CELL_CONST;
+  digest_outputs(k->order, &build->parts.outputs);
+  return build;
+}
+
+static void add_outputs(struct keying *k, const struct dk_template_build *build) {
+  struct dk_digest digest = build->parts.outputs;
+  if (!build->parts.has_outputs) digest_outputs(k->order, &digest);
+  add_part(k, "outputs", "", &digest);
 }
 
 static dk_value_id need(const struct keying *k, const char *name) {
@@ -141,60 +160,92 @@ static void add_gpus(struct keying *k) {
   end_part(k, "gpus", "", &hasher);
 }
 
+/* All parts, in order. The caller ends it, also after an error. */
+static int make_parts(struct keying *k, const struct dk_plan *plan, uint32_t task, const struct dk_order *order,
+                      const struct dk_digest *inputs, const struct dk_digest *code, const struct dk_digest *environment,
+                      struct dk_error *error) {
+  k->plan = plan;
+  k->order = order;
+  k->parts = k->few;
+  k->n = 0;
+  k->scratch = (struct dk_buf)DK_BUF_INIT;
+  if (plan->is_pin || !order->priv || order->skip)
+    return dk_error_set(error, -EINVAL, "a task without an order has no key");
+  k->tmpl = dk_plan_template(plan, task, &k->row);
+  size_t max = 7 + (size_t)order->n_env + order->n_inputs;
+  if (max > PARTS_FEW) k->parts = dk_calloc(max, sizeof *k->parts);
+  if (!k->parts) return dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k->tmpl->name);
+  const struct dk_template_build *build = know_parts(k);
+  add_part(k, "program", "", &build->parts.program);
+  add_values(k);
+  add_part(k, "shell", "", &build->parts.shell);
+  add_env(k);
+  add_inputs(k, inputs);
+  add_part(k, "code", "", code);
+  add_part(k, "environment", "", environment);
+  add_outputs(k, build);
+  add_gpus(k);
+  if (dk_buf_ok(&k->scratch)) return 0;
+  return dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k->tmpl->name);
+}
+
+static void end_parts(struct keying *k) {
+  dk_buf_finish(&k->scratch);
+  if (k->parts != k->few) dk_free(k->parts);
+}
+
+/* Parts as they are given away: names behind them in one block. */
+static struct dk_key_part *copy_parts(const struct keying *k) {
+  size_t room = 0;
+  for (uint32_t i = 0; i < k->n; i++) room += strlen(k->parts[i].prefix) + strlen(k->parts[i].name) + 1;
+  struct dk_key_part *parts = dk_calloc(1, k->n * sizeof *parts + room);
+  if (!parts) return NULL;
+  char *at = (char *)(parts + k->n);
+  for (uint32_t i = 0; i < k->n; i++) {
+    parts[i] = (struct dk_key_part){at, k->parts[i].digest};
+    at = stpcpy(stpcpy(at, k->parts[i].prefix), k->parts[i].name) + 1;
+  }
+  return parts;
+}
+
 int dk_plan_key_parts(const struct dk_plan *plan, uint32_t task, const struct dk_order *order,
                       const struct dk_digest *inputs, const struct dk_digest *code, const struct dk_digest *environment,
                       struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error) {
-  struct keying k = {.plan = plan, .order = order, .scratch = DK_BUF_INIT};
+  struct keying k;
   *ret = NULL;
   *ret_n = 0;
-  if (plan->is_pin || !order->priv || order->skip)
-    return dk_error_set(error, -EINVAL, "a task without an order has no key");
-  k.tmpl = dk_plan_template(plan, task, &k.row);
-  size_t max = 7 + (size_t)order->n_env + order->n_inputs, room = 7 * 16;
-  for (uint32_t i = 0; i < order->n_env; i++) room += strlen(order->env_names[i]) + 8;
-  for (uint32_t i = 0; i < order->n_inputs; i++) room += strlen(order->inputs[i].name) + 8;
-  k.parts = dk_calloc(1, max * sizeof *k.parts + room);
-  if (!k.parts) return dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k.tmpl->name);
-  k.names = (char *)(k.parts + max);
-  add_program(&k);
-  add_values(&k);
-  add_shell(&k);
-  add_env(&k);
-  add_inputs(&k, inputs);
-  add_part(&k, "code", "", code);
-  add_part(&k, "environment", "", environment);
-  add_outputs(&k);
-  add_gpus(&k);
-  bool ok = dk_buf_ok(&k.scratch);
-  dk_buf_finish(&k.scratch);
-  if (!ok) {
-    dk_free(k.parts);
-    return dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k.tmpl->name);
+  int r = make_parts(&k, plan, task, order, inputs, code, environment, error);
+  if (r == 0) {
+    *ret = copy_parts(&k);
+    *ret_n = *ret ? k.n : 0;
+    if (!*ret) r = dk_error_system(error, -ENOMEM, "computing the key of a task of %s", k.tmpl->name);
   }
-  *ret = k.parts;
-  *ret_n = k.n;
-  return 0;
+  end_parts(&k);
+  return r;
 }
 
 int dk_plan_key(const struct dk_plan *plan, uint32_t task, const struct dk_order *order, const struct dk_digest *inputs,
                 const struct dk_digest *code, const struct dk_digest *environment, struct dk_digest *ret,
                 struct dk_error *error) {
-  struct dk_key_part *parts;
-  uint32_t n;
-  int r = dk_plan_key_parts(plan, task, order, inputs, code, environment, &parts, &n, error);
-  if (r < 0) return r;
-  struct dk_hasher hasher;
-  dk_hasher_init(&hasher);
-  dk_hasher_add_text(&hasher, "dk key");
-  dk_hasher_add_u64(&hasher, DK_KEY_FORMAT);
-  dk_hasher_add_u64(&hasher, n);
-  for (uint32_t i = 0; i < n; i++) {
-    dk_hasher_add_text(&hasher, parts[i].name);
-    dk_hasher_add(&hasher, parts[i].digest.bytes, DK_DIGEST_SIZE);
+  struct keying k;
+  int r = make_parts(&k, plan, task, order, inputs, code, environment, error);
+  if (r == 0) {
+    struct dk_hasher hasher;
+    dk_hasher_init(&hasher);
+    dk_hasher_add_text(&hasher, "dk key");
+    dk_hasher_add_u64(&hasher, DK_KEY_FORMAT);
+    dk_hasher_add_u64(&hasher, k.n);
+    for (uint32_t i = 0; i < k.n; i++) {
+      size_t prefix = strlen(k.parts[i].prefix), name = strlen(k.parts[i].name);
+      dk_hasher_add_u64(&hasher, prefix + name);
+      dk_hasher_add(&hasher, k.parts[i].prefix, prefix);
+      dk_hasher_add(&hasher, k.parts[i].name, name);
+      dk_hasher_add(&hasher, k.parts[i].digest.bytes, DK_DIGEST_SIZE);
+    }
+    dk_hasher_get(&hasher, ret);
   }
-  dk_hasher_get(&hasher, ret);
-  dk_free(parts);
-  return 0;
+  end_parts(&k);
+  return r;
 }
 
 void dk_plan_metrics_digest(const struct dk_plan *plan, uint32_t template_index, struct dk_digest *ret) {

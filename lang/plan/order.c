@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define ORDER_FIRST 960 /* bytes: enough for most orders, little to clear, and with its head still in malloc's quick lists */
+
 /* --- the program --- */
 
 struct texts {
@@ -49,7 +51,9 @@ static int eval_holes(struct dk_ordering *o, struct dk_order_priv *priv, struct 
 
 /* dk_1='a' or dk_1=('a' 'b'), a line each. */
 static void add_prelude(struct dk_buf *out, uint32_t number, const struct texts *texts, bool is_list) {
-  dk_buf_printf(out, is_list ? "dk_%u=(" : "dk_%u=", number);
+  dk_buf_add_text(out, "dk_");
+  dk_buf_add_int(out, number);
+  dk_buf_add_text(out, is_list ? "=(" : "=");
   for (uint32_t i = 0; i < texts->n; i++) {
     if (i) dk_buf_add_char(out, ' ');
     dk_quote_value(out, texts->items[i], texts->lens[i]);
@@ -166,6 +170,7 @@ static void make_keep_files(struct dk_ordering *o) {
 
 static int64_t need(struct dk_ordering *o, const char *name) {
   dk_value_id needs = dk_cell_value(&o->tmpl->needs, o->row), value;
+  if (needs == DK_NULL) return 0;
   if (!dk_value_field(o->planner->values, needs, dk_intern_text(o->planner->checked->strs, name), &value)) return 0;
   const struct dk_value *v = dk_value_get(o->planner->values, value);
   return v->type == DK_TYPE_INT || v->type == DK_TYPE_SIZE ? v->u.i : 0;
@@ -215,7 +220,7 @@ int dk_plan_order(const struct dk_plan *plan, uint32_t task, const struct dk_lat
   struct dk_order_priv *priv = dk_calloc(1, sizeof *priv);
   if (!priv) return dk_error_system(error, -ENOMEM, "preparing a task of %s", tmpl->name);
   ret->priv = priv;
-  dk_arena_init(&priv->arena, &priv->oom);
+  dk_arena_init_small(&priv->arena, &priv->oom, ORDER_FIRST);
   struct dk_planner *planner = plan->priv;
   struct dk_ordering o = {.plan = plan,
                           .planner = planner,

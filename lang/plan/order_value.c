@@ -1,6 +1,8 @@
 /* Late values: references by the run's state, paths by the order. See order.h. */
 #include "lang/plan/order.h"
 
+#include "lang/base/number.h"
+
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -25,6 +27,11 @@ int dk_ordering_text(struct dk_ordering *o, dk_value_id value, const char *what,
   if (v->type == DK_TYPE_STRING) {
     *ret = dk_value_str(values, value)->text; /* lives as long as the plan */
     *ret_len = dk_value_str(values, value)->len;
+  } else if (v->type == DK_TYPE_INT) {
+    char digits[DK_NUMBER_TEXT];
+    *ret_len = dk_number_int_text(v->u.i, digits);
+    *ret = dk_arena_memdup(o->arena, digits, *ret_len + 1);
+    return 0;
   } else {
     struct dk_buf *text = dk_planner_text(o->planner);
     if (!dk_value_hole_text(values, value, text)) {

@@ -41,9 +41,13 @@ struct dk_template_build {
   uint32_t n_edges, cap_edges;
   struct dk_ref_use *refs;
   uint32_t n_refs, cap_refs;
-  struct dk_point *point; /* for late values; made when first asked for */
-  bool has_points;        /* its grid is right */
-  bool failed;            /* something was reported: no further conclusions */
+  struct {
+    struct dk_digest program, shell, outputs;
+    bool is_known, has_outputs; /* has_outputs: their paths are the same at every point */
+  } parts;                      /* of keys, the same for all tasks of the template: key.c, when first asked for */
+  struct dk_point *point;       /* for late values; made when first asked for */
+  bool has_points;              /* its grid is right */
+  bool failed;                  /* something was reported: no further conclusions */
 };
 
 /* Where late values and edges may come from. */
