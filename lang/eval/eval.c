@@ -518,6 +518,18 @@ enum dk_eval_result dk_eval(struct dk_eval *eval, const struct dk_expr *expr, co
   return ev.why == DK_EVAL_LATE ? DK_EVAL_LATE : DK_EVAL_FAILED;
 }
 
+bool dk_eval_range_count(struct dk_eval *eval, const struct dk_expr *range, const struct dk_frame *frame,
+                         int64_t *ret) {
+  struct dk_diags *diags = eval->checked->diags;
+  uint32_t count = diags->count, errors = diags->n_errors, warnings = diags->n_warnings;
+  struct dk_ev ev = start(eval, frame);
+  if (dk_ev_range_count(&ev, range, ret)) return true;
+  diags->count = count;
+  diags->n_errors = errors;
+  diags->n_warnings = warnings;
+  return false;
+}
+
 /* A record out of a resource's body. */
 static bool resource(struct dk_ev *ev, const struct dk_decl *decl, dk_value_id *ret) {
   struct dk_fields fields = {NULL, 0, 0};

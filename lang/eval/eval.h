@@ -67,6 +67,9 @@ void dk_eval_init(struct dk_eval *eval, struct dk_checked *checked, const struct
 void dk_eval_finish(struct dk_eval *eval);
 enum dk_eval_result dk_eval(struct dk_eval *eval, const struct dk_expr *expr, const struct dk_frame *frame,
                             dk_value_id *ret);
+/* How many elements a range (DK_EXPR_RANGE) would have, without making them; INT64_MAX: or more. `frame` as for dk_eval. False when that is
+ * not to be known; nothing is reported, what is wrong is said when the range is made. */
+bool dk_eval_range_count(struct dk_eval *eval, const struct dk_expr *range, const struct dk_frame *frame, int64_t *ret);
 
 /* The built-in functions' names and signatures: lang/check/builtin.h. */
 

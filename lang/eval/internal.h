@@ -78,6 +78,7 @@ bool dk_ev_is_number(const struct dk_ev *ev, dk_value_id id);
 double dk_ev_double(const struct dk_ev *ev, dk_value_id id);                  /* of an INT or FLOAT */
 void dk_ev_wide(const struct dk_ev *ev, dk_value_id id, struct dk_wide *ret); /* the same */
 bool dk_ev_range(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret);
+bool dk_ev_range_count(struct dk_ev *ev, const struct dk_expr *expr, int64_t *ret); /* as dk_eval_range_count */
 
 /* builtin.c: a call whose arguments are in the parameters' order. */
 bool dk_ev_builtin(struct dk_ev *ev, const struct dk_expr *call, enum dk_builtin which, dk_value_id *ret);

@@ -77,20 +77,41 @@ static bool check_kinds(struct dk_ev *ev, const struct dk_expr *expr, const dk_v
   return false;
 }
 
-bool dk_ev_range(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret) {
-  dk_value_id ids[3] = {DK_NULL, DK_NULL, dk_value_int(ev->values, 1)};
-  bool decimal;
+struct range {
+  dk_value_id ids[3]; /* first, last, step */
+  bool is_decimal;
+  int64_t n; /* INT64_MAX: more than that */
+};
+
+static bool read_range(struct dk_ev *ev, const struct dk_expr *expr, struct range *ret) {
+  dk_value_id *ids = ret->ids;
+  ids[2] = dk_value_int(ev->values, 1);
   if (!dk_ev_value(ev, expr->range.first, &ids[0]) || !dk_ev_value(ev, expr->range.last, &ids[1])) return false;
   if (expr->range.step && !dk_ev_value(ev, expr->range.step, &ids[2])) return false;
-  if (!check_kinds(ev, expr, ids, &decimal)) return false;
-  struct dk_value a = *dk_value_get(ev->values, ids[0]), b = *dk_value_get(ev->values, ids[1]),
-                  k = *dk_value_get(ev->values, ids[2]);
-  if (k.u.i == 0) { /* 0.0 too */
+  if (!check_kinds(ev, expr, ids, &ret->is_decimal)) return false;
+  int64_t step = dk_value_get(ev->values, ids[2])->u.i;
+  if (step == 0) { /* 0.0 too */
     dk_ev_error(ev, DK_E0303, expr->range.step ? expr->range.step->span : expr->span, "a range's step cannot be 0");
     return false;
   }
-  int64_t n = decimal ? dk_wide_count(dk_ev_double(ev, ids[0]), dk_ev_double(ev, ids[1]), dk_ev_double(ev, ids[2]))
-                      : count_ints(a.u.i, b.u.i, k.u.i);
-  if (!dk_ev_elements(ev, expr, n, "this range") || !dk_ev_step(ev, expr, (uint64_t)n)) return false;
-  return decimal ? build_decimals(ev, expr, ids[0], ids[2], n, ret) : build(ev, expr, &a, k.u.i, n, ret);
+  ret->n = ret->is_decimal
+               ? dk_wide_count(dk_ev_double(ev, ids[0]), dk_ev_double(ev, ids[1]), dk_ev_double(ev, ids[2]))
+               : count_ints(dk_value_get(ev->values, ids[0])->u.i, dk_value_get(ev->values, ids[1])->u.i, step);
+  return true;
+}
+
+bool dk_ev_range(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret) {
+  struct range range;
+  if (!read_range(ev, expr, &range)) return false;
+  if (!dk_ev_elements(ev, expr, range.n, "this range") || !dk_ev_step(ev, expr, (uint64_t)range.n)) return false;
+  if (range.is_decimal) return build_decimals(ev, expr, range.ids[0], range.ids[2], range.n, ret);
+  struct dk_value first = *dk_value_get(ev->values, range.ids[0]);
+  return build(ev, expr, &first, dk_value_get(ev->values, range.ids[2])->u.i, range.n, ret);
+}
+
+bool dk_ev_range_count(struct dk_ev *ev, const struct dk_expr *expr, int64_t *ret) {
+  struct range range;
+  if (!read_range(ev, expr, &range)) return false;
+  *ret = range.n;
+  return true;
 }

@@ -218,14 +218,6 @@ bool dk_value_field(const struct dk_values *values, dk_value_id id, const struct
   return false;
 }
 
-/* An int as the double of the same number; false where there is none. */
-static bool int_is_double(int64_t i, double *ret) {
-  double d = (double)i;
-  if (d >= 0x1p63 || (int64_t)d != i) return false;
-  *ret = d;
-  return true;
-}
-
 static double float_of(const struct dk_value *value) {
   double d;
   memcpy(&d, &value->u.i, sizeof d);
@@ -267,8 +259,11 @@ bool dk_value_same(const struct dk_values *values, dk_value_id a, dk_value_id b)
 
 dk_value_id dk_value_identity(struct dk_values *values, dk_value_id id) {
   const struct dk_value *value = dk_value_get(values, id);
-  double d;
-  if (value->type == DK_TYPE_INT) return int_is_double(value->u.i, &d) ? dk_value_float(values, d) : id;
+  if (value->type == DK_TYPE_FLOAT) {
+    double d = float_of(value);
+    bool is_int = d >= -0x1p63 && d < 0x1p63 && d == trunc(d);
+    return is_int ? dk_value_int(values, (int64_t)d) : id;
+  }
   if (!has_parts(value->type)) return id;
   uint32_t n = n_parts(value), first = value->type == DK_TYPE_RECORD ? 1 : 0, step = 1 + first;
   uint32_t *parts = NULL;

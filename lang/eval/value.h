@@ -99,7 +99,7 @@ uint64_t dk_value_weight(const struct dk_values *values, dk_value_id id);
 #define DK_VALUE_MAX_DEPTH 64
 
 bool dk_value_same(const struct dk_values *values, dk_value_id a, dk_value_id b); /* the language's == */
-/* An id that is equal for values that are `same` (ints become floats where exact, inside lists too): identity of axes. */
+/* An id that is equal for values that are `same` (floats that are integers become ints, inside lists too): identity of axes. */
 dk_value_id dk_value_identity(struct dk_values *values, dk_value_id id);
 /* -1, 0, 1; false if the two have no order (other kinds, other currencies). */
 bool dk_value_compare(const struct dk_values *values, dk_value_id a, dk_value_id b, int *ret);

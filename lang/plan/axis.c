@@ -86,19 +86,25 @@ static bool take_list(struct axis *axis, dk_value_id list, uint32_t row) {
     return false;
   }
   uint32_t *codes = dk_arena_array(planner->arena, uint32_t, (size_t)n * n_names);
-  struct dk_dict seen;
-  dk_dict_init(&seen, planner->arena);
+  struct dk_dict own, *seen = &own;
+  dk_dict_init(&own, planner->arena);
+  /* The axis' own dictionary tells of its first list what is there twice. */
+  bool is_first = n_names == 1 && axis->n_counts == 0;
+  if (is_first) seen = &axis->dicts[0];
   for (uint32_t i = 0; i < n; i++) {
     dk_value_id item = dk_value_item(planner->values, list, i);
     bool is_new;
-    dk_dict_add(&seen, dk_value_identity(planner->values, item), item, &is_new);
+    uint32_t code = dk_dict_add(seen, dk_value_identity(planner->values, item), item, &is_new);
     if (!is_new) {
       struct dk_diag *diag = axis_error(axis, DK_E0402, row, "axis `%s` has the value %s twice",
                                         axis->stmt->names[0]->text, dk_planner_show(axis->planner, item));
       dk_diag_help(planner->diags, diag, "take one away; for repetitions add an axis, as in `repeat in 1..3`");
       return false;
     }
-    if (!tuple_codes(axis, item, row, codes + (size_t)i * n_names)) return false;
+    if (is_first)
+      codes[i] = code;
+    else if (!tuple_codes(axis, item, row, codes + (size_t)i * n_names))
+      return false;
   }
   dk_arena_push(planner->arena, axis->codes, axis->n_codes, axis->cap_codes) = codes;
   dk_arena_push(planner->arena, axis->counts, axis->n_counts, axis->cap_counts) = n;
@@ -139,6 +145,33 @@ static void note_axes(struct dk_grid_build *build, const struct dk_stmt *stmt, c
   build->axes = dk_arena_printf(arena, "%s %s", build->axes, count);
 }
 
+/* No name of a column in it: such a range has one size at every point, also of axes that are not there yet. */
+static bool is_constant(const struct dk_expr *expr) {
+  switch (expr->kind) {
+  case DK_EXPR_INT:
+  case DK_EXPR_FLOAT:
+  case DK_EXPR_QUANTITY: return true;
+  case DK_EXPR_NAME: return expr->name.binding.kind == DK_BIND_DECL;
+  case DK_EXPR_UNARY: return is_constant(expr->unary.operand);
+  case DK_EXPR_BINARY: return is_constant(expr->binary.left) && is_constant(expr->binary.right);
+  case DK_EXPR_RANGE:
+    return is_constant(expr->range.first) && is_constant(expr->range.last) &&
+           (!expr->range.step || is_constant(expr->range.step));
+  default: return false;
+  }
+}
+
+/* An axis over a constant range: its values are counted, not made. False for any other, and for one that is wrong or too long by itself:
+ * then it is for the evaluator to say so. */
+static bool count_axis(struct dk_planner *planner, const struct dk_stmt *stmt, uint32_t *ret) {
+  int64_t n;
+  if (stmt->kind != DK_STMT_AXIS || stmt->is_vary || stmt->n_names != 1 || !stmt->value) return false;
+  if (stmt->value->kind != DK_EXPR_RANGE || !is_constant(stmt->value)) return false;
+  if (!dk_eval_range_count(planner->eval, stmt->value, NULL, &n) || n > DK_PLAN_MAX_ROWS) return false;
+  *ret = (uint32_t)n;
+  return true;
+}
+
 /* The size of the whole grid as far as it can be known: axes below that depend on no column are counted too. */
 static bool refuse_size(struct axis *axis, double size) {
   struct dk_grid_build *build = axis->build;
@@ -147,12 +180,15 @@ static bool refuse_size(struct axis *axis, double size) {
   for (uint32_t i = 0; block && i < block->count; i++) {
     const struct dk_stmt *stmt = &block->items[i];
     if (is_below && stmt->kind == DK_STMT_AXIS) {
-      struct dk_tab tab;
-      dk_value_id list;
-      dk_tab_init(&tab, build->planner, stmt->value, &build->grid.points);
-      if (tab.uses.n_columns || tab.uses.is_late || tab.uses.has_error) continue;
-      if (!dk_point_eval(&tab.point, stmt->value, DK_NO_ROW, &list)) return false;
-      uint32_t n = dk_value_get(build->planner->values, list)->len;
+      uint32_t n;
+      if (!count_axis(build->planner, stmt, &n)) {
+        struct dk_tab tab;
+        dk_value_id list;
+        dk_tab_init(&tab, build->planner, stmt->value, &build->grid.points);
+        if (tab.uses.n_columns || tab.uses.is_late || tab.uses.has_error) continue;
+        if (!dk_point_eval(&tab.point, stmt->value, DK_NO_ROW, &list)) return false;
+        n = dk_value_get(build->planner->values, list)->len;
+      }
       size *= n;
       note_axes(build, stmt, dk_arena_printf(build->planner->arena, "%u", n));
     }
@@ -161,6 +197,30 @@ static bool refuse_size(struct axis *axis, double size) {
   const char *what = dk_arena_printf(build->planner->arena, "grid `%s`", build->decl->name->text);
   dk_grid_too_large(build->planner, axis->stmt->span, what, size, build->axes ? build->axes : "");
   return false;
+}
+
+/* Ranges from this axis on, up to the next clause that takes points away, are multiplied before the first of them is made: a grid of
+ * a million times a million points is refused at once. False: refused. */
+static bool fits(struct axis *axis) {
+  struct dk_grid_build *build = axis->build;
+  const struct dk_block *block = build->decl->block;
+  double size = build->grid.points.rows;
+  uint32_t n, first = 0;
+  while (first < block->count && &block->items[first] != axis->stmt) first++;
+  for (uint32_t i = first; i < block->count && block->items[i].kind != DK_STMT_EXCLUDE; i++) {
+    if (!count_axis(build->planner, &block->items[i], &n)) {
+      if (block->items[i].kind == DK_STMT_AXIS) return true; /* made first, and asked again at the next */
+      continue;
+    }
+    size *= n;
+    if (size <= DK_PLAN_MAX_ROWS) continue;
+    for (uint32_t k = first; k <= i; k++)
+      if (count_axis(build->planner, &block->items[k], &n))
+        note_axes(build, &block->items[k], dk_arena_printf(build->planner->arena, "%u", n));
+    axis->stmt = &block->items[i];
+    return refuse_size(axis, size);
+  }
+  return true;
 }
 
 static void new_column(struct axis *axis, uint32_t name, uint8_t width, uint32_t card, const void *codes) {
@@ -254,5 +314,6 @@ bool dk_axis_add(struct dk_grid_build *build, const struct dk_stmt *stmt) {
   struct dk_tab tab;
   dk_tab_init(&tab, planner, stmt->value, &build->grid.points);
   if (tab.uses.has_error || tab.uses.is_late) return false; /* check has said so */
+  if (!fits(&axis)) return false;
   return tab.uses.n_columns ? add_dependent(&axis, &tab) : add_independent(&axis, &tab);
 }

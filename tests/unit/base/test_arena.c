@@ -33,6 +33,22 @@ static void test_zeroed_and_aligned(void **state) {
   assert_int_equal(arena.total, 0);
 }
 
+static void test_small(void **state) {
+  (void)state;
+  jmp_buf oom;
+  struct dk_arena arena;
+  dk_arena_init_small(&arena, &oom, 100);
+  if (setjmp(oom)) fail_msg("no memory");
+  (void)dk_arena_alloc(&arena, 40);
+  assert_true(arena.total < 400);
+  unsigned char *at = dk_arena_alloc(&arena, 5000); /* beyond its first block */
+  for (size_t i = 0; i < 5000; i++) assert_int_equal(at[i], 0);
+  dk_arena_finish(&arena);
+  (void)dk_arena_alloc(&arena, 40); /* small again */
+  assert_true(arena.total < 400);
+  dk_arena_finish(&arena);
+}
+
 static void test_large(void **state) {
   (void)state;
   jmp_buf oom;
@@ -126,6 +142,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_zeroed_and_aligned),
       cmocka_unit_test(test_large),
+      cmocka_unit_test(test_small),
       cmocka_unit_test(test_texts),
       cmocka_unit_test(test_push),
       cmocka_unit_test(test_every_failure),

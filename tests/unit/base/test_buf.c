@@ -20,7 +20,8 @@ static void test_appends(void **state) {
   dk_buf_add(&buf, NULL, 0);
   dk_buf_add_char(&buf, 'e');
   dk_buf_add_repeat(&buf, '-', 3);
-  dk_buf_printf(&buf, "%d%s", 12, "x");
+  dk_buf_add_int(&buf, 12);
+  dk_buf_printf(&buf, "%s", "x");
   assert_int_equal(buf.len, 12);
   assert_memory_equal(buf.data, "abc\0de---12x", 13);
   dk_buf_truncate(&buf, 2);

@@ -2,6 +2,7 @@
 #include "lang/base/number.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -218,6 +219,20 @@ static void test_parse_int(void **state) {
 }
 
 /* Under a locale with a decimal comma, if one is installed: printf and strtod follow it, ours must not. */
+static void test_int_text(void **state) {
+  (void)state;
+  static const int64_t values[] = {0, 7, -7, 10, 99, 100, -1000, 9007199254740993, INT64_MAX, INT64_MIN, INT64_MIN + 1};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    char text[DK_NUMBER_TEXT], printed[DK_NUMBER_TEXT];
+    int64_t back;
+    snprintf(printed, sizeof printed, "%" PRId64, values[i]);
+    assert_int_equal(dk_number_int_text(values[i], text), strlen(printed));
+    assert_string_equal(text, printed);
+    assert_int_equal(dk_number_parse_int(text, strlen(text), &back), 0);
+    assert_int_equal(back, values[i]);
+  }
+}
+
 static void test_locale(void **state) {
   (void)state;
   static const char *const names[] = {"de_DE.UTF-8", "de_DE", "fr_FR.UTF-8", "ru_RU.UTF-8"};
@@ -240,8 +255,9 @@ static void test_locale(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rfc8785), cmocka_unit_test(test_round_trips), cmocka_unit_test(test_wide_side),
-      cmocka_unit_test(test_parse),   cmocka_unit_test(test_parse_int),   cmocka_unit_test(test_locale),
+      cmocka_unit_test(test_rfc8785),  cmocka_unit_test(test_round_trips), cmocka_unit_test(test_wide_side),
+      cmocka_unit_test(test_parse),    cmocka_unit_test(test_parse_int),   cmocka_unit_test(test_locale),
+      cmocka_unit_test(test_int_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
