@@ -101,8 +101,17 @@ int dk_fs_remove_tree_at(int dir, const char *name, struct dk_error *error) {
   return r < 0 ? dk_error_system(error, r, "cannot remove %s (at %s)", name, where) : 0;
 }
 
+/* From its parent: an absolute path leads over the mounts above it. */
 int dk_fs_remove_tree(const char *path, struct dk_error *error) {
-  return dk_fs_remove_tree_at(AT_FDCWD, path, error);
+  const char *slash = strrchr(path, '/');
+  if (!slash) return dk_fs_remove_tree_at(AT_FDCWD, path, error);
+  dk_autofree char *parent = dk_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+  if (!parent) return dk_error_set(error, -ENOMEM, "no memory to remove %s", path);
+  int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0) return errno == ENOENT ? 0 : dk_error_system(error, -errno, "cannot open %s", parent);
+  int r = dk_fs_remove_tree_at(dir, slash + 1, error);
+  close(dir);
+  return r;
 }
 
 int dk_fs_empty_dir(int dir, struct dk_error *error) {

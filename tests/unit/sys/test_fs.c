@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -155,6 +157,25 @@ static void trees(void **state) {
   close(to);
 }
 
+/* On a file system of its own: a tree there is removed, named by its whole path; the mount itself is somebody else's. */
+static void trees_on_a_mount(void **state) {
+  (void)state;
+  assert_int_equal(dk_fs_mkdirs(at("disk"), 0700, NULL), 0);
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+      mount("tmpfs", at("disk"), "tmpfs", 0, "size=1m") < 0) {
+    print_message("nothing can be mounted here (%s): not tested\n", strerror(errno));
+    skip();
+  }
+  assert_int_equal(dk_fs_mkdirs(at("disk/tree/sub"), 0700, NULL), 0);
+  write_text("disk/tree/sub/file", "x", 0600);
+  assert_int_equal(dk_fs_remove_tree(at("disk/tree"), NULL), 0);
+  assert_int_equal(access(at("disk/tree"), F_OK), -1);
+  write_text("disk/file", "kept", 0600);
+  assert_true(dk_fs_remove_tree(at("disk"), NULL) < 0);
+  check_text("disk/file", "kept");
+  assert_int_equal(umount(at("disk")), 0);
+}
+
 static void copies(void **state) {
   (void)state;
   dk_autofree char *big = dk_alloc(3000001);
@@ -222,16 +243,9 @@ static void long_socket_paths(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(reading_and_writing),
-      TEST(plain_paths),
-      TEST(links_inside),
-      TEST(directories),
-      TEST(opening_beneath),
-      TEST(trees),
-      TEST(copies),
-      TEST(absolute_paths),
-      TEST(locks),
-      TEST(long_socket_paths),
+      TEST(reading_and_writing), TEST(plain_paths), TEST(links_inside),      TEST(directories),
+      TEST(opening_beneath),     TEST(trees),       TEST(trees_on_a_mount),  TEST(copies),
+      TEST(absolute_paths),      TEST(locks),       TEST(long_socket_paths),
   };
   return cmocka_run_group_tests_name("fs", tests, NULL, NULL);
 }
