@@ -24,6 +24,7 @@
 #define BATCH_NS 5000000u      /* reports wait for company this long, when there is more to do */
 #define GIVE_BACK_NS 20000000u /* a task that runs longer does not keep others waiting behind it */
 #define SERVICE_NS 5000000u    /* while files are copied or read, the socket is looked at this often */
+#define RULES_NS 5000000u      /* a keeper idle for so long gives its ruleset up: see sandbox.h */
 #define GONE_NS 5000000000u    /* how often an idle keeper looks whether its folder is still there */
 #define PATIENCE_NS 250000000u /* longest sleep while a task runs: a SIGCHLD is never waited for longer */
 
@@ -342,6 +343,7 @@ static uint64_t deadline(const struct keeper *k) {
   if (k->n > k->first) return 0;
   uint64_t idle = k->has_daemon ? UINT64_MAX : k->idle_since + k->options.idle_ms * 1000000u;
   if (idle > dk_now_ns() + GONE_NS) idle = dk_now_ns() + GONE_NS;
+  if (k->slot.sandbox.ruleset >= 0 && k->idle_since + RULES_NS < idle) idle = k->idle_since + RULES_NS;
   return idle < at ? idle : at;
 }
 
@@ -395,6 +397,7 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
   dk_proc_raise_nofile(&k->slot.nofile);
   dk_conn_init(&k->conn, -1);
   dk_workdir_init(&k->slot.workdir, -1);
+  dk_sandbox_init(&k->slot.sandbox);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return dk_error_system(error, -errno, "cannot become a subreaper");
   dk_proc_boot_id(k->boot);
   struct dk_proc_stat stat = {0};
@@ -421,6 +424,7 @@ static void close_keeper(struct keeper *k) {
   dk_conn_finish(&k->conn);
   dk_journal_close(&k->journal);
   dk_workdir_finish(&k->slot.workdir);
+  dk_sandbox_finish(&k->slot.sandbox);
   if (k->slot.dir >= 0) close(k->slot.dir);
   if (k->child_fd >= 0) close(k->child_fd);
 }
@@ -433,6 +437,8 @@ int dk_keeper_run(const struct dk_keeper_options *options, struct dk_error *erro
     look_for_folder(&k);
     if (k.is_running) run_task(&k);
     while (!k.is_running && k.n > k.first) begin_task(&k);
+    if (!k.is_running && k.slot.sandbox.ruleset >= 0 && dk_now_ns() >= k.idle_since + RULES_NS)
+      dk_sandbox_finish(&k.slot.sandbox);
     if (dk_now_ns() >= k.flush_at) flush(&k);
   }
   close_keeper(&k);

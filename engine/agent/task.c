@@ -2,6 +2,7 @@
 #include "engine/agent/task.h"
 #include "engine/agent/collect.h"
 #include "engine/agent/environ.h"
+#include "engine/agent/postmortem.h"
 #include "engine/sys/loop.h"
 #include "engine/sys/proc.h"
 #include "engine/sys/spawn.h"
@@ -14,13 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MS 1000000u
 #define TEXT_MAX 1500u
-#define FULL_DISK (1u << 20) /* bytes left: less counts as full */
 
 static void decide(struct dk_task *task, enum dk_cause cause, const char *text) {
   task->result.cause = cause;
@@ -59,7 +58,13 @@ static int spawn(struct dk_task *task, const int logs[2], struct dk_error *error
   how.umask = 022;
   how.nofile = &task->slot->nofile;
   how.signals_are_default = true; /* main.c sees to it */
+  if (task->job.repository) {
+    r = dk_postmortem_sandbox(task->slot, &task->job, error);
+    if (r < 0) goto out;
+    how.landlock = task->slot->sandbox.ruleset;
+  }
   r = dk_spawn(&how, &task->pid, error);
+out:
   dk_environ_finish(&with);
   return r;
 }
@@ -141,21 +146,11 @@ static void add_usage(struct dk_result *result, const struct rusage *usage) {
   if (rss > result->max_rss) result->max_rss = rss;
 }
 
-/* A program that fails for want of space can seldom say so: its log lies on the same disk. */
-static const char *disk_words(const struct dk_task *task) {
-  struct statvfs fs;
-  if (fstatvfs(task->slot->dir, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= FULL_DISK) return NULL;
-  return "the disk of the state folder is full";
-}
-
 static void judge(struct dk_task *task, int status) {
   if (WIFEXITED(status)) {
     task->result.code = WEXITSTATUS(status);
     if (task->is_decided) return;
-    if (task->result.code == 0)
-      decide(task, DK_CAUSE_OK, NULL);
-    else
-      decide(task, DK_CAUSE_EXIT, disk_words(task));
+    decide(task, task->result.code == 0 ? DK_CAUSE_OK : DK_CAUSE_EXIT, NULL);
     return;
   }
   int signal = WTERMSIG(status);
@@ -277,6 +272,7 @@ void dk_task_collect(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   struct dk_blobs blobs = {.fd = -1, .stop = stop, .ctx = ctx};
   int work = task->slot->workdir.work;
   int r = 0;
+  if (result->cause == DK_CAUSE_EXIT || result->cause == DK_CAUSE_SPAWN) dk_postmortem(task);
   if (needs_objects(task)) r = dk_blobs_open(&blobs, task->job.objects, &error);
   fail_disk(task, r, &error);
   if (task->slot->workdir.n_lent > 0 && task->has_exited && dk_workdir_compare(&task->slot->workdir, &error) < 0)

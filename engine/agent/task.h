@@ -6,6 +6,7 @@
 #include "engine/agent/blob.h"
 #include "engine/agent/journal.h"
 #include "engine/agent/log.h"
+#include "engine/agent/sandbox.h"
 #include "engine/agent/workdir.h"
 
 #include <sys/resource.h>
@@ -18,6 +19,7 @@ struct dk_slot {
   const char *path;     /* of it, absolute */
   struct rlimit nofile; /* open files of its tasks: as whoever started the agent had it */
   struct dk_workdir workdir;
+  struct dk_sandbox sandbox;
 };
 
 struct dk_task {

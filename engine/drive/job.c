@@ -40,7 +40,10 @@ static int add_input(struct dk_lookup_state *state, const struct dk_prepared *pr
   const struct dk_order_input *input = &prepared->order.inputs[i];
   dk_autobuf path = DK_BUF_INIT;
 
-  if (input->kind == DK_INPUT_MOUNT) return 0; /* used where it lies, by its absolute path */
+  if (input->kind == DK_INPUT_MOUNT) { /* used where it lies, by its absolute path */
+    build->job.open[build->job.n_open++] = (char *)input->path;
+    return 0;
+  }
   if (!dk_objects_has(state->with.objects, &prepared->inputs[i], NULL))
     return dk_error_set(
         error, -ENOENT,
@@ -49,6 +52,18 @@ static int add_input(struct dk_lookup_state *state, const struct dk_prepared *pr
   if (!dk_buf_ok(&path)) return -ENOMEM;
   build->job.inputs[build->job.n_inputs++] =
       (struct dk_job_input){own(build, &path), (char *)input->place, prepared->is_dir[i]};
+  return 0;
+}
+
+/* What the task may not read, and how messages name what is in it. */
+static int add_sandbox(struct dk_lookup_state *state, const struct dk_template *tmpl, const struct dk_order *order,
+                       struct dk_job_build *build) {
+  dk_autobuf folder = DK_BUF_INIT;
+  if (order->no_sandbox) return 0;
+  build->job.repository = (char *)state->with.root;
+  dk_buf_printf(&folder, "%s%s%s", state->with.root, *tmpl->dir ? "/" : "", tmpl->dir);
+  if (!dk_buf_ok(&folder)) return -ENOMEM;
+  build->job.folder = own(build, &folder);
   return 0;
 }
 
@@ -62,10 +77,11 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   int r = 0;
 
   *ret = (struct dk_job_build){0};
-  ret->owned = dk_calloc(order->n_inputs + 2, sizeof *ret->owned);
+  ret->owned = dk_calloc(order->n_inputs + 3, sizeof *ret->owned);
   job->inputs = dk_calloc(order->n_inputs + 1, sizeof *job->inputs);
   job->outputs = dk_calloc(order->n_outputs + 1, sizeof *job->outputs);
-  if (!ret->owned || !job->inputs || !job->outputs) r = -ENOMEM;
+  job->open = dk_calloc(order->n_inputs + 1, sizeof *job->open);
+  if (!ret->owned || !job->inputs || !job->outputs || !job->open) r = -ENOMEM;
 
   dk_plan_task_name(plan, task, &label);
   if (r == 0) job->label = own(ret, &label);
@@ -86,6 +102,7 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   job->n_outputs = order->n_outputs;
   for (uint32_t i = 0; r == 0 && i < order->n_inputs; i++) r = add_input(state, prepared, i, ret, error);
   if (r == 0 && tmpl->n_code > 0) r = code_tree(state, tmpl, trees, ret, error);
+  if (r == 0) r = add_sandbox(state, tmpl, order, ret);
   if (r == 0) r = dk_environment_of(order, &job->env, &job->n_env, error);
   if (r < 0) {
     dk_job_build_finish(ret);
@@ -99,6 +116,7 @@ void dk_job_build_finish(struct dk_job_build *build) {
   dk_free(build->owned);
   dk_free(build->job.inputs);
   dk_free(build->job.outputs);
+  dk_free(build->job.open);
   dk_environment_finish(build->job.env, build->job.n_env);
   *build = (struct dk_job_build){0};
 }

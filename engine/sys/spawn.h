@@ -21,10 +21,12 @@ struct dk_spawn {
   int umask;                   /* -1: inherited */
   const struct rlimit *nofile; /* its RLIMIT_NOFILE; NULL: inherited */
   bool signals_are_default;    /* the caller vouches that no signal is ignored here: saves the child's loop over them */
+  int landlock; /* a ruleset (landlock(7)) that it and its children live under, or -1. Sets no_new_privs where this process may not do
+                   without */
 };
-/* Everything zero but fds, dir_fd and umask -1. */
+/* Everything zero but the descriptors and umask: -1. */
 #define DK_SPAWN_INIT                                                                                                  \
-  { .dir_fd = -1, .fds = {-1, -1, -1}, .umask = -1 }
+  { .dir_fd = -1, .fds = {-1, -1, -1}, .umask = -1, .landlock = -1 }
 
 /* Starts it: all signals at their defaults and unblocked, no other descriptor inherited. Returns when the program has been
  * exec'd. 0, or a negative errno with the program's name and what to do (program not found, not executable, script without

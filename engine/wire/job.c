@@ -68,6 +68,10 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   dk_write_varint(buf, job->log_cap);
   dk_write_varint(buf, job->memory);
   dk_write_u32(buf, job->cpus);
+  dk_wire_put_optional(buf, job->repository);
+  dk_wire_put_optional(buf, job->folder);
+  dk_write_varint(buf, job->n_open);
+  for (uint32_t i = 0; i < job->n_open; i++) dk_write_text(buf, job->open[i]);
 }
 
 void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
@@ -101,6 +105,10 @@ void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   ret->log_cap = dk_read_varint(reader);
   ret->memory = dk_read_varint(reader);
   ret->cpus = dk_read_u32(reader);
+  ret->repository = dk_wire_get_optional(reader);
+  ret->folder = dk_wire_get_optional(reader);
+  ret->open = dk_wire_get_items(reader, 1, sizeof *ret->open, &ret->n_open);
+  for (uint32_t i = 0; i < ret->n_open; i++) ret->open[i] = dk_read_text(reader);
 }
 
 void dk_job_finish(struct dk_job *job) {
@@ -127,5 +135,9 @@ void dk_job_finish(struct dk_job *job) {
   for (uint32_t i = 0; i < job->n_keep_files; i++) dk_free(job->keep_files[i]);
   dk_free(job->keep_files);
   dk_free(job->objects);
+  dk_free(job->repository);
+  dk_free(job->folder);
+  for (uint32_t i = 0; i < job->n_open; i++) dk_free(job->open[i]);
+  dk_free(job->open);
   memset(job, 0, sizeof *job);
 }

@@ -68,6 +68,10 @@ struct dk_job {
   uint64_t log_cap;      /* bytes a stream may hold on disk before its middle is dropped */
   uint64_t memory;       /* bytes, 0: not limited */
   uint32_t cpus;         /* slots booked, at least 1 */
+  char *repository;      /* what the task may not read; NULL: it may read everything */
+  char *folder;          /* directory in the repository where paths of its file start, for messages; NULL as well */
+  char **open;           /* files and directories that it may read all the same */
+  uint32_t n_open;
 };
 void dk_job_finish(struct dk_job *job);
 

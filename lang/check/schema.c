@@ -83,6 +83,8 @@ static const struct dk_schema_field resource_fields[] = {
     {"gpus", DK_KIND_INT, false, false, "a whole number", "graphics processors"},
     {"gpu", DK_KIND_TEXT, false, false, "a model's name such as \"V100\"", "their model"},
     {"spot", DK_KIND_BOOL, false, false, "true or false", "machines that may be taken away are fine"},
+    {"sandbox", DK_KIND_BOOL, false, false, "true or false",
+     "false: it may read all of the repository, and use sudo, mount and containers"},
 };
 const struct dk_schema dk_schema_resource = {"a resource", FIELDS(resource_fields)};
 

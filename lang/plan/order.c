@@ -168,12 +168,22 @@ static void make_keep_files(struct dk_ordering *o) {
   }
 }
 
-static int64_t need(struct dk_ordering *o, const char *name) {
+/* NULL: it is not said. */
+static const struct dk_value *need_value(struct dk_ordering *o, const char *name) {
   dk_value_id needs = dk_cell_value(&o->tmpl->needs, o->row), value;
-  if (needs == DK_NULL) return 0;
-  if (!dk_value_field(o->planner->values, needs, dk_intern_text(o->planner->checked->strs, name), &value)) return 0;
-  const struct dk_value *v = dk_value_get(o->planner->values, value);
-  return v->type == DK_TYPE_INT || v->type == DK_TYPE_SIZE ? v->u.i : 0;
+  if (needs == DK_NULL) return NULL;
+  if (!dk_value_field(o->planner->values, needs, dk_intern_text(o->planner->checked->strs, name), &value)) return NULL;
+  return dk_value_get(o->planner->values, value);
+}
+
+static int64_t need(struct dk_ordering *o, const char *name) {
+  const struct dk_value *v = need_value(o, name);
+  return v && (v->type == DK_TYPE_INT || v->type == DK_TYPE_SIZE) ? v->u.i : 0;
+}
+
+static bool is_without_sandbox(struct dk_ordering *o) {
+  const struct dk_value *v = need_value(o, "sandbox");
+  return v && v->type == DK_TYPE_BOOL && v->u.i == 0;
 }
 
 static int make_when(struct dk_ordering *o) {
@@ -206,6 +216,7 @@ static int fill(struct dk_ordering *o, struct dk_order_priv *priv) {
   int64_t cpus = need(o, "cpus");
   o->order->cpus = cpus > 0 && cpus <= UINT16_MAX ? (uint32_t)cpus : cpus > 0 ? UINT16_MAX : 1;
   o->order->memory = (uint64_t)need(o, "memory");
+  o->order->no_sandbox = is_without_sandbox(o);
   return 0;
 }
 

@@ -234,6 +234,7 @@ struct dk_order {
   uint32_t cpus;
   uint64_t memory; /* bytes; 0: no limit asked */
   bool skip;       /* `when` is false */
+  bool no_sandbox; /* it may read what it does not declare */
   void *priv;
 };
 /* 0; -EAGAIN when something late is not known yet; -EINVAL with a message when a late value is of no use (say, null in text).

@@ -74,7 +74,7 @@ static void test_others(void **state) {
        "E0202 1[f] a file has one experiment\n  - 1[e] declared here first\n"},
       {"resource r { cpu = 1 } task t { run = \"x\" needs = r }",
        "E0206 1[cpu] no field `cpu` in a resource\n  = help: did you mean `cpus`?\n"
-       "  = note: a resource has cpus, memory, disk, gpus, gpu, spot\n"},
+       "  = note: a resource has cpus, memory, disk, gpus, gpu, spot, sandbox\n"},
       {"resource r { memory = 4 } task t { run = \"x\" needs = r }",
        "E0209 1[4] `memory` wants a size such as 4GiB, not an integer\n  ^ this is an integer\n"},
       {"image i { from = \"x\" } task t { run = \"x\" }",

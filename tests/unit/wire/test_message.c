@@ -18,6 +18,7 @@ static struct dk_job_input inputs[] = {{(char *)"/o/ab/cd", (char *)"in/x", fals
 static struct dk_job_output outputs[] = {{(char *)"model", (char *)"m.bin", false},
                                          {(char *)"all", (char *)"out", true}};
 static char *keep[] = {(char *)".dk-metrics"};
+static char *open_paths[] = {(char *)"/data", (char *)"/r/mounted"};
 
 static struct dk_message make_assign(void) {
   struct dk_message m = {.type = DK_MSG_ASSIGN, .id = {0xfedcba9876543210u, 300}, .session = 77};
@@ -39,7 +40,11 @@ static struct dk_message make_assign(void) {
                             .grace_ms = 5000,
                             .log_cap = 64u << 20,
                             .memory = 1,
-                            .cpus = 4};
+                            .cpus = 4,
+                            .repository = (char *)"/r",
+                            .folder = (char *)"/r/exp",
+                            .open = open_paths,
+                            .n_open = 2};
   return m;
 }
 
@@ -131,6 +136,10 @@ static void check_job(const struct dk_job *job) {
   same_text(job->outputs[0].path, "m.bin");
   same_text(job->keep_files[0], ".dk-metrics");
   assert_true(job->timeout_ms == UINT64_MAX && job->grace_ms == 5000 && job->memory == 1 && job->cpus == 4);
+  same_text(job->repository, "/r");
+  same_text(job->folder, "/r/exp");
+  assert_int_equal(job->n_open, 2);
+  same_text(job->open[1], "/r/mounted");
 }
 
 static void check_result(const struct dk_result *result) {
