@@ -72,21 +72,27 @@ uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt) 
   return core->is_failed ? DK_NONE : i;
 }
 
-/* The node's counts of orders that wait and that run. */
-static void count(struct dk_core *core, const struct dk_attempt *attempt, uint32_t by) {
-  uint32_t node = dk_fan_node(core->graph, core->claims[attempt->claim].task, &core->node_hint);
-  if (attempt->flags & ATTEMPT_STARTED) {
-    core->nodes[node].started += by;
-    core->all.started += by;
-  } else {
-    core->nodes[node].queued += by;
-    core->all.queued += by;
-  }
+/* The counts of orders that wait and that run, and what the run has booked; `by` is 1, or UINT32_MAX for one less. */
+static void count(struct dk_core_run *run, uint32_t task, const struct dk_attempt *attempt, uint32_t by) {
+  struct dk_node_count *node = &run->nodes[dk_task_node(run, task)];
+  bool is_started = attempt->flags & ATTEMPT_STARTED;
+  *(is_started ? &node->started : &node->queued) += by;
+  *(is_started ? &run->all.started : &run->all.queued) += by;
+  run->booked += by * attempt->booked;
+}
+
+static void count_owner(struct dk_core *core, const struct dk_attempt *attempt, uint32_t by) {
+  count(core->claims[attempt->claim].run, core->claims[attempt->claim].task, attempt, by);
+}
+
+void dk_attempt_move(struct dk_core *core, uint32_t i, struct dk_core_run *from, uint32_t task) {
+  count(from, task, &core->attempts[i], UINT32_MAX);
+  count_owner(core, &core->attempts[i], 1);
 }
 
 static void leave_claim(struct dk_core *core, uint32_t i) {
   struct dk_attempt *attempt = &core->attempts[i];
-  count(core, attempt, UINT32_MAX); /* one less */
+  count_owner(core, attempt, UINT32_MAX);
   core->claims[attempt->claim].attempt = DK_NONE;
   attempt->claim = DK_NONE;
 }
@@ -106,6 +112,11 @@ void dk_attempt_remove(struct dk_core *core, uint32_t i) {
   core->free_attempt = i;
 }
 
+static void emit_owner(struct dk_core *core, const struct dk_attempt *attempt) {
+  const struct dk_claim *claim = &core->claims[attempt->claim];
+  dk_emit_task(core, claim->run, claim->task, claim);
+}
+
 void dk_attempt_claim(struct dk_core *core, uint32_t i, uint32_t claim, enum dk_task_event event) {
   struct dk_attempt *attempt = &core->attempts[i];
   assert(attempt->claim == DK_NONE && core->claims[claim].attempt == DK_NONE);
@@ -113,9 +124,11 @@ void dk_attempt_claim(struct dk_core *core, uint32_t i, uint32_t claim, enum dk_
   attempt->claim = claim;
   core->claims[claim].attempt = i;
   core->claims[claim].last = attempt->id;
-  count(core, attempt, 1);
+  count_owner(core, attempt, 1);
   dk_retry_stop(core, claim);
-  dk_task_do(core, core->claims[claim].task, event, &core->claims[claim]);
+  dk_task_do(core, core->claims[claim].run, core->claims[claim].task, event, &core->claims[claim]);
+  if (event == TASK_ADOPT) core->has_moved = true;
+  if (attempt->flags & ATTEMPT_STARTED) emit_owner(core, attempt);
 }
 
 void dk_attempt_release(struct dk_core *core, uint32_t i) {
@@ -131,10 +144,10 @@ void dk_attempt_set_started(struct dk_core *core, uint32_t i, uint32_t slot) {
     attempt->flags |= ATTEMPT_STARTED;
     return;
   }
-  count(core, attempt, UINT32_MAX);
+  count_owner(core, attempt, UINT32_MAX);
   attempt->flags |= ATTEMPT_STARTED;
-  count(core, attempt, 1);
-  dk_emit_task(core, core->claims[attempt->claim].task, &core->claims[attempt->claim]);
+  count_owner(core, attempt, 1);
+  emit_owner(core, attempt);
 }
 
 void dk_attempt_finish(struct dk_core *core) {

@@ -1,4 +1,4 @@
-/* Claims: tasks that were looked up, have no result yet and have not ended; one a key.
+/* Claims: keys that were looked up and have no result yet; a task owns each, others may share it.
  *
  * Eras: a lookup that began before a result was recorded may answer "miss" after it. So a claim that ended well stays findable
  * (retired) until every lookup that was under way at its end has been answered. Lookups count in the era they began in; there
@@ -49,13 +49,14 @@ static void give_back(struct dk_core *core, uint32_t claim) {
   core->free_claim = claim;
 }
 
-uint32_t dk_claim_open(struct dk_core *core, uint32_t task, const struct dk_digest *key) {
+uint32_t dk_claim_open(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
   uint32_t i = take(core);
   if (i == DK_NONE) return i;
   core->claims[i] = (struct dk_claim){.key = *key,
+                                      .run = run,
                                       .task = task,
                                       .attempt = DK_NONE,
-                                      .sharers = DK_NO_TASK,
+                                      .shares = DK_NONE,
                                       .heap_at = DK_NONE,
                                       .next = DK_NONE,
                                       .outcome = CLAIM_OPEN,
@@ -68,10 +69,69 @@ uint32_t dk_claim_open(struct dk_core *core, uint32_t task, const struct dk_dige
   return i;
 }
 
-void dk_claim_share(struct dk_core *core, uint32_t claim, uint32_t task) {
-  dk_task_do(core, task, TASK_SHARE, &core->claims[claim]);
-  core->word[task] = core->claims[claim].sharers;
-  core->claims[claim].sharers = task;
+/* --- shares --- */
+
+static uint32_t take_share(struct dk_core *core) {
+  uint32_t i = core->free_share;
+  if (i != DK_NONE) {
+    core->free_share = core->shares[i].next;
+    return i;
+  }
+  if (core->n_shares == core->cap_shares) {
+    uint32_t larger = core->cap_shares ? core->cap_shares * 2 : 16;
+    struct dk_share *shares = dk_realloc_array(core->shares, larger, sizeof *shares);
+    if (!shares) {
+      core->is_failed = true;
+      return DK_NONE;
+    }
+    core->shares = shares;
+    core->cap_shares = larger;
+  }
+  return core->n_shares++;
+}
+
+void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *run, uint32_t task) {
+  uint32_t i = take_share(core);
+  if (i == DK_NONE) return;
+  uint32_t first = core->claims[claim].shares;
+  core->shares[i] =
+      (struct dk_share){.run = run, .task = task, .claim = claim, .previous = DK_NONE, .next = first};
+  if (first != DK_NONE) core->shares[first].previous = i;
+  core->claims[claim].shares = i;
+  dk_task_do(core, run, task, TASK_SHARE, &core->claims[claim]);
+  run->word[task] = i;
+}
+
+static void drop_share(struct dk_core *core, uint32_t i) {
+  struct dk_share *share = &core->shares[i];
+  if (share->previous != DK_NONE)
+    core->shares[share->previous].next = share->next;
+  else
+    core->claims[share->claim].shares = share->next;
+  if (share->next != DK_NONE) core->shares[share->next].previous = share->previous;
+  share->run = NULL;
+  share->next = core->free_share;
+  core->free_share = i;
+}
+
+void dk_claim_unshare(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+  drop_share(core, run->word[task]);
+}
+
+bool dk_claim_pass(struct dk_core *core, uint32_t i) {
+  struct dk_claim *claim = &core->claims[i];
+  if (claim->shares == DK_NONE) return false;
+  struct dk_core_run *old_run = claim->run;
+  uint32_t old_task = claim->task;
+  struct dk_share heir = core->shares[claim->shares];
+  drop_share(core, claim->shares);
+  claim->run = heir.run;
+  claim->task = heir.task;
+  heir.run->word[heir.task] = i;
+  dk_task_inherit(core, heir.run, heir.task, old_run->state[old_task]);
+  if (claim->attempt != DK_NONE) dk_attempt_move(core, claim->attempt, old_run, old_task);
+  core->has_moved = true;
+  return true;
 }
 
 /* Out of use: at once, or when no lookup can have missed its result. */
@@ -97,8 +157,9 @@ void dk_claim_end(struct dk_core *core, uint32_t i, enum dk_task_event event, en
   claim->cause = (uint8_t)cause;
   claim->code = code;
   if (event != TASK_OK) dk_index_remove(&core->claim_by_key, hash_key(&claim->key), i);
-  dk_task_do(core, claim->task, event, claim);
-  if (claim->sharers == DK_NO_TASK) {
+  dk_task_do(core, claim->run, claim->task, event, claim);
+  claim->run = NULL;
+  if (claim->shares == DK_NONE) {
     close_claim(core, i);
   } else {
     claim->next = core->draining;
@@ -108,28 +169,30 @@ void dk_claim_end(struct dk_core *core, uint32_t i, enum dk_task_event event, en
 
 void dk_claim_drain(struct dk_core *core) {
   while (core->draining != DK_NONE && !dk_emit_is_full(core)) {
-    uint32_t i = core->draining, task = core->claims[i].sharers;
-    if (task == DK_NO_TASK) {
+    uint32_t i = core->draining, first = core->claims[i].shares;
+    if (first == DK_NONE) {
       core->draining = core->claims[i].next;
       close_claim(core, i);
     } else {
-      core->claims[i].sharers = core->word[task];
-      dk_task_do(core, task, core->claims[i].outcome, &core->claims[i]);
+      struct dk_share share = core->shares[first];
+      drop_share(core, first);
+      dk_task_do(core, share.run, share.task, core->claims[i].outcome, &core->claims[i]);
     }
   }
 }
 
 void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_id last) {
   if (core->asked[0] + core->asked[1] == 0) return;
-  uint32_t i = dk_claim_open(core, DK_NO_TASK, key);
+  uint32_t i = dk_claim_open(core, NULL, DK_NO_TASK, key);
   if (i == DK_NONE) return;
   core->claims[i].last = last;
   core->claims[i].outcome = TASK_OK;
   close_claim(core, i);
 }
 
-void dk_claim_asked(struct dk_core *core, uint32_t task) {
-  core->flags[task] = (uint8_t)((core->flags[task] & ~TASK_ERA) | TASK_ASKED | (core->era ? TASK_ERA : 0));
+void dk_claim_asked(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+  run->flags[task] = (uint8_t)((run->flags[task] & ~TASK_ERA) | TASK_ASKED | (core->era ? TASK_ERA : 0));
+  run->asked++;
   core->asked[core->era]++;
 }
 
@@ -142,9 +205,10 @@ static void free_retired(struct dk_core *core, uint32_t era) {
   }
 }
 
-void dk_claim_answered(struct dk_core *core, uint32_t task) {
-  uint32_t era = (core->flags[task] & TASK_ERA) != 0;
-  core->flags[task] &= (uint8_t)~TASK_ASKED;
+void dk_claim_answered(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+  uint32_t era = (run->flags[task] & TASK_ERA) != 0;
+  run->flags[task] &= (uint8_t)~TASK_ASKED;
+  run->asked--;
   core->asked[era]--;
   uint32_t other = core->era ^ 1;
   if (core->asked[other] == 0) { /* what retired in the other era waited for lookups of that era alone */
@@ -156,5 +220,6 @@ void dk_claim_answered(struct dk_core *core, uint32_t task) {
 
 void dk_claim_finish(struct dk_core *core) {
   dk_free(core->claims);
+  dk_free(core->shares);
   dk_index_finish(&core->claim_by_key);
 }

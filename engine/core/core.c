@@ -1,5 +1,5 @@
-/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), session.c (the agent's events) and
- * schedule.c (what next). */
+/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), run.c (what is asked of runs), session.c (the
+ * agent's events) and schedule.c (what next). */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 
@@ -25,8 +25,8 @@ int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, ui
   core->jitter = jitter_seed;
   core->incarnation = incarnation;
   core->next_n = 1;
-  core->cursor.task = DK_NO_TASK;
-  core->free_claim = core->free_attempt = core->draining = core->retired[0] = core->retired[1] = DK_NONE;
+  core->free_claim = core->free_attempt = core->free_share = DK_NONE;
+  core->draining = core->retired[0] = core->retired[1] = DK_NONE;
   dk_index_init(&core->claim_by_key);
   dk_index_init(&core->attempt_by_id);
   dk_index_init(&core->unclaimed_by_key);
@@ -35,7 +35,7 @@ int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, ui
 
 void dk_core_destroy(struct dk_core *core) {
   if (!core) return;
-  if (core->graph) dk_task_finish(core);
+  dk_run_destroy_all(core);
   dk_claim_finish(core);
   dk_attempt_finish(core);
   dk_retry_finish(core);
@@ -50,7 +50,7 @@ static void take_no_number_twice(struct dk_core *core, uint64_t taken) {
 }
 
 int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n) {
-  assert(!core->is_started);
+  assert(core->n_runs == 0);
   for (uint32_t i = 0; i < n; i++) {
     const struct dk_record *record = &records[i];
     if (record->del) continue;
@@ -69,33 +69,19 @@ int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t
   return core->is_failed ? -ENOMEM : 0;
 }
 
-int dk_core_add_run(struct dk_core *core, uint32_t run, const struct dk_graph *graph, const uint8_t *wanted) {
-  assert(!core->graph);
-  core->run = run;
-  core->graph = graph;
-  int r = dk_task_init(core, wanted);
-  if (r < 0) core->is_failed = true;
-  return r;
-}
-
 static void dispatch(struct dk_core *core, const struct dk_event *event) {
   switch (event->kind) {
   case DK_EV_TICK: break;
   case DK_EV_GAP:
     if (core->agent.is_timed) core->agent.down_since = core->now;
     break;
-  case DK_EV_START:
-    assert(core->graph);
-    core->is_started = true;
-    break;
   case DK_EV_LOOKED_UP: dk_schedule_looked_up(core, event); break;
   case DK_EV_DECIDED: dk_schedule_decided(core, event); break;
+  case DK_EV_START:
   case DK_EV_CANCEL:
-    if (core->cancel < 1 + event->u.cancel.hard) {
-      core->cancel = (uint8_t)(1 + event->u.cancel.hard);
-      dk_session_cancel(core);
-    }
-    break;
+  case DK_EV_PAUSE:
+  case DK_EV_RESUME:
+  case DK_EV_PRIORITY: dk_run_event(core, event); break;
   case DK_EV_AGENT_UP:
   case DK_EV_AGENT_DOWN:
   case DK_EV_HAS:
@@ -108,7 +94,11 @@ static void dispatch(struct dk_core *core, const struct dk_event *event) {
 }
 
 static bool has_more(const struct dk_core *core) {
-  return dk_emit_is_full(core) || !dk_task_is_done_telling(core) || core->draining != DK_NONE;
+  if (dk_emit_is_full(core) || core->draining != DK_NONE || !dk_run_is_done_stopping(core)) return true;
+  for (uint32_t i = 0; i < core->n_runs; i++) {
+    if (!dk_task_is_done_telling(core->runs[i])) return true;
+  }
+  return false;
 }
 
 int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
@@ -123,16 +113,17 @@ int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const stru
     core->fresh_seq = seq;
     core->fresh = 0; /* what was ordered under the last sequence number is on its way */
   }
+  core->has_ended = false;
   dispatch(core, event);
   dk_session_pass_time(core);
   dk_retry_due(core);
-  dk_task_propagate(core);
+  dk_run_stop(core);
   dk_claim_drain(core);
-  dk_schedule_cancel(core);
+  dk_task_propagate(core);
   dk_schedule_load(core);
   dk_schedule_assign(core);
   core->is_cut = has_more(core);
-  if (!core->is_cut) dk_schedule_finish(core);
+  if (!core->is_cut) dk_run_end(core);
   out->more = core->is_cut;
   out->urgent |= dk_schedule_is_urgent(core);
   core->out = NULL;
@@ -150,33 +141,42 @@ uint64_t dk_core_deadline(const struct dk_core *core) {
   if (agent->is_timed && !agent->is_lost && core->n_living > core->n_unclaimed) {
     at = earlier(at, agent->down_since + core->policy.lost_after_ns);
   }
-  if (agent->hold_until > core->now && core->ready.count) at = earlier(at, agent->hold_until);
+  if (agent->hold_until > core->now && dk_schedule_has_ready(core)) at = earlier(at, agent->hold_until);
   return at;
 }
 
-void dk_core_counts(const struct dk_core *core, uint32_t node, struct dk_core_counts *ret) {
-  const struct dk_node_count *count = node == UINT32_MAX ? &core->all : &core->nodes[node];
+/* Callers name runs that are there. */
+static const struct dk_core_run *run_of(const struct dk_core *core, uint32_t number) {
+  const struct dk_core_run *run = dk_run_find(core, number);
+  assert(run);
+  return run;
+}
+
+void dk_core_counts(const struct dk_core *core, uint32_t run, uint32_t node, struct dk_core_counts *ret) {
+  const struct dk_core_run *of = run_of(core, run);
+  const struct dk_node_count *count = node == UINT32_MAX ? &of->all : &of->nodes[node];
   *ret = (struct dk_core_counts){.queued_at_agent = count->queued, .started = count->started};
   for (uint32_t i = 0; i < DK_N_STATES; i++) ret->by_state[i] = count->by_state[i];
 }
 
-enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t task) {
-  return core->state[task];
+enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t run, uint32_t task) {
+  return run_of(core, run)->state[task];
 }
 
-struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t task) {
+struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t run, uint32_t task) {
+  const struct dk_core_run *of = run_of(core, run);
   struct dk_id none = {0, 0};
-  switch ((enum dk_task_state)core->state[task]) {
+  switch ((enum dk_task_state)of->state[task]) {
   case DK_TASK_WAITING:
   case DK_TASK_LOOKUP:
   case DK_TASK_SHARED: return none;
   case DK_TASK_READY:
   case DK_TASK_RUNNING:
-  case DK_TASK_BACKOFF: return core->claims[core->word[task]].last;
+  case DK_TASK_BACKOFF: return core->claims[of->word[task]].last;
   default: break;
   }
-  if (core->flags[task] & TASK_FOREIGN) return core->foreign[core->word[task]];
-  return core->word[task] ? (struct dk_id){core->incarnation, core->base + core->word[task]} : none;
+  if (of->flags[task] & TASK_FOREIGN) return of->foreign[of->word[task]];
+  return of->word[task] ? (struct dk_id){core->incarnation, core->base + of->word[task]} : none;
 }
 
 const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id) {
@@ -184,9 +184,10 @@ const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct d
   return i == DK_NONE ? NULL : &core->attempts[i].key;
 }
 
-bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_task) {
+bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task) {
   uint32_t i = dk_attempt_find(core, id);
   if (i == DK_NONE || core->attempts[i].claim == DK_NONE) return false;
+  *ret_run = core->claims[core->attempts[i].claim].run->number;
   *ret_task = core->claims[core->attempts[i].claim].task;
   return true;
 }

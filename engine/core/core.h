@@ -4,10 +4,13 @@
  * commits the records of a turn in one transaction and only then does the gated actions (drive/turn.h). After a crash,
  * loading the committed records gives the state that the live core had at that commit (dk_core_digest).
  *
+ * Any number of runs, each with its own graph, share one core: the tasks of all of them that have the same key share one attempt, and
+ * what is handed out next is chosen over all runs, by priority. A task is named by (run number, task number).
+ *
  * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, results by key (the store's; the
- * core asks with LOOKUP). Tasks of a run are found again by their keys: a new run of the same or of another plan looks every task up;
- * one that has a result is cached, one whose key has a living attempt adopts it, anything else runs. An attempt that failed
- * while no engine listened is no failure of the new run: its task runs again. */
+ * core asks with LOOKUP). Tasks of a run are found again by their keys: a run that is added, new or not finished by an earlier engine,
+ * looks every task up; one that has a result is cached (done, when this very run made it), one whose key has a living attempt adopts
+ * it, anything else runs. An attempt that failed while no engine listened is a failure of the run that made it, of no other. */
 #ifndef DK_CORE_CORE_H
 #define DK_CORE_CORE_H
 
@@ -31,26 +34,51 @@ int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, ui
 void dk_core_destroy(struct dk_core *core);
 /* Records of earlier engines, in any order, before anything else: ATTEMPT and INCARNATION matter, others are ignored. */
 int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n);
-/* The graph is borrowed and must outlive the core. `wanted`: a bit per task, NULL for all; others are not looked at (dkrun run
- * with a selection; what the wanted ones need is wanted too: the caller has closed the set). */
-int dk_core_add_run(struct dk_core *core, uint32_t run, const struct dk_graph *graph, const uint8_t *wanted);
+
+/* A task that ended in an earlier life of its run, for good: FAILED or CANCELLED. */
+struct dk_core_ended {
+  uint32_t task;
+  uint8_t state, cause, attempts;
+  int32_t code;
+  struct dk_id attempt; /* last one, or none */
+};
+
+struct dk_core_run_options {
+  uint32_t run;                 /* its number: not in use in this core */
+  const struct dk_graph *graph; /* borrowed until dk_core_remove_run */
+  /* A bit per task, NULL for all; others are not looked at (dkrun run with a selection; what the wanted ones need is wanted too:
+   * the caller has closed the set). */
+  const uint8_t *wanted;
+  const uint32_t *order; /* nodes in the order of handing out (n_nodes, each once), NULL: as numbered; copied */
+  int32_t priority;      /* higher first; among equals the lower run number */
+  uint32_t jobs;         /* slots that its tasks may book at a time; 0: as many as there are */
+  bool paused;
+  const struct dk_core_ended *ended; /* of an earlier life; copied */
+  uint32_t n_ended;
+};
+/* Adds a run; nothing of it happens before its START. May be called between any two steps. -ENOMEM breaks the core. */
+int dk_core_add_run(struct dk_core *core, const struct dk_core_run_options *options);
+/* Forgets a run whose FINISHED was given out (or that never had a START). */
+void dk_core_remove_run(struct dk_core *core, uint32_t run);
+bool dk_core_has_run(const struct dk_core *core, uint32_t run);
 
 /* 0; -ENOMEM: the core is broken and must be thrown away (load a new one from the store: nothing is lost). `seq` is the
  * sequence number that this step's records will be committed under. `now_ns` never decreases; only differences are used. */
 int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event, struct dk_out *out);
 uint64_t dk_core_deadline(const struct dk_core *core); /* when the next TICK is wanted; UINT64_MAX: none */
 
-/* For progress and summaries. */
+/* For progress and summaries. `run` must be there. */
 struct dk_core_counts {
   uint32_t by_state[DK_N_STATES];
   uint32_t queued_at_agent, started;
 };
-void dk_core_counts(const struct dk_core *core, uint32_t node, struct dk_core_counts *ret); /* node UINT32_MAX: all */
-enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t task);
-struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t task);             /* current or last one */
-const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id); /* NULL: unknown attempt */
-bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id,
-                          uint32_t *ret_task); /* false: no task of this run */
+void dk_core_counts(const struct dk_core *core, uint32_t run, uint32_t node,
+                    struct dk_core_counts *ret); /* node UINT32_MAX: all */
+enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t run, uint32_t task);
+struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t run, uint32_t task); /* current or last one */
+const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id);   /* NULL: unknown attempt */
+/* The task that has claimed an attempt (others may share it); false: none. */
+bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task);
 /* Living attempts of earlier runs that no task asks for (tests look). */
 uint32_t dk_core_unclaimed(const struct dk_core *core);
 

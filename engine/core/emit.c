@@ -55,11 +55,11 @@ void dk_emit_attempt(struct dk_core *core, const struct dk_attempt *attempt, boo
   record->task = attempt->task;
 }
 
-void dk_emit_task(struct dk_core *core, uint32_t task, const struct dk_claim *claim) {
+void dk_emit_task(struct dk_core *core, const struct dk_core_run *run, uint32_t task, const struct dk_claim *claim) {
   struct dk_record *record = dk_emit_record(core, DK_REC_TASK);
-  record->run = core->run;
+  record->run = run->number;
   record->task = task;
-  record->state = core->state[task];
+  record->state = run->state[task];
   if (!claim) return;
   record->key = claim->key;
   record->id = claim->last;

@@ -35,7 +35,7 @@ enum dk_run_state { DK_RUN_RUNNING = 1, DK_RUN_DONE = 2, DK_RUN_FAILED = 3, DK_R
 enum dk_event_kind {
   DK_EV_TICK,       /* time passed */
   DK_EV_GAP,        /* the clock jumped or a turn took over 10 s: silence before it proves nothing */
-  DK_EV_START,      /* the graph was added; go */
+  DK_EV_START,      /* the run was added; go */
   DK_EV_LOOKED_UP,  /* answer to DK_ACT_LOOKUP */
   DK_EV_DECIDED,    /* answer to DK_ACT_DECIDE: a pick */
   DK_EV_AGENT_UP,   /* a session is open: slots, boot */
@@ -47,11 +47,16 @@ enum dk_event_kind {
   DK_EV_REVOKED,
   /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send. */
   DK_EV_ENDED,
-  DK_EV_CANCEL, /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once */
+  /* What people ask of a run, or of some of its tasks. */
+  DK_EV_CANCEL,   /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once. Not taken back */
+  DK_EV_PAUSE,    /* nothing new starts; what runs goes on */
+  DK_EV_RESUME,   /* the end of that */
+  DK_EV_PRIORITY, /* who comes first */
 };
 
 enum dk_lookup {
   DK_LOOKUP_HIT,
+  DK_LOOKUP_OWN, /* a result that an earlier life of this run made: DONE, not CACHED */
   DK_LOOKUP_MISS,
   DK_LOOKUP_SKIP /* `when` is false */,
   DK_LOOKUP_BAD /* cannot be handed out: text says why */
@@ -61,6 +66,7 @@ struct dk_event {
   enum dk_event_kind kind;
   struct dk_id id;  /* HAS STARTED REFUSED REVOKED ENDED */
   uint64_t session; /* AGENT_UP (higher than any before) and all that come from an agent: stale ones are dropped */
+  uint32_t run;     /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
   uint32_t task;    /* LOOKED_UP, DECIDED */
   union {
     struct {
@@ -93,9 +99,12 @@ struct dk_event {
       const void *bytes;
       uint32_t len;
     } ended;
+    /* CANCEL PAUSE RESUME PRIORITY: a bit per task (borrowed for the call), NULL: the whole run. */
     struct {
-      bool hard;
-    } cancel;
+      const uint8_t *tasks;
+      bool hard;        /* CANCEL */
+      int32_t priority; /* PRIORITY */
+    } ask;
   } u;
 };
 
@@ -107,7 +116,7 @@ enum dk_record_kind {
   DK_REC_TASK,        /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
   DK_REC_RESULT,      /* key -> bytes; first one wins */
   DK_REC_FAILURE,     /* attempt -> bytes of a failed attempt (for logs) */
-  DK_REC_RUN,         /* the run's end */
+  DK_REC_RUN,         /* a run's end */
 };
 struct dk_record {
   enum dk_record_kind kind;
@@ -131,12 +140,13 @@ enum dk_action_kind {
   DK_ACT_REVOKE,   /* gated: a queued order that is not started yet */
   DK_ACT_KILL,     /* gated */
   DK_ACT_ACK,      /* gated: everything up to seq is committed */
-  DK_ACT_FINISHED, /* gated: every task has ended (or was cancelled) and no attempt of this run is left */
+  DK_ACT_FINISHED, /* gated: every task of the run has ended and no attempt of one is left; dk_core_remove_run is next */
 };
 struct dk_action {
   enum dk_action_kind kind;
   uint64_t gate;   /* do it only when the commit of this sequence number is durable; 0: at once */
   struct dk_id id; /* ASSIGN REVOKE KILL */
+  uint32_t run;    /* LOOKUP DECIDE ASSIGN FINISHED */
   uint32_t task;   /* LOOKUP DECIDE ASSIGN */
   uint64_t seq;    /* ACK */
   uint64_t

@@ -1,14 +1,14 @@
 /* What the files of the core share. Nobody else includes this.
  *
  * Three kinds of things:
- *   task     every (node, row) of the graph: 6 bytes (state, flags, word) and a bit in each queue;
- *   claim    a task that has been looked up and has not ended: its key, its retries, its attempt, who shares it. The window of
- *            schedule.c bounds how many there are;
+ *   run      a graph with the states of its tasks: every (node, row) has 6 bytes (state, flags, word) and a bit in each queue;
+ *   claim    a key that has been looked up and has no result: the task that owns it, its retries, its attempt, who else waits for
+ *            it (shares: tasks of any run). The window of schedule.c bounds how many there are;
  *   attempt  a living attempt (one that is not known to have ended), of this engine or of an earlier one; it belongs to a claim, or is
  *            unclaimed. Exactly these are what lasts, as DK_REC_ATTEMPT.
  *
- * Files: core (door, dispatch), task (state x event), fan (countdown), claim, attempt, session (the agent), schedule (what next),
- * retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
+ * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan (countdown),
+ * claim, attempt, session (the agent), schedule (what next), retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 
@@ -23,17 +23,22 @@ enum {
   TASK_UNWANTED = 1, /* not of this run */
   TASK_ASKED = 2,    /* LOOKUP or DECIDE was emitted and not answered */
   TASK_ERA = 4,      /* in which of the two eras (claim.c) it was asked */
-  TASK_FOREIGN = 8,  /* ended: word is an index in core->foreign, not a number of this incarnation */
+  TASK_FOREIGN = 8,  /* ended: word is an index in run->foreign, not a number of this incarnation */
+  TASK_HELD = 16,    /* paused by itself */
+  TASK_STOPPED = 32, /* cancelled: it ends as soon as its attempt is known to have */
+  TASK_HARD = 64,    /* STOPPED, without TERM first */
+  TASK_RESTORED = 128, /* had ended in an earlier life of its run */
 };
 
 /* `word` of a task: WAITING: units it waits for. LOOKUP, READY, RUNNING, BACKOFF: its claim (LOOKUP: none yet).
- * SHARED: the next one that shares the claim. Ended: number of its last attempt less core->base, 0: none. */
+ * SHARED: its share. Ended: number of its last attempt less core->base, 0: none. */
 
 struct dk_claim {
   struct dk_digest key;
+  struct dk_core_run *run; /* of the task that owns it; NULL: nobody (dk_claim_note) */
   uint32_t task;
   uint32_t attempt;                   /* living one, or DK_NONE */
-  uint32_t sharers;                   /* first task that waits for the same key, or DK_NO_TASK */
+  uint32_t shares;                    /* first of those that wait for the same key, or DK_NONE */
   struct dk_id last;                  /* attempt made or adopted last, or none */
   uint64_t due;                       /* BACKOFF */
   uint32_t heap_at;                   /* in core->timers, or DK_NONE */
@@ -43,6 +48,12 @@ struct dk_claim {
   uint8_t cause;
   int32_t code;
   bool is_used, is_retired;
+};
+
+struct dk_share {
+  struct dk_core_run *run;
+  uint32_t task, claim;
+  uint32_t previous, next; /* of the claim's; next of free ones */
 };
 
 enum {
@@ -69,6 +80,46 @@ struct dk_node_count {
   uint32_t queued, started; /* RUNNING ones: order not started yet; started */
 };
 
+/* Tasks that are handed out at the same priority. */
+struct dk_lane {
+  int32_t priority;
+  struct dk_bits pending; /* nothing to wait for; not looked up; not held */
+  struct dk_bits ready;   /* READY; not held */
+};
+#define DK_LANES_MAX 32u /* different priorities in a run */
+
+struct dk_core_run {
+  uint32_t number;
+  const struct dk_graph *graph;
+  struct dk_fan fan;
+  struct dk_fan_cursor cursor;
+  uint8_t *state, *flags;
+  uint32_t *word;
+  uint8_t *lane_of; /* NULL: all in lane 0, which has the run's own priority */
+  struct dk_lane *lanes;
+  uint32_t n_lanes;
+  uint32_t *order;         /* nodes in the order of handing out; NULL: as numbered */
+  struct dk_bits ended;    /* others have not heard of it yet */
+  struct dk_bits stopping; /* STOPPED, not looked at yet */
+  struct dk_node_count *nodes, all;
+  uint32_t unfinished; /* wanted tasks that have not ended */
+  uint32_t asked;      /* lookups not answered */
+  uint32_t n_failed;
+  uint32_t node_hint;
+  uint32_t window;       /* LOOKUP and READY ones of nodes without at_once */
+  uint32_t jobs, booked; /* slots: limit (0: none), of the attempts that its tasks own */
+  struct dk_id *foreign; /* last attempts that are of other incarnations, of ended tasks */
+  uint32_t n_foreign, cap_foreign;
+  bool is_started, is_finished, is_paused;
+  bool is_cancelled; /* as a whole: also attempts that none of its tasks claims are to end */
+};
+
+/* A run's lane in the order of handing out. */
+struct dk_core_turn {
+  struct dk_core_run *run;
+  uint32_t lane;
+};
+
 struct dk_session {
   uint64_t session; /* 0: none is open */
   uint64_t last;    /* highest session ever */
@@ -92,26 +143,16 @@ struct dk_core {
     uint64_t inc, counter;
   } saved; /* the INCARNATION fact as recorded (or about to be) */
 
-  const struct dk_graph *graph; /* NULL: no run */
-  uint32_t run;
-  struct dk_fan fan;
-  struct dk_fan_cursor cursor;
-  uint8_t *state, *flags;
-  uint32_t *word;
-  struct dk_bits pending; /* nothing to wait for; not looked up */
-  struct dk_bits ready;   /* READY */
-  struct dk_bits ended;   /* others have not heard of it yet */
-  struct dk_node_count *nodes, all;
-  uint32_t unfinished; /* wanted tasks that have not ended */
-  uint32_t n_failed;
-  uint32_t node_hint;
-  uint32_t window;       /* LOOKUP and READY ones of nodes without at_once */
-  struct dk_id *foreign; /* last attempts that are of other incarnations, of ended tasks */
-  uint32_t n_foreign, cap_foreign;
+  struct dk_core_run **runs; /* by number */
+  uint32_t n_runs, cap_runs;
+  struct dk_core_turn *turns; /* all lanes of all runs: by priority, then number of the run */
+  uint32_t n_turns, cap_turns;
 
   struct dk_claim *claims;
   uint32_t n_claims, cap_claims, free_claim, draining;
   struct dk_index claim_by_key;
+  struct dk_share *shares;
+  uint32_t n_shares, cap_shares, free_share;
   uint32_t era;                  /* 0 or 1: that of new lookups */
   uint32_t asked[2], retired[2]; /* lookups not answered; claims that ended well in it */
 
@@ -126,9 +167,10 @@ struct dk_core {
   uint32_t n_timers, cap_timers;
 
   struct dk_session agent;
-  uint8_t cancel;     /* 0, 1 soft, 2 hard */
-  uint32_t cancel_at; /* tasks before it have been cancelled */
-  bool is_started, is_finished, is_failed /* out of memory: throw it away */, is_cut;
+  bool is_failed; /* out of memory: throw it away */
+  bool is_cut;    /* the step's output was full: there is more to do */
+  bool has_ended; /* this step finished a run */
+  bool has_moved; /* a task took over a claim or adopted an attempt: at_once may be passed */
 
   /* Of the step that runs. */
   uint64_t now, seq, facts_seq; /* facts_seq: last one with a result or a choice in it: lookups wait for it */
@@ -143,6 +185,7 @@ enum dk_task_event {
   TASK_BROKEN,
   TASK_ASK,
   TASK_HIT,
+  TASK_OWN,
   TASK_SKIP,
   TASK_BAD,
   TASK_MISS,
@@ -160,27 +203,54 @@ enum dk_task_event {
   TASK_N_EVENTS
 };
 #define CLAIM_OPEN TASK_N_EVENTS
-int dk_task_init(struct dk_core *core, const uint8_t *wanted);
-void dk_task_finish(struct dk_core *core);
+int dk_task_init(struct dk_core_run *run, const uint8_t *wanted);
+void dk_task_finish(struct dk_core_run *run);
+uint32_t dk_task_node(struct dk_core_run *run, uint32_t task);
 /* Does what the table says; for an end state the record and the news to those that wait for it are done too. `claim` is what is known of
  * its attempt, NULL: nothing. */
-void dk_task_do(struct dk_core *core, uint32_t task, enum dk_task_event event, const struct dk_claim *claim);
-bool dk_task_can(const struct dk_core *core, uint32_t task, enum dk_task_event event);
+void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
+                const struct dk_claim *claim);
+bool dk_task_can(const struct dk_core_run *run, uint32_t task, enum dk_task_event event);
+/* A task that shared a claim gets it, in the state that its owner had. */
+void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state);
+void dk_task_queue(struct dk_core_run *run, uint32_t task);   /* puts it into the queues that it belongs in */
+void dk_task_unqueue(struct dk_core_run *run, uint32_t task); /* takes it out of them (before it changes lanes) */
+/* A task that had ended already when its run was added. */
+void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended);
 void dk_task_propagate(struct dk_core *core); /* tells consumers of ended tasks, until the step's output is full */
-bool dk_task_is_done_telling(const struct dk_core *core);
+bool dk_task_is_done_telling(const struct dk_core_run *run);
+
+/* run.c */
+struct dk_core_run *dk_run_find(const struct dk_core *core, uint32_t number); /* NULL: not there */
+void dk_run_event(struct dk_core *core, const struct dk_event *event);       /* START CANCEL PAUSE RESUME PRIORITY */
+void dk_run_stop(struct dk_core *core); /* goes on with what was cancelled, until the step's output is full */
+bool dk_run_is_done_stopping(const struct dk_core *core);
+void dk_run_end(struct dk_core *core); /* FINISHED for those that are over */
+void dk_run_destroy_all(struct dk_core *core);
+static inline bool dk_run_keeps_back(const struct dk_core_run *run, uint32_t task) {
+  return run->is_paused || run->flags[task] & (TASK_HELD | TASK_STOPPED);
+}
 
 /* claim.c */
 uint32_t dk_claim_find(const struct dk_core *core, const struct dk_digest *key);
-uint32_t dk_claim_open(struct dk_core *core, uint32_t task, const struct dk_digest *key); /* DK_NONE: no memory */
-void dk_claim_share(struct dk_core *core, uint32_t claim, uint32_t task);
+uint32_t dk_claim_open(struct dk_core *core, struct dk_core_run *run, uint32_t task,
+                       const struct dk_digest *key); /* DK_NONE: no memory */
+void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *run, uint32_t task);
+/* The task waits no longer for the claim of another (it was cancelled). */
+void dk_claim_unshare(struct dk_core *core, struct dk_core_run *run, uint32_t task);
+/* The first of those that share it becomes its owner; false: nobody does. The old owner is left without it, in its old state. */
+bool dk_claim_pass(struct dk_core *core, uint32_t claim);
 /* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
 void dk_claim_drain(struct dk_core *core);
 /* A result that no claim waited for: lookups that are under way may have missed it. */
 void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_id last);
-void dk_claim_asked(struct dk_core *core, uint32_t task);
-void dk_claim_answered(struct dk_core *core, uint32_t task);
+void dk_claim_asked(struct dk_core *core, struct dk_core_run *run, uint32_t task);
+void dk_claim_answered(struct dk_core *core, struct dk_core_run *run, uint32_t task);
 void dk_claim_finish(struct dk_core *core);
+static inline bool dk_claim_is_stopped(const struct dk_claim *claim) {
+  return claim->run->flags[claim->task] & TASK_STOPPED;
+}
 
 /* attempt.c */
 uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id);
@@ -189,26 +259,28 @@ uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt);
 void dk_attempt_remove(struct dk_core *core, uint32_t attempt);                  /* and its record */
 void dk_attempt_claim(struct dk_core *core, uint32_t attempt, uint32_t claim, enum dk_task_event event);
 void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gives it up; it lives on */
+void dk_attempt_move(struct dk_core *core, uint32_t attempt, struct dk_core_run *from, uint32_t task); /* its claim has a new owner */
 void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
 void dk_attempt_finish(struct dk_core *core);
 
 /* session.c: the events that come from it */
 void dk_session_event(struct dk_core *core, const struct dk_event *event);
 void dk_session_pass_time(struct dk_core *core); /* lost_after */
-void dk_session_cancel(struct dk_core *core);    /* revokes or kills what belongs to this run */
+/* Tells the agent to end an attempt; `again`: though it was told before. Nothing while none is there: HAS will do it. */
+void dk_session_stop(struct dk_core *core, uint32_t attempt, bool is_hard, bool again);
+void dk_session_revoke(struct dk_core *core, uint32_t attempt); /* unless it has started */
 
 /* schedule.c */
 void dk_schedule_load(struct dk_core *core); /* READY queue is filled by lookups */
 void dk_schedule_assign(struct dk_core *core);
-void dk_schedule_cancel(struct dk_core *core);
-void dk_schedule_finish(struct dk_core *core);
 void dk_schedule_looked_up(struct dk_core *core, const struct dk_event *event);
 void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
+bool dk_schedule_has_ready(const struct dk_core *core);
 bool dk_schedule_is_urgent(const struct dk_core *core);
 
 /* retry.c */
 /* Counts the end against the node's limits; true: the claim may try again. */
-bool dk_retry_count(struct dk_core *core, struct dk_claim *claim, enum dk_cause cause, int32_t code);
+bool dk_retry_count(struct dk_claim *claim, enum dk_cause cause, int32_t code);
 void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
 void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
 void dk_retry_due(struct dk_core *core);
@@ -220,7 +292,7 @@ bool dk_emit_is_full(const struct dk_core *core);
 struct dk_record *dk_emit_record(struct dk_core *core, enum dk_record_kind kind); /* zeroed but for kind; never NULL */
 struct dk_action *dk_emit_action(struct dk_core *core, enum dk_action_kind kind, uint64_t gate);
 void dk_emit_attempt(struct dk_core *core, const struct dk_attempt *attempt, bool del);
-void dk_emit_task(struct dk_core *core, uint32_t task, const struct dk_claim *claim);
+void dk_emit_task(struct dk_core *core, const struct dk_core_run *run, uint32_t task, const struct dk_claim *claim);
 void dk_emit_bytes(struct dk_core *core, struct dk_record *record, const void *bytes, uint32_t len);
 
 #endif

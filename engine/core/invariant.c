@@ -11,12 +11,13 @@ static bool is_claimed_state(uint8_t state) {
   return state == DK_TASK_READY || state == DK_TASK_RUNNING || state == DK_TASK_BACKOFF;
 }
 
-static int check_task_claim(const struct dk_core *core, uint32_t task, struct dk_error *error) {
-  uint8_t state = core->state[task];
-  uint32_t i = core->word[task];
+static int check_task_claim(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
+                            struct dk_error *error) {
+  uint8_t state = run->state[task];
+  uint32_t i = run->word[task];
   if (i >= core->n_claims || !core->claims[i].is_used) BROKEN("task %u in state %u has no claim", task, state);
   const struct dk_claim *claim = &core->claims[i];
-  if (claim->task != task) BROKEN("task %u has the claim of task %u", task, claim->task);
+  if (claim->run != run || claim->task != task) BROKEN("task %u has the claim of task %u", task, claim->task);
   if (claim->outcome != CLAIM_OPEN) BROKEN("task %u has a claim that is closed", task);
   if ((claim->attempt != DK_NONE) != (state == DK_TASK_RUNNING))
     BROKEN("task %u in state %u: attempt %u", task, state, claim->attempt);
@@ -25,56 +26,83 @@ static int check_task_claim(const struct dk_core *core, uint32_t task, struct dk
   return 0;
 }
 
-static int check_tasks(const struct dk_core *core, struct dk_error *error) {
+static int check_share(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
+                       struct dk_error *error) {
+  uint32_t i = run->word[task];
+  if (i >= core->n_shares || core->shares[i].run != run || core->shares[i].task != task)
+    BROKEN("task %u shares nothing", task);
+  if (!core->claims[core->shares[i].claim].is_used) BROKEN("task %u shares a claim that is gone", task);
+  return 0;
+}
+
+static int check_queues(const struct dk_core_run *run, uint32_t task, struct dk_error *error) {
+  uint8_t state = run->state[task], lane = run->lane_of ? run->lane_of[task] : 0;
+  bool is_open = !(run->flags[task] & (TASK_HELD | TASK_STOPPED | TASK_UNWANTED));
+  bool is_ready = is_open && state == DK_TASK_READY;
+  bool is_pending = is_open && state == DK_TASK_WAITING && run->word[task] == 0;
+  for (uint8_t i = 0; i < run->n_lanes; i++) {
+    if (dk_bits_has(&run->lanes[i].ready, task) != (is_ready && i == lane))
+      BROKEN("task %u in state %u: ready queue", task, state);
+    if (dk_bits_has(&run->lanes[i].pending, task) != (is_pending && i == lane))
+      BROKEN("task %u in state %u: pending queue", task, state);
+  }
+  return 0;
+}
+
+static int check_task(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
+                      struct dk_error *error) {
+  uint8_t state = run->state[task];
+  int r = check_queues(run, task, error);
+  if (r == 0 && is_claimed_state(state)) r = check_task_claim(core, run, task, error);
+  return r == 0 && state == DK_TASK_SHARED ? check_share(core, run, task, error) : r;
+}
+
+static int check_tasks(const struct dk_core *core, const struct dk_core_run *run, struct dk_error *error) {
   struct dk_node_count all = {0};
   uint32_t unfinished = 0, window = 0, asked = 0;
-  for (uint32_t n = 0; n < core->graph->n_nodes; n++) {
-    const struct dk_graph_node *node = &core->graph->nodes[n];
+  for (uint32_t n = 0; n < run->graph->n_nodes; n++) {
+    const struct dk_graph_node *node = &run->graph->nodes[n];
     struct dk_node_count count = {0};
     for (uint32_t task = node->first; task < node->first + node->rows; task++) {
-      uint8_t state = core->state[task];
-      asked += (core->flags[task] & TASK_ASKED) != 0;
-      if (core->flags[task] & TASK_UNWANTED) {
+      uint8_t state = run->state[task];
+      asked += (run->flags[task] & TASK_ASKED) != 0;
+      if (run->flags[task] & TASK_UNWANTED) {
         if (state != DK_TASK_WAITING) BROKEN("unwanted task %u is in state %u", task, state);
         continue;
       }
       count.by_state[state]++;
       unfinished += !dk_task_state_is_end(state);
       window += node->at_once == 0 && (state == DK_TASK_LOOKUP || state == DK_TASK_READY);
-      if (dk_bits_has(&core->ready, task) != (state == DK_TASK_READY))
-        BROKEN("task %u in state %u: ready queue", task, state);
-      if (dk_bits_has(&core->pending, task) != (state == DK_TASK_WAITING && core->word[task] == 0))
-        BROKEN("task %u in state %u: pending queue", task, state);
-      int r = is_claimed_state(state) ? check_task_claim(core, task, error) : 0;
+      int r = check_task(core, run, task, error);
       if (r < 0) return r;
     }
-    if (memcmp(count.by_state, core->nodes[n].by_state, sizeof count.by_state) != 0)
+    if (memcmp(count.by_state, run->nodes[n].by_state, sizeof count.by_state) != 0)
       BROKEN("node %u: counts of states", n);
-    /* Adoption may go over the limit: what runs already is not ended for it. */
-    if (node->at_once && count.by_state[DK_TASK_RUNNING] > node->at_once && core->n_loaded == 0)
+    /* Adoption and inheritance may go over the limit: what runs already is not ended for it. */
+    if (node->at_once && count.by_state[DK_TASK_RUNNING] > node->at_once && !core->has_moved)
       BROKEN("node %u: %u at once", n, count.by_state[DK_TASK_RUNNING]);
     for (uint32_t s = 0; s < DK_N_STATES; s++) all.by_state[s] += count.by_state[s];
   }
-  if (memcmp(all.by_state, core->all.by_state, sizeof all.by_state) != 0) BROKEN("counts of states");
-  if (unfinished != core->unfinished) BROKEN("%u unfinished, not %u", unfinished, core->unfinished);
-  if (window != core->window) BROKEN("%u in the window, not %u", window, core->window);
-  if (asked != core->asked[0] + core->asked[1])
-    BROKEN("%u lookups under way, not %u", asked, core->asked[0] + core->asked[1]);
+  if (memcmp(all.by_state, run->all.by_state, sizeof all.by_state) != 0) BROKEN("counts of states");
+  if (unfinished != run->unfinished) BROKEN("%u unfinished, not %u", unfinished, run->unfinished);
+  if (window != run->window) BROKEN("%u in the window, not %u", window, run->window);
+  if (asked != run->asked) BROKEN("%u lookups under way, not %u", asked, run->asked);
+  if (run->is_finished && (run->unfinished || run->booked)) BROKEN("finished with %u tasks left", run->unfinished);
   return 0;
 }
 
 /* What a waiting row should wait for, from the producers' states. -1: it can never run. */
-static int64_t units(const struct dk_core *core, const struct dk_graph_node *node, uint32_t row) {
+static int64_t units(const struct dk_core_run *run, const struct dk_graph_node *node, uint32_t row) {
   int64_t n = 0;
   for (uint32_t k = 0; k < node->n_edges; k++) {
     const struct dk_edge *edge = &node->edges[k];
-    uint32_t first, producer = core->graph->nodes[edge->producer].first;
+    uint32_t first, producer = run->graph->nodes[edge->producer].first;
     const uint32_t *list;
-    uint32_t rows = dk_edge_rows(core->graph, edge, row, &first, &list);
-    if (edge->kind == DK_EDGE_ONE && core->graph->nodes[edge->producer].rows == 0) rows = 0;
+    uint32_t rows = dk_edge_rows(run->graph, edge, row, &first, &list);
+    if (edge->kind == DK_EDGE_ONE && run->graph->nodes[edge->producer].rows == 0) rows = 0;
     bool is_open = false;
     for (uint32_t i = 0; i < rows; i++) {
-      uint8_t state = core->state[producer + (list ? list[i] : first + i)];
+      uint8_t state = run->state[producer + (list ? list[i] : first + i)];
       if (!dk_task_state_is_end(state))
         is_open = true;
       else if (state != DK_TASK_DONE && state != DK_TASK_CACHED && !edge->skip_failed)
@@ -86,24 +114,24 @@ static int64_t units(const struct dk_core *core, const struct dk_graph_node *nod
 }
 
 /* Only when all have heard of all ends. */
-static int check_waits(const struct dk_core *core, struct dk_error *error) {
-  if (!dk_task_is_done_telling(core)) return 0;
-  for (uint32_t n = 0; n < core->graph->n_nodes; n++) {
-    const struct dk_graph_node *node = &core->graph->nodes[n];
+static int check_waits(const struct dk_core_run *run, struct dk_error *error) {
+  if (!dk_task_is_done_telling(run)) return 0;
+  for (uint32_t n = 0; n < run->graph->n_nodes; n++) {
+    const struct dk_graph_node *node = &run->graph->nodes[n];
     for (uint32_t row = 0; row < node->rows; row++) {
       uint32_t task = node->first + row;
-      uint8_t state = core->state[task];
-      if (core->flags[task] & TASK_UNWANTED || state == DK_TASK_CANCELLED) continue;
-      int64_t want = units(core, node, row);
-      if (state == DK_TASK_NOT_RUN ? want != -1 : state == DK_TASK_WAITING ? want != core->word[task] : want != 0)
-        BROKEN("task %u in state %u waits for %u units, not %lld", task, state, core->word[task], (long long)want);
+      uint8_t state = run->state[task];
+      if (run->flags[task] & (TASK_UNWANTED | TASK_RESTORED) || state == DK_TASK_CANCELLED) continue;
+      int64_t want = units(run, node, row);
+      if (state == DK_TASK_NOT_RUN ? want != -1 : state == DK_TASK_WAITING ? want != run->word[task] : want != 0)
+        BROKEN("task %u in state %u waits for %u units, not %lld", task, state, run->word[task], (long long)want);
     }
   }
   return 0;
 }
 
 static int check_attempts(const struct dk_core *core, struct dk_error *error) {
-  uint32_t living = 0, unclaimed = 0, booked = 0, queued = 0, started = 0;
+  uint32_t living = 0, unclaimed = 0, booked = 0;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
     if (!attempt->is_used) continue;
@@ -115,26 +143,37 @@ static int check_attempts(const struct dk_core *core, struct dk_error *error) {
       unclaimed++;
       continue;
     }
-    if (attempt->flags & ATTEMPT_STARTED)
-      started++;
-    else
-      queued++;
     const struct dk_claim *claim = &core->claims[attempt->claim];
     if (!claim->is_used || claim->attempt != i)
       BROKEN("attempt %llu has a claim that is not its own", (unsigned long long)attempt->id.n);
     if (!dk_digest_equal(&claim->key, &attempt->key))
       BROKEN("attempt %llu and its claim have different keys", (unsigned long long)attempt->id.n);
-    if (core->state[claim->task] != DK_TASK_RUNNING)
+    if (claim->run->state[claim->task] != DK_TASK_RUNNING)
       BROKEN("attempt %llu: its task is not running", (unsigned long long)attempt->id.n);
   }
   if (living != core->n_living || unclaimed != core->n_unclaimed || booked != core->booked)
     BROKEN("counts of attempts");
-  if (queued != core->all.queued || started != core->all.started) BROKEN("counts of orders");
+  return 0;
+}
+
+/* What a run has at the agent. */
+static int check_orders(const struct dk_core *core, const struct dk_core_run *run, struct dk_error *error) {
+  uint32_t queued = 0, started = 0, booked = 0;
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    if (!attempt->is_used || attempt->claim == DK_NONE || core->claims[attempt->claim].run != run) continue;
+    booked += attempt->booked;
+    if (attempt->flags & ATTEMPT_STARTED)
+      started++;
+    else
+      queued++;
+  }
+  if (queued != run->all.queued || started != run->all.started || booked != run->booked) BROKEN("counts of orders");
   return 0;
 }
 
 static int check_claims(const struct dk_core *core, struct dk_error *error) {
-  uint32_t timers = 0, shared = 0;
+  uint32_t timers = 0, shared = 0, sharing = 0;
   for (uint32_t i = 0; i < core->n_claims; i++) {
     const struct dk_claim *claim = &core->claims[i];
     if (!claim->is_used) continue;
@@ -144,23 +183,34 @@ static int check_claims(const struct dk_core *core, struct dk_error *error) {
       if (claim->heap_at > 0 && core->claims[core->timers[(claim->heap_at - 1) / 2]].due > claim->due)
         BROKEN("claim %u: order of timers", i);
     }
-    for (uint32_t task = claim->sharers; task != DK_NO_TASK; task = core->word[task], shared++) {
-      if (core->state[task] != DK_TASK_SHARED) BROKEN("task %u shares a claim in state %u", task, core->state[task]);
+    uint32_t previous = DK_NONE;
+    for (uint32_t at = claim->shares; at != DK_NONE; previous = at, at = core->shares[at].next, shared++) {
+      const struct dk_share *share = &core->shares[at];
+      if (share->claim != i || share->previous != previous) BROKEN("claim %u: its shares", i);
+      if (share->run->state[share->task] != DK_TASK_SHARED)
+        BROKEN("task %u shares a claim in state %u", share->task, share->run->state[share->task]);
     }
   }
+  for (uint32_t i = 0; i < core->n_runs; i++) sharing += core->runs[i]->all.by_state[DK_TASK_SHARED];
   if (timers != core->n_timers) BROKEN("%u timers, not %u", timers, core->n_timers);
-  if (shared != core->all.by_state[DK_TASK_SHARED])
-    BROKEN("%u tasks share, not %u", shared, core->all.by_state[DK_TASK_SHARED]);
+  if (shared != sharing) BROKEN("%u tasks share, not %u", shared, sharing);
   return 0;
 }
 
 int dk_core_check(const struct dk_core *core, struct dk_error *error) {
-  if (!core->graph || core->is_failed) return 0;
-  int r = check_tasks(core, error);
-  if (r == 0) r = check_waits(core, error);
+  int r = 0;
+  uint32_t asked = 0;
+  if (core->is_failed) return 0;
+  for (uint32_t i = 0; r == 0 && i < core->n_runs; i++) {
+    r = check_tasks(core, core->runs[i], error);
+    if (r == 0) r = check_waits(core->runs[i], error);
+    if (r == 0) r = check_orders(core, core->runs[i], error);
+    asked += core->runs[i]->asked;
+  }
   if (r == 0) r = check_attempts(core, error);
   if (r == 0) r = check_claims(core, error);
-  if (r == 0 && core->is_finished && core->unfinished) BROKEN("finished with %u tasks left", core->unfinished);
+  if (r == 0 && asked != core->asked[0] + core->asked[1])
+    BROKEN("%u lookups under way, not %u", asked, core->asked[0] + core->asked[1]);
   return r;
 }
 

@@ -18,9 +18,8 @@ static bool use(uint8_t *used, uint32_t limit) {
   return true;
 }
 
-bool dk_retry_count(struct dk_core *core, struct dk_claim *claim, enum dk_cause cause, int32_t code) {
-  uint32_t node = dk_fan_node(core->graph, claim->task, &core->node_hint);
-  const struct dk_retry *retry = &core->graph->nodes[node].retry;
+bool dk_retry_count(struct dk_claim *claim, enum dk_cause cause, int32_t code) {
+  const struct dk_retry *retry = &claim->run->graph->nodes[dk_task_node(claim->run, claim->task)].retry;
   switch (cause) {
   case DK_CAUSE_LOST:
   case DK_CAUSE_KILLED: return use(&claim->lost, retry->lost); /* killed, but not by us: as good as lost */
@@ -41,7 +40,7 @@ bool dk_retry_count(struct dk_core *core, struct dk_claim *claim, enum dk_cause 
 
 static bool is_before(const struct dk_core *core, uint32_t a, uint32_t b) {
   const struct dk_claim *x = &core->claims[a], *y = &core->claims[b];
-  return x->due != y->due ? x->due < y->due : x->task < y->task;
+  return x->due != y->due ? x->due < y->due : a < b;
 }
 
 static void put(struct dk_core *core, uint32_t at, uint32_t claim) {
@@ -90,8 +89,8 @@ void dk_retry_wait(struct dk_core *core, uint32_t claim) {
     core->cap_timers = larger;
   }
   of->due = core->now + delay(core, of);
-  dk_task_do(core, of->task, TASK_RETRY, of);
-  dk_emit_task(core, of->task, of); /* who looks must not take it for one that runs */
+  dk_task_do(core, of->run, of->task, TASK_RETRY, of);
+  dk_emit_task(core, of->run, of->task, of); /* who looks must not take it for one that runs */
   rise(core, core->n_timers++, claim);
 }
 
@@ -107,7 +106,7 @@ void dk_retry_due(struct dk_core *core) {
   while (core->n_timers && core->claims[core->timers[0]].due <= core->now) {
     uint32_t claim = core->timers[0];
     dk_retry_stop(core, claim);
-    dk_task_do(core, core->claims[claim].task, TASK_DUE, &core->claims[claim]);
+    dk_task_do(core, core->claims[claim].run, core->claims[claim].task, TASK_DUE, &core->claims[claim]);
   }
 }
 

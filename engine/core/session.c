@@ -6,14 +6,26 @@
 
 /* --- ends --- */
 
+/* The claim's owner was cancelled and nothing of it is left at the agent. Who shares the claim goes on with it. */
+static void was_stopped(struct dk_core *core, uint32_t i, enum dk_cause cause, int32_t code) {
+  struct dk_core_run *run = core->claims[i].run;
+  uint32_t task = core->claims[i].task;
+  if (!dk_claim_pass(core, i)) {
+    dk_claim_end(core, i, TASK_CANCEL, cause, code);
+    return;
+  }
+  dk_task_do(core, run, task, TASK_CANCEL, &core->claims[i]);
+  dk_task_do(core, core->claims[i].run, core->claims[i].task, TASK_AGAIN, &core->claims[i]);
+}
+
 /* The claim's attempt is gone and gave no result. */
 static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code) {
   struct dk_claim *of = &core->claims[claim];
   of->cause = (uint8_t)cause;
   of->code = code;
-  if (core->cancel)
-    dk_claim_end(core, claim, TASK_CANCEL, cause, code);
-  else if (dk_retry_count(core, of, cause, code))
+  if (dk_claim_is_stopped(of))
+    was_stopped(core, claim, cause, code);
+  else if (dk_retry_count(of, cause, code))
     dk_retry_wait(core, claim);
   else
     dk_claim_end(core, claim, TASK_FAIL, cause, code);
@@ -21,10 +33,11 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
 
 /* The order never started; it counts for nothing. */
 static void was_not_started(struct dk_core *core, uint32_t claim) {
-  if (core->cancel)
-    dk_claim_end(core, claim, TASK_CANCEL, DK_CAUSE_KILLED, 0);
+  struct dk_claim *of = &core->claims[claim];
+  if (dk_claim_is_stopped(of))
+    was_stopped(core, claim, DK_CAUSE_KILLED, 0);
   else
-    dk_task_do(core, core->claims[claim].task, TASK_AGAIN, &core->claims[claim]);
+    dk_task_do(core, of->run, of->task, TASK_AGAIN, of);
 }
 
 /* An attempt that was given up for lost shows up: its task takes it back unless it has another one by now. */
@@ -32,7 +45,8 @@ static void take_back(struct dk_core *core, uint32_t attempt) {
   if (core->attempts[attempt].claim != DK_NONE) return;
   uint32_t claim = dk_claim_find(core, &core->attempts[attempt].key);
   if (claim == DK_NONE || core->claims[claim].outcome != CLAIM_OPEN || core->claims[claim].attempt != DK_NONE) return;
-  if (dk_task_can(core, core->claims[claim].task, TASK_ADOPT)) dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+  if (dk_task_can(core->claims[claim].run, core->claims[claim].task, TASK_ADOPT))
+    dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
 }
 
 static void record_end(struct dk_core *core, const struct dk_attempt *attempt, const struct dk_event *event) {
@@ -61,9 +75,9 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     if (is_ok) dk_claim_note(core, &gone.key, gone.id);
   } else if (is_ok) {
     dk_claim_end(core, gone.claim, TASK_OK, DK_CAUSE_OK, event->u.ended.code);
-  } else if (gone.flags & ATTEMPT_UNHEARD && !core->cancel) {
-    was_not_started(core,
-                    gone.claim); /* it failed before this run was asked for: a failure is tried again by the next run */
+  } else if (gone.flags & ATTEMPT_UNHEARD && core->claims[gone.claim].run->number != gone.run) {
+    /* It failed before this run was asked for: a failure is tried again by the next run. */
+    was_not_started(core, gone.claim);
   } else {
     came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code);
   }
@@ -74,38 +88,54 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   dk_attempt_remove(core, i);
   if (reason == DK_REFUSED_BUSY) core->agent.hold_until = core->now + core->policy.backoff_ns;
   if (claim == DK_NONE) return;
-  switch (reason) {
-  case DK_REFUSED_BUSY: was_not_started(core, claim); break;
-  case DK_REFUSED_BAD: dk_claim_end(core, claim, core->cancel ? TASK_CANCEL : TASK_FAIL, DK_CAUSE_SPAWN, 0); break;
-  case DK_REFUSED_DISK: /* may pass: tried again as often as a lost one */
-    if (!core->cancel && dk_retry_count(core, &core->claims[claim], DK_CAUSE_LOST, 0))
-      dk_retry_wait(core, claim);
-    else
-      dk_claim_end(core, claim, core->cancel ? TASK_CANCEL : TASK_FAIL, DK_CAUSE_DISK, 0);
-    break;
-  default: came_to_nothing(core, claim, DK_CAUSE_LOST, 0); break;
+  struct dk_claim *of = &core->claims[claim];
+  if (reason == DK_REFUSED_BUSY || dk_claim_is_stopped(of)) {
+    was_not_started(core, claim);
+  } else if (reason == DK_REFUSED_BAD) {
+    dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_SPAWN, 0);
+  } else if (reason != DK_REFUSED_DISK) {
+    came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+  } else if (dk_retry_count(of, DK_CAUSE_LOST, 0)) { /* may pass: tried again as often as a lost one */
+    dk_retry_wait(core, claim);
+  } else {
+    dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_DISK, 0);
   }
 }
 
-/* --- cancelling --- */
+/* --- ending what runs --- */
 
-static void stop(struct dk_core *core, uint32_t i, bool again) {
-  struct dk_attempt *attempt = &core->attempts[i];
-  if (attempt->claim == DK_NONE && attempt->run != core->run) return;
-  if (attempt->flags & ATTEMPT_KILLED && !again) return;
-  bool is_started = attempt->flags & ATTEMPT_STARTED;
-  if (is_started) attempt->flags |= ATTEMPT_KILLED;
-  struct dk_action *action = dk_emit_action(core, is_started ? DK_ACT_KILL : DK_ACT_REVOKE, core->seq);
+static struct dk_action *order(struct dk_core *core, enum dk_action_kind kind, const struct dk_attempt *attempt) {
+  struct dk_action *action = dk_emit_action(core, kind, core->seq);
   action->id = attempt->id;
   action->task = attempt->task;
-  action->hard = core->cancel == 2;
+  return action;
 }
 
-void dk_session_cancel(struct dk_core *core) {
-  if (!core->agent.session) return; /* HAS will do it */
-  for (uint32_t i = 0; i < core->n_attempts; i++) {
-    if (core->attempts[i].is_used) stop(core, i, true);
+void dk_session_stop(struct dk_core *core, uint32_t i, bool is_hard, bool again) {
+  struct dk_attempt *attempt = &core->attempts[i];
+  if (!core->agent.session || (attempt->flags & ATTEMPT_KILLED && !again)) return;
+  bool is_started = attempt->flags & ATTEMPT_STARTED;
+  if (is_started) attempt->flags |= ATTEMPT_KILLED;
+  order(core, is_started ? DK_ACT_KILL : DK_ACT_REVOKE, attempt)->hard = is_hard;
+}
+
+void dk_session_revoke(struct dk_core *core, uint32_t i) {
+  if (core->agent.session && !(core->attempts[i].flags & ATTEMPT_STARTED)) order(core, DK_ACT_REVOKE, &core->attempts[i]);
+}
+
+/* What was asked of its task (or of its run, when no task has it) is said again to whom has it now. */
+static void remind(struct dk_core *core, uint32_t i) {
+  const struct dk_attempt *attempt = &core->attempts[i];
+  if (attempt->claim == DK_NONE) {
+    const struct dk_core_run *run = dk_run_find(core, attempt->run);
+    if (run && run->is_cancelled) dk_session_stop(core, i, false, false);
+    return;
   }
+  const struct dk_claim *claim = &core->claims[attempt->claim];
+  if (dk_claim_is_stopped(claim))
+    dk_session_stop(core, i, claim->run->flags[claim->task] & TASK_HARD, false);
+  else if (dk_run_keeps_back(claim->run, claim->task))
+    dk_session_revoke(core, i);
 }
 
 /* --- sessions --- */
@@ -143,7 +173,7 @@ static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) 
     core->attempts[i].flags |= ATTEMPT_UNHEARD;
   take_back(core, i);
   if (event->u.has.state != DK_ATTEMPT_QUEUED) dk_attempt_set_started(core, i, event->u.has.slot);
-  if (core->cancel && event->u.has.state != DK_ATTEMPT_ENDED) stop(core, i, false);
+  if (event->u.has.state != DK_ATTEMPT_ENDED) remind(core, i);
 }
 
 /* What it did not name, it does not have: never arrived, or lost with the machine. */
@@ -166,7 +196,7 @@ static void has_end(struct dk_core *core) {
 
 static void started(struct dk_core *core, uint32_t i, uint32_t slot) {
   dk_attempt_set_started(core, i, slot);
-  if (core->cancel) stop(core, i, false); /* the REVOKE came too late */
+  remind(core, i); /* a REVOKE came too late */
 }
 
 void dk_session_event(struct dk_core *core, const struct dk_event *event) {

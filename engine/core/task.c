@@ -27,6 +27,7 @@ static const uint8_t next_state[TASK_N_EVENTS][DK_TASK_DONE] = {
   [TASK_BROKEN]    = /* something it needs has failed */      { NOT,   NO,    NO,   NO,     NO,    NO  },
   [TASK_ASK]       = /* its key, or its choice, is asked for */{ L,    NO,    NO,   NO,     NO,    NO  },
   [TASK_HIT]       = /* there is a result */                  { NO,    HAD,   NO,   NO,     NO,    NO  },
+  [TASK_OWN]       = /* one that this run made before */      { NO,    DONE,  NO,   NO,     NO,    NO  },
   [TASK_SKIP]      = /* `when` is false */                    { NO,    SKIP,  NO,   NO,     NO,    NO  },
   [TASK_BAD]       = /* cannot be handed out */               { NO,    BAD,   NO,   NO,     NO,    NO  },
   [TASK_MISS]      = /* it has to run */                      { NO,    Y,     NO,   NO,     NO,    NO  },
@@ -44,154 +45,212 @@ static const uint8_t next_state[TASK_N_EVENTS][DK_TASK_DONE] = {
 };
 /* clang-format on */
 
-bool dk_task_can(const struct dk_core *core, uint32_t task, enum dk_task_event event) {
-  uint8_t state = core->state[task];
+uint32_t dk_task_node(struct dk_core_run *run, uint32_t task) {
+  return dk_fan_node(run->graph, task, &run->node_hint);
+}
+
+bool dk_task_can(const struct dk_core_run *run, uint32_t task, enum dk_task_event event) {
+  uint8_t state = run->state[task];
   return !dk_task_state_is_end(state) && next_state[event][state] != NO;
+}
+
+/* --- the queues --- */
+
+static struct dk_lane *lane_of(struct dk_core_run *run, uint32_t task) {
+  return &run->lanes[run->lane_of ? run->lane_of[task] : 0];
+}
+
+void dk_task_unqueue(struct dk_core_run *run, uint32_t task) {
+  dk_bits_remove(&lane_of(run, task)->pending, task);
+  dk_bits_remove(&lane_of(run, task)->ready, task);
+}
+
+static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
+  if (belongs)
+    dk_bits_add(queue, task);
+  else
+    dk_bits_remove(queue, task);
+}
+
+void dk_task_queue(struct dk_core_run *run, uint32_t task) {
+  bool is_open = !(run->flags[task] & (TASK_UNWANTED | TASK_HELD | TASK_STOPPED));
+  put(&lane_of(run, task)->pending, task, is_open && run->state[task] == DK_TASK_WAITING && run->word[task] == 0);
+  put(&lane_of(run, task)->ready, task, is_open && run->state[task] == DK_TASK_READY);
 }
 
 static bool is_in_window(uint8_t state) {
   return state == DK_TASK_LOOKUP || state == DK_TASK_READY;
 }
 
-static void set_state(struct dk_core *core, uint32_t task, uint8_t to) {
-  uint8_t from = core->state[task];
-  uint32_t node = dk_fan_node(core->graph, task, &core->node_hint);
-  core->nodes[node].by_state[from]--;
-  core->nodes[node].by_state[to]++;
-  core->all.by_state[from]--;
-  core->all.by_state[to]++;
-  if (core->graph->nodes[node].at_once == 0) {
-    core->window += (uint32_t)is_in_window(to) - (uint32_t)is_in_window(from);
+static void set_state(struct dk_core_run *run, uint32_t task, uint8_t to) {
+  uint8_t from = run->state[task];
+  uint32_t node = dk_task_node(run, task);
+  run->nodes[node].by_state[from]--;
+  run->nodes[node].by_state[to]++;
+  run->all.by_state[from]--;
+  run->all.by_state[to]++;
+  if (run->graph->nodes[node].at_once == 0) {
+    run->window += (uint32_t)is_in_window(to) - (uint32_t)is_in_window(from);
   }
-  if (from == DK_TASK_WAITING) dk_bits_remove(&core->pending, task);
-  if (from == DK_TASK_READY) dk_bits_remove(&core->ready, task);
-  if (to == DK_TASK_READY) dk_bits_add(&core->ready, task);
-  core->state[task] = to;
+  run->state[task] = to;
+  if (from == DK_TASK_WAITING || from == DK_TASK_READY || to == DK_TASK_READY) dk_task_queue(run, task);
 }
 
 /* The last attempt of an ended task: its number, or a place in the list of those of other incarnations. */
-static void keep_attempt(struct dk_core *core, uint32_t task, struct dk_id id) {
-  core->word[task] = 0;
+static void keep_attempt(struct dk_core *core, struct dk_core_run *run, uint32_t task, struct dk_id id) {
+  run->word[task] = 0;
   if (dk_id_is_none(id)) return;
   if (id.inc == core->incarnation && id.n > core->base && id.n - core->base < UINT32_MAX) {
-    core->word[task] = (uint32_t)(id.n - core->base);
+    run->word[task] = (uint32_t)(id.n - core->base);
     return;
   }
-  if (core->n_foreign == core->cap_foreign) {
-    uint32_t larger = core->cap_foreign ? core->cap_foreign * 2 : 16;
-    struct dk_id *ids = dk_realloc_array(core->foreign, larger, sizeof *ids);
+  if (run->n_foreign == run->cap_foreign) {
+    uint32_t larger = run->cap_foreign ? run->cap_foreign * 2 : 16;
+    struct dk_id *ids = dk_realloc_array(run->foreign, larger, sizeof *ids);
     if (!ids) {
       core->is_failed = true;
       return;
     }
-    core->foreign = ids;
-    core->cap_foreign = larger;
+    run->foreign = ids;
+    run->cap_foreign = larger;
   }
-  core->flags[task] |= TASK_FOREIGN;
-  core->word[task] = core->n_foreign;
-  core->foreign[core->n_foreign++] = id;
+  run->flags[task] |= TASK_FOREIGN;
+  run->word[task] = run->n_foreign;
+  run->foreign[run->n_foreign++] = id;
 }
 
 static bool has_result(uint8_t state) {
   return state == DK_TASK_DONE || state == DK_TASK_CACHED;
 }
 
-static void end(struct dk_core *core, uint32_t task, const struct dk_claim *claim) {
-  core->unfinished--;
-  if (core->state[task] == DK_TASK_FAILED) core->n_failed++;
-  dk_emit_task(core, task, claim);
-  /* The world learns a result from the record; of what it found itself (no attempt is known) it knows already. */
-  if (has_result(core->state[task]) && !(claim && dk_id_is_none(claim->last))) core->facts_seq = core->seq;
-  keep_attempt(core, task, claim ? claim->last : (struct dk_id){0, 0});
-  dk_bits_add(&core->ended, task);
+/* Counts, and the news to those that wait for it. */
+static void close_task(struct dk_core *core, struct dk_core_run *run, uint32_t task, struct dk_id last) {
+  run->unfinished--;
+  if (run->state[task] == DK_TASK_FAILED) run->n_failed++;
+  keep_attempt(core, run, task, last);
+  dk_bits_add(&run->ended, task);
 }
 
-void dk_task_do(struct dk_core *core, uint32_t task, enum dk_task_event event, const struct dk_claim *claim) {
-  uint8_t from = core->state[task];
+static void end(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_claim *claim) {
+  dk_emit_task(core, run, task, claim);
+  /* The world learns a result from the record; of what it found itself (no attempt is known) it knows already. */
+  if (has_result(run->state[task]) && !(claim && dk_id_is_none(claim->last))) core->facts_seq = core->seq;
+  close_task(core, run, task, claim ? claim->last : (struct dk_id){0, 0});
+}
+
+void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
+                const struct dk_claim *claim) {
+  uint8_t from = run->state[task];
   assert(!dk_task_state_is_end(from));
   uint8_t to = next_state[event][from];
   assert(to != NO);
-  set_state(core, task, to);
-  if (dk_task_state_is_end(to)) end(core, task, claim);
+  set_state(run, task, to);
+  if (dk_task_state_is_end(to)) end(core, run, task, claim);
+}
+
+void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state) {
+  assert(run->state[task] == DK_TASK_SHARED);
+  set_state(run, task, state);
+  if (state != DK_TASK_READY) dk_emit_task(core, run, task, &core->claims[run->word[task]]);
+}
+
+void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended) {
+  uint32_t task = ended->task;
+  assert(ended->state == DK_TASK_FAILED || ended->state == DK_TASK_CANCELLED);
+  if (task >= run->graph->n_tasks || run->flags[task] & TASK_UNWANTED || run->state[task] != DK_TASK_WAITING) return;
+  run->flags[task] |= TASK_RESTORED;
+  set_state(run, task, ended->state);
+  close_task(core, run, task, ended->attempt);
 }
 
 /* --- propagation --- */
 
-static void hear(struct dk_core *core, uint32_t task, bool is_broken) {
-  if (core->state[task] != DK_TASK_WAITING || core->flags[task] & TASK_UNWANTED) return;
+static void hear(struct dk_core *core, struct dk_core_run *run, uint32_t task, bool is_broken) {
+  if (run->state[task] != DK_TASK_WAITING || run->flags[task] & TASK_UNWANTED) return;
   if (is_broken) {
-    dk_task_do(core, task, TASK_BROKEN, NULL);
+    dk_task_do(core, run, task, TASK_BROKEN, NULL);
   } else {
-    assert(core->word[task] > 0);
-    if (--core->word[task] == 0) dk_bits_add(&core->pending, task);
+    assert(run->word[task] > 0);
+    if (--run->word[task] == 0) dk_task_queue(run, task);
   }
 }
 
-void dk_task_propagate(struct dk_core *core) {
+static void propagate(struct dk_core *core, struct dk_core_run *run) {
   uint32_t work = core->policy.max_out * 256, task = 0;
   bool is_broken;
   while (!dk_emit_is_full(core)) {
-    if (core->cursor.task == DK_NO_TASK) {
-      task = dk_bits_next(&core->ended, 0);
+    if (run->cursor.task == DK_NO_TASK) {
+      task = dk_bits_next(&run->ended, 0);
       if (task == UINT32_MAX) return;
-      dk_bits_remove(&core->ended, task);
-      dk_fan_start(&core->fan, &core->cursor, task, has_result(core->state[task]));
+      dk_bits_remove(&run->ended, task);
+      dk_fan_start(&run->fan, &run->cursor, task, has_result(run->state[task]));
     }
-    if (dk_fan_next(&core->fan, &core->cursor, &work, &task, &is_broken))
-      hear(core, task, is_broken);
+    if (dk_fan_next(&run->fan, &run->cursor, &work, &task, &is_broken))
+      hear(core, run, task, is_broken);
     else if (work == 0)
       return;
   }
 }
 
-bool dk_task_is_done_telling(const struct dk_core *core) {
-  return core->cursor.task == DK_NO_TASK && core->ended.count == 0;
+void dk_task_propagate(struct dk_core *core) {
+  for (uint32_t i = 0; i < core->n_runs; i++) propagate(core, core->runs[i]);
+}
+
+bool dk_task_is_done_telling(const struct dk_core_run *run) {
+  return run->cursor.task == DK_NO_TASK && run->ended.count == 0;
 }
 
 /* --- the arrays --- */
 
-static int alloc_tasks(struct dk_core *core) {
-  uint32_t n = core->graph->n_tasks ? core->graph->n_tasks : 1;
-  core->state = dk_calloc(n, sizeof *core->state);
-  core->flags = dk_calloc(n, sizeof *core->flags);
-  core->word = dk_calloc(n, sizeof *core->word);
-  core->nodes = dk_calloc(core->graph->n_nodes ? core->graph->n_nodes : 1, sizeof *core->nodes);
-  if (!core->state || !core->flags || !core->word || !core->nodes) return -ENOMEM;
-  int r = dk_bits_init(&core->pending, n);
-  if (r == 0) r = dk_bits_init(&core->ready, n);
-  if (r == 0) r = dk_bits_init(&core->ended, n);
-  return r ? r : dk_fan_init(&core->fan, core->graph);
+static int alloc_tasks(struct dk_core_run *run) {
+  uint32_t n = run->graph->n_tasks ? run->graph->n_tasks : 1;
+  run->state = dk_calloc(n, sizeof *run->state);
+  run->flags = dk_calloc(n, sizeof *run->flags);
+  run->word = dk_calloc(n, sizeof *run->word);
+  run->nodes = dk_calloc(run->graph->n_nodes ? run->graph->n_nodes : 1, sizeof *run->nodes);
+  if (!run->state || !run->flags || !run->word || !run->nodes) return -ENOMEM;
+  run->n_lanes = 1;
+  int r = dk_bits_init(&run->lanes[0].pending, n);
+  if (r == 0) r = dk_bits_init(&run->lanes[0].ready, n);
+  if (r == 0) r = dk_bits_init(&run->ended, n);
+  if (r == 0) r = dk_bits_init(&run->stopping, n);
+  return r ? r : dk_fan_init(&run->fan, run->graph);
 }
 
-int dk_task_init(struct dk_core *core, const uint8_t *wanted) {
-  int r = alloc_tasks(core);
+int dk_task_init(struct dk_core_run *run, const uint8_t *wanted) {
+  int r = alloc_tasks(run);
   if (r < 0) return r;
-  core->cursor.task = DK_NO_TASK;
-  for (uint32_t i = 0; i < core->graph->n_nodes; i++) {
-    const struct dk_graph_node *node = &core->graph->nodes[i];
-    dk_fan_waits(core->graph, i, core->word + node->first);
+  run->cursor.task = DK_NO_TASK;
+  for (uint32_t i = 0; i < run->graph->n_nodes; i++) {
+    const struct dk_graph_node *node = &run->graph->nodes[i];
+    dk_fan_waits(run->graph, i, run->word + node->first);
     for (uint32_t task = node->first; task < node->first + node->rows; task++) {
       if (wanted && !(wanted[task / 8] >> (task % 8) & 1)) {
-        core->flags[task] = TASK_UNWANTED;
+        run->flags[task] = TASK_UNWANTED;
         continue;
       }
-      core->unfinished++;
-      core->nodes[i].by_state[DK_TASK_WAITING]++;
-      if (core->word[task] == 0) dk_bits_add(&core->pending, task);
+      run->unfinished++;
+      run->nodes[i].by_state[DK_TASK_WAITING]++;
+      dk_task_queue(run, task);
     }
-    core->all.by_state[DK_TASK_WAITING] += core->nodes[i].by_state[DK_TASK_WAITING];
+    run->all.by_state[DK_TASK_WAITING] += run->nodes[i].by_state[DK_TASK_WAITING];
   }
   return 0;
 }
 
-void dk_task_finish(struct dk_core *core) {
-  dk_free(core->state);
-  dk_free(core->flags);
-  dk_free(core->word);
-  dk_free(core->nodes);
-  dk_free(core->foreign);
-  dk_bits_finish(&core->pending);
-  dk_bits_finish(&core->ready);
-  dk_bits_finish(&core->ended);
-  dk_fan_finish(&core->fan);
+void dk_task_finish(struct dk_core_run *run) {
+  dk_free(run->state);
+  dk_free(run->flags);
+  dk_free(run->word);
+  dk_free(run->nodes);
+  dk_free(run->foreign);
+  dk_free(run->lane_of);
+  for (uint32_t i = 0; i < run->n_lanes; i++) {
+    dk_bits_finish(&run->lanes[i].pending);
+    dk_bits_finish(&run->lanes[i].ready);
+  }
+  dk_free(run->lanes);
+  dk_bits_finish(&run->ended);
+  dk_bits_finish(&run->stopping);
+  dk_fan_finish(&run->fan);
 }

@@ -58,8 +58,8 @@ static void open_bed(struct bed *bed, const struct dk_graph *graph, const struct
   dk_core_policy_default(&policy);
   assert_int_equal(dk_core_create(&bed->core, &policy, 77, 1), 0);
   assert_int_equal(dk_core_load(bed->core, records, n), 0);
-  assert_int_equal(dk_core_add_run(bed->core, 5, graph, NULL), 0);
-  give(bed, (struct dk_event){.kind = DK_EV_START});
+  assert_int_equal(dk_core_add_run(bed->core, &(struct dk_core_run_options){.run = 5, .graph = graph}), 0);
+  give(bed, (struct dk_event){.kind = DK_EV_START, .run = 5});
 }
 
 static void close_bed(struct bed *bed) {
@@ -78,7 +78,7 @@ static void agent_listed(struct bed *bed, uint64_t session) {
 }
 
 static void looked_up(struct bed *bed, uint32_t task, enum dk_lookup answer, uint32_t key) {
-  give(bed, (struct dk_event){.kind = DK_EV_LOOKED_UP, .task = task, .u.looked_up = {answer, key_of(key)}});
+  give(bed, (struct dk_event){.kind = DK_EV_LOOKED_UP, .run = 5, .task = task, .u.looked_up = {answer, key_of(key)}});
 }
 
 static void ended(struct bed *bed, uint64_t session, struct dk_id id, enum dk_cause cause, int32_t code) {
@@ -101,7 +101,7 @@ static void test_one_task(void **state) {
   open_bed(&bed, &one, NULL, 0);
   assert_non_null(find_action(&bed, DK_ACT_LOOKUP));
   looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_READY);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_READY);
   agent_listed(&bed, 1);
   const struct dk_action *assign = find_action(&bed, DK_ACT_ASSIGN);
   assert_non_null(assign);
@@ -119,7 +119,7 @@ static void test_one_task(void **state) {
   assert_int_equal(find_record(&bed, DK_REC_RUN)->state, DK_RUN_DONE);
   assert_int_equal(find_action(&bed, DK_ACT_ACK)->gate, bed.seq);
   assert_int_equal(find_action(&bed, DK_ACT_FINISHED)->gate, bed.seq);
-  assert_true(dk_id_equal(dk_core_task_attempt(bed.core, 0), id));
+  assert_true(dk_id_equal(dk_core_task_attempt(bed.core, 5, 0), id));
   close_bed(&bed);
 }
 
@@ -134,13 +134,13 @@ static enum dk_task_state after(enum dk_cause cause, int32_t code, uint32_t time
     assert_non_null(assign);
     ended(&bed, 1, assign->id, cause, code);
     /* The record says the same at once: a task that waits for its next try is not shown as running. */
-    assert_int_equal(find_record(&bed, DK_REC_TASK)->state, dk_core_task_state(bed.core, 0));
-    if (dk_core_task_state(bed.core, 0) != DK_TASK_BACKOFF || i + 1 == times) break;
+    assert_int_equal(find_record(&bed, DK_REC_TASK)->state, dk_core_task_state(bed.core, 5, 0));
+    if (dk_core_task_state(bed.core, 5, 0) != DK_TASK_BACKOFF || i + 1 == times) break;
     bed.now = dk_core_deadline(bed.core);
     assert_in_range(bed.now, 101 * SECOND, 104 * SECOND);
     give(&bed, (struct dk_event){.kind = DK_EV_TICK});
   }
-  enum dk_task_state result = dk_core_task_state(bed.core, 0);
+  enum dk_task_state result = dk_core_task_state(bed.core, 5, 0);
   close_bed(&bed);
   return result;
 }
@@ -166,12 +166,12 @@ static void test_same_key_runs_once(void **state) {
   open_bed(&bed, &two, NULL, 0);
   looked_up(&bed, 0, DK_LOOKUP_MISS, 4);
   looked_up(&bed, 1, DK_LOOKUP_MISS, 4);
-  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_SHARED);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 1), DK_TASK_SHARED);
   agent_listed(&bed, 1);
   struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
   ended(&bed, 1, id, DK_CAUSE_OK, 0);
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
-  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_CACHED);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 1), DK_TASK_CACHED);
   close_bed(&bed);
 }
 
@@ -184,7 +184,7 @@ static void test_late_miss_is_a_hit(void **state) {
   agent_listed(&bed, 1);
   ended(&bed, 1, find_action(&bed, DK_ACT_ASSIGN)->id, DK_CAUSE_OK, 0);
   looked_up(&bed, 1, DK_LOOKUP_MISS, 4);
-  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_CACHED);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 1), DK_TASK_CACHED);
   assert_null(find_action(&bed, DK_ACT_ASSIGN));
   close_bed(&bed);
 }
@@ -200,15 +200,15 @@ static void test_adoption(void **state) {
   open_bed(&bed, &one, records, 2);
   assert_int_equal(dk_core_unclaimed(bed.core), 2);
   looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING);
   agent_up(&bed, 1);
   for (uint64_t n = 12; n <= 13; n++)
     give(&bed, (struct dk_event){.kind = DK_EV_HAS, .session = 1, .id = {5, n}, .u.has = {DK_ATTEMPT_RUNNING, 0}});
   give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
   assert_null(find_action(&bed, DK_ACT_ASSIGN));
   ended(&bed, 1, (struct dk_id){5, 12}, DK_CAUSE_OK, 0);
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
-  assert_int_equal(dk_core_task_attempt(bed.core, 0).inc, 5);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_attempt(bed.core, 5, 0).inc, 5);
   assert_int_equal(dk_core_unclaimed(bed.core), 1); /* nobody asks for it: it runs on, and its result is kept */
   ended(&bed, 1, (struct dk_id){5, 13}, DK_CAUSE_OK, 0);
   assert_non_null(find_record(&bed, DK_REC_RESULT));
@@ -252,7 +252,7 @@ static void test_stale_sessions_are_dropped(void **state) {
   ended(&bed, 1, id, DK_CAUSE_OK, 0);
   assert_int_equal(bed.out.n_records + bed.out.n_actions, 0);
   give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING);
   close_bed(&bed);
 }
 
@@ -270,15 +270,15 @@ static void test_lost_and_found(void **state) {
   give(&bed, (struct dk_event){.kind = DK_EV_GAP}); /* silence before it proves nothing */
   bed.now += 59 * SECOND;
   give(&bed, (struct dk_event){.kind = DK_EV_TICK});
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING);
   bed.now += 1 * SECOND;
   give(&bed, (struct dk_event){.kind = DK_EV_TICK});
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_BACKOFF);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_BACKOFF);
   agent_up(&bed, 2);
   give(&bed, (struct dk_event){.kind = DK_EV_HAS, .session = 2, .id = id, .u.has = {DK_ATTEMPT_RUNNING, 0}});
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_RUNNING); /* taken back, not run twice */
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING); /* taken back, not run twice */
   ended(&bed, 2, id, DK_CAUSE_OK, 0);
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_DONE);
   close_bed(&bed);
 }
 
@@ -299,7 +299,7 @@ static void test_refusals(void **state) {
     struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
     give(&bed, (struct dk_event){
                    .kind = DK_EV_REFUSED, .session = 1, .id = id, .u.refused.reason = (uint8_t)table[i].reason});
-    assert_int_equal(dk_core_task_state(bed.core, 0), table[i].state);
+    assert_int_equal(dk_core_task_state(bed.core, 5, 0), table[i].state);
     assert_true(find_record(&bed, DK_REC_ATTEMPT)->del);
     close_bed(&bed);
   }
@@ -312,21 +312,21 @@ static void test_cancel(void **state) {
   looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
   looked_up(&bed, 1, DK_LOOKUP_MISS, 1);
   agent_listed(&bed, 1); /* both: one slot, one waits behind it */
-  struct dk_id first = dk_core_task_attempt(bed.core, 0), second = dk_core_task_attempt(bed.core, 1);
+  struct dk_id first = dk_core_task_attempt(bed.core, 5, 0), second = dk_core_task_attempt(bed.core, 5, 1);
   give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = first});
-  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 5});
   assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, first));
   assert_false(find_action(&bed, DK_ACT_KILL)->hard);
   assert_true(dk_id_equal(find_action(&bed, DK_ACT_REVOKE)->id, second));
   give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = second}); /* too late to revoke */
   assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, second));
-  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .u.cancel.hard = true});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 5, .u.ask.hard = true});
   assert_true(find_action(&bed, DK_ACT_KILL)->hard);
   ended(&bed, 1, second, DK_CAUSE_KILLED, 9);
-  assert_int_equal(dk_core_task_state(bed.core, 1), DK_TASK_CANCELLED);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 1), DK_TASK_CANCELLED);
   assert_null(find_action(&bed, DK_ACT_FINISHED));
   ended(&bed, 1, first, DK_CAUSE_OK, 0); /* done before the signal came: kept */
-  assert_int_equal(dk_core_task_state(bed.core, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_DONE);
   assert_int_equal(find_record(&bed, DK_REC_RUN)->state, DK_RUN_INTERRUPTED);
   assert_non_null(find_action(&bed, DK_ACT_FINISHED));
   close_bed(&bed);
@@ -353,9 +353,148 @@ static void test_wide_tasks_and_depth(void **state) {
   give(&bed, (struct dk_event){.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 4});
   give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
   struct dk_core_counts counts;
-  dk_core_counts(bed.core, 0, &counts);
+  dk_core_counts(bed.core, 5, 0, &counts);
   assert_int_equal(counts.by_state[DK_TASK_RUNNING], 2); /* each books all 4 slots; two a slot are kept at the agent */
   assert_int_equal(counts.queued_at_agent, 2);
+  close_bed(&bed);
+}
+
+/* --- several runs --- */
+
+static const uint8_t first_only[] = {1}, second_only[] = {2};
+
+static void add(struct bed *bed, struct dk_core_run_options options) {
+  assert_int_equal(dk_core_add_run(bed->core, &options), 0);
+  give(bed, (struct dk_event){.kind = DK_EV_START, .run = options.run});
+}
+
+static void looked_up_in(struct bed *bed, uint32_t run, uint32_t task, enum dk_lookup answer, uint32_t key) {
+  give(bed, (struct dk_event){
+                .kind = DK_EV_LOOKED_UP, .run = run, .task = task, .u.looked_up = {answer, key_of(key)}});
+}
+
+/* Two runs want the same key; the one whose task has the attempt is cancelled: the other goes on with it. */
+static void test_cancelled_owner_leaves_its_attempt_to_who_shares_it(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one});
+  looked_up_in(&bed, 5, 0, DK_LOOKUP_MISS, 1);
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 1);
+  agent_listed(&bed, 1);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = id});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 5});
+  assert_null(find_action(&bed, DK_ACT_KILL));
+  assert_int_equal(find_action(&bed, DK_ACT_FINISHED)->run, 5);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_CANCELLED);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_RUNNING);
+  dk_core_remove_run(bed.core, 5);
+  ended(&bed, 1, id, DK_CAUSE_OK, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_DONE);
+  close_bed(&bed);
+}
+
+/* The kill is under way when another run comes for the same key: it runs the task again. */
+static void test_who_shares_a_killed_attempt_runs_again(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  looked_up_in(&bed, 5, 0, DK_LOOKUP_MISS, 1);
+  agent_listed(&bed, 1);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = id});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 5});
+  assert_non_null(find_action(&bed, DK_ACT_KILL));
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one});
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 1);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_SHARED);
+  ended(&bed, 1, id, DK_CAUSE_KILLED, 15);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_CANCELLED);
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->run, 6);
+  close_bed(&bed);
+}
+
+static void test_a_paused_task_keeps_its_place(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &two, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 5, .u.ask.tasks = first_only});
+  looked_up(&bed, 1, DK_LOOKUP_MISS, 1);
+  agent_listed(&bed, 1);
+  struct dk_id second = find_action(&bed, DK_ACT_ASSIGN)->id;
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_READY);
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 5}); /* the order has not started: it comes back */
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_REVOKE)->id, second));
+  give(&bed, (struct dk_event){.kind = DK_EV_REVOKED, .session = 1, .id = second});
+  assert_int_equal(dk_core_task_state(bed.core, 5, 1), DK_TASK_READY);
+  assert_null(find_action(&bed, DK_ACT_ASSIGN));
+  give(&bed, (struct dk_event){.kind = DK_EV_RESUME, .run = 5});
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING);
+  close_bed(&bed);
+}
+
+static uint32_t assigned_first(struct bed *bed, uint32_t *ret_run) {
+  agent_listed(bed, 1);
+  const struct dk_action *assign = find_action(bed, DK_ACT_ASSIGN);
+  assert_non_null(assign);
+  *ret_run = assign->run;
+  return assign->task;
+}
+
+static void test_priorities(void **state) {
+  (void)state;
+  struct bed bed;
+  uint32_t run;
+  open_bed(&bed, &two, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &two, .priority = 3});
+  for (uint32_t i = 0; i < 2; i++) looked_up_in(&bed, 5, i, DK_LOOKUP_MISS, i);
+  for (uint32_t i = 0; i < 2; i++) looked_up_in(&bed, 6, i, DK_LOOKUP_MISS, 2 + i);
+  give(&bed, (struct dk_event){.kind = DK_EV_PRIORITY, .run = 5, .u.ask = {.tasks = second_only, .priority = 7}});
+  assert_int_equal(assigned_first(&bed, &run), 1);
+  assert_int_equal(run, 5);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_RUNNING); /* then the run that comes first */
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_READY);
+  close_bed(&bed);
+}
+
+static void test_order_of_nodes_and_jobs(void **state) {
+  (void)state;
+  struct bed bed;
+  uint32_t run;
+  static const struct dk_graph_node nodes[2] = {{.rows = 2, .cpus = 1}, {.rows = 2, .cpus = 1, .first = 2}};
+  static const struct dk_graph graph = {.n_nodes = 2, .n_tasks = 4, .nodes = nodes};
+  static const uint32_t order[2] = {1, 0};
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &graph, .priority = 1, .order = order, .jobs = 1});
+  for (uint32_t i = 0; i < 4; i++) looked_up_in(&bed, 6, i, DK_LOOKUP_MISS, i);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 9);
+  assert_int_equal(assigned_first(&bed, &run), 2);
+  struct dk_core_counts counts;
+  dk_core_counts(bed.core, 6, UINT32_MAX, &counts);
+  assert_int_equal(counts.by_state[DK_TASK_RUNNING], 1); /* as many as it may have; the other run gets what is left */
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING);
+  close_bed(&bed);
+}
+
+/* A run that an earlier engine did not finish: what it made is done, what failed for good stays so, also for who needs it. */
+static void test_a_run_goes_on(void **state) {
+  (void)state;
+  struct bed bed;
+  static const struct dk_edge edge = {.kind = DK_EDGE_SAME, .producer = 0};
+  static const struct dk_graph_node nodes[2] = {{.rows = 2, .cpus = 1},
+                                                {.rows = 2, .cpus = 1, .first = 2, .n_edges = 1, .edges = &edge}};
+  static const struct dk_graph graph = {.n_nodes = 2, .n_tasks = 4, .nodes = nodes};
+  struct dk_core_ended ended_before = {.task = 1, .state = DK_TASK_FAILED, .attempt = {3, 9}};
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 4, .graph = &graph, .ended = &ended_before, .n_ended = 1});
+  looked_up_in(&bed, 4, 0, DK_LOOKUP_OWN, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 4, 0), DK_TASK_DONE);
+  assert_int_equal(dk_core_task_state(bed.core, 4, 3), DK_TASK_NOT_RUN);
+  assert_true(dk_id_equal(dk_core_task_attempt(bed.core, 4, 1), (struct dk_id){3, 9}));
+  looked_up_in(&bed, 4, 2, DK_LOOKUP_HIT, 2);
+  assert_int_equal(find_record(&bed, DK_REC_RUN)->state, DK_RUN_FAILED);
   close_bed(&bed);
 }
 
@@ -372,21 +511,22 @@ static void test_no_memory(void **state) {
     dk_alloc_fail_at(n);
     int r = dk_core_create(&core, &policy, 77, 1);
     if (r == 0) r = dk_core_load(core, &record, 1);
-    if (r == 0) r = dk_core_add_run(core, 5, &two, NULL);
+    if (r == 0) r = dk_core_add_run(core, &(struct dk_core_run_options){.run = 5, .graph = &two});
     struct dk_event events[] = {
-        {.kind = DK_EV_START},
-        {.kind = DK_EV_LOOKED_UP, .task = 0, .u.looked_up = {DK_LOOKUP_MISS, key_of(0)}},
-        {.kind = DK_EV_LOOKED_UP, .task = 1, .u.looked_up = {DK_LOOKUP_MISS, key_of(1)}},
+        {.kind = DK_EV_START, .run = 5},
+        {.kind = DK_EV_LOOKED_UP, .run = 5, .task = 0, .u.looked_up = {DK_LOOKUP_MISS, key_of(0)}},
+        {.kind = DK_EV_LOOKED_UP, .run = 5, .task = 1, .u.looked_up = {DK_LOOKUP_MISS, key_of(1)}},
         {.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 2},
         {.kind = DK_EV_HAS, .session = 1, .id = {5, 12}, .u.has = {DK_ATTEMPT_RUNNING, 0}},
         {.kind = DK_EV_HAS_END, .session = 1},
         {.kind = DK_EV_ENDED, .session = 1, .id = {5, 12}, .u.ended = {.cause = DK_CAUSE_OK, .bytes = "x", .len = 1}},
         {.kind = DK_EV_ENDED, .session = 1, .id = {77, 1}, .u.ended = {.cause = DK_CAUSE_LOST, .bytes = "x", .len = 1}},
-        {.kind = DK_EV_CANCEL},
+        {.kind = DK_EV_PRIORITY, .run = 5, .u.ask = {.tasks = second_only, .priority = 1}},
+        {.kind = DK_EV_CANCEL, .run = 5},
     };
     for (size_t i = 0; r == 0 && i < sizeof events / sizeof *events; i++)
       r = dk_core_step(core, 1, i + 1, &events[i], &out);
-    if (r == 0) assert_int_equal(dk_core_task_state(core, 1), DK_TASK_CANCELLED);
+    if (r == 0) assert_int_equal(dk_core_task_state(core, 5, 1), DK_TASK_CANCELLED);
     is_clean = dk_alloc_count() < n;
     assert_int_equal(r, is_clean ? 0 : -ENOMEM);
     dk_alloc_fail_at(0);
@@ -410,6 +550,12 @@ int main(void) {
       cmocka_unit_test(test_cancel),
       cmocka_unit_test(test_a_used_incarnation_goes_on),
       cmocka_unit_test(test_wide_tasks_and_depth),
+      cmocka_unit_test(test_cancelled_owner_leaves_its_attempt_to_who_shares_it),
+      cmocka_unit_test(test_who_shares_a_killed_attempt_runs_again),
+      cmocka_unit_test(test_a_paused_task_keeps_its_place),
+      cmocka_unit_test(test_priorities),
+      cmocka_unit_test(test_order_of_nodes_and_jobs),
+      cmocka_unit_test(test_a_run_goes_on),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
