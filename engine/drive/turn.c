@@ -25,7 +25,6 @@ static bool is_for_agent(enum dk_action_kind kind) {
 static void act(struct dk_turn *turn, const struct dk_action *action) {
   if (is_for_agent(action->kind) && action->session != turn->session) return;
   turn->world->act(turn->world->ctx, action);
-  if (action->kind == DK_ACT_FINISHED) turn->finished = true;
 }
 
 /* Does the actions whose gate is at most `durable` in their order, keeps the others. */

@@ -17,7 +17,6 @@ struct dk_turn {
   uint64_t commit_at; /* when it is due; UINT64_MAX: nothing waits */
   uint64_t last_now;
   struct dk_out out;     /* records waiting for the commit, actions waiting for their gate */
-  bool finished;         /* DK_ACT_FINISHED was done */
   uint64_t session;      /* of the agent, as the core knows it; 0: none */
   uint64_t last_session; /* the highest so far */
   bool looks;            /* the next wait only looks: a commit may have taken long */
@@ -26,7 +25,7 @@ struct dk_turn {
 void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world);
 void dk_turn_finish(struct dk_turn *turn);
 /* One turn: waits for an event (or the next deadline), steps, commits when due. 0, or a negative errno after which the core must be thrown
- * away. Checks *turn->finished* itself not at all: the caller loops until it is true. A wait that ends more than 10 s after its deadline
+ * away. A wait that ends more than 10 s after its deadline
  * (a machine that slept, a disk that hung) is told to the core as a gap, before the event. */
 int dk_turn_once(struct dk_turn *turn);
 /* Feeds an event by hand (START, CANCEL). */

@@ -42,6 +42,7 @@ static void answer_all(const struct dk_out *out, struct answers *a, bool is_hit,
     switch (action->kind) {
     case DK_ACT_LOOKUP:
       event.kind = DK_EV_LOOKED_UP;
+      event.run = 1;
       event.u.looked_up.answer = is_hit ? DK_LOOKUP_HIT : DK_LOOKUP_MISS;
       event.u.looked_up.key = (struct dk_digest){{0}};
       uint64_t mixed = (action->task + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
@@ -71,11 +72,13 @@ static bool run(const struct dk_graph *graph, const char *name, bool is_hit) {
   dk_core_policy_default(&policy);
   size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
   double start = now();
-  if (dk_core_create(&core, &policy, 7, 7) < 0 || dk_core_add_run(core, 1, graph, NULL) < 0) abort();
+  if (dk_core_create(&core, &policy, 7, 7) < 0 ||
+      dk_core_add_run(core, &(struct dk_core_run_options){.run = 1, .graph = graph}) < 0)
+    abort();
   double built = now();
   size_t bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before;
   answer(&todo, &(struct dk_event){.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 64});
-  answer(&todo, &(struct dk_event){.kind = DK_EV_START});
+  answer(&todo, &(struct dk_event){.kind = DK_EV_START, .run = 1});
   while (todo.n > 0 || out.more) {
     if (todo.n == 0) answer(&todo, &(struct dk_event){.kind = DK_EV_TICK});
     for (size_t i = 0; i < todo.n; i++) {
@@ -102,7 +105,7 @@ static bool run(const struct dk_graph *graph, const char *name, bool is_hit) {
   }
   double ended = now();
   struct dk_core_counts counts;
-  dk_core_counts(core, UINT32_MAX, &counts);
+  dk_core_counts(core, 1, UINT32_MAX, &counts);
   uint32_t done = counts.by_state[DK_TASK_DONE] + counts.by_state[DK_TASK_CACHED];
   printf("%-28s %9u tasks  build %6.1f ns  run %7.1f ns a task (%llu steps, %llu records)  %5.1f bytes a task\n", name,
          graph->n_tasks, (built - start) * 1e9 / graph->n_tasks, (ended - built) * 1e9 / graph->n_tasks,

@@ -25,6 +25,7 @@ void sim_engine_push(struct sim *s, const struct dk_event *event, const struct d
 static void answer_lookup(struct sim *s, uint32_t task, struct dk_event *answer) {
   struct dk_digest *key = &answer->u.looked_up.key;
   answer->kind = DK_EV_LOOKED_UP;
+  answer->run = s->run;
   answer->task = task;
   if (!sim_case_key(s->c, task, s->facts, key)) {
     sim_fail(s, "task %u is looked up before what it needs is durable", task);
@@ -58,6 +59,7 @@ static void decide(struct sim *s, uint32_t task) {
   struct dk_event answer;
   memset(&answer, 0, sizeof answer);
   answer.kind = DK_EV_DECIDED;
+  answer.run = s->run;
   answer.task = task;
   answer.u.decided.ok = sim_case_choice(s->c, task, s->facts, &s->choice[task]);
   answer_later(s, &answer);
@@ -112,7 +114,7 @@ static void world_act(void *ctx, const struct dk_action *action) {
   case DK_ACT_DECIDE: decide(s, action->task); return;
   case DK_ACT_ASSIGN: assign(s, action); return;
   case DK_ACT_ACK: acknowledge(s, action); return;
-  case DK_ACT_FINISHED: return;
+  case DK_ACT_FINISHED: s->is_over = true; return;
   case DK_ACT_LIST: message.type = DK_MSG_LIST; break;
   case DK_ACT_REVOKE: message.type = DK_MSG_REVOKE; break;
   case DK_ACT_KILL:
@@ -229,8 +231,8 @@ static void check_end(struct sim *s) {
     const struct sim_task *of = &s->c->tasks[task];
     enum dk_task_state state = s->task_state[task];
     if (!of->is_wanted) continue;
-    if (state != dk_core_task_state(s->core, task))
-      sim_fail(s, "task %u: state %d is recorded, the core has %d", task, state, dk_core_task_state(s->core, task));
+    if (state != dk_core_task_state(s->core, s->run, task))
+      sim_fail(s, "task %u: state %d is recorded, the core has %d", task, state, dk_core_task_state(s->core, s->run, task));
     if (!dk_task_state_is_end(state)) sim_fail(s, "task %u did not end", task);
     if (was_cancelled) continue;
     enum sim_class got = state == DK_TASK_DONE || state == DK_TASK_CACHED ? SIM_GOOD
@@ -254,6 +256,7 @@ static void new_life(struct sim *s) {
   s->silent_since = s->now;
   s->commit_fault = FAULT_N_KINDS;
   s->run_state = 0;
+  s->is_over = false;
   s->conn = 0;
   s->late_from = s->last_conn;
   memset(s->task_state, 0, s->c->graph.n_tasks);
@@ -268,12 +271,14 @@ static int live(struct sim *s) {
   if (s->run > 1 && !dk_digest_equal(&digest, &s->durable)) sim_fail(s, "what was loaded is not what was durable");
   s->durable = digest;
   s->unclaimed = dk_core_unclaimed(s->core);
-  if (r == 0) r = dk_core_add_run(s->core, s->run, &s->c->graph, s->c->wanted);
+  if (r == 0)
+    r = dk_core_add_run(s->core, &(struct dk_core_run_options){
+                                     .run = s->run, .graph = &s->c->graph, .wanted = s->c->wanted});
   dk_turn_init(&s->turn, s->core, &s->world);
   s->turn.last_now = s->now;
   sim_connect(s);
-  if (r == 0) r = dk_turn_feed(&s->turn, s->now, &(struct dk_event){.kind = DK_EV_START});
-  while (r == 0 && !s->turn.finished && !sim_has_failed(s)) r = dk_turn_once(&s->turn);
+  if (r == 0) r = dk_turn_feed(&s->turn, s->now, &(struct dk_event){.kind = DK_EV_START, .run = s->run});
+  while (r == 0 && !s->is_over && !sim_has_failed(s)) r = dk_turn_once(&s->turn);
   if (r == 0 && !sim_has_failed(s)) check_core(s);
   if (r == 0 && !sim_has_failed(s)) check_end(s);
   return r;

@@ -40,14 +40,14 @@ void sim_faults_make(struct sim *s, uint64_t seed) {
 }
 
 static void cancel(struct sim *s, uint64_t random) {
-  struct dk_event event = {.kind = DK_EV_CANCEL, .u.cancel.hard = random & 1};
+  struct dk_event event = {.kind = DK_EV_CANCEL, .run = s->run, .u.ask.hard = random & 1};
   s->cancelled = true;
   sim_engine_push(s, &event, NULL);
   if (random & 6) return;
   struct sim_event *second = sim_at(s, s->now + 2 * SIM_SECOND, EV_CANCEL);
   second->epoch = s->engine_epoch;
   second->answer = event;
-  second->answer.u.cancel.hard = true;
+  second->answer.u.ask.hard = true;
 }
 
 static bool happen(struct sim *s, const struct sim_fault *fault) {

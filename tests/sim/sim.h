@@ -169,7 +169,7 @@ struct sim {
   uint64_t asleep_until, silent_since;
   uint32_t unclaimed;
   enum sim_fault_kind commit_fault; /* FAULT_N_KINDS: none */
-  bool cancelled;
+  bool cancelled, is_over;
   struct dk_digest durable; /* the core's digest at the last commit */
 };
 
