@@ -75,7 +75,8 @@ static void in_child(void *ctx, FILE *to) {
     read_counts(txn, look->path, look->table, &verdict);
     verdict.rc = mdb_dbi_open(txn, dk_store_table_name((enum dk_table)look->table), 0, &dbi);
     if (verdict.rc == 0) verdict.rc = walk(txn, dbi, &verdict.rows, to);
-    if (verdict.rc == MDB_NOTFOUND && verdict.has_counts && verdict.recorded == 0) verdict.rc = 0;
+    bool is_new = verdict.has_counts ? verdict.recorded == 0 : look->table >= DK_TABLES_OF_1;
+    if (verdict.rc == MDB_NOTFOUND && is_new) verdict.rc = 0;
   }
   const uint32_t end = END;
   fwrite(&end, sizeof end, 1, to);

@@ -7,8 +7,6 @@
 #include <endian.h>
 #include <errno.h>
 
-#define TABLES_OF_1 10
-
 static int read_format(const struct dk_store *store, MDB_txn *txn, uint32_t *ret, struct dk_error *error) {
   int err = dk_meta_get(store, txn, "format", ret, sizeof *ret, error);
   if (err == -ENOENT) return dk_error_set(error, -EBADMSG, "the store %s is damaged: it has no format", store->path);
@@ -36,7 +34,7 @@ static int open_tables(struct dk_store *store, MDB_txn *txn, uint32_t first, uin
 /* The tables that the store has, and what it says about them. */
 static int open_known(struct dk_store *store, MDB_txn *txn, uint32_t *ret_format, struct dk_counts *ret,
                       struct dk_error *error) {
-  *ret = (struct dk_counts){.n = TABLES_OF_1};
+  *ret = (struct dk_counts){.n = DK_TABLES_OF_1};
   int err = open_tables(store, txn, DK_TABLE_META, DK_TABLE_META + 1, 0, error);
   if (err == 0) err = read_format(store, txn, ret_format, error);
   if (err == 0 && *ret_format >= 2) {

@@ -43,8 +43,9 @@ struct dk_store {
 
 /* Every value at rest is 4 bytes of CRC-32C (of the key, then of the value), then the value. */
 #define DK_STORE_CRC 4
-#define DK_KEY_MAX 511   /* LMDB's default MDB_MAXKEYSIZE */
-#define DK_MAX_TABLES 32 /* that LMDB is told of: at least DK_N_TABLES */
+#define DK_KEY_MAX 511    /* LMDB's default MDB_MAXKEYSIZE */
+#define DK_TABLES_OF_1 10 /* tables of format 1, which does not say how many it has */
+#define DK_MAX_TABLES 32  /* that LMDB is told of: at least DK_N_TABLES */
 uint32_t dk_store_crc(const void *key, size_t klen, const void *value, size_t vlen);
 
 const char *dk_store_table_name(enum dk_table table);

@@ -30,7 +30,11 @@
   X(METRICS, "metrics", "metrics")   /* key, extractors' digest -> struct dk_metric_values */                          \
   X(NAMES, "names", "name") /* experiment NUL task's name -> key of its last result: for `why` (a name longer \
                                         than LMDB's 511 bytes is kept by its digest) */        \
-  X(STAT, "stat", "stat")   /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */
+  X(STAT, "stat", "stat")   /* path -> dev, ino, size, mtime, ctime, content digest: the stat shortcut */              \
+  X(ASKED_RUNS, "asked_runs", "run that goes on") /* u32 run (big-endian) -> struct dk_asked_run (asked.h) */          \
+  X(ASKED, "asked", "order")                      /* u32 run, u32 number (big-endian) -> struct dk_ask */              \
+  X(RUN_FILES, "run_files", "input file")         /* u32 run (big-endian), path -> content digest */                   \
+  X(DURATIONS, "durations", "duration")           /* experiment NUL template -> struct dk_duration */
 
 enum dk_table {
 #define DK_STORE_TABLE(name, file, noun) DK_TABLE_##name,
