@@ -119,7 +119,7 @@ static struct dk_file *add_file(struct dk_files *files, struct dk_file file) {
   return copy;
 }
 
-const struct dk_source *dk_files_root(struct dk_files *files, const char *path, const char *root) {
+const struct dk_source *dk_files_root(struct dk_files *files, const char *path, const char *name, const char *root) {
   char real[PATH_MAX], real_root[PATH_MAX];
   if (!realpath(path, real)) {
     struct dk_diag *diag =
@@ -135,7 +135,7 @@ const struct dk_source *dk_files_root(struct dk_files *files, const char *path, 
     files->root = dk_arena_strndup(files->arena, real_root, strlen(real_root));
   file.name = below(files->root, file.real);
   if (!read_file(files, file.real, path, DK_SOURCE_MAX, DK_NO_SPAN, &file)) return NULL;
-  file.source = dk_sources_add(files->diags->sources, path, file.text, file.len);
+  file.source = dk_sources_add(files->diags->sources, name ? name : path, file.text, file.len);
   return add_file(files, file)->source;
 }
 

@@ -44,8 +44,8 @@ struct dk_files {
 /* root NULL: the directory of the experiment. */
 void dk_files_init(struct dk_files *files, struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags);
 void dk_files_finish(struct dk_files *files);
-/* The experiment itself; sets files->root. NULL after a diagnostic. */
-const struct dk_source *dk_files_root(struct dk_files *files, const char *path, const char *root);
+/* The experiment itself; sets files->root. `name`: what it is called, NULL: `path`. NULL after a diagnostic. */
+const struct dk_source *dk_files_root(struct dk_files *files, const char *path, const char *name, const char *root);
 
 /* dk_read_module_fn and the functions of dk_eval_files; ctx is a dk_files. */
 const struct dk_source *dk_files_module(void *ctx, const struct dk_decl *import, struct dk_span at);

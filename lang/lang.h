@@ -15,6 +15,7 @@ struct dk_load_options {
   uint32_t n_given;
   dk_check_pattern_fn *check_pattern; /* of metrics; NULL: regexes are taken as they are */
   const char *root; /* the repository's root (absolute): imports and loads stay inside; NULL: the file's directory */
+  const char *name; /* what the file is called in messages and in the plan; NULL: `path` */
 };
 
 /* Reads, parses, checks and plans `path`. 0 and *ret set (also when the file has errors: see dk_load_plan), or -ENOMEM.

@@ -80,6 +80,8 @@ bool dk_cli_color(const struct dk_cli *cli, int fd); /* may colours be used on t
 /* "dkrun: TEXT" on stderr, help lines below; returns `code`, so that `return dk_cli_fail(DK_EXIT_ENGINE, &error)` reads well. */
 int dk_cli_fail(enum dk_exit code, const struct dk_error *error);
 int dk_cli_failf(enum dk_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Lines that are good to know, on stderr: "dkrun: note: ..." each. */
+void dk_cli_note(const char *lines);
 /* Wrong usage: the text, then "usage: dkrun ..." and where to read more; returns DK_EXIT_USAGE. */
 int dk_cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

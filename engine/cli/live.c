@@ -142,7 +142,7 @@ enum dk_live_key dk_live_key(struct dk_live *live) {
   }
   ssize_t n = read(STDIN_FILENO, &c, 1);
   if (n == 1) {
-    return c == 'q' || c == 'Q' ? DK_LIVE_KEY_QUIT : DK_LIVE_KEY_NONE;
+    return c == 'q' || c == 'Q' ? DK_LIVE_KEY_QUIT : c == 'd' || c == 'D' ? DK_LIVE_KEY_DETACH : DK_LIVE_KEY_OTHER;
   }
   /* VMIN is 0, so nothing there is 0 as well; poll said that there is something: it is the end. */
   return n < 0 && (errno == EINTR || errno == EAGAIN) ? DK_LIVE_KEY_NONE : DK_LIVE_KEY_CLOSED;

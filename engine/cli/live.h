@@ -35,6 +35,8 @@ int dk_live_input_fd(const struct dk_live *live);
 enum dk_live_key {
   DK_LIVE_KEY_NONE,
   DK_LIVE_KEY_QUIT /* q: to be treated as ^C */,
+  DK_LIVE_KEY_DETACH /* d */,
+  DK_LIVE_KEY_OTHER,
   DK_LIVE_KEY_CLOSED /* stop watching the fd */
 };
 enum dk_live_key dk_live_key(struct dk_live *live);

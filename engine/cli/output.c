@@ -79,6 +79,17 @@ int dk_cli_failf(enum dk_exit code, const char *format, ...) {
   return code;
 }
 
+void dk_cli_note(const char *lines) {
+  while (*lines) {
+    size_t len = strcspn(lines, "\n");
+    if (lines[0] == ' ')
+      fprintf(stderr, "%.*s\n", (int)len, lines);
+    else
+      fprintf(stderr, "dkrun: note: %.*s\n", (int)len, lines);
+    lines += len + (lines[len] == '\n');
+  }
+}
+
 int dk_cli_usage(const char *command, const char *format, ...) {
   const struct dk_command *found = dk_cli_command(command);
   dk_autobuf text = DK_BUF_INIT;

@@ -264,7 +264,7 @@ static int plan_session(struct dk_cli *cli, const struct options *options, struc
     dk_cli_print(cli, &out);
     return DK_EXIT_OK;
   }
-  r = dk_session_pin(cli, session, true, false, &error);
+  r = dk_session_pin(cli, session, &error);
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   if (has_nothing_to_do(cli, session, &folder)) {

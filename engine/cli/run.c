@@ -1,17 +1,12 @@
 /* dkrun run: the experiment, on this machine, until everything that was asked has ended. */
 #include "engine/cli/again.h"
-#include "engine/cli/live.h"
 #include "engine/cli/session.h"
-#include "engine/cli/term.h"
-#include "engine/drive/engine.h"
-#include "engine/report/summary.h"
-#include "engine/report/table.h"
+#include "engine/cli/watch.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,84 +18,6 @@ struct options {
   uint32_t jobs; /* 0: the machine's processors */
   bool clean, quiet, plain;
 };
-
-struct watch {
-  struct dk_cli *cli;
-  struct dk_engine *engine;
-  struct dk_loop *loop;
-  struct dk_progress *progress;
-  struct dk_live *live;
-  int n_signals;
-};
-
-/* What the engine tells */
-
-static void on_note(void *ctx, uint64_t now_ns, const struct dk_engine_note *note) {
-  struct watch *watch = ctx;
-  struct dk_progress_note out = {
-      .task = note->task,
-      .state = note->state,
-      .started = note->started,
-      .cause = note->cause,
-      .code = note->code,
-      .attempts = note->attempts,
-      .wall_ns = note->wall_ns,
-      .text = note->text,
-      .metrics = note->metrics,
-  };
-
-  if (note->choice) dk_progress_choice(watch->progress, note->task, note->choice);
-  dk_progress_note(watch->progress, now_ns, &out);
-}
-
-static void on_say(void *ctx, const char *text) {
-  struct watch *watch = ctx;
-
-  dk_progress_say(watch->progress, "%s", text);
-}
-
-static void on_where(void *ctx, uint32_t slots) {
-  struct watch *watch = ctx;
-  char text[64];
-
-  snprintf(text, sizeof text, "this machine, %u slot%s", slots, slots == 1 ? "" : "s");
-  dk_progress_set_where(watch->progress, text);
-}
-
-static uint64_t on_tick(void *ctx, uint64_t now_ns) {
-  struct watch *watch = ctx;
-
-  dk_live_tick(watch->live, now_ns);
-  return dk_live_deadline(watch->live, now_ns);
-}
-
-/* What the person wants */
-
-static void cancel(struct watch *watch) {
-  bool hard = watch->n_signals++ > 0;
-
-  dk_progress_set_stopping(watch->progress, hard ? "stopping: running tasks are killed"
-                                                 : "stopping: running tasks get 5 s to end, ^C again kills them");
-  dk_engine_cancel(watch->engine, hard);
-}
-
-static void on_signal(void *ctx, int signal) {
-  struct watch *watch = ctx;
-
-  (void)signal;
-  cancel(watch);
-}
-
-static void on_key(void *ctx, int fd, short revents) {
-  struct watch *watch = ctx;
-
-  (void)revents;
-  switch (dk_live_key(watch->live)) {
-  case DK_LIVE_KEY_QUIT: on_signal(watch, SIGINT); break;
-  case DK_LIVE_KEY_CLOSED: dk_loop_unwatch(watch->loop, fd); break;
-  case DK_LIVE_KEY_NONE: break;
-  }
-}
 
 /* The command */
 
@@ -140,59 +57,97 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
   return -1;
 }
 
-/* What came out, from the store: the same as `dkrun status` and `dkrun results` say later. */
-static int print_end(struct dk_cli *cli, struct dk_folder *folder, uint32_t run, const struct dk_plan *plan,
-                     enum dk_run_state *ret_state, struct dk_error *error) {
-  struct dk_row_source rows;
-  struct dk_summary_options options = {.color = dk_cli_color(cli, 1)};
-  dk_autobuf out = DK_BUF_INIT;
-  uint32_t height;
-  int r = dk_row_source_open(&rows, folder->store, &folder->objects, run, plan, error);
+/* In this process: engine and command are one, and a signal means this run. */
 
-  if (r < 0) return r;
-  /* Tables first: with many rows what failed would be out of sight. */
-  if (plan->n_tables > 0 && rows.run.n_done + rows.run.n_cached > 0) {
-    r = dk_tables_render(&rows, DK_FORMAT_TEXT, options.color, &out, error);
-    dk_buf_add_char(&out, '\n');
-  }
-  if (isatty(STDOUT_FILENO)) dk_term_size(STDOUT_FILENO, &options.width, &height);
-  if (r == 0) r = dk_summary_render(&rows, &options, &out, error);
-  if (r == 0) dk_cli_print(cli, &out);
-  *ret_state = rows.run.state;
-  dk_row_source_finish(&rows);
+struct foreground {
+  struct dk_engine *engine;
+  struct dk_watch *watch; /* NULL: not yet, or gone */
+  uint32_t run, slots;
+  bool has_ended;
+};
+
+static void on_note(void *ctx, uint32_t run, const struct dk_engine_note *note) {
+  struct foreground *f = ctx;
+
+  if (f->watch && run == f->run) dk_watch_note(f->watch, note);
+}
+
+static void on_ended(void *ctx, uint32_t run, enum dk_run_state state) {
+  struct foreground *f = ctx;
+
+  (void)state;
+  if (run == f->run) f->has_ended = true;
+}
+
+static void on_say(void *ctx, const char *text) {
+  struct foreground *f = ctx;
+
+  if (f->watch)
+    dk_watch_say(f->watch, text);
+  else
+    fprintf(stderr, "dkrun: %s\n", text);
+}
+
+static void on_where(void *ctx, uint32_t slots) {
+  struct foreground *f = ctx;
+
+  f->slots = slots;
+  if (f->watch) dk_watch_where(f->watch, slots);
+}
+
+static uint64_t on_tick(void *ctx, uint64_t now_ns) {
+  struct foreground *f = ctx;
+
+  return f->watch ? dk_watch_tick(f->watch, now_ns) : UINT64_MAX;
+}
+
+static void on_wish(void *ctx, enum dk_wish wish) {
+  struct foreground *f = ctx;
+  struct dk_ask ask = {.kind = DK_EV_CANCEL, .is_hard = wish == DK_WISH_CANCEL_HARD};
+  struct dk_error error = {0};
+
+  if (dk_engine_ask(f->engine, f->run, &ask, &error) < 0) on_say(f, error.text);
+}
+
+static int submit(struct foreground *f, const struct options *options, const struct dk_session *session,
+                  struct dk_error *error) {
+  struct dk_submitted submitted;
+  struct dk_submission submission = {
+      .file = session->file,
+      .given = options->params.items,
+      .n_given = options->params.n,
+      .params = session->params,
+      .variables = environ,
+      .jobs = options->jobs,
+      .foreground = true,
+      .refuse_dirty = options->clean,
+  };
+  int r = dk_engine_submit(f->engine, &submission, &submitted, error);
+
+  if (submitted.notes.len) dk_cli_note(dk_buf_text(&submitted.notes));
+  dk_buf_finish(&submitted.notes);
+  f->run = submitted.run;
   return r;
 }
 
-static int create_view(struct watch *watch, const struct dk_session *session, const struct options *options,
-                       struct dk_error *error) {
-  dk_autobuf commit = DK_BUF_INIT;
-  enum dk_live_mode mode = options->quiet ? DK_LIVE_QUIET : options->plain ? DK_LIVE_PLAIN : DK_LIVE_AUTO;
-  int r;
+static int run_and_report(struct foreground *f, struct dk_error *error, int *ret_exit) {
+  int r = 0;
 
-  dk_session_commit_text(session, &commit);
-  struct dk_progress_head head = {.run = dk_engine_run_number(watch->engine), .commit = dk_buf_text(&commit)};
-  r = dk_progress_create(&watch->progress, session->plan, NULL, &head, dk_now_ns(), error);
-  return r < 0 ? r : dk_live_create(&watch->live, watch->progress, mode, dk_cli_color(watch->cli, 1), error);
-}
-
-static int run_and_report(struct watch *watch, struct dk_folder *folder, const struct dk_session *session,
-                          struct dk_error *error, int *ret_exit) {
-  uint32_t number = dk_engine_run_number(watch->engine);
-  enum dk_run_state state;
-  int r = dk_engine_run(watch->engine, error);
-
-  dk_live_finish(watch->live, dk_now_ns());
-  if (r < 0) return dk_error_prefix(error, "run %u had to stop", number);
-  r = print_end(watch->cli, folder, number, session->plan, &state, error);
+  if (f->slots) dk_watch_where(f->watch, f->slots);
+  while (r == 0 && !f->has_ended) r = dk_engine_turn(f->engine, error);
+  dk_watch_leave(f->watch);
+  if (r < 0) return dk_error_prefix(error, "run %u had to stop", f->run);
+  r = dk_watch_print_end(f->watch, error);
   if (r < 0) return r;
-  *ret_exit = state == DK_RUN_DONE ? DK_EXIT_OK : state == DK_RUN_FAILED ? DK_EXIT_FAILED : DK_EXIT_INTERRUPTED;
+  *ret_exit = r;
   return 0;
 }
 
-static int run_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
+static int run_here(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
   struct dk_error error = {0};
   struct dk_folder folder;
-  struct watch watch = {.cli = cli};
+  struct dk_loop *loop = NULL;
+  struct foreground f = {.engine = NULL};
   dk_autobuf holder = DK_BUF_INIT;
   dk_autofree char *agent = dk_session_agent_program(&error);
   int exit_with = DK_EXIT_ENGINE, r;
@@ -202,36 +157,37 @@ static int run_session(struct dk_cli *cli, const struct options *options, struct
   r = dk_folder_open(cli->root, dk_buf_text(&holder), &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
 
-  r = dk_session_pin(cli, session, false, options->clean, &error);
-  if (r == 0) r = dk_loop_create(&watch.loop, &error);
-  if (r == 0) r = dk_loop_signal(watch.loop, SIGINT, on_signal, &watch);
-  if (r == 0) r = dk_loop_signal(watch.loop, SIGTERM, on_signal, &watch);
-  if (r == 0) {
-    struct dk_engine_options engine = {
-        .plan = session->plan,
-        .folder = &folder,
-        .snapshot = &session->snapshot,
-        .root = cli->root,
-        .file = session->file,
-        .params = session->params,
-        .sources = &session->sources,
-        .provider = &dk_providers[0],
-        .agent_program = agent,
-        .slots = options->jobs,
-        .loop = watch.loop,
-        .observer = {&watch, on_note, on_say, on_where, on_tick},
-    };
-    r = dk_engine_create(&engine, &watch.engine, &error);
-  }
-  if (r == 0) r = create_view(&watch, session, options, &error);
-  if (r == 0 && dk_live_input_fd(watch.live) >= 0)
-    r = dk_loop_watch(watch.loop, dk_live_input_fd(watch.live), POLLIN, on_key, &watch);
-  if (r == 0) r = run_and_report(&watch, &folder, session, &error, &exit_with);
+  r = dk_loop_create(&loop, &error);
+  struct dk_engine_options engine = {
+      .folder = &folder,
+      .root = cli->root,
+      .provider = &dk_providers[0],
+      .agent_program = agent,
+      .slots = options->jobs,
+      .loop = loop,
+      .observer = {&f, on_note, on_ended, on_say, on_where, on_tick},
+  };
+  if (r == 0) r = dk_engine_create(&engine, &f.engine, &error);
+  if (r == 0) r = submit(&f, options, session, &error);
+  struct dk_watch_options watch = {
+      .cli = cli,
+      .loop = loop,
+      .store = folder.store,
+      .objects = &folder.objects,
+      .run = f.run,
+      .mode = options->quiet   ? DK_LIVE_QUIET
+              : options->plain ? DK_LIVE_PLAIN
+                               : DK_LIVE_AUTO,
+      .wish = on_wish,
+      .ctx = &f,
+  };
+  if (r == 0) r = dk_watch_create(&watch, &f.watch, &error);
+  if (r == 0) r = run_and_report(&f, &error, &exit_with);
 
-  dk_live_destroy(watch.live);
-  dk_progress_destroy(watch.progress);
-  dk_engine_destroy(watch.engine);
-  dk_loop_destroy(watch.loop);
+  dk_watch_destroy(f.watch);
+  f.watch = NULL;
+  dk_engine_destroy(f.engine);
+  dk_loop_destroy(loop);
   dk_folder_close(&folder);
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : exit_with;
 }
@@ -248,7 +204,7 @@ int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
   if (r < 0) {
     r = dk_session_open(cli, options.file, &options.params, &session);
     if (r == DK_EXIT_OK) {
-      r = run_session(cli, &options, &session);
+      r = run_here(cli, &options, &session);
       dk_session_close(&session);
     }
   }

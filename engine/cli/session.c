@@ -1,7 +1,6 @@
 /* What run and plan share: see session.h. */
 #include "engine/cli/session.h"
 
-#include "engine/drive/unchanged.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
@@ -72,19 +71,6 @@ static int set_root(struct dk_cli *cli, const char *root, struct dk_error *error
   return cli->root && cli->state ? 0 : dk_error_system(error, -ENOMEM, "opening the repository");
 }
 
-/* Untracked files that look like secrets do not get into a snapshot: who needs one in a task must know. */
-static void say_left_out(const struct dk_snapshot *snapshot) {
-  dk_autobuf names = DK_BUF_INIT;
-
-  if (snapshot->n_left_out == 0) return;
-  for (uint32_t i = 0; i < snapshot->n_left_out && i < 3; i++) {
-    dk_buf_add_text(&names, i ? ", " : "");
-    dk_buf_add_escaped(&names, snapshot->left_out[i], strlen(snapshot->left_out[i]));
-  }
-  if (snapshot->n_left_out > 3) dk_buf_printf(&names, " and %u more", snapshot->n_left_out - 3);
-  fprintf(stderr, "dkrun: note: left out of the snapshot, because such names hold secrets: %s\n", dk_buf_text(&names));
-}
-
 int dk_session_asked(const char *file, const struct dk_cli_params *params, char **ret_root, char **ret_file,
                      char **ret_params) {
   dk_autofree char *full = dk_fs_absolute(file);
@@ -107,7 +93,6 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
     if (r != DK_EXIT_OK) return r;
     file = found;
   }
-  ret->since_ns = dk_unix_ns();
   r = dk_cli_load(cli, file, params, &ret->load);
   if (r != DK_EXIT_OK) return r;
   ret->plan = dk_load_plan(ret->load);
@@ -115,11 +100,6 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
   if (r == 0) r = set_root(cli, dk_repo_root(ret->repo), &error);
   if (r == 0) r = (ret->file = relative_file(cli->root, file, &error)) ? 0 : -1;
   if (r == 0) r = (ret->params = params_text(params)) ? 0 : dk_error_system(&error, -ENOMEM, "reading the parameters");
-  if (r == 0) {
-    struct dk_asked asked = {cli->root, ret->file, ret->params};
-    if (dk_unchanged_sources(&asked, ret->load, ret->since_ns, &ret->sources) < 0)
-      r = dk_error_system(&error, -ENOMEM, "reading the parameters");
-  }
   if (r < 0) {
     dk_session_close(ret);
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
@@ -127,12 +107,15 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
   return DK_EXIT_OK;
 }
 
-int dk_session_pin(struct dk_cli *cli, struct dk_session *session, bool dry, bool refuse_dirty,
-                   struct dk_error *error) {
-  struct dk_snapshot_options options = {.refuse_dirty = refuse_dirty, .dry_run = dry};
+int dk_session_pin(struct dk_cli *cli, struct dk_session *session, struct dk_error *error) {
+  struct dk_snapshot_options options = {.dry_run = true};
   int r = dk_snapshot_take(session->repo, cli->state, &options, &session->snapshot, error);
 
-  if (r == 0) say_left_out(&session->snapshot);
+  if (r == 0) {
+    dk_autobuf note = DK_BUF_INIT;
+    dk_snapshot_left_out_text(&session->snapshot, &note);
+    dk_cli_note(dk_buf_text(&note));
+  }
   return r;
 }
 
@@ -142,11 +125,5 @@ void dk_session_close(struct dk_session *session) {
   dk_load_destroy(session->load);
   dk_free(session->file);
   dk_free(session->params);
-  dk_buf_finish(&session->sources);
   *session = (struct dk_session){0};
-}
-
-void dk_session_commit_text(const struct dk_session *session, struct dk_buf *out) {
-  dk_buf_printf(out, "%.7s", session->snapshot.commit);
-  if (session->snapshot.n_changed > 0) dk_buf_printf(out, "+%u", session->snapshot.n_changed);
 }

@@ -10,10 +10,8 @@ struct dk_session {
   const struct dk_plan *plan; /* of load */
   struct dk_repo *repo;
   struct dk_snapshot snapshot;
-  char *file;            /* relative to the repository's root */
-  char *params;          /* "folds=10 x=1" */
-  uint64_t since_ns;     /* before loading began (dk_unix_ns) */
-  struct dk_buf sources; /* dk_unchanged_sources: hand it to the engine */
+  char *file;   /* relative to the repository's root */
+  char *params; /* "folds=10 x=1" */
 };
 
 /* Loads `file` (NULL: the only one here) and finds its repository; cli->root and cli->state are its. Says what is wrong; an exit code. */
@@ -22,12 +20,9 @@ int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_pa
  * parameters as they are recorded. The caller dk_frees them. 0 or -errno, and nothing is said. */
 int dk_session_asked(const char *file, const struct dk_cli_params *params, char **ret_root, char **ret_file,
                      char **ret_params);
-/* Pins the source; says what is left out of it. With `dry` nothing is written; else the state folder's lock must be held. */
-int dk_session_pin(struct dk_cli *cli, struct dk_session *session, bool dry, bool refuse_dirty, struct dk_error *error);
+/* The source as a run would pin it; nothing is written. Says what would be left out of it. */
+int dk_session_pin(struct dk_cli *cli, struct dk_session *session, struct dk_error *error);
 void dk_session_close(struct dk_session *session);
-
-/* "a1c33f0", "a1c33f0+2" with changed files. */
-void dk_session_commit_text(const struct dk_session *session, struct dk_buf *out);
 
 /* Absolute path of dkagent: beside this program, where it is installed, or in the build tree. NULL with a message. */
 char *dk_session_agent_program(struct dk_error *error);

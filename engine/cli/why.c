@@ -293,7 +293,7 @@ static int why_now(struct dk_cli *cli, struct dk_session *session, const uint32_
   struct dk_lookup_state lookup;
   struct dk_preview preview;
   struct why why = {.cli = cli, .plan = session->plan, .lookup = &lookup, .preview = &preview};
-  int r = dk_session_pin(cli, session, true, false, &error);
+  int r = dk_session_pin(cli, session, &error);
 
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);

@@ -94,8 +94,7 @@ void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *ru
   uint32_t i = take_share(core);
   if (i == DK_NONE) return;
   uint32_t first = core->claims[claim].shares;
-  core->shares[i] =
-      (struct dk_share){.run = run, .task = task, .claim = claim, .previous = DK_NONE, .next = first};
+  core->shares[i] = (struct dk_share){.run = run, .task = task, .claim = claim, .previous = DK_NONE, .next = first};
   if (first != DK_NONE) core->shares[first].previous = i;
   core->claims[claim].shares = i;
   dk_task_do(core, run, task, TASK_SHARE, &core->claims[claim]);

@@ -48,9 +48,9 @@ enum dk_event_kind {
   /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send. */
   DK_EV_ENDED,
   /* What people ask of a run, or of some of its tasks. */
-  DK_EV_CANCEL,   /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once. Not taken back */
-  DK_EV_PAUSE,    /* nothing new starts; what runs goes on */
-  DK_EV_RESUME,   /* the end of that */
+  DK_EV_CANCEL, /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once. Not taken back */
+  DK_EV_PAUSE,  /* nothing new starts; what runs goes on */
+  DK_EV_RESUME, /* the end of that */
   DK_EV_PRIORITY, /* who comes first */
 };
 

@@ -20,13 +20,13 @@
 #define DK_NONE UINT32_MAX
 
 enum {
-  TASK_UNWANTED = 1, /* not of this run */
-  TASK_ASKED = 2,    /* LOOKUP or DECIDE was emitted and not answered */
-  TASK_ERA = 4,      /* in which of the two eras (claim.c) it was asked */
-  TASK_FOREIGN = 8,  /* ended: word is an index in run->foreign, not a number of this incarnation */
-  TASK_HELD = 16,    /* paused by itself */
-  TASK_STOPPED = 32, /* cancelled: it ends as soon as its attempt is known to have */
-  TASK_HARD = 64,    /* STOPPED, without TERM first */
+  TASK_UNWANTED = 1,   /* not of this run */
+  TASK_ASKED = 2,      /* LOOKUP or DECIDE was emitted and not answered */
+  TASK_ERA = 4,        /* in which of the two eras (claim.c) it was asked */
+  TASK_FOREIGN = 8,    /* ended: word is an index in run->foreign, not a number of this incarnation */
+  TASK_HELD = 16,      /* paused by itself */
+  TASK_STOPPED = 32,   /* cancelled: it ends as soon as its attempt is known to have */
+  TASK_HARD = 64,      /* STOPPED, without TERM first */
   TASK_RESTORED = 128, /* had ended in an earlier life of its run */
 };
 
@@ -222,7 +222,7 @@ bool dk_task_is_done_telling(const struct dk_core_run *run);
 
 /* run.c */
 struct dk_core_run *dk_run_find(const struct dk_core *core, uint32_t number); /* NULL: not there */
-void dk_run_event(struct dk_core *core, const struct dk_event *event);       /* START CANCEL PAUSE RESUME PRIORITY */
+void dk_run_event(struct dk_core *core, const struct dk_event *event);        /* START CANCEL PAUSE RESUME PRIORITY */
 void dk_run_stop(struct dk_core *core); /* goes on with what was cancelled, until the step's output is full */
 bool dk_run_is_done_stopping(const struct dk_core *core);
 void dk_run_end(struct dk_core *core); /* FINISHED for those that are over */
@@ -259,7 +259,8 @@ uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt);
 void dk_attempt_remove(struct dk_core *core, uint32_t attempt);                  /* and its record */
 void dk_attempt_claim(struct dk_core *core, uint32_t attempt, uint32_t claim, enum dk_task_event event);
 void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gives it up; it lives on */
-void dk_attempt_move(struct dk_core *core, uint32_t attempt, struct dk_core_run *from, uint32_t task); /* its claim has a new owner */
+void dk_attempt_move(struct dk_core *core, uint32_t attempt, struct dk_core_run *from,
+                     uint32_t task); /* its claim has a new owner */
 void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
 void dk_attempt_finish(struct dk_core *core);
 

@@ -160,8 +160,10 @@ static bool fits(const struct dk_core *core, uint32_t cost, uint64_t capacity) {
   return !core->booked || core->booked + (uint64_t)cost <= capacity;
 }
 
-static bool fits_run(const struct dk_core_run *run, uint32_t cost) {
-  return !run->jobs || !run->booked || run->booked + (uint64_t)cost <= run->jobs;
+/* A run that may have all of the agent has orders wait there like any other. */
+static bool fits_run(const struct dk_core *core, const struct dk_core_run *run, uint32_t cost) {
+  if (!run->jobs || run->jobs >= core->agent.slots) return true;
+  return !run->booked || run->booked + (uint64_t)cost <= run->jobs;
 }
 
 enum handed { HANDED_ALL, HANDED_ENOUGH_OF_RUN, HANDED_ENOUGH };
@@ -175,7 +177,7 @@ static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, st
   while (count[DK_TASK_READY] && (!node->at_once || count[DK_TASK_RUNNING] < node->at_once) &&
          (task = dk_bits_next(ready, task)) < node->first + node->rows) {
     if (dk_emit_is_full(core) || !fits(core, cost, capacity)) return HANDED_ENOUGH;
-    if (!fits_run(run, cost)) return HANDED_ENOUGH_OF_RUN;
+    if (!fits_run(core, run, cost)) return HANDED_ENOUGH_OF_RUN;
     assign(core, run, task, cost);
   }
   return HANDED_ALL;

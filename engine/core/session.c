@@ -120,7 +120,8 @@ void dk_session_stop(struct dk_core *core, uint32_t i, bool is_hard, bool again)
 }
 
 void dk_session_revoke(struct dk_core *core, uint32_t i) {
-  if (core->agent.session && !(core->attempts[i].flags & ATTEMPT_STARTED)) order(core, DK_ACT_REVOKE, &core->attempts[i]);
+  if (core->agent.session && !(core->attempts[i].flags & ATTEMPT_STARTED))
+    order(core, DK_ACT_REVOKE, &core->attempts[i]);
 }
 
 /* What was asked of its task (or of its run, when no task has it) is said again to whom has it now. */

@@ -4,10 +4,16 @@
 
 #include <errno.h>
 
-static void act_lookup(struct dk_engine *engine, uint32_t task) {
-  struct dk_event event = {.kind = DK_EV_LOOKED_UP, .task = task};
+/* Made by this very run before, with another engine? */
+static bool is_own(const struct dk_engine_run *run, uint32_t task) {
+  return run->was_done && run->was_done[task / 8] >> (task % 8) & 1;
+}
+
+static void act_lookup(struct dk_engine_run *run, uint32_t task) {
+  struct dk_engine *engine = run->engine;
+  struct dk_event event = {.kind = DK_EV_LOOKED_UP, .run = run->record.number, .task = task};
   struct dk_error error = {0};
-  int r = dk_lookup_task(&engine->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
+  int r = dk_lookup_task(&run->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
 
   if (r == -EAGAIN) {
     /* Everything that it needs has ended: what is missing will not come (a metric that was not found, say). */
@@ -19,54 +25,56 @@ static void act_lookup(struct dk_engine *engine, uint32_t task) {
     dk_engine_fail(engine, r, &error);
     return;
   }
-  if (event.u.looked_up.answer == DK_LOOKUP_BAD) dk_engine_remember_bad(engine, task, error.text);
+  if (event.u.looked_up.answer == DK_LOOKUP_HIT && is_own(run, task)) event.u.looked_up.answer = DK_LOOKUP_OWN;
+  if (event.u.looked_up.answer == DK_LOOKUP_BAD) dk_engine_remember_bad(run, task, error.text);
   dk_engine_push(engine, &event, NULL);
 }
 
-static void act_decide(struct dk_engine *engine, uint32_t task) {
-  struct dk_event event = {.kind = DK_EV_DECIDED, .task = task};
+static void act_decide(struct dk_engine_run *run, uint32_t task) {
+  struct dk_engine *engine = run->engine;
+  struct dk_event event = {.kind = DK_EV_DECIDED, .run = run->record.number, .task = task};
   struct dk_error error = {0};
-  int r = dk_lookup_decide(&engine->lookup, task, &error);
+  int r = dk_lookup_decide(&run->lookup, task, &error);
 
   if (r < 0 && r != -ENOENT) {
     dk_engine_fail(engine, r, &error);
     return;
   }
   event.u.decided.ok = r == 0;
-  if (r < 0) dk_engine_remember_bad(engine, task, error.text);
-  if (r == 0 &&
-      dk_batch_put_choice(&engine->lookup.extra, engine->run.number, task, &engine->lookup.facts[task]->choice) < 0)
+  if (r < 0) dk_engine_remember_bad(run, task, error.text);
+  if (r == 0 && dk_batch_put_choice(&run->lookup.extra, run->record.number, task, &run->lookup.facts[task]->choice) < 0)
     dk_engine_fail(engine, -ENOMEM, NULL);
   else
     dk_engine_push(engine, &event, NULL);
 }
 
 /* A task that cannot be handed out after all ends as if its attempt had: the core knows how to go on. */
-static void assign_failed(struct dk_engine *engine, const struct dk_action *action, enum dk_cause cause,
+static void assign_failed(struct dk_engine_run *run, const struct dk_action *action, enum dk_cause cause,
                           const char *text) {
   struct dk_result result = {.cause = cause, .text = (char *)text, .started_unix_ns = dk_unix_ns()};
   dk_autobuf bytes = DK_BUF_INIT;
   struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended = {.cause = cause}};
 
-  dk_engine_remember_bad(engine, action->task, text);
+  dk_engine_remember_bad(run, action->task, text);
   if (dk_result_encode(&result, &bytes) < 0) {
-    dk_engine_fail(engine, -ENOMEM, NULL);
+    dk_engine_fail(run->engine, -ENOMEM, NULL);
     return;
   }
   event.u.ended.len = (uint32_t)bytes.len;
   char *owned = dk_buf_steal(&bytes);
   event.u.ended.bytes = owned;
-  dk_engine_push(engine, &event, owned);
+  dk_engine_push(run->engine, &event, owned);
 }
 
-static void act_assign(struct dk_engine *engine, const struct dk_action *action) {
+static void act_assign(struct dk_engine_run *run, const struct dk_action *action) {
+  struct dk_engine *engine = run->engine;
   struct dk_prepared prepared;
   struct dk_job_build build;
   struct dk_error error = {0};
-  int r = dk_lookup_prepare(&engine->lookup, action->task, &prepared, &error);
+  int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
   if (r == 0) {
-    r = dk_job_build(&engine->lookup, action->task, &prepared, engine->with.folder->trees, &build, &error);
+    r = dk_job_build(&run->lookup, action->task, &prepared, engine->with.folder->trees, &build, &error);
     if (r == 0) {
       struct dk_message message = {
           .type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};
@@ -81,7 +89,7 @@ static void act_assign(struct dk_engine *engine, const struct dk_action *action)
   if (dk_lookup_is_system_error(r))
     dk_engine_fail(engine, r, &error);
   else if (r < 0)
-    assign_failed(engine, action, DK_CAUSE_INPUT, error.text);
+    assign_failed(run, action, DK_CAUSE_INPUT, error.text);
 }
 
 static void send_id(struct dk_engine *engine, enum dk_message_type type, const struct dk_action *action) {
@@ -91,17 +99,25 @@ static void send_id(struct dk_engine *engine, enum dk_message_type type, const s
   if (dk_link_send(engine->link, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
 }
 
+/* A run that has ended asks for nothing: its orders came back before. */
 void dk_engine_act(void *ctx, const struct dk_action *action) {
   struct dk_engine *engine = ctx;
+  struct dk_engine_run *run = dk_engine_find_run(engine, action->run);
 
   switch (action->kind) {
-  case DK_ACT_LOOKUP: act_lookup(engine, action->task); break;
-  case DK_ACT_DECIDE: act_decide(engine, action->task); break;
-  case DK_ACT_ASSIGN: act_assign(engine, action); break;
+  case DK_ACT_LOOKUP:
+    if (run) act_lookup(run, action->task);
+    break;
+  case DK_ACT_DECIDE:
+    if (run) act_decide(run, action->task);
+    break;
+  case DK_ACT_ASSIGN:
+    if (run) act_assign(run, action);
+    break;
   case DK_ACT_LIST: send_id(engine, DK_MSG_LIST, action); break;
   case DK_ACT_REVOKE: send_id(engine, DK_MSG_REVOKE, action); break;
   case DK_ACT_KILL: send_id(engine, DK_MSG_KILL, action); break;
   case DK_ACT_ACK: send_id(engine, DK_MSG_ACK, action); break;
-  case DK_ACT_FINISHED: break;
+  case DK_ACT_FINISHED: dk_engine_finish_run(engine, action->run); break;
   }
 }

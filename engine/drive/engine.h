@@ -1,16 +1,19 @@
-/* A run, for real: the core and the turn over the store, the agent and the clock.
+/* The engine: the core and the turn over the store, the agent and the clock, for any number of runs.
  *
- * Single-threaded. The engine may be killed at any instruction: tasks go on under their keepers, and the next engine adopts them by their
- * keys. */
+ * Single-threaded; there is one per state folder (the folder's lock). It may be killed at any instruction: tasks go on under their
+ * keepers, and the next engine goes on with the runs that have not ended (those that belong to a process, as with --foreground, end
+ * as interrupted) and adopts living attempts by their keys. */
 #ifndef DK_DRIVE_ENGINE_H
 #define DK_DRIVE_ENGINE_H
 
 #include "engine/drive/folder.h"
 #include "engine/drive/lookup.h"
 #include "engine/drive/provider.h"
+#include "engine/store/asked.h"
 #include "engine/sys/loop.h"
+#include "lang/lang.h"
 
-/* What the watcher is told. Strings and values are borrowed for the call. */
+/* What watchers are told of a task. Strings and values are borrowed for the call. */
 struct dk_engine_note {
   uint32_t task;
   enum dk_task_state state;
@@ -26,37 +29,64 @@ struct dk_engine_note {
 
 struct dk_engine_observer {
   void *ctx;
-  void (*note)(void *ctx, uint64_t now_ns, const struct dk_engine_note *note);
-  void (*say)(void *ctx, const char *text); /* "the agent has gone; trying again", warnings */
+  void (*note)(void *ctx, uint32_t run, const struct dk_engine_note *note); /* what it tells is durable */
+  void (*ended)(void *ctx, uint32_t run, enum dk_run_state state);
+  void (*say)(void *ctx, const char *text); /* to all: "the agent has gone; connecting again", warnings */
   void (*where)(void *ctx, uint32_t slots); /* the agent is there */
   uint64_t (*tick)(void *ctx,
                    uint64_t now_ns); /* after each turn; returns when it wants the next one (dk_now_ns scale) */
 };
 
 struct dk_engine_options {
-  const struct dk_plan *plan;
   struct dk_folder *folder;
-  const struct dk_snapshot *snapshot;
-  const char *root;             /* repository */
-  const char *file;             /* relative to it */
-  const char *params;           /* as given, for the record */
-  const struct dk_buf *sources; /* of dk_unchanged_sources, to find "nothing to do" by; NULL: nothing is kept for it */
+  const char *root; /* repository */
   const struct dk_provider *provider;
   const char *agent_program;
-  uint32_t slots;
+  uint32_t slots;       /* of an agent that has to be started; 0: the machine's processors */
   struct dk_loop *loop; /* the caller may watch descriptors of its own in it */
   struct dk_engine_observer observer;
 };
 
 struct dk_engine;
 
-/* Prepares everything, records the run (number, pin), connects to the agent. */
+/* Loads what earlier engines left, goes on with their runs, connects to the agent. */
 int dk_engine_create(const struct dk_engine_options *options, struct dk_engine **ret, struct dk_error *error);
 void dk_engine_destroy(struct dk_engine *engine);
-uint32_t dk_engine_run_number(const struct dk_engine *engine);
-/* Runs until every task has ended or was cancelled. 0, or a negative errno with words: nothing is lost, the next run goes on. */
-int dk_engine_run(struct dk_engine *engine, struct dk_error *error);
-/* From a callback of the loop: soft the first time, hard after it. */
-void dk_engine_cancel(struct dk_engine *engine, bool hard);
+
+/* What a run is asked with. Everything is borrowed for the call. */
+struct dk_submission {
+  const char *file; /* relative to the repository's root */
+  const struct dk_check_given *given;
+  uint32_t n_given;
+  const char *params;     /* the same for people: "folds=10 x=1" */
+  char *const *variables; /* environment of who asks, ended by NULL: kept in memory only */
+  uint32_t jobs;          /* tasks at a time; 0: as many as the agent has slots */
+  int32_t priority;
+  bool paused, foreground;
+  bool refuse_dirty; /* --clean */
+  bool prune;        /* ends what other runs of the file still do and this one does not ask for */
+};
+struct dk_submitted {
+  uint32_t run;
+  bool is_under_way;   /* it is a run that went on already: same plan, same source */
+  struct dk_buf notes; /* lines for who asked: left out of the snapshot, points that are no longer asked */
+};
+/* Loads the file, pins it, records the run, and starts it. -EINVAL: the file has errors (error has them, rendered). */
+int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submission, struct dk_submitted *ret,
+                     struct dk_error *error);
+/* Records and does what is asked of a run. -ENOENT: it does not go on here. */
+int dk_engine_ask(struct dk_engine *engine, uint32_t run, const struct dk_ask *asked, struct dk_error *error);
+
+bool dk_engine_has_run(const struct dk_engine *engine, uint32_t run);
+uint32_t dk_engine_n_runs(const struct dk_engine *engine); /* that go on */
+/* The plan and record of a run that goes on; valid until its `ended`. NULL: there is none. */
+const struct dk_plan *dk_engine_plan(const struct dk_engine *engine, uint32_t run);
+uint32_t dk_engine_run_at(const struct dk_engine *engine, uint32_t i); /* i < dk_engine_n_runs */
+
+/* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed; nothing is
+ * lost, the next one goes on. */
+int dk_engine_turn(struct dk_engine *engine, struct dk_error *error);
+/* Makes the turn that waits end soon: from a callback of the loop whose caller wants to look at something. */
+void dk_engine_wake(struct dk_engine *engine);
 
 #endif

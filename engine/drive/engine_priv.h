@@ -5,6 +5,7 @@
 #include "engine/drive/engine.h"
 #include "engine/drive/link.h"
 #include "engine/drive/turn.h"
+#include "engine/source/snapshot.h"
 
 /* An event that waits for its turn, with the bytes it points to. */
 struct waiting {
@@ -12,23 +13,42 @@ struct waiting {
   char *bytes;
 };
 
+/* A run that goes on. */
+struct dk_engine_run {
+  struct dk_engine *engine;
+  struct dk_run record;
+  struct dk_load *load;
+  const struct dk_plan *plan; /* of load */
+  struct dk_repo *repo;
+  struct dk_snapshot snapshot;
+  struct dk_lookup_state lookup;
+  char **variables;
+  struct dk_buf sources;         /* dk_unchanged_sources */
+  char **bad;                    /* by task: why it could not be handed out; NULL table until one could not */
+  uint8_t *was_done;             /* a bit per task that an earlier engine recorded as done in this run; NULL: none */
+  struct dk_duration *durations; /* by template */
+  uint32_t n_asked;
+  bool is_cancelled; /* as a whole */
+  bool is_over;      /* FINISHED was done: to be taken off */
+};
+
 struct dk_engine {
   struct dk_engine_options with;
   struct dk_core *core;
   struct dk_turn turn;
   struct dk_world world;
-  struct dk_lookup_state lookup;
   struct dk_link *link;
-  struct dk_run run;
+  struct dk_engine_run **runs;
+  uint32_t n_runs, cap_runs, last_number;
   struct dk_batch batch; /* of the commit that is being made */
   struct waiting *queue; /* ring */
   uint32_t head, n_queue, cap_queue;
   char *given_bytes; /* of the event that was handed out last */
-  char **bad;        /* by task: why it could not be handed out; NULL table until one could not */
   uint64_t observer_at;
-  uint32_t n_cancels, n_unheard;
-  bool is_recorded; /* the run is in the store */
-  int failed;       /* negative errno of what act() met; ends the run */
+  uint32_t n_unheard;
+  uint32_t slots; /* of the agent, as it said */
+  bool is_woken;
+  int failed; /* negative errno of what act() met; ends the engine */
   struct dk_error *error;
 };
 
@@ -36,11 +56,25 @@ struct dk_engine {
 void dk_engine_push(struct dk_engine *engine, const struct dk_event *event, char *bytes);
 bool dk_engine_pop(struct dk_engine *engine, struct dk_event *ret);
 
-/* What act() or a message cannot do ends the run: the core is thrown away, nothing is lost. */
+/* What act() or a message cannot do ends the engine: the core is thrown away, nothing is lost. */
 void dk_engine_fail(struct dk_engine *engine, int r, const struct dk_error *error);
-/* Why a task failed, in words, until its record is shown and kept. */
-void dk_engine_remember_bad(struct dk_engine *engine, uint32_t task, const char *text);
 void dk_engine_say(struct dk_engine *engine, const char *text);
+
+/* runs.c */
+struct dk_engine_run *dk_engine_find_run(const struct dk_engine *engine, uint32_t number); /* NULL: it has ended */
+int dk_engine_resume(struct dk_engine *engine, struct dk_error *error); /* the runs that earlier engines left */
+void dk_engine_finish_run(struct dk_engine *engine, uint32_t number);   /* FINISHED: records its end and tells it */
+void dk_engine_reap(struct dk_engine *engine);                          /* takes finished runs off */
+void dk_engine_destroy_runs(struct dk_engine *engine);
+/* Why a task failed, in words, until its record is shown and kept. */
+void dk_engine_remember_bad(struct dk_engine_run *run, uint32_t task, const char *text);
+
+/* supersede.c: what other runs of the file still do and this new one does not ask for: told in *out, and ended with `prune`. */
+int dk_engine_supersede(struct dk_engine *engine, const struct dk_engine_run *by, bool prune, struct dk_buf *out,
+                        struct dk_error *error);
+
+/* order.c: nodes in the order of handing out, longest way to the end first; NULL: no memory. *ret_durations is by template. */
+uint32_t *dk_engine_order(struct dk_store *store, const struct dk_plan *plan, struct dk_duration **ret_durations);
 
 /* act.c */
 void dk_engine_act(void *ctx, const struct dk_action *action);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <gnu/libc-version.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -105,7 +104,23 @@ static int set(struct dk_pair *pairs, uint32_t *n, const char *name, const char 
   return 0;
 }
 
-int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32_t *ret_n, struct dk_error *error) {
+/* NULL: not set. */
+static const char *find(char *const *variables, const char *name) {
+  size_t len = strlen(name);
+
+  for (; *variables; variables++)
+    if (strncmp(*variables, name, len) == 0 && (*variables)[len] == '=') return *variables + len + 1;
+  return NULL;
+}
+
+static int copy(struct dk_pair *pairs, uint32_t *n, char *const *variables, const char *name) {
+  const char *value = find(variables, name);
+
+  return value ? set(pairs, n, name, value) : 0;
+}
+
+int dk_environment_of(const struct dk_order *order, char *const *variables, struct dk_pair **ret, uint32_t *ret_n,
+                      struct dk_error *error) {
   size_t most = sizeof from_caller / sizeof *from_caller + sizeof fixed / sizeof *fixed + order->n_pass +
                 order->n_secrets + order->n_env;
   struct dk_pair *pairs = dk_calloc(most, sizeof *pairs);
@@ -113,13 +128,12 @@ int dk_environment_of(const struct dk_order *order, struct dk_pair **ret, uint32
   int r = pairs ? 0 : -ENOMEM;
 
   for (size_t i = 0; r == 0 && i < sizeof from_caller / sizeof *from_caller; i++)
-    r = getenv(from_caller[i]) ? set(pairs, &n, from_caller[i], getenv(from_caller[i])) : 0;
+    r = copy(pairs, &n, variables, from_caller[i]);
   for (size_t i = 0; r == 0 && i < sizeof fixed / sizeof *fixed; i++) r = set(pairs, &n, fixed[i].name, fixed[i].value);
-  for (uint32_t i = 0; r == 0 && i < order->n_pass; i++)
-    r = getenv(order->pass[i]) ? set(pairs, &n, order->pass[i], getenv(order->pass[i])) : 0;
+  for (uint32_t i = 0; r == 0 && i < order->n_pass; i++) r = copy(pairs, &n, variables, order->pass[i]);
   for (uint32_t i = 0; r == 0 && i < order->n_env; i++) r = set(pairs, &n, order->env_names[i], order->env_values[i]);
   for (uint32_t i = 0; r == 0 && i < order->n_secrets; i++) {
-    const char *value = getenv(order->secrets_from[i]);
+    const char *value = find(variables, order->secrets_from[i]);
     r = value ? set(pairs, &n, order->secrets[i], value) : -ENOENT;
     if (r == -ENOENT)
       dk_error_set(error, r, "the secret `%s` is not set\nhelp: set it where dkrun is started: %s=... dkrun run",

@@ -2,6 +2,7 @@
 #include "engine/drive/file.h"
 
 #include "engine/drive/seen.h"
+#include "engine/store/asked.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
@@ -170,7 +171,7 @@ static int digest_dir(struct dk_lookup_state *state, const char *path, struct dk
   return r == -ENOMEM ? dk_error_system(error, r, "reading %s", path) : r;
 }
 
-static int remember(struct dk_lookup_state *state, const char *path, const struct dk_digest *digest, bool is_dir) {
+int dk_file_recall(struct dk_lookup_state *state, const char *path, const struct dk_digest *digest, bool is_dir) {
   if (state->n_files == state->cap_files) {
     uint32_t cap = state->cap_files ? state->cap_files * 2 : 16;
     void *grown = dk_realloc_array(state->file_items, cap, sizeof *state->file_items);
@@ -216,7 +217,8 @@ int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_di
     return dk_error_set(error, -EINVAL, "`%s` is no file or directory, so it cannot be an input", path);
   r = *ret_is_dir ? digest_dir(state, dk_buf_text(&full), ret, error)
                   : digest_file(state, dk_buf_text(&full), &st, DK_SEEN_FILE, ret, &size, error);
-  if (r == 0) r = remember(state, path, ret, *ret_is_dir);
+  if (r == 0) r = dk_file_recall(state, path, ret, *ret_is_dir);
+  if (r == 0 && state->with.run) r = dk_batch_put_run_file(&state->extra, state->with.run, path, ret, *ret_is_dir);
   return r == -ENOMEM ? dk_error_system(error, r, "reading %s", path) : r;
 }
 

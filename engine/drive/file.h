@@ -9,6 +9,8 @@
  * an error with words (-EBUSY). */
 int dk_file_digest(struct dk_lookup_state *state, const char *path, struct dk_digest *ret, bool *ret_is_dir,
                    struct dk_error *error);
+/* A content that this run gave the file before (an earlier engine): 0 or -ENOMEM. */
+int dk_file_recall(struct dk_lookup_state *state, const char *path, const struct dk_digest *digest, bool is_dir);
 void dk_file_facts_finish(struct dk_lookup_state *state);
 
 #endif

@@ -34,7 +34,9 @@ struct dk_lookup_options {
   struct dk_store *store;     /* NULL: there is none yet (dry) */
   struct dk_objects *objects; /* NULL as well */
   struct dk_code_repo *code;
-  const char *root; /* of the repository's work tree */
+  const char *root;       /* of the repository's work tree */
+  char *const *variables; /* environment of who asked for the run, ended by NULL; not used when dry */
+  uint32_t run;           /* that the files' contents are recorded for; 0: none */
   bool dry;
 };
 

@@ -125,6 +125,7 @@ static int preview_task(struct dk_lookup_state *state, struct dk_why_book *book,
     return dk_error_set(error, r, "%s", why.text);
   switch (answer) {
   case DK_LOOKUP_HIT:
+  case DK_LOOKUP_OWN:
     preview->states[task] = DK_PREVIEW_CACHED;
     t->known_wall_ns += state->facts[task]->wall_ns;
     t->n_known_wall++;

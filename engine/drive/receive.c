@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 /* The components of a task's key, as the store keeps them. The names point into *ret_parts. */
-static int key_parts(struct dk_engine *engine, uint32_t task, struct dk_key_part **ret_parts,
+static int key_parts(struct dk_engine_run *run, uint32_t task, struct dk_key_part **ret_parts,
                      struct dk_key_part_record **ret, uint32_t *ret_n, struct dk_error *error) {
   struct dk_prepared prepared;
-  int r = dk_lookup_prepare(&engine->lookup, task, &prepared, error);
+  int r = dk_lookup_prepare(&run->lookup, task, &prepared, error);
 
   if (r < 0) return r;
-  r = dk_lookup_parts(&engine->lookup, task, &prepared, ret_parts, ret_n, error);
+  r = dk_lookup_parts(&run->lookup, task, &prepared, ret_parts, ret_n, error);
   dk_prepared_finish(&prepared);
   if (r < 0) return r;
   *ret = dk_calloc(*ret_n + 1, sizeof **ret);
@@ -24,12 +24,19 @@ static int key_parts(struct dk_engine *engine, uint32_t task, struct dk_key_part
   return 0;
 }
 
+/* The run and task that an attempt is made for; NULL: of no run that goes on. */
+static struct dk_engine_run *run_of(const struct dk_engine *engine, struct dk_id id, uint32_t *ret_task) {
+  uint32_t run;
+
+  return dk_core_attempt_task(engine->core, id, &run, ret_task) ? dk_engine_find_run(engine, run) : NULL;
+}
+
 /* A result becomes what the store keeps: with its label and key parts when it succeeded. */
 static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out,
                        struct dk_error *error) {
   uint32_t task;
   const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
-  bool has_task = dk_core_attempt_task(engine->core, message->id, &task);
+  struct dk_engine_run *run = run_of(engine, message->id, &task);
   dk_autofree struct dk_key_part *names = NULL;
   dk_autofree struct dk_key_part_record *parts = NULL;
   dk_autobuf label = DK_BUF_INIT;
@@ -40,16 +47,17 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
 
   gethostname(host, sizeof host - 1);
   struct dk_saved saved = {
-      .attempt = message->id, .run = engine->run.number, .host = host, .result = message->u.result};
-  if (has_task) {
-    dk_plan_task_name(engine->with.plan, task, &label);
-    r = key_parts(engine, task, &names, &parts, &saved.n_parts, error);
+      .attempt = message->id, .run = run ? run->record.number : 0, .host = host, .result = message->u.result};
+  if (run) {
+    dk_plan_task_name(run->plan, task, &label);
+    r = key_parts(run, task, &names, &parts, &saved.n_parts, error);
     saved.parts = parts;
   }
   saved.label = (char *)dk_buf_text(&label);
   if (r == 0) r = dk_saved_encode(&saved, out);
-  if (r == 0 && has_task) r = dk_lookup_learn(&engine->lookup, task, key, &saved, error);
-  if (r == 0 && has_task) r = dk_batch_put_name(&engine->lookup.extra, engine->with.plan->name, saved.label, key);
+  if (r == 0 && run) r = dk_lookup_learn(&run->lookup, task, key, &saved, error);
+  if (r == 0 && run) r = dk_batch_put_name(&run->lookup.extra, run->plan->name, saved.label, key);
+  if (run) dk_duration_add(&run->durations[dk_plan_template(run->plan, task, NULL)->node], saved.result.wall_ns);
   return r;
 }
 
@@ -59,8 +67,9 @@ static void on_result(struct dk_engine *engine, struct dk_message *message, stru
   struct dk_error error = {0};
   uint32_t task;
 
-  if (message->u.result.cause != DK_CAUSE_OK && dk_core_attempt_task(engine->core, message->id, &task))
-    dk_engine_remember_bad(engine, task, message->u.result.text ? message->u.result.text : "");
+  struct dk_engine_run *run = run_of(engine, message->id, &task);
+  if (message->u.result.cause != DK_CAUSE_OK && run)
+    dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
   int r = ended_bytes(engine, message, &bytes, &error);
   if (r < 0) {
     dk_engine_fail(engine, r, &error);
@@ -88,7 +97,10 @@ void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) 
 
   if (message->type == DK_MSG_CLOSED) on_closed(engine, message->u.closed.text);
   if (!dk_heard_event(message, session, &event)) return;
-  if (event.kind == DK_EV_AGENT_UP) engine->with.observer.where(engine->with.observer.ctx, event.u.agent_up.slots);
+  if (event.kind == DK_EV_AGENT_UP) {
+    engine->slots = event.u.agent_up.slots;
+    engine->with.observer.where(engine->with.observer.ctx, engine->slots);
+  }
   if (event.kind == DK_EV_ENDED)
     on_result(engine, message, &event);
   else

@@ -31,7 +31,7 @@ struct dk_why_answer {
   uint32_t new_column; /* NEW_VALUE: of the template's points */
   enum dk_cause cause; /* FAILED */
   int32_t code;
-  struct dk_buf text;        /* GONE: "output `o` is gone from .dkrun/objects"; NEW_VALUE: "lr=0.3 is new (svm.dk:12)" */
+  struct dk_buf text; /* GONE: "output `o` is gone from .dkrun/objects"; NEW_VALUE: "lr=0.3 is new (svm.dk:12)" */
   struct dk_reason
       *reasons; /* CHANGED; FAILED and STOPPED: what is otherwise since the last result, which is of `since` */
   uint32_t n_reasons, cap_reasons;

@@ -369,8 +369,7 @@ static void add(struct bed *bed, struct dk_core_run_options options) {
 }
 
 static void looked_up_in(struct bed *bed, uint32_t run, uint32_t task, enum dk_lookup answer, uint32_t key) {
-  give(bed, (struct dk_event){
-                .kind = DK_EV_LOOKED_UP, .run = run, .task = task, .u.looked_up = {answer, key_of(key)}});
+  give(bed, (struct dk_event){.kind = DK_EV_LOOKED_UP, .run = run, .task = task, .u.looked_up = {answer, key_of(key)}});
 }
 
 /* Two runs want the same key; the one whose task has the attempt is cancelled: the other goes on with it. */
@@ -462,7 +461,6 @@ static void test_priorities(void **state) {
 static void test_order_of_nodes_and_jobs(void **state) {
   (void)state;
   struct bed bed;
-  uint32_t run;
   static const struct dk_graph_node nodes[2] = {{.rows = 2, .cpus = 1}, {.rows = 2, .cpus = 1, .first = 2}};
   static const struct dk_graph graph = {.n_nodes = 2, .n_tasks = 4, .nodes = nodes};
   static const uint32_t order[2] = {1, 0};
@@ -470,7 +468,10 @@ static void test_order_of_nodes_and_jobs(void **state) {
   add(&bed, (struct dk_core_run_options){.run = 6, .graph = &graph, .priority = 1, .order = order, .jobs = 1});
   for (uint32_t i = 0; i < 4; i++) looked_up_in(&bed, 6, i, DK_LOOKUP_MISS, i);
   looked_up(&bed, 0, DK_LOOKUP_MISS, 9);
-  assert_int_equal(assigned_first(&bed, &run), 2);
+  give(&bed, (struct dk_event){.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 2});
+  give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .session = 1});
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->task, 2);
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->run, 6);
   struct dk_core_counts counts;
   dk_core_counts(bed.core, 6, UINT32_MAX, &counts);
   assert_int_equal(counts.by_state[DK_TASK_RUNNING], 1); /* as many as it may have; the other run gets what is left */
