@@ -345,7 +345,7 @@ static int make_anew(struct dk_sandbox *sandbox, const struct dk_sandbox_rules *
   }
   if (sandbox->mounts < 0) sandbox->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
   sandbox->made_unix_ns = dk_unix_ns();
-  make_cache(rules);
+  if (!rules->is_probe) make_cache(rules);
   int r = sandbox->off ? 0 : build(&way, rules);
   for (size_t i = 0; i < 3; i++) dk_free(closed[i]);
   if ((r < 0 || sandbox->off) && sandbox->ruleset >= 0) {

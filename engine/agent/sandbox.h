@@ -22,6 +22,7 @@ struct dk_sandbox_rules {
   uint32_t n_open;
   const char *path; /* PATH of the task, or NULL: an environment in the repository that is on it is open */
   const char *home; /* HOME of the task, or NULL */
+  bool is_probe;    /* for looking only: nothing is made in HOME */
 };
 
 /* One ruleset. While it is held, and in a task that runs under it, files that stand beside the way and are removed keep their space. Used again until the rules are others or something on the way to the repository has changed. */

@@ -108,12 +108,17 @@ static bool is_locked_by(const char *path, int pid) {
   return found;
 }
 
+bool dk_cli_is_locked(const char *path, uint32_t *ret_pid) {
+  int pid = dk_lock_holder(path);
+  *ret_pid = pid > 0 ? (uint32_t)pid : 0;
+  return pid > 0 && is_locked_by(path, pid);
+}
+
 bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid) {
   dk_autobuf path = DK_BUF_INIT;
   dk_buf_printf(&path, "%s/lock", cli->state);
-  int pid = dk_buf_ok(&path) ? dk_lock_holder(dk_buf_text(&path)) : 0;
-  *ret_pid = pid > 0 ? (uint32_t)pid : 0;
-  return pid > 0 && is_locked_by(dk_buf_text(&path), pid);
+  *ret_pid = 0;
+  return dk_buf_ok(&path) && dk_cli_is_locked(dk_buf_text(&path), ret_pid);
 }
 
 /* Does the file declare a task? What cannot be read or parsed does not count. */

@@ -50,6 +50,7 @@ int dk_cmd_status(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_why(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_results(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_help(struct dk_cli *cli, int argc, char **argv);
 
 /* Options. Every command takes these beside its own; put DK_CLI_OPTIONS at the end of its option table, before the zeros, and give every
@@ -94,6 +95,8 @@ char *dk_cli_root_above(const char *path);
 int dk_cli_open_store(struct dk_cli *cli, struct dk_store **ret, struct dk_objects *objects, struct dk_error *error);
 /* Is an engine alive in this state folder? *ret_pid is its process, 0 if unknown. */
 bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid);
+/* The same for any lock file (engine/sys/lock.h). */
+bool dk_cli_is_locked(const char *path, uint32_t *ret_pid);
 
 /* The file that a command means when none is named: the only *.dk here that has a task. *ret is dk_freed by the caller. Says what is wrong on stderr; an exit code. */
 int dk_cli_default_file(struct dk_cli *cli, char **ret);

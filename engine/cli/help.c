@@ -7,7 +7,7 @@
 
 static const struct {
   const char *name, *title;
-} groups[] = {{"write", "write"}, {"run", "run"}, {"look", "look"}, {"help", "help"}};
+} groups[] = {{"write", "write"}, {"run", "run"}, {"look", "look"}, {"keep", "keep"}, {"help", "help"}};
 
 static void screen(struct dk_cli *cli) {
   size_t n;

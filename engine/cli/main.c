@@ -7,7 +7,7 @@
  *   engine/wire     what the two say to each other;  engine/sys  processes, files, locks, the poll loop.
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
- *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c help.c),
+ *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c doctor.c help.c),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
  *   docs/cli.md     commands, exit codes, files;  docs/architecture.md  why it is so.
  *
@@ -93,6 +93,11 @@ static const struct dk_command commands[] = {
      "  --run N                   in that run; FILE is not read\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_why},
+    {"doctor", "keep", "doctor [--format text|json]", "what this machine gives, what is enforced",
+     "Looks at this machine, the repository and its state folder: a line each with\n"
+     "ok, not enforced, or problem, and what to do. Exit code 4 when something keeps\n"
+     "dkrun from running here. Writes and starts nothing that stays.\n",
+     dk_cmd_doctor},
     {"help", "help", "help [COMMAND | functions]", "this, or more about a command",
      "Without COMMAND: all commands on one screen. `functions`: the functions of the\n"
      "language, with what each does.\n",

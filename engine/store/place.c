@@ -69,6 +69,11 @@ static bool mount_type(dev_t dev, char *ret, size_t size) {
   return found;
 }
 
+bool dk_place_type(const char *path, char *ret, size_t size) {
+  struct stat st;
+  return stat(path, &st) == 0 && mount_type(st.st_dev, ret, size);
+}
+
 int dk_place_check(const char *path, struct dk_error *error) {
   struct statfs fs;
   struct stat st;

@@ -87,7 +87,6 @@ bool dk_ballast_release(struct dk_store *store); /* false: there was none */
 
 /* place.c: where a store may live, and how to tell a copy. */
 bool dk_place_is_network(uint64_t magic, const char *fuse_type);
-int dk_place_check(const char *path, struct dk_error *error);
 struct dk_binding {
   uint8_t bytes[32];
 }; /* digest of machine id, file system and inode of the folder */

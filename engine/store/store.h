@@ -56,6 +56,10 @@ struct dk_store_options {
 int dk_store_open(const char *path, const struct dk_store_options *options, struct dk_store **ret,
                   struct dk_error *error);
 void dk_store_close(struct dk_store *store);
+/* May a store be kept in this directory? -EXDEV: on a network file system. */
+int dk_place_check(const char *path, struct dk_error *error);
+/* The name of the file system that it is on ("ext4"); false: it cannot be known (btrfs shows another device than its mount's). */
+bool dk_place_type(const char *path, char *ret, size_t size);
 /* 16 random bytes, bound to (machine id, device, inode) of the folder: a copied store gets a new one when it is opened for writing. */
 void dk_store_id(const struct dk_store *store, uint8_t ret[16]);
 bool dk_store_was_copied(const struct dk_store *store);
