@@ -188,8 +188,7 @@ static void forgotten_over_a_restart(void **state) {
   dk_message_finish(&refused);
 }
 
-static void keeper_killed(void **state) {
-  (void)state;
+static void check_keeper_ended(int signal) {
   struct dk_job job = client_job(
       &client, "(setsid sh -c 'trap \"\" TERM; echo $$ > $T/new; mv $T/new $T/pid; sleep 1000; :' &); sleep 1000");
   client_assign(&client, 1, &job);
@@ -197,7 +196,7 @@ static void keeper_killed(void **state) {
   assert_true(client_wait_for(exists, pid_path));
   pid_t hardy = read_pid();
   assert_true(client_is_alive(hardy));
-  kill(client_keeper(&client, 0), SIGKILL);
+  kill(client_keeper(&client, 0), signal);
   take_result(1, DK_CAUSE_LOST);
   assert_false(client_is_alive(hardy));
   /* And the slot works again. */
@@ -206,6 +205,17 @@ static void keeper_killed(void **state) {
   client_run(&client, 2, &job, &result);
   assert_int_equal(result.cause, DK_CAUSE_OK);
   dk_result_finish(&result);
+}
+
+static void keeper_killed(void **state) {
+  (void)state;
+  check_keeper_ended(SIGKILL);
+}
+
+/* A machine that shuts down does this. */
+static void keeper_asked_to_end(void **state) {
+  (void)state;
+  check_keeper_ended(SIGTERM);
 }
 
 static void both_killed(void **state) {
@@ -409,6 +419,7 @@ int main(void) {
       TEST(unacknowledged_is_repeated),
       TEST(forgotten_over_a_restart),
       TEST(keeper_killed),
+      TEST(keeper_asked_to_end),
       TEST(both_killed),
       TEST(newer_session_takes_over),
       TEST(garbage_closes_only_its_connection),

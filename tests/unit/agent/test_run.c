@@ -234,6 +234,32 @@ static void memory_limit(void **state) {
   dk_result_finish(&result);
 }
 
+/* None of them is over the limit, all of them are. */
+static void many_small(void **state) {
+  (void)state;
+  struct dk_job job = client_job(&client, "for i in 1 2 3 4 5 6 7 8; do\n"
+                                          "  (x=$(head -c 10000000 /dev/zero | tr '\\0' a); sleep 1000; : \"$x\") &\n"
+                                          "done; wait");
+  job.memory = 50u << 20;
+  struct dk_result result;
+  client_run(&client, next++, &job, &result);
+  assert_int_equal(result.cause, DK_CAUSE_OOM);
+  assert_non_null(strstr(result.text, "its limit is 50 MiB"));
+  dk_result_finish(&result);
+}
+
+/* Somebody's KILL is no lack of memory, also of a task that has a limit and has been looked at. */
+static void killed_by_somebody(void **state) {
+  (void)state;
+  struct dk_job job = client_job(&client, "sleep 0.3; kill -KILL $$");
+  job.memory = 500u << 20;
+  struct dk_result result;
+  client_run(&client, next++, &job, &result);
+  assert_int_equal(result.cause, DK_CAUSE_SIGNAL);
+  assert_int_equal(result.code, SIGKILL);
+  dk_result_finish(&result);
+}
+
 /* 1 GB to a stream: neither fails nor fills the disk. */
 static void huge_output(void **state) {
   (void)state;
@@ -283,6 +309,8 @@ int main(void) {
       cmocka_unit_test(leftovers_are_ended),
       cmocka_unit_test(kill_order),
       cmocka_unit_test(memory_limit),
+      cmocka_unit_test(many_small),
+      cmocka_unit_test(killed_by_somebody),
       cmocka_unit_test(huge_output),
       cmocka_unit_test(log_object),
   };
