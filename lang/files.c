@@ -21,6 +21,7 @@ void dk_files_init(struct dk_files *files, struct dk_arena *arena, struct dk_str
 void dk_files_finish(struct dk_files *files) {
   if (files->dir) closedir(files->dir);
   files->dir = NULL;
+  dk_buf_finish(&files->bytes);
 }
 
 static const char *dir_of(struct dk_arena *arena, const char *path) {
@@ -76,21 +77,39 @@ static ssize_t read_bytes(const char *path, char *text, size_t len) {
   return (ssize_t)at;
 }
 
+static bool is_too_large(struct dk_files *files, uint64_t size, const char *shown, size_t max, struct dk_span at) {
+  if (size <= max) return false;
+  struct dk_diag *diag = dk_diag_add(files->diags, DK_E0702, at, "`%s` has %llu bytes; at most %zu are read", shown,
+                                     (unsigned long long)size, max);
+  if (max == DK_SOURCE_MAX)
+    dk_diag_help(files->diags, diag,
+                 "an experiment is a text of a few pages; put data into a CSV or JSON file and `load` it");
+  return true;
+}
+
+/* What the file was when it was pinned. *ret_ok: it can be used. */
+static bool read_pinned(struct dk_files *files, const char *real, const char *shown, size_t max, struct dk_span at,
+                        struct dk_file *ret, bool *ret_ok) {
+  dk_buf_clear(&files->bytes);
+  if (!files->pinned || !files->pinned(files->pinned_ctx, below(files->root, real), &files->bytes)) return false;
+  *ret_ok = !is_too_large(files, files->bytes.len, shown, max, at);
+  char *text = dk_arena_alloc(files->arena, files->bytes.len + 2);
+  memcpy(text, dk_buf_text(&files->bytes), files->bytes.len);
+  ret->text = text;
+  ret->len = files->bytes.len;
+  return true;
+}
+
 /* The file's bytes; `shown` names it in messages. The size is judged before anything is read. */
 static bool read_file(struct dk_files *files, const char *real, const char *shown, size_t max, struct dk_span at,
                       struct dk_file *ret) {
   struct stat st;
+  bool is_ok;
+  if (read_pinned(files, real, shown, max, at, ret, &is_ok)) return is_ok;
   if (stat(real, &st) < 0) return cannot_read(files, at, shown, strerror(errno));
   if (S_ISDIR(st.st_mode)) return cannot_read(files, at, shown, "it is a directory");
   if (!S_ISREG(st.st_mode)) return cannot_read(files, at, shown, "it is no regular file");
-  if ((uint64_t)st.st_size > max) {
-    struct dk_diag *diag = dk_diag_add(files->diags, DK_E0702, at, "`%s` has %lld bytes; at most %zu are read", shown,
-                                       (long long)st.st_size, max);
-    if (max == DK_SOURCE_MAX)
-      dk_diag_help(files->diags, diag,
-                   "an experiment is a text of a few pages; put data into a CSV or JSON file and `load` it");
-    return false;
-  }
+  if (is_too_large(files, (uint64_t)st.st_size, shown, max, at)) return false;
   size_t size = (size_t)st.st_size;
   char *text = dk_arena_alloc(files->arena, size + 2);
   ssize_t n = read_bytes(real, text, size);

@@ -6,6 +6,7 @@
 #ifndef DK_LANG_FILES_H
 #define DK_LANG_FILES_H
 
+#include "lang/base/buf.h"
 #include "lang/eval/eval.h"
 
 #include "lang/base/digest.h"
@@ -32,6 +33,9 @@ struct dk_files {
   struct dk_strs *strs;
   struct dk_diags *diags;
   const char *root; /* canonical */
+  bool (*pinned)(void *ctx, const char *path, struct dk_buf *ret); /* see lang.h; NULL: none */
+  void *pinned_ctx;
+  struct dk_buf bytes; /* of the pinned file that is being read */
   struct dk_file **items;
   uint32_t count, cap;
   DIR *dir; /* being read */

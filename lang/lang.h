@@ -15,6 +15,10 @@ struct dk_load_options {
   uint32_t n_given;
   dk_check_pattern_fn *check_pattern; /* of metrics; NULL: regexes are taken as they are */
   const char *root; /* the repository's root (absolute): imports and loads stay inside; NULL: the file's directory */
+  /* Files as they were at another time: fills *ret with the content of a path below root and returns true, or returns false: it is read
+   * where it lies. NULL: all are. */
+  bool (*pinned)(void *ctx, const char *path, struct dk_buf *ret);
+  void *pinned_ctx;
   const char *name; /* what the file is called in messages and in the plan; NULL: `path` */
 };
 

@@ -45,6 +45,8 @@ static void compile(struct dk_load *load, const char *path, const struct dk_load
   dk_files_init(&load->files, &load->arena, &load->strs, &load->diags);
   load->eval_files = (struct dk_eval_files){&load->files,     dk_files_read,    dk_files_glob,
                                             dk_files_resolve, dk_files_missing, options->check_pattern};
+  load->files.pinned = options->pinned;
+  load->files.pinned_ctx = options->pinned_ctx;
   const struct dk_source *source = dk_files_root(&load->files, path, options->name, options->root);
   if (!source) return;
   struct dk_parse_env env = {&load->arena, &load->strs, &load->diags};
