@@ -8,6 +8,7 @@
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
  *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c doctor.c help.c),
+ *                   engine.c (the daemon), client.c and remote.c (its other end), watch.c (a run on the screen),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
  *   docs/cli.md     commands, exit codes, files;  docs/architecture.md  why it is so.
  *
@@ -52,18 +53,51 @@ static const struct dk_command commands[] = {
      "  FILE                      default: the only *.dk file with tasks here\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_show},
-    {"run", "run", "run [FILE] [-p NAME=VALUE]... [-j N] [--clean] [-q] [--plain]", "run what has no result yet",
+    {"run", "run", "run [FILE] [-p NAME=VALUE]... [-j N] [-d] [OPTION]...", "run what has no result yet",
      "Runs the tasks of FILE on this machine. What already has a result is not run\n"
-     "again. ^C asks running tasks to end, a second ^C kills them; the next\n"
-     "`dkrun run` goes on where this one stopped.\n"
+     "again. On a terminal the run goes on without it: `d` leaves it running, ^C\n"
+     "asks, a second ^C stops it. In a script or in CI it is this process: ^C and\n"
+     "SIGTERM ask running tasks to end, a second one kills them. An engine that works\n"
+     "here already is handed the run. The next `dkrun run` goes on where this one\n"
+     "stopped.\n"
      "\n"
      "  FILE                      default: the only *.dk file with tasks here\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n"
      "  -j, --jobs N              tasks at a time (default: the number of processors)\n"
+     "  -d, --detach              hand the run over and return\n"
+     "  --foreground              in this process, also on a terminal\n"
      "  --clean                   refuse when files differ from the last commit\n"
+     "  --prune                   end what earlier runs of FILE still do and this one\n"
+     "                            does not ask for\n"
      "  -q, --quiet               only failures and the summary\n"
      "  --plain                   lines instead of a live view, also on a terminal\n",
      dk_cmd_run},
+    {"attach", "run", "attach [RUN] [-q] [--plain]", "watch a run that goes on",
+     "Shows a run (default: the last one) as `dkrun run` does, until it has ended or\n"
+     "`d` is pressed. A run whose engine was killed is taken up again.\n",
+     dk_cmd_attach},
+    {"cancel", "run", "cancel [--run N] [--now] [TASK]", "end a run, or some of its tasks",
+     "Running tasks get SIGTERM and 5 seconds, with --now SIGKILL; what waits for them\n"
+     "is not run. TASK is a short id (t17), or a name and values of axes (t lr=0.1).\n"
+     "What another run wants too goes on for it.\n"
+     "\n"
+     "  --run N                   default: the only run that goes on\n",
+     dk_cmd_cancel},
+    {"pause", "run", "pause [--run N] [TASK]", "start nothing new",
+     "Tasks that run go on; nothing new of the run, or of the tasks that match TASK,\n"
+     "starts until `dkrun resume`.\n",
+     dk_cmd_pause},
+    {"resume", "run", "resume [--run N] [TASK]", "the end of a pause", "Without TASK: of all of the run.\n",
+     dk_cmd_resume},
+    {"prio", "run", "prio [--run N] PRIORITY [TASK]", "who comes first",
+     "Tasks with a higher PRIORITY (-1000 to 1000, others have 0) are handed out\n"
+     "first, over all runs of this folder; among equals the earlier run.\n",
+     dk_cmd_prio},
+    {"engine", NULL, "engine", "the process that `dkrun run` starts",
+     "Works on the runs of this folder until none is left and nobody watches. It is\n"
+     "started when it is needed; its words are in .dkrun/engine.log. SIGTERM ends it;\n"
+     "tasks go on, and the next engine takes its runs up.\n",
+     dk_cmd_engine},
     {"status", "look", "status [RUN] [--all] [--format text|json]", "the runs, or how one went",
      "Without RUN: the last 20 runs (all of them with --all). With RUN, a number:\n"
      "counts, results per task, failures with the end of their logs (20 of them; all\n"

@@ -1,7 +1,9 @@
 /* dkrun run: the experiment, on this machine, until everything that was asked has ended. */
 #include "engine/cli/again.h"
+#include "engine/cli/remote.h"
 #include "engine/cli/session.h"
 #include "engine/cli/watch.h"
+#include "engine/drive/service.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
@@ -16,7 +18,7 @@ struct options {
   const char *file;
   struct dk_cli_params params;
   uint32_t jobs; /* 0: the machine's processors */
-  bool clean, quiet, plain;
+  bool clean, quiet, plain, detach, foreground, prune;
 };
 
 /* The command */
@@ -27,13 +29,16 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
                                           {"clean", no_argument, NULL, 'c'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"plain", no_argument, NULL, 'P'},
+                                          {"detach", no_argument, NULL, 'd'},
+                                          {"foreground", no_argument, NULL, 'f'},
+                                          {"prune", no_argument, NULL, 'r'},
                                           DK_CLI_OPTIONS,
                                           {NULL, 0, NULL, 0}};
   int opt, r;
   int64_t jobs;
 
   dk_cli_options_reset();
-  while ((opt = getopt_long(argc, argv, ":p:j:q", options, NULL)) != -1) {
+  while ((opt = getopt_long(argc, argv, ":p:j:qd", options, NULL)) != -1) {
     switch (opt) {
     case 'p':
       r = dk_cli_params_add(&ret->params, optarg);
@@ -47,11 +52,15 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     case 'c': ret->clean = true; break;
     case 'q': ret->quiet = true; break;
     case 'P': ret->plain = true; break;
+    case 'd': ret->detach = true; break;
+    case 'f': ret->foreground = true; break;
+    case 'r': ret->prune = true; break;
     default:
       r = dk_cli_option(cli, opt, argc, argv, options);
       if (r >= 0) return r;
     }
   }
+  if (ret->detach && ret->foreground) return dk_cli_usage("run", "--detach and --foreground exclude each other");
   if (argc - optind > 1) return dk_cli_usage("run", "one file at a time: `%s` is one too many", argv[optind + 1]);
   ret->file = argv[optind];
   return -1;
@@ -121,6 +130,7 @@ static int submit(struct foreground *f, const struct options *options, const str
       .jobs = options->jobs,
       .foreground = true,
       .refuse_dirty = options->clean,
+      .prune = options->prune,
   };
   int r = dk_engine_submit(f->engine, &submission, &submitted, error);
 
@@ -143,37 +153,45 @@ static int run_and_report(struct foreground *f, struct dk_error *error, int *ret
   return 0;
 }
 
-static int run_here(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
+static enum dk_live_mode mode_of(const struct options *options) {
+  return options->quiet ? DK_LIVE_QUIET : options->plain ? DK_LIVE_PLAIN : DK_LIVE_AUTO;
+}
+
+/* The folder is open: its lock is ours. Other commands may watch, ask, and hand over runs meanwhile; what of theirs is left at our end
+ * their own processes take up. */
+static int run_here(struct dk_cli *cli, const struct options *options, const struct dk_session *session,
+                    struct dk_folder *folder) {
   struct dk_error error = {0};
-  struct dk_folder folder;
   struct dk_loop *loop = NULL;
+  struct dk_service *service = NULL;
   struct foreground f = {.engine = NULL};
-  dk_autobuf holder = DK_BUF_INIT;
   dk_autofree char *agent = dk_session_agent_program(&error);
-  int exit_with = DK_EXIT_ENGINE, r;
+  int exit_with = DK_EXIT_ENGINE;
+  const struct dk_engine_observer local = {&f, on_note, on_ended, on_say, on_where, on_tick};
 
   if (!agent) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  dk_buf_printf(&holder, "dkrun run %s", session->file);
-  r = dk_folder_open(cli->root, dk_buf_text(&holder), &folder, &error);
-  if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-
-  r = dk_loop_create(&loop, &error);
+  int r = dk_loop_create(&loop, &error);
+  if (r == 0) r = dk_service_create(folder->path, loop, &local, &service, &error);
+  if (r < 0) {
+    dk_loop_destroy(loop);
+    return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  }
   struct dk_engine_options engine = {
-      .folder = &folder,
+      .folder = folder,
       .root = cli->root,
       .provider = &dk_providers[0],
       .agent_program = agent,
       .slots = options->jobs,
       .loop = loop,
-      .observer = {&f, on_note, on_ended, on_say, on_where, on_tick},
+      .observer = dk_service_observer(service),
   };
   if (r == 0) r = dk_engine_create(&engine, &f.engine, &error);
   if (r == 0) r = submit(&f, options, session, &error);
   struct dk_watch_options watch = {
       .cli = cli,
       .loop = loop,
-      .store = folder.store,
-      .objects = &folder.objects,
+      .store = folder->store,
+      .objects = &folder->objects,
       .run = f.run,
       .mode = options->quiet   ? DK_LIVE_QUIET
               : options->plain ? DK_LIVE_PLAIN
@@ -182,14 +200,100 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
       .ctx = &f,
   };
   if (r == 0) r = dk_watch_create(&watch, &f.watch, &error);
+  if (r == 0) dk_service_serve(service, f.engine);
   if (r == 0) r = run_and_report(&f, &error, &exit_with);
 
   dk_watch_destroy(f.watch);
   f.watch = NULL;
   dk_engine_destroy(f.engine);
+  dk_service_destroy(service);
   dk_loop_destroy(loop);
-  dk_folder_close(&folder);
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : exit_with;
+}
+
+/* In another process. */
+
+/* A copy of what is borrowed elsewhere: the message is only encoded. */
+static int hand_over(struct dk_client *client, const struct options *options, const struct dk_session *session,
+                     struct dk_talk *ret, struct dk_error *error) {
+  dk_autofree struct dk_pair *given = dk_calloc(options->params.n + 1, sizeof *given);
+  uint32_t n_variables = 0;
+
+  if (!given) return dk_error_system(error, -ENOMEM, "handing over the run");
+  while (environ[n_variables]) n_variables++;
+  for (uint32_t i = 0; i < options->params.n; i++)
+    given[i] = (struct dk_pair){(char *)(uintptr_t)options->params.items[i].name,
+                                (char *)(uintptr_t)options->params.items[i].text};
+  struct dk_talk talk = {.kind = DK_TALK_SUBMIT,
+                         .submit = {.file = session->file,
+                                    .params = session->params,
+                                    .given = given,
+                                    .n_given = options->params.n,
+                                    .variables = environ,
+                                    .n_variables = n_variables,
+                                    .jobs = options->jobs,
+                                    .refuse_dirty = options->clean,
+                                    .prune = options->prune}};
+  return dk_client_call(client, &talk, ret, error);
+}
+
+/* An exit code; -ECONNRESET or -EPIPE: the engine ended before it answered. */
+static int run_there(struct dk_cli *cli, const struct options *options, const struct dk_session *session,
+                     struct dk_client *client) {
+  struct dk_error error = {0};
+  struct dk_talk answer;
+  int r = hand_over(client, options, session, &answer, &error);
+
+  if (dk_client_is_lost(r)) {
+    dk_client_close(client);
+    return r;
+  }
+  if (r < 0) {
+    dk_client_close(client);
+    return dk_cli_fail(r == -EINVAL ? DK_EXIT_FILE : DK_EXIT_ENGINE, &error);
+  }
+  uint32_t run = answer.run;
+  dk_cli_note(answer.text);
+  if (answer.value && !options->quiet) fprintf(stderr, "dkrun: note: run %u does the same already: watching it\n", run);
+  dk_talk_finish(&answer);
+  if (options->detach) {
+    dk_client_close(client);
+    dk_cli_printf(cli, "run %u goes on in the background\n", run);
+    if (!options->quiet) dk_cli_printf(cli, "  watch   dkrun attach %u\n  end     dkrun cancel --run %u\n", run, run);
+    return DK_EXIT_OK;
+  }
+  struct dk_remote_options remote = {.mode = mode_of(options), .asks = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+  return dk_remote_watch(cli, client, run, &remote);
+}
+
+/* On a terminal, or detached, the engine is a process of its own, so that the run does not end with the window. In a script or in CI
+ * it is this process, so that nothing is left behind, unless one works here already. */
+static int run_session(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
+  bool is_there = options->detach || (!options->foreground && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+  struct dk_client client = DK_CLIENT_INIT;
+  struct dk_error error = {0};
+  struct dk_folder folder;
+  dk_autobuf holder = DK_BUF_INIT;
+
+  dk_buf_printf(&holder, "dkrun run %s", session->file);
+  for (int tries = 0;; tries++) {
+    int r = is_there              ? dk_client_start(cli, &client, &error)
+            : options->foreground ? -ENOENT
+                                  : dk_client_connect(cli, &client, &error);
+    if (r == 0) {
+      r = run_there(cli, options, session, &client);
+      if (!dk_client_is_lost(r)) return r;
+      if (tries < 3) continue; /* handing it over twice does no harm: it is the same run */
+      dk_error_set(&error, r, "the engine ended again and again\nhelp: its words are in .dkrun/engine.log");
+    }
+    if (r != -ENOENT) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+    r = dk_folder_open(cli->root, dk_buf_text(&holder), &folder, &error);
+    if (r == -EWOULDBLOCK && !options->foreground) continue; /* another began in between */
+    if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+    r = run_here(cli, options, session, &folder);
+    dk_folder_close(&folder);
+    return r;
+  }
 }
 
 int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
@@ -204,7 +308,7 @@ int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
   if (r < 0) {
     r = dk_session_open(cli, options.file, &options.params, &session);
     if (r == DK_EXIT_OK) {
-      r = run_here(cli, &options, &session);
+      r = run_session(cli, &options, &session);
       dk_session_close(&session);
     }
   }

@@ -137,6 +137,7 @@ static int begin(struct dk_watch *watch, struct dk_error *error) {
   if (run->n_changed > 0) dk_buf_printf(&commit, "+%u", run->n_changed);
   struct dk_progress_head head = {.run = with->run, .commit = dk_buf_text(&commit)};
   r = dk_progress_create(&watch->progress, watch->rows.plan, NULL, &head, dk_now_ns(), error);
+  if (r == 0) dk_progress_set_can_leave(watch->progress, with->asks);
   for (uint32_t task = 0; r == 0 && with->catches_up && task < watch->rows.n_tasks; task++)
     if (watch->rows.has_record[task]) note_row(watch, task);
   return r;

@@ -55,12 +55,24 @@ static char **copy_variables(char *const *variables) {
   return copy;
 }
 
+/* The run's files are those of its commit, whatever became of them since. */
+static bool read_pinned(void *ctx, const char *path, struct dk_buf *ret) {
+  const struct dk_engine_run *run = ctx;
+
+  return run->snapshot.code && dk_code_read(run->snapshot.code, path, ret, NULL) == 0;
+}
+
 /* The file, loaded and without errors. -EINVAL: it has some, which `error` tells. */
 static int load(struct dk_engine_run *run, const char *file, const struct dk_check_given *given, uint32_t n_given,
                 char *const *variables, struct dk_error *error) {
   const char *root = run->engine->with.root;
-  const struct dk_load_options options = {
-      .given = given, .n_given = n_given, .check_pattern = dk_metric_check_pattern, .root = root, .name = file};
+  const struct dk_load_options options = {.given = given,
+                                          .n_given = n_given,
+                                          .check_pattern = dk_metric_check_pattern,
+                                          .root = root,
+                                          .name = file,
+                                          .pinned = read_pinned,
+                                          .pinned_ctx = run};
   dk_autobuf path = DK_BUF_INIT, text = DK_BUF_INIT;
 
   run->variables = copy_variables(variables);
@@ -73,7 +85,14 @@ static int load(struct dk_engine_run *run, const char *file, const struct dk_che
     dk_diags_render(dk_load_diags(run->load), false, &text);
     return dk_error_set(error, -EINVAL, "%s has errors\n%s", file, dk_buf_text(&text));
   }
-  return dk_repo_open(dk_buf_text(&path), &run->repo, error);
+  return 0;
+}
+
+static int pin(struct dk_engine_run *run, const struct dk_submission *submission, struct dk_error *error) {
+  struct dk_snapshot_options options = {.refuse_dirty = submission->refuse_dirty};
+  int r = dk_repo_open(run->engine->with.root, &run->repo, error);
+
+  return r < 0 ? r : dk_snapshot_take(run->repo, run->engine->with.folder->path, &options, &run->snapshot, error);
 }
 
 static int init_lookup(struct dk_engine_run *run, struct dk_error *error) {
@@ -189,7 +208,6 @@ static int record(struct dk_engine_run *run, const struct dk_submission *submiss
 
 int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submission, struct dk_submitted *ret,
                      struct dk_error *error) {
-  struct dk_snapshot_options snapshot = {.refuse_dirty = submission->refuse_dirty};
   struct dk_engine_run *run = dk_calloc(1, sizeof *run), *same = NULL;
   struct dk_asked_run asked = {0};
 
@@ -204,7 +222,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)
     r = dk_error_system(error, -ENOMEM, "reading %s", submission->file);
-  if (r == 0) r = dk_snapshot_take(run->repo, engine->with.folder->path, &snapshot, &run->snapshot, error);
+  if (r == 0) r = pin(run, submission, error);
   if (r == 0) r = fill_record(run, submission, error);
   if (r == 0) same = find_same(engine, run);
   if (r == 0 && !same) r = init_lookup(run, error);
@@ -396,7 +414,9 @@ static int same_plan(struct dk_engine_run *run, struct dk_error *error) {
   if (r == 0) r = dk_content_of(pin.data, pin.len, &digest);
   if (r < 0) return dk_error_system(error, r, "reading the plan of run %u", run->record.number);
   if (dk_digest_equal(&digest, &run->record.plan)) return 0;
-  return dk_error_set(error, -ESTALE, "%s, or a file that it reads, was changed", run->record.file);
+  return dk_error_set(error, -ESTALE,
+                      "a file that %s reads and git ignores was changed, or it was planned by another dkrun",
+                      run->record.file);
 }
 
 static int recall(struct dk_engine *engine, struct dk_engine_run *run, struct dk_asked_run *asked,
@@ -404,16 +424,13 @@ static int recall(struct dk_engine *engine, struct dk_engine_run *run, struct dk
   struct dk_store *store = engine->with.folder->store;
   struct past past = {.run = run};
   dk_autofree struct dk_check_given *given = dk_calloc(asked->n_params + 1, sizeof *given);
-  extern char **environ;
 
   if (!given || make_room(engine) < 0) return dk_error_system(error, -ENOMEM, "going on with a run");
   for (uint32_t i = 0; i < asked->n_params; i++)
     given[i] = (struct dk_check_given){asked->params[i].name, asked->params[i].value};
-  int r = load(run, run->record.file, given, asked->n_params, environ, error);
+  int r = dk_code_open_pinned(engine->with.folder->path, run->record.snapshot, &run->snapshot.code, error);
+  if (r == 0) r = load(run, run->record.file, given, asked->n_params, environ, error);
   if (r == 0) r = same_plan(run, error);
-  if (r == 0)
-    r = dk_snapshot_open(run->repo, engine->with.folder->path, run->record.commit, run->record.snapshot, &run->snapshot,
-                         error);
   if (r == 0) r = init_lookup(run, error);
   if (r < 0) return r;
   run->was_done = dk_calloc(run->plan->graph.n_tasks / 8 + 1, 1);

@@ -98,6 +98,10 @@ void dk_progress_set_where(struct dk_progress *p, const char *where) {
   replace_text(&p->where, where);
 }
 
+void dk_progress_set_can_leave(struct dk_progress *p, bool can_leave) {
+  p->can_leave = can_leave;
+}
+
 void dk_progress_set_stopping(struct dk_progress *p, const char *text) {
   replace_text(&p->stopping, text);
 }

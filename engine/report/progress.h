@@ -44,6 +44,8 @@ void dk_progress_note(struct dk_progress *progress, uint64_t now_ns, const struc
 void dk_progress_choice(struct dk_progress *progress, uint32_t pick_task, const struct dk_choice *choice);
 /* Something to tell once ("agent restarted"), without a line end; printed above the frame, or as a plain line. */
 void dk_progress_say(struct dk_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The run goes on without who looks on: `d` is named among the keys. */
+void dk_progress_set_can_leave(struct dk_progress *progress, bool can_leave);
 /* The state of cancelling, shown in the last line: "stopping: 2 tasks get 5 s to end, ^C again kills them". NULL: none. */
 void dk_progress_set_stopping(struct dk_progress *progress, const char *text);
 

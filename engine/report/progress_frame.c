@@ -287,7 +287,9 @@ static void put_foot(struct frame *f, const struct dk_progress_view *view, struc
     if (c.not_run) {
       dk_buf_printf(&line, "   not run %u", c.not_run);
     }
-    dk_buf_add_text(&line, view->keys ? "   q or ^C stop" : "");
+    dk_buf_add_text(&line, !view->keys       ? ""
+                           : f->p->can_leave ? "   d leave it running, q or ^C stop"
+                                             : "   q or ^C stop");
   }
   put_line(view,
            f->p->stopping ? DK_PAINT_YELLOW

@@ -55,6 +55,7 @@ struct dk_progress {
   const struct dk_plan *plan;
   uint32_t run;
   char *commit, *where, *stopping;
+  bool can_leave;
   uint64_t start_ns;
   uint8_t *wanted;                /* bit per task, or NULL */
   uint8_t *state;                 /* enum dk_task_state | STARTED per task */

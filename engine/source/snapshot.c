@@ -260,24 +260,6 @@ int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_sn
   return err;
 }
 
-int dk_snapshot_open(struct dk_repo *repo, const char *state, const char *commit, const char *pinned,
-                     struct dk_snapshot *ret, struct dk_error *error) {
-  git_repository *own = NULL;
-  struct dk_odb odb = {0};
-  git_oid id;
-  memset(ret, 0, sizeof *ret);
-  int err = dk_pin_open(state, &own, error);
-  if (err == 0) err = dk_odb_open(&odb, repo->git, own, error);
-  if (err == 0 && git_oid_fromstr(&id, pinned) != 0) err = dk_error_set(error, -EBADMSG, "`%s` is no commit", pinned);
-  if (err == 0) err = dk_code_open(&odb, &id, repo->root, &ret->code, error);
-  dk_odb_close(&odb);
-  git_repository_free(own);
-  if (err) return err;
-  snprintf(ret->commit, sizeof ret->commit, "%s", commit);
-  snprintf(ret->pinned, sizeof ret->pinned, "%s", pinned);
-  return 0;
-}
-
 void dk_snapshot_left_out_text(const struct dk_snapshot *snapshot, struct dk_buf *out) {
   if (snapshot->n_left_out == 0) return;
   dk_buf_add_text(out, "left out of the snapshot, because such names hold secrets: ");

@@ -29,9 +29,6 @@ struct dk_snapshot_options {
  * the largest and says how to go on (.gitignore them or commit them). */
 int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options,
                      struct dk_snapshot *ret, struct dk_error *error);
-/* A snapshot that was taken before, from its two ids: only `code`, `commit` and `pinned` are set. -ENOENT: it is not in dkrun's repository. */
-int dk_snapshot_open(struct dk_repo *repo, const char *state, const char *commit, const char *pinned,
-                     struct dk_snapshot *ret, struct dk_error *error);
 /* A line that names what was left out; nothing when there is nothing. Who needs such a file in a task must know. */
 void dk_snapshot_left_out_text(const struct dk_snapshot *snapshot, struct dk_buf *out);
 void dk_snapshot_finish(struct dk_snapshot *snapshot);

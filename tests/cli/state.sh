@@ -16,7 +16,7 @@ commit
 run run
 has '1 ran'
 
-# Two at once: the second one says who works there, and disturbs nothing.
+# Two at once: one that insists on being the engine is told who works there, and disturbs nothing (engine.sh has the others).
 export GO=$room/go
 put e.dk <<'EOF'
 task t {
@@ -33,7 +33,7 @@ until [ -e "$GO.started" ]; do
   kill -0 "$engine" || fail "the engine ended: $(cat "$room/run.out")"
   sleep 0.02
 done
-run -e 4 run
+run -e 4 run --foreground
 has_err "another dkrun works in"
 has_err "process $engine"
 run status
@@ -41,15 +41,23 @@ has running
 touch "$GO"
 wait "$engine" || fail "$(cat "$room/run.out")"
 
-# Eight at once in a fresh folder: one works, the others say so.
+# Eight at once in a fresh folder: the task runs once, and all of them hear of it.
 stop_agents
 rm -rf .dkrun
-put e.dk <<<'task t { run = "sleep 0.5" }'
+put e.dk <<'EOF'
+task t {
+  pass = ["GO"]
+  run = "echo once >> $GO.effects; sleep 0.5"
+}
+EOF
+pids=()
 for i in 1 2 3 4 5 6 7 8; do
-  "$dkrun" run -q >"$room/at-once.$i" 2>&1 </dev/null &
+  "$dkrun" run >"$room/at-once.$i" 2>&1 </dev/null &
+  pids+=($!)
 done
-wait
-[ "$(cat "$room"/at-once.* | grep -c 'another dkrun works in')" -eq 7 ] || fail "eight at once: $(cat "$room"/at-once.*)"
+for pid in "${pids[@]}"; do wait "$pid" || fail "eight at once: $(cat "$room"/at-once.*)"; done
+[ "$(grep -c once "$GO.effects")" -eq 1 ] || fail "the task ran $(grep -c once "$GO.effects") times"
+[ "$(cat "$room"/at-once.* | grep -c '0 failed\|nothing to do')" -eq 8 ] || fail "eight at once: $(cat "$room"/at-once.*)"
 
 # Locks that a killed dkrun left in its repository are nobody's.
 touch .dkrun/git/config.lock .dkrun/git/refs/dkrun/x.lock

@@ -54,7 +54,7 @@ done
 run status
 has "an engine is at work (process $engine)"
 has '3  running'
-run -e 4 run small.dk
+run -e 4 run small.dk --foreground
 has_err "process $engine"
 touch "$GO"
 wait "$engine" || fail "the slow run failed: $(cat "$room/slow.out")"

@@ -16,7 +16,7 @@ on_terminal() { # COLUMNSxLINES COMMAND
   out=$(tr -d '\r\000' <"$room/out") err=$(<"$room/err")
 }
 
-on_terminal 80x24 "'$dkrun' run slow.dk"
+on_terminal 80x24 "'$dkrun' run slow.dk --foreground"
 [ "$status" -eq 1 ] || fail "exit code $status"
 has $'\x1b[?25l'
 has $'\x1b[?25h'
@@ -42,3 +42,41 @@ EOF
 run run bytes.dk -q
 on_terminal 80x24 "'$dkrun' logs t1"
 has 'a\x1b[31mb'
+
+# On a terminal the engine is another process: `d` leaves the run running, ^C asks first, and attach shows it to its end.
+put long.dk <<'EOF'
+grid g { k in 1..2 }
+task t over g {
+  pass = ["GO"]
+  run = "echo {{k}}; while [ ! -e $GO ]; do sleep 0.02; done"
+}
+EOF
+export GO=$room/go
+keys() { # COMMAND KEY...: types each key when the view is drawn
+  mkfifo "$room/keys"
+  TERM=xterm script -qefc "stty cols 80 rows 24; $1" "$room/typescript" <"$room/keys" >/dev/null 2>"$room/err" &
+  local pid=$! key
+  exec 9>"$room/keys"
+  until grep -q '2 running' "$room/typescript" 2>/dev/null; do sleep 0.05; done
+  for key in "${@:2}"; do
+    sleep 0.3 # two keys of a person, not a paste
+    printf '%b' "$key" >&9
+  done
+  status=0
+  wait "$pid" || status=$?
+  exec 9>&-
+  rm "$room/keys"
+  out=$(tr -d '\r' <"$room/typescript") last=$1
+}
+keys "'$dkrun' run long.dk" d
+[ "$status" -eq 0 ] || fail "exit code $status after d"
+has 'd leave it running'
+has 'goes on; `dkrun attach'
+run status
+has 'running'
+keys "'$dkrun' attach" '\003' x d
+[ "$status" -eq 0 ] || fail "exit code $status after ^C, x and d"
+has '^C again stops the run'
+keys "'$dkrun' attach" '\003' '\003'
+[ "$status" -eq 130 ] || fail "exit code $status after two ^C"
+has 'interrupted'

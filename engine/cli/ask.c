@@ -1,0 +1,182 @@
+/* dkrun cancel, pause, resume, prio: what is asked of a run that goes on, or of some of its tasks. */
+#include "engine/cli/client.h"
+#include "engine/cli/look.h"
+#include "lang/base/alloc.h"
+#include "lang/base/number.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct options {
+  const char *command;
+  uint32_t run; /* 0: the only one that goes on */
+  struct dk_ask ask;
+  const char *const *words; /* TASK */
+  uint32_t n_words;
+};
+
+static int parse_priority(int argc, char **argv, struct options *ret) {
+  int64_t priority;
+
+  if (optind >= argc || dk_number_parse_int(argv[optind], strlen(argv[optind]), &priority) < 0 || priority < -1000 ||
+      priority > 1000)
+    return dk_cli_usage("prio", "which priority? A number from -1000 to 1000; what has none has 0");
+  ret->ask.priority = (int32_t)priority;
+  optind++;
+  return -1;
+}
+
+static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+  static const struct option options[] = {
+      {"run", required_argument, NULL, 'R'}, {"now", no_argument, NULL, 'n'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  int opt, r = -1;
+
+  dk_cli_options_reset();
+  /* A negative priority is no option: they end where the first word begins. */
+  while ((opt = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
+    r = -1;
+    if (opt == 'R')
+      r = dk_look_run_number(optarg, &ret->run)
+              ? -1
+              : dk_cli_usage(ret->command, "--run takes a number such as 3, not `%s`", optarg);
+    else if (opt == 'n' && ret->ask.kind == DK_EV_CANCEL)
+      ret->ask.is_hard = true;
+    else if (opt == 'n')
+      r = dk_cli_usage(ret->command, "--now is an option of cancel");
+    else if (opt == '?' && ret->ask.kind == DK_EV_PRIORITY && argv[optind - 1][1] >= '0' &&
+             argv[optind - 1][1] <= '9') {
+      optind--;
+      break;
+    } else
+      r = dk_cli_option(cli, opt, argc, argv, options);
+    if (r >= 0) return r;
+  }
+  if (ret->ask.kind == DK_EV_PRIORITY) r = parse_priority(argc, argv, ret);
+  ret->words = (const char *const *)argv + optind;
+  ret->n_words = (uint32_t)(argc - optind);
+  return r;
+}
+
+/* --- which run --- */
+
+struct open_runs {
+  uint32_t n, last;
+};
+
+static int see_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct open_runs *open = ctx;
+  struct dk_run run;
+
+  (void)key;
+  (void)klen;
+  if (dk_run_decode(value, vlen, &run) < 0) return 0;
+  if (run.state == DK_RUN_RUNNING) {
+    open->n++;
+    open->last = run.number;
+  }
+  dk_run_finish(&run);
+  return 0;
+}
+
+static int find_run(struct dk_cli *cli, struct options *options, struct dk_error *error) {
+  struct dk_store *store = NULL;
+  struct open_runs open = {0};
+  int r = dk_cli_open_store(cli, &store, NULL, error);
+
+  if (r == 0) r = dk_store_each(store, DK_TABLE_RUNS, NULL, 0, see_run, &open, error);
+  if (store) dk_store_close(store);
+  if (r < 0 || options->run) return r;
+  if (open.n == 0) return dk_error_set(error, -ENOENT, "no run goes on here\nhelp: `dkrun status` lists the runs");
+  if (open.n > 1)
+    return dk_error_set(error, -EINVAL, "%u runs go on: which one?\nhelp: --run N; `dkrun status` lists them", open.n);
+  options->run = open.last;
+  return 0;
+}
+
+/* --- which tasks --- */
+
+/* Selected tasks come in rising order. */
+static int to_ranges(const uint32_t *tasks, uint32_t n, struct dk_ask *ask) {
+  ask->ranges = dk_calloc(2 * (size_t)n + 1, sizeof *ask->ranges);
+  if (!ask->ranges) return -ENOMEM;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t *end = ask->n_ranges ? &ask->ranges[2 * ask->n_ranges - 1] : NULL;
+    if (end && *end == tasks[i]) {
+      ++*end;
+      continue;
+    }
+    ask->ranges[2 * ask->n_ranges] = tasks[i];
+    ask->ranges[2 * ask->n_ranges++ + 1] = tasks[i] + 1;
+  }
+  return 0;
+}
+
+static int select_tasks(struct dk_cli *cli, struct options *options, uint32_t *ret_n, struct dk_error *error) {
+  struct dk_look look;
+  dk_autofree uint32_t *tasks = NULL;
+  int r = dk_look_open(cli, options->run, &look, error);
+
+  if (r < 0) return r;
+  *ret_n = look.rows.n_tasks;
+  if (options->n_words > 0) {
+    r = dk_plan_select(look.rows.plan, options->words, options->n_words, &tasks, ret_n, error);
+    if (r == 0 && to_ranges(tasks, *ret_n, &options->ask) < 0) r = dk_error_system(error, -ENOMEM, "selecting tasks");
+  }
+  dk_look_close(&look);
+  return r;
+}
+
+/* --- asking --- */
+
+static void say_done(struct dk_cli *cli, const struct options *options, uint32_t n_tasks) {
+  static const char *const words[] = {[DK_EV_CANCEL - DK_EV_CANCEL] = "ends",
+                                      [DK_EV_PAUSE - DK_EV_CANCEL] = "is paused: what runs goes on, nothing new starts",
+                                      [DK_EV_RESUME - DK_EV_CANCEL] = "goes on",
+                                      [DK_EV_PRIORITY - DK_EV_CANCEL] = "has another priority"};
+  const char *word = words[options->ask.kind - DK_EV_CANCEL];
+
+  if (options->ask.n_ranges)
+    dk_cli_printf(cli, "run %u, %u task%s: %s\n", options->run, n_tasks, n_tasks == 1 ? "" : "s", word);
+  else
+    dk_cli_printf(cli, "run %u %s\n", options->run, word);
+}
+
+static int ask(struct dk_cli *cli, int argc, char **argv, enum dk_event_kind kind) {
+  struct options options = {.command = argv[0], .ask = {.kind = kind}};
+  struct dk_error error = {0};
+  struct dk_client client = DK_CLIENT_INIT;
+  struct dk_talk answer = {0};
+  uint32_t n_tasks = 0;
+  int code = parse(cli, argc, argv, &options);
+
+  if (code >= 0) return code;
+  int r = find_run(cli, &options, &error);
+  if (r == 0) r = select_tasks(cli, &options, &n_tasks, &error);
+  if (r < 0) {
+    dk_ask_finish(&options.ask);
+    return dk_cli_fail(options.n_words && r == -ENOENT ? DK_EXIT_USAGE : DK_EXIT_ENGINE, &error);
+  }
+  struct dk_talk talk = {.kind = DK_TALK_ASK, .run = options.run, .ask = options.ask};
+  r = dk_client_start_call(cli, &talk, &client, &answer, &error);
+  if (r == 0) say_done(cli, &options, n_tasks);
+  dk_talk_finish(&answer);
+  dk_client_close(&client);
+  dk_ask_finish(&options.ask);
+  return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
+}
+
+int dk_cmd_cancel(struct dk_cli *cli, int argc, char **argv) {
+  return ask(cli, argc, argv, DK_EV_CANCEL);
+}
+
+int dk_cmd_pause(struct dk_cli *cli, int argc, char **argv) {
+  return ask(cli, argc, argv, DK_EV_PAUSE);
+}
+
+int dk_cmd_resume(struct dk_cli *cli, int argc, char **argv) {
+  return ask(cli, argc, argv, DK_EV_RESUME);
+}
+
+int dk_cmd_prio(struct dk_cli *cli, int argc, char **argv) {
+  return ask(cli, argc, argv, DK_EV_PRIORITY);
+}
