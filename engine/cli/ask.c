@@ -11,8 +11,7 @@ struct options {
   const char *command;
   uint32_t run; /* 0: the only one that goes on */
   struct dk_ask ask;
-  const char *const *words; /* TASK */
-  uint32_t n_words;
+  struct dk_selection selection;
 };
 
 static int parse_priority(int argc, char **argv, struct options *ret) {
@@ -27,8 +26,11 @@ static int parse_priority(int argc, char **argv, struct options *ret) {
 }
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
-  static const struct option options[] = {
-      {"run", required_argument, NULL, 'R'}, {"now", no_argument, NULL, 'n'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"run", required_argument, NULL, 'R'},
+                                          {"where", required_argument, NULL, 'w'},
+                                          {"now", no_argument, NULL, 'n'},
+                                          DK_CLI_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
   int opt, r = -1;
 
   dk_cli_options_reset();
@@ -39,6 +41,8 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
       r = dk_look_run_number(optarg, &ret->run)
               ? -1
               : dk_cli_usage(ret->command, "--run takes a number such as 3, not `%s`", optarg);
+    else if (opt == 'w')
+      ret->selection.where = optarg;
     else if (opt == 'n' && ret->ask.kind == DK_EV_CANCEL)
       ret->ask.is_hard = true;
     else if (opt == 'n')
@@ -52,8 +56,8 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     if (r >= 0) return r;
   }
   if (ret->ask.kind == DK_EV_PRIORITY) r = parse_priority(argc, argv, ret);
-  ret->words = (const char *const *)argv + optind;
-  ret->n_words = (uint32_t)(argc - optind);
+  ret->selection.words = (const char *const *)argv + optind;
+  ret->selection.n_words = (uint32_t)(argc - optind);
   return r;
 }
 
@@ -111,19 +115,22 @@ static int to_ranges(const uint32_t *tasks, uint32_t n, struct dk_ask *ask) {
   return 0;
 }
 
-static int select_tasks(struct dk_cli *cli, struct options *options, uint32_t *ret_n, struct dk_error *error) {
+/* An exit code. Without a selection it is the run as a whole that is asked. */
+static int select_tasks(struct dk_cli *cli, struct options *options, uint32_t *ret_n) {
+  struct dk_error error = {0};
   struct dk_look look;
   dk_autofree uint32_t *tasks = NULL;
-  int r = dk_look_open(cli, options->run, &look, error);
 
-  if (r < 0) return r;
-  *ret_n = look.rows.n_tasks;
-  if (options->n_words > 0) {
-    r = dk_plan_select(look.rows.plan, options->words, options->n_words, &tasks, ret_n, error);
-    if (r == 0 && to_ranges(tasks, *ret_n, &options->ask) < 0) r = dk_error_system(error, -ENOMEM, "selecting tasks");
+  *ret_n = 0;
+  if (options->selection.n_words == 0 && !options->selection.where) return DK_EXIT_OK;
+  if (dk_look_open(cli, options->run, &look, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  int code = dk_look_select(&look, &options->selection, &tasks, ret_n);
+  if (code == DK_EXIT_OK && to_ranges(tasks, *ret_n, &options->ask) < 0) {
+    dk_error_system(&error, -ENOMEM, "choosing tasks");
+    code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
   dk_look_close(&look);
-  return r;
+  return code;
 }
 
 /* --- asking --- */
@@ -150,14 +157,14 @@ static int ask(struct dk_cli *cli, int argc, char **argv, enum dk_event_kind kin
   int code = parse(cli, argc, argv, &options);
 
   if (code >= 0) return code;
-  int r = find_run(cli, &options, &error);
-  if (r == 0) r = select_tasks(cli, &options, &n_tasks, &error);
-  if (r < 0) {
+  if (find_run(cli, &options, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  code = select_tasks(cli, &options, &n_tasks);
+  if (code != DK_EXIT_OK) {
     dk_ask_finish(&options.ask);
-    return dk_cli_fail(options.n_words && r == -ENOENT ? DK_EXIT_USAGE : DK_EXIT_ENGINE, &error);
+    return code;
   }
   struct dk_talk talk = {.kind = DK_TALK_ASK, .run = options.run, .ask = options.ask};
-  r = dk_client_start_call(cli, &talk, &client, &answer, &error);
+  int r = dk_client_start_call(cli, &talk, &client, &answer, &error);
   if (r == 0) say_done(cli, &options, n_tasks);
   dk_talk_finish(&answer);
   dk_client_close(&client);

@@ -11,6 +11,7 @@
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct dk_logs_options *ret) {
   static const struct option options[] = {{"run", required_argument, NULL, 'R'},
+                                          {"where", required_argument, NULL, 'w'},
                                           {"follow", no_argument, NULL, 'f'},
                                           {"tail", required_argument, NULL, 'n'},
                                           {"out", no_argument, NULL, 'o'},
@@ -28,6 +29,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct dk_logs_optio
               ? -1
               : dk_cli_usage("logs", "--run takes a number such as 3, not `%s`", optarg);
       break;
+    case 'w': ret->selection.where = optarg; break;
     case 'f': ret->follow = true; break;
     case 'n':
       if (dk_number_parse_int(optarg, strlen(optarg), &ret->tail) < 0 || ret->tail < 0) {
@@ -46,7 +48,11 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct dk_logs_optio
   if (ret->only_out && ret->only_err) {
     return dk_cli_usage("logs", "--out and --err exclude each other: without them both are printed");
   }
-  return optind >= argc ? dk_cli_usage("logs", "of which task? (t17, or: train lr=0.1)") : -1;
+  ret->selection.words = (const char *const *)argv + optind;
+  ret->selection.n_words = (uint32_t)(argc - optind);
+  return optind >= argc && !ret->selection.where
+             ? dk_cli_usage("logs", "of which task? (t17, or: train lr=0.1, or: --where 'lr < 0.1')")
+             : -1;
 }
 
 /* Bytes at the end that may be the start of a UTF-8 character. */
@@ -236,14 +242,13 @@ int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv) {
   }
   dk_autofree uint32_t *tasks = NULL;
   uint32_t n = 0;
-  int r = dk_plan_select(reader.look.rows.plan, (const char *const *)argv + optind, (uint32_t)(argc - optind), &tasks,
-                         &n, &error);
-  if (r < 0) {
-    code = dk_cli_fail(r == -ENOMEM ? DK_EXIT_ENGINE : DK_EXIT_USAGE, &error);
+  code = dk_look_select(&reader.look, &options.selection, &tasks, &n);
+  if (code != DK_EXIT_OK) {
+    /* said */
   } else if (options.follow && n > 1) {
     code = dk_cli_usage("logs", "-f follows one task, and %u are named: add values of axes, or use a short id", n);
   } else {
-    r = print_all(&reader, tasks, n, &error);
+    int r = print_all(&reader, tasks, n, &error);
     code = r < 0 ? dk_cli_fail(r == -EINVAL ? DK_EXIT_USAGE : DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
   }
   dk_buf_finish(&reader.carry);

@@ -9,6 +9,7 @@ struct dk_logs_options {
   uint32_t run;
   int64_t tail; /* -1: all */
   bool follow, only_out, only_err, raw;
+  struct dk_selection selection;
 };
 
 struct dk_logs_reader {

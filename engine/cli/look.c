@@ -2,6 +2,8 @@
 #include "engine/cli/look.h"
 #include "lang/base/number.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 int dk_look_open(struct dk_cli *cli, uint32_t run, struct dk_look *ret, struct dk_error *error) {
@@ -22,6 +24,15 @@ void dk_look_close(struct dk_look *look) {
   dk_row_source_finish(&look->rows);
   dk_objects_close(&look->objects);
   dk_store_close(look->store);
+}
+
+int dk_look_select(const struct dk_look *look, const struct dk_selection *selection, uint32_t **ret, uint32_t *ret_n) {
+  struct dk_error error = {0};
+  dk_autobuf diagnostics = DK_BUF_INIT;
+  int r = dk_where_select(look->rows.plan, selection, ret, ret_n, &diagnostics, &error);
+
+  if (diagnostics.len) fputs(dk_buf_text(&diagnostics), stderr);
+  return r < 0 ? dk_cli_fail(r == -ENOMEM ? DK_EXIT_ENGINE : DK_EXIT_USAGE, &error) : DK_EXIT_OK;
 }
 
 bool dk_look_run_number(const char *text, uint32_t *ret) {

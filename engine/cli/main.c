@@ -76,20 +76,22 @@ static const struct dk_command commands[] = {
      "Shows a run (default: the last one) as `dkrun run` does, until it has ended or\n"
      "`d` is pressed. A run whose engine was killed is taken up again.\n",
      dk_cmd_attach},
-    {"cancel", "run", "cancel [--run N] [--now] [TASK]", "end a run, or some of its tasks",
+    {"cancel", "run", "cancel [--run N] [--now] [TASK] [--where EXPR]", "end a run, or some of its tasks",
      "Running tasks get SIGTERM and 5 seconds, with --now SIGKILL; what waits for them\n"
      "is not run. TASK is a short id (t17), or a name and values of axes (t lr=0.1).\n"
      "What another run wants too goes on for it.\n"
      "\n"
-     "  --run N                   default: the only run that goes on\n",
+     "  --run N                   default: the only run that goes on\n"
+     "  --where EXPR              tasks at whose points EXPR holds, as in 'lr > 0.1 and\n"
+     "                            n in [1, 2]': an expression of the language\n",
      dk_cmd_cancel},
-    {"pause", "run", "pause [--run N] [TASK]", "start nothing new",
+    {"pause", "run", "pause [--run N] [TASK] [--where EXPR]", "start nothing new",
      "Tasks that run go on; nothing new of the run, or of the tasks that match TASK,\n"
      "starts until `dkrun resume`.\n",
      dk_cmd_pause},
-    {"resume", "run", "resume [--run N] [TASK]", "the end of a pause", "Without TASK: of all of the run.\n",
-     dk_cmd_resume},
-    {"prio", "run", "prio [--run N] PRIORITY [TASK]", "who comes first",
+    {"resume", "run", "resume [--run N] [TASK] [--where EXPR]", "the end of a pause",
+     "Without TASK and --where: of all of the run.\n", dk_cmd_resume},
+    {"prio", "run", "prio [--run N] PRIORITY [TASK] [--where EXPR]", "who comes first",
      "Tasks with a higher PRIORITY (-1000 to 1000, others have 0) are handed out\n"
      "first, over all runs of this folder; among equals the earlier run.\n",
      dk_cmd_prio},
@@ -103,20 +105,22 @@ static const struct dk_command commands[] = {
      "counts, results per task, failures with the end of their logs (20 of them; all\n"
      "with --all), and what was not run and why.\n",
      dk_cmd_status},
-    {"logs", "look", "logs TASK [--run N] [-f] [--tail N] [--out|--err] [--raw]", "what a task wrote",
+    {"logs", "look", "logs TASK [--where EXPR] [--run N] [-f] [--tail N] [--out|--err] [--raw]", "what a task wrote",
      "Prints stdout, then stderr of a task. TASK is a short id (t17), or a name and\n"
      "values of axes (train lr=0.1 seed=2). On a terminal control characters are\n"
      "escaped; to a pipe or file the bytes go as they are.\n"
      "\n"
      "  --run N                   of this run (default: the last one)\n"
+     "  --where EXPR              tasks at whose points EXPR holds ('lr > 0.1')\n"
      "  -f, --follow              go on printing until the task ends\n"
      "  --tail N                  only the last N lines of each\n"
      "  --out, --err              only stdout, only stderr\n"
      "  --raw                     never escape\n",
      dk_cmd_logs},
-    {"results", "look", "results [RUN] [--format text|csv|json|md]", "metrics as tables",
+    {"results", "look", "results [RUN] [--where EXPR] [--format text|csv|json|md]", "metrics as tables",
      "Prints the report tables of a run (default: the last one). A file without\n"
-     "`report` gets a table per task with its columns and metrics.\n",
+     "`report` gets a table per task with its columns and metrics. --where leaves\n"
+     "rows out: EXPR is an expression of the language over columns ('lr < 0.1').\n",
      dk_cmd_results},
     {"why", "look", "why [FILE] TASK [--run N] [-p NAME=VALUE]...", "why a task runs, or is cached",
      "Says what a run would do with TASK and why: which part of what its result\n"

@@ -19,6 +19,7 @@ struct dk_row_source {
   struct dk_task_record *tasks; /* n_tasks; one that has no record yet is WAITING with zeros */
   uint32_t n_tasks;
   bool *has_record;             /* per task */
+  const bool *chosen;           /* per task, borrowed: which ones tables show; NULL: all */
   uint32_t n_running;           /* tasks whose record says so; of a run whose engine is lost: that were running then */
   struct dk_digest *extractors; /* per template */
   struct dk_metric_values metrics; /* of the task asked for last */

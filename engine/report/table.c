@@ -154,6 +154,9 @@ static int make_rows(struct builder *b) {
   for (uint32_t i = 0; i < b->table->n_from; i++) {
     const struct dk_graph_node *node = &plan->graph.nodes[b->table->from[i]];
     for (uint32_t r = 0; r < node->rows; r++) {
+      if (b->rows->chosen && !b->rows->chosen[node->first + r]) {
+        continue;
+      }
       if (!is_shown(b->rows, node->first + r)) {
         b->t.n_unfinished++;
         continue;

@@ -121,6 +121,12 @@ struct dk_checked *dk_check(struct dk_arena *arena, struct dk_strs *strs, struct
                             struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
                             const struct dk_check_given *given, uint32_t n_given);
 
+/* An expression that stands in no file (`source` is where it was given), over these columns alone. Wrong names are diagnostics and
+ * DK_EXPR_ERROR. What it returns is for dk_eval_init. */
+struct dk_checked *dk_check_alone(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
+                                  const struct dk_source *source, struct dk_expr *expr,
+                                  const struct dk_column_decls *columns);
+
 /* What an expression depends on: columns (distinct, in order of first use) and references. */
 struct dk_uses {
   const struct dk_str **columns;

@@ -65,7 +65,12 @@ wait_until started 4
 run resume --run 1
 run -e 4 cancel
 has_err 'which one?'
-run cancel --run 1 t k=3
+run -e 2 cancel --run 1 --where 'k > 30'
+has_err 'holds at none of the points'
+run -e 2 cancel --run 1 --where 'kk == 3'
+has_err '--where:1:1'
+has_err 'did you mean `k`?'
+run cancel --run 1 --where 'k > 2 and k < 4'
 has 'run 1, 1 task: ends'
 
 # An attached command survives its engine: another is started, and the run ends as if nothing had been.

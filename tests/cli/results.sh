@@ -64,6 +64,15 @@ run run plain.dk -q
 run results
 has 'task  x   v'
 has 't2    2  20'
+run results --where 'x < 2'
+has 't1    1  10'
+lacks 't2'
+run results --where 'x < 2' --format csv
+count 2 ''
+run -e 2 results --where 'x + 1'
+has_err '--where wants true or false, not an integer'
+run logs --where 'x > 1'
+is 20
 
 put none.dk <<'EOF'
 task t { run = "true" }
