@@ -82,8 +82,8 @@ static const struct dk_command commands[] = {
      "What another run wants too goes on for it.\n"
      "\n"
      "  --run N                   default: the only run that goes on\n"
-     "  --where EXPR              tasks at whose points EXPR holds, as in 'lr > 0.1 and\n"
-     "                            n in [1, 2]': an expression of the language\n",
+     "  --where EXPR              tasks at whose points EXPR holds, an expression\n"
+     "                            of the language: 'lr > 0.1 and n in [1, 2]'\n",
      dk_cmd_cancel},
     {"pause", "run", "pause [--run N] [TASK] [--where EXPR]", "start nothing new",
      "Tasks that run go on; nothing new of the run, or of the tasks that match TASK,\n"
