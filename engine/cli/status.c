@@ -87,14 +87,6 @@ static void runs_finish(struct runs *runs) {
   dk_free(runs->items);
 }
 
-/* Of a run whose engine is gone nobody wrote the end. */
-static const char *state_word(const struct dk_run *run, bool alive, uint32_t pid) {
-  if (run->state == DK_RUN_RUNNING && !(alive && (pid == 0 || run->engine_pid == 0 || run->engine_pid == pid))) {
-    return "interrupted";
-  }
-  return dk_run_state_word(run->state);
-}
-
 /* For people in their time zone, or as RFC 3339 in UTC. */
 static void add_time(uint64_t unix_ns, bool for_people, struct dk_buf *out) {
   time_t seconds = (time_t)(unix_ns / 1000000000u);
@@ -114,10 +106,10 @@ static void add_commit(const struct dk_run *run, struct dk_buf *out) {
   }
 }
 
-static void add_run_line(const struct dk_run *run, uint32_t n_running, bool alive, uint32_t pid, bool color,
+static void add_run_line(const struct dk_run *run, uint32_t n_running, enum dk_run_phase phase, bool color,
                          struct dk_buf *out) {
   dk_autobuf took = DK_BUF_INIT, counts = DK_BUF_INIT;
-  const char *word = state_word(run, alive, pid);
+  const char *word = dk_run_phase_word(run, phase);
   enum dk_paint paint = strcmp(word, "done") == 0     ? DK_PAINT_GREEN
                         : strcmp(word, "failed") == 0 ? DK_PAINT_RED
                                                       : DK_PAINT_YELLOW;
@@ -128,7 +120,7 @@ static void add_run_line(const struct dk_run *run, uint32_t n_running, bool aliv
   }
   dk_buf_printf(&counts, "%u ran, %u cached", run->n_done, run->n_cached);
   if (n_running) {
-    dk_buf_printf(&counts, ", %u %s", n_running, strcmp(word, "running") == 0 ? "running" : "running when it was lost");
+    dk_buf_printf(&counts, ", %u %s", n_running, dk_run_phase_is_alive(phase) ? "running" : "running when it was lost");
   }
   if (run->n_failed) {
     dk_buf_printf(&counts, ", %u failed", run->n_failed);
@@ -169,8 +161,8 @@ static void add_json_time(struct dk_buf *out, const char *name, uint64_t unix_ns
 }
 
 /* Without the closing brace. */
-static void add_json_run(const struct dk_run *run, bool alive, uint32_t pid, struct dk_buf *out) {
-  dk_buf_printf(out, "{\"run\":%u,\"state\":\"%s\"", run->number, state_word(run, alive, pid));
+static void add_json_run(const struct dk_run *run, enum dk_run_phase phase, struct dk_buf *out) {
+  dk_buf_printf(out, "{\"run\":%u,\"state\":\"%s\"", run->number, dk_run_phase_word(run, phase));
   add_json_text(out, "experiment", run->name);
   add_json_text(out, "file", run->file);
   add_json_text(out, "commit", run->commit);
@@ -192,7 +184,7 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
     for (uint32_t i = first; i < runs->n; i++) {
       dk_buf_add_text(out, i > first ? ",\n" : "\n");
       count_run(runs, &runs->items[i]);
-      add_json_run(&runs->items[i], alive, pid, out);
+      add_json_run(&runs->items[i], dk_run_phase(runs->store, &runs->items[i], alive, pid), out);
       dk_buf_add_char(out, '}');
     }
     dk_buf_add_text(out, "]}\n");
@@ -205,7 +197,7 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
   dk_buf_add_text(out, "  run  state        started               took  commit     file\n");
   for (uint32_t i = first; i < runs->n; i++) {
     uint32_t n_running = count_run(runs, &runs->items[i]);
-    add_run_line(&runs->items[i], n_running, alive, pid, color, out);
+    add_run_line(&runs->items[i], n_running, dk_run_phase(runs->store, &runs->items[i], alive, pid), color, out);
   }
   if (first) {
     dk_buf_printf(out, "and %u before these: dkrun status --all\n", first);
@@ -308,23 +300,23 @@ static int show_run(struct dk_cli *cli, const struct options *options) {
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
   bool alive = dk_cli_engine_alive(cli, &pid);
+  enum dk_run_phase phase = dk_run_phase(look.store, &look.rows.run, alive, pid);
   int r = 0;
   if (options->json) {
-    add_json_run(&look.rows.run, alive, pid, &out);
+    add_json_run(&look.rows.run, phase, &out);
     dk_buf_add_text(&out, ",\"templates\":[");
     add_json_templates(&look, &out);
     dk_buf_add_text(&out, "],\"failures\":[");
     add_json_failures(&look, &out);
     dk_buf_add_text(&out, "]}\n");
   } else {
-    struct dk_summary_options summary = {.color = dk_cli_color(cli, STDOUT_FILENO),
-                                         .max_failures = options->all ? UINT32_MAX : 0,
-                                         .is_alive = strcmp(state_word(&look.rows.run, alive, pid), "running") == 0};
+    struct dk_summary_options summary = {
+        .color = dk_cli_color(cli, STDOUT_FILENO), .max_failures = options->all ? UINT32_MAX : 0, .phase = phase};
     if (isatty(STDOUT_FILENO)) {
       dk_term_size(STDOUT_FILENO, &summary.width, &height);
     }
     r = dk_summary_render(&look.rows, &summary, &out, &error);
-    if (summary.is_alive) {
+    if (dk_run_phase_is_alive(phase)) {
       add_running(&look, &out);
       dk_buf_printf(&out, "  an engine is at work (process %u)\n", pid);
     }

@@ -61,9 +61,8 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
     add_part(out, &any, s->skipped, "skipped");
     return;
   }
-  if (run->state == DK_RUN_RUNNING || run->state == DK_RUN_INTERRUPTED) {
-    bool alive = run->state == DK_RUN_RUNNING && s->options->is_alive;
-    dk_buf_printf(out, "%s: %u of %u ended", alive ? "running" : "interrupted", ended,
+  if (s->options->phase != DK_PHASE_ENDED || run->state == DK_RUN_INTERRUPTED) {
+    dk_buf_printf(out, "%s: %u of %u ended", dk_run_phase_word(run, s->options->phase), ended,
                   s->total > ended ? s->total : ended);
     any = true;
   }
@@ -74,7 +73,7 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
   add_part(out, &any, s->skipped, "skipped");
   add_part(out, &any, s->cancelled, "cancelled");
   add_part(out, &any, s->rows->n_running,
-           run->state == DK_RUN_RUNNING && s->options->is_alive ? "running" : "running when it was lost");
+           dk_run_phase_is_alive(s->options->phase) ? "running" : "running when it was lost");
   if (!any) {
     dk_buf_add_text(out, "nothing to do");
   }
@@ -213,8 +212,10 @@ static void put_next(struct summary *s) {
       break;
     }
   }
-  bool alive = run->state == DK_RUN_RUNNING && s->options->is_alive;
-  if (!alive && run->state != DK_RUN_DONE) {
+  enum dk_run_phase phase = s->options->phase;
+  if (phase == DK_PHASE_STOPPED) dk_buf_printf(s->out, "dkrun attach %u (goes on) | ", run->number);
+  if (phase == DK_PHASE_PAUSED) dk_buf_printf(s->out, "dkrun resume --run %u | ", run->number);
+  if (phase == DK_PHASE_INTERRUPTED || (phase == DK_PHASE_ENDED && run->state != DK_RUN_DONE)) {
     dk_buf_add_text(s->out, "dkrun run ");
     dk_buf_add_shell_word(s->out, run->file, strlen(run->file));
     dk_buf_add_text(s->out, s->failed ? " (failed ones run again) | " : " (goes on) | ");

@@ -3,6 +3,7 @@
 #ifndef DK_REPORT_SUMMARY_H
 #define DK_REPORT_SUMMARY_H
 
+#include "engine/report/phase.h"
 #include "engine/report/row.h"
 
 struct dk_summary_options {
@@ -10,7 +11,7 @@ struct dk_summary_options {
   bool color;
   uint32_t max_failures; /* failures with logs; 0: 20, and of those that end alike 3; UINT32_MAX: all */
   bool is_again;         /* the run's results still hold, and there is nothing to do: said in the first line */
-  bool is_alive;         /* an engine works on it: RUNNING means so (else RUNNING means interrupted) */
+  enum dk_run_phase phase;
 };
 
 /* 0; -ENOMEM, or what the store said. */

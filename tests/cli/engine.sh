@@ -44,8 +44,13 @@ run pause
 has 'run 1 is paused'
 touch "$GO.1" "$GO.2"
 wait_until says 1 '2 of 8 ended'
+run status
+has '1  paused'
 before=$(sort -u "$GO.started" | wc -l) # an order may have been on its way when the pause was asked for
 kill -KILL "$(engine_pid)"
+run status 1
+has 'stopped: 2 of 8 ended'
+has 'dkrun attach 1 (goes on)'
 run -e 2 cancel t k=99
 has_err 'k'
 run prio 5 t k=8 # starts an engine, which takes the run up

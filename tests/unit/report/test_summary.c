@@ -99,12 +99,12 @@ static void test_interrupted(void **state) {
   fixture_put_run(&f, 1, DK_RUN_RUNNING);
   fixture_put_task(&f, 1, &(struct fixture_task){.task = 0, .state = DK_TASK_DONE, .metrics = "7"});
   fixture_put_task(&f, 1, &(struct fixture_task){.task = 1, .state = DK_TASK_DONE, .metrics = "-2.50"});
-  assert_summary(&f, &(struct dk_summary_options){0},
+  assert_summary(&f, &(struct dk_summary_options){.phase = DK_PHASE_INTERRUPTED},
                  "small  run 1  interrupted: 2 of 3 ended, 2 done\n"
                  "  t          2 of 3 done  v -2.5 .. 7\n"
                  "\n"
                  "  next    dkrun run small.dk (goes on) | dkrun results 1\n");
-  assert_summary(&f, &(struct dk_summary_options){.is_alive = true},
+  assert_summary(&f, &(struct dk_summary_options){.phase = DK_PHASE_RUNNING},
                  "small  run 1  running: 2 of 3 ended, 2 done\n"
                  "  t          2 of 3 done  v -2.5 .. 7\n"
                  "\n"
@@ -143,12 +143,22 @@ static void test_lost(void **state) {
   fixture_put_task(&f, 1, &(struct fixture_task){.task = 0, .state = DK_TASK_DONE});
   fixture_put_task(&f, 1, &(struct fixture_task){.task = 1, .state = DK_TASK_RUNNING});
   fixture_put_task(&f, 1, &(struct fixture_task){.task = 2, .state = DK_TASK_RUNNING});
-  assert_summary(&f, &(struct dk_summary_options){0},
+  assert_summary(&f, &(struct dk_summary_options){.phase = DK_PHASE_INTERRUPTED},
                  "small  run 1  interrupted: 1 of 4 ended, 1 done, 2 running when it was lost\n"
                  "  t          1 of 4 done\n"
                  "\n"
                  "  next    dkrun run small.dk (goes on) | dkrun results 1\n");
-  assert_summary(&f, &(struct dk_summary_options){.is_alive = true},
+  assert_summary(&f, &(struct dk_summary_options){.phase = DK_PHASE_STOPPED},
+                 "small  run 1  stopped: 1 of 4 ended, 1 done, 2 running when it was lost\n"
+                 "  t          1 of 4 done\n"
+                 "\n"
+                 "  next    dkrun attach 1 (goes on) | dkrun results 1\n");
+  assert_summary(&f, &(struct dk_summary_options){.phase = DK_PHASE_PAUSED},
+                 "small  run 1  paused: 1 of 4 ended, 1 done, 2 running\n"
+                 "  t          1 of 4 done\n"
+                 "\n"
+                 "  next    dkrun resume --run 1 | dkrun results 1\n");
+  assert_summary(&f, &(struct dk_summary_options){.phase = DK_PHASE_RUNNING},
                  "small  run 1  running: 1 of 4 ended, 1 done, 2 running\n"
                  "  t          1 of 4 done\n"
                  "\n"
