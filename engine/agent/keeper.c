@@ -1,6 +1,7 @@
 /* See keeper.h. The order of things for a task: START in the journal, directory filled, program started, tree dead, outputs
  * kept, END in the journal, RESULT to the daemon; ACK from the daemon forgets it. */
 #include "engine/agent/keeper.h"
+#include "engine/agent/booking.h"
 #include "engine/agent/conn.h"
 #include "engine/agent/survivors.h"
 #include "engine/agent/task.h"
@@ -23,6 +24,7 @@
 
 #define BATCH_NS 5000000u      /* reports wait for company this long, when there is more to do */
 #define GIVE_BACK_NS 20000000u /* a task that runs longer does not keep others waiting behind it */
+#define WAIT_NS 20000000u      /* nor does one that waits so long for room on the machine */
 #define SERVICE_NS 5000000u    /* while files are copied or read, the socket is looked at this often */
 #define RULES_NS 5000000u      /* a keeper idle for so long gives its ruleset up: see sandbox.h */
 #define GONE_NS 5000000000u    /* how often an idle keeper looks whether its folder is still there */
@@ -49,6 +51,9 @@ struct keeper {
   bool is_running, is_busy; /* a task is here; its files are being worked on, outside of poll */
   bool is_told;             /* STARTED or HAS was said for it */
   struct dk_task task;
+  struct dk_machine machine;
+  struct dk_booking booking; /* of the running task, or of the first order while that waits */
+  struct dk_id booked_for;
   uint64_t flush_at, service_at, idle_since;
 };
 
@@ -141,9 +146,9 @@ static void drop_orders(struct keeper *k) {
   while (k->n > k->first) remove_order(k, k->n - 1);
 }
 
-/* Last first: the agent puts each at the front of its queue. */
-static void give_back_orders(struct keeper *k) {
-  while (k->n > k->first) {
+/* Last first: the agent puts each at the front of its queue. `kept` of them stay. */
+static void give_back_orders(struct keeper *k, size_t kept) {
+  while (k->n > k->first + kept) {
     say_plain(k, DK_MSG_REVOKED, k->orders[k->n - 1].id);
     remove_order(k, k->n - 1);
   }
@@ -241,14 +246,17 @@ static void accept_daemon(struct keeper *k) {
 }
 
 static void poll_once(struct keeper *k, uint64_t deadline_ns) {
-  struct pollfd fds[3] = {
+  struct pollfd fds[3 + DK_BOOKING_FDS] = {
       {.fd = k->child_fd, .events = POLLIN}, {.fd = k->options.listener, .events = POLLIN}, {.fd = k->conn.fd}};
+  int room[DK_BOOKING_FDS];
+  dk_booking_fds(&k->booking, room);
+  for (int i = 0; i < DK_BOOKING_FDS; i++) fds[3 + i] = (struct pollfd){.fd = room[i], .events = POLLIN};
   /* What is not flushed yet is no reason to wake up. */
   fds[2].events = (short)(POLLIN | (k->flush_at == UINT64_MAX && dk_conn_is_waiting(&k->conn) ? POLLOUT : 0));
   uint64_t now = dk_now_ns();
   uint64_t wait = deadline_ns <= now ? 0 : deadline_ns - now;
   struct timespec time = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
-  if (ppoll(fds, 3, deadline_ns == UINT64_MAX ? NULL : &time, NULL) <= 0) return;
+  if (ppoll(fds, 3 + DK_BOOKING_FDS, deadline_ns == UINT64_MAX ? NULL : &time, NULL) <= 0) return;
   if (fds[0].revents) {
     struct signalfd_siginfo info[4];
     while (read(k->child_fd, info, sizeof info) == (ssize_t)sizeof info) continue;
@@ -272,6 +280,48 @@ static bool service(void *ctx) {
   return k->task.is_decided && k->task.result.cause == DK_CAUSE_KILLED;
 }
 
+/* Room on the machine. */
+
+static struct dk_need need_of(const struct dk_job *job) {
+  return (struct dk_need){.cpus = job->cpus, .gpus = job->gpus, .memory = job->memory, .gpu_model = job->gpu};
+}
+
+/* The first order's: books it, or waits for it. Those behind an order that waits go to others. */
+static bool has_room(struct keeper *k) {
+  const struct order *order = &k->orders[k->first];
+  struct dk_need need = need_of(&order->job);
+  uint64_t now = dk_now_ns();
+  if (k->booking.is_waiting && !dk_id_equal(k->booked_for, order->id)) dk_booking_drop(&k->booking);
+  k->booked_for = order->id;
+  if (dk_booking_take(&k->booking, &need, now)) return true;
+  if (k->n > k->first + 1 && now >= k->booking.since_ns + WAIT_NS) give_back_orders(k, 1);
+  return false;
+}
+
+/* What no wait brings: the machine has lost something since the run was looked at. */
+static bool refuse_needy(struct keeper *k) {
+  dk_autobuf text = DK_BUF_INIT;
+  struct dk_need need = need_of(&k->orders[k->first].job);
+  dk_buf_add_text(&text, "it needs ");
+  if (!dk_machine_lacks(&k->machine, &need, &text)) return false;
+  say_refused(k, k->orders[k->first].id, DK_REFUSED_BAD, dk_buf_text(&text));
+  remove_order(k, k->first);
+  flush(k);
+  return true;
+}
+
+static void give_room_back(struct keeper *k) {
+  struct dk_need next = {0};
+  if (k->n > k->first) next = need_of(&k->orders[k->first].job);
+  dk_booking_leave(&k->booking, k->n > k->first ? &next : NULL);
+}
+
+static uint64_t room_deadline(const struct keeper *k) {
+  if (!k->booking.is_waiting) return 0;
+  uint64_t at = dk_booking_deadline(&k->booking), give_back = k->booking.since_ns + WAIT_NS;
+  return k->n > k->first + 1 && give_back < at ? give_back : at;
+}
+
 /* Tasks. */
 
 static void end_task(struct keeper *k) {
@@ -283,6 +333,7 @@ static void end_task(struct keeper *k) {
   k->is_running = false;
   say_result(k, seq, k->task.id, &k->task.result);
   dk_task_finish(&k->task);
+  give_room_back(k);
   k->idle_since = dk_now_ns();
   if (k->first < k->n) return; /* the next one cleans up, and reports may wait */
   flush(k);
@@ -307,9 +358,12 @@ static void begin_task(struct keeper *k) {
     say_refused(k, order.id, is_limit ? DK_REFUSED_BAD : DK_REFUSED_DISK, error.text);
     flush(k);
     dk_job_finish(&order.job);
+    give_room_back(k);
     return;
   }
   k->is_running = true;
+  k->slot.gpus = k->booking.gpus;
+  k->slot.n_gpus = k->booking.n_gpus;
   k->is_told = false;
   if (k->flush_at == UINT64_MAX) k->flush_at = dk_now_ns() + BATCH_NS;
   k->task =
@@ -326,7 +380,7 @@ static void run_task(struct keeper *k) {
     end_task(k);
     return;
   }
-  if (k->n > k->first && now >= k->task.started_ns + GIVE_BACK_NS) give_back_orders(k);
+  if (k->n > k->first && now >= k->task.started_ns + GIVE_BACK_NS) give_back_orders(k, 0);
 }
 
 /* Life. */
@@ -340,7 +394,10 @@ static uint64_t deadline(const struct keeper *k) {
     if (task > soon) task = soon;
     return task < at ? task : at;
   }
-  if (k->n > k->first) return 0;
+  if (k->n > k->first) {
+    uint64_t room = room_deadline(k);
+    return room < at ? room : at;
+  }
   uint64_t idle = k->has_daemon ? UINT64_MAX : k->idle_since + k->options.idle_ms * 1000000u;
   if (idle > dk_now_ns() + GONE_NS) idle = dk_now_ns() + GONE_NS;
   if (k->slot.sandbox.ruleset >= 0 && k->idle_since + RULES_NS < idle) idle = k->idle_since + RULES_NS;
@@ -390,10 +447,22 @@ static int open_journal(struct keeper *k, struct dk_error *error) {
   return r;
 }
 
+static void begin_tasks(struct keeper *k) {
+  while (!k->is_running && k->n > k->first) {
+    if (refuse_needy(k)) continue;
+    if (!has_room(k)) return;
+    begin_task(k);
+  }
+  if (!k->is_running) dk_booking_drop(&k->booking); /* the order that waited may be gone */
+}
+
 static int open_keeper(struct keeper *k, const struct dk_keeper_options *options, struct dk_error *error) {
   *k = (struct keeper){.options = *options, .child_fd = -1, .flush_at = UINT64_MAX, .idle_since = dk_now_ns()};
   k->journal = (struct dk_journal){.fds = {-1, -1}};
   k->slot = (struct dk_slot){.number = options->slot, .dir = -1, .path = options->path};
+  dk_machine_look(options->machine, &k->machine);
+  k->slot.vendor = k->machine.gpus.vendor;
+  dk_booking_init(&k->booking, &k->machine, options->ledger, options->books_cpus);
   dk_proc_raise_nofile(&k->slot.nofile);
   dk_conn_init(&k->conn, -1);
   dk_workdir_init(&k->slot.workdir, -1);
@@ -420,6 +489,7 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
 
 static void close_keeper(struct keeper *k) {
   drop_orders(k);
+  dk_booking_finish(&k->booking);
   dk_free(k->orders);
   dk_conn_finish(&k->conn);
   dk_journal_close(&k->journal);
@@ -436,7 +506,7 @@ int dk_keeper_run(const struct dk_keeper_options *options, struct dk_error *erro
     poll_once(&k, deadline(&k));
     look_for_folder(&k);
     if (k.is_running) run_task(&k);
-    while (!k.is_running && k.n > k.first) begin_task(&k);
+    begin_tasks(&k);
     if (!k.is_running && k.slot.sandbox.ruleset >= 0 && dk_now_ns() >= k.idle_since + RULES_NS)
       dk_sandbox_finish(&k.slot.sandbox);
     if (dk_now_ns() >= k.flush_at) flush(&k);

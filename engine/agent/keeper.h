@@ -6,13 +6,17 @@
 
 #include "lang/base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct dk_keeper_options {
   uint32_t slot;
-  const char *path; /* slots/N, absolute */
-  int listener;     /* bound to its socket, non-blocking */
-  uint64_t idle_ms; /* ends itself after this long without a task, a daemon, and anything unreported */
+  const char *path;    /* slots/N, absolute */
+  int listener;        /* bound to its socket, non-blocking */
+  int ledger;          /* what it books over (engine/sys/ledger.h); -1: nothing */
+  bool books_cpus;     /* else only memory and GPUs */
+  const char *machine; /* before /dev, /proc and /sys, where GPUs are looked for; "" is this machine */
+  uint64_t idle_ms;    /* ends itself after this long without a task, a daemon, and anything unreported */
 };
 
 /* Runs until it ends itself: 0, or negative errno. */

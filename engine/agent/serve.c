@@ -2,6 +2,7 @@
  * writes the state file, acknowledges to the keepers, and sends everything in one go. Here: its beginning, its turns, its end. */
 #include "engine/agent/serve_private.h"
 #include "engine/sys/fs.h"
+#include "engine/sys/ledger.h"
 #include "engine/sys/proc.h"
 #include "engine/sys/sock.h"
 #include "lang/base/alloc.h"
@@ -94,6 +95,23 @@ static int take_lock(struct serve *s, struct dk_error *error) {
   }
 }
 
+/* Where nothing can be shared with other state folders, what runs in this one is booked all the same. */
+static int find_ledger(struct serve *s, struct dk_error *error) {
+  struct dk_error why = {0};
+  int fd = -1, r = -ENOENT;
+  if (s->options.ledger) r = dk_ledger_place(s->options.ledger, &s->ledger, &why);
+  if (r == 0) fd = dk_ledger_open(s->ledger.data, &why);
+  if (fd < 0 && s->options.ledger)
+    dk_serve_complain("other state folders on this machine are not taken into account", &why);
+  if (fd < 0) {
+    dk_buf_clear(&s->ledger);
+    dk_buf_add_text(&s->ledger, s->root);
+  } else {
+    close(fd);
+  }
+  return dk_buf_ok(&s->ledger) ? 0 : dk_error_set(error, -ENOMEM, "no memory to start the agent");
+}
+
 static int make_agent(struct serve *s, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   dk_buf_printf(&path, "%s/state", s->root);
@@ -101,6 +119,8 @@ static int make_agent(struct serve *s, struct dk_error *error) {
   int r = dk_memory_open(&s->memory, path.data, error);
   if (r < 0) return r;
   uint32_t cpus = dk_proc_cpus();
+  /* Who asks for more at a time than there are processors wants them shared: no task of this agent waits for one. */
+  s->books_cpus = s->options.ledger && s->options.slots <= cpus;
   struct dk_agent_config config = {.slots = s->options.slots ? s->options.slots : cpus,
                                    .cpus = cpus,
                                    .memory = dk_proc_memory(),
@@ -129,6 +149,7 @@ static int open_serve(struct serve *s, struct dk_error *error) {
   r = take_lock(s, error);
   if (r != 0) return r;
   r = make_loop(s, error);
+  if (r == 0) r = find_ledger(s, error);
   if (r == 0) r = make_agent(s, error);
   if (r == 0) r = dk_serve_find_slots(s, error);
   if (r < 0) return r;
@@ -154,6 +175,7 @@ static void close_serve(struct serve *s) {
   dk_memory_close(&s->memory);
   dk_loop_destroy(s->loop);
   dk_lock_release(&s->lock);
+  dk_buf_finish(&s->ledger);
   dk_free(s->root);
 }
 

@@ -10,7 +10,11 @@
 struct dk_serve_options {
   const char *root; /* made when it is not there (0700) */
   uint32_t slots;   /* 0: the cpus that this process may use */
-  uint64_t idle_ms; /* ends itself this long after the last engine left, when nothing runs or is unacknowledged */
+  /* Where the machine is booked: a directory, or DK_LEDGER_AUTO. NULL: only memory and GPUs, and only in this root. With more slots
+   * than there are cpus, no cpus are booked. */
+  const char *ledger;
+  const char *machine; /* before /dev, /proc and /sys, where GPUs are looked for; "" is this machine */
+  uint64_t idle_ms;    /* ends itself this long after the last engine left, when nothing runs or is unacknowledged */
 };
 
 /* Runs until it ends itself or gets SIGTERM: 0. Also 0, at once, when another one serves this root. */

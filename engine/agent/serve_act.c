@@ -24,6 +24,11 @@ static int do_start(struct serve *s, const struct dk_agent_action *action, struc
     dk_serve_lose_keeper(keeper); /* the next one does not know of the order: the core places it again */
     return 0;
   }
+  if (keeper->conn.fd >= 0 && keeper->is_old) {
+    struct dk_message closed = {.type = DK_MSG_CLOSED};
+    dk_serve_to_keeper(s, action->slot, &closed); /* when it is gone the core places the order again */
+    return 0;
+  }
   int r = keeper->conn.fd < 0 ? dk_serve_start_keeper(keeper, error) : 0;
   if (r < 0) return r;
   keeper->is_known = true;

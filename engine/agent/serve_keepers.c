@@ -1,6 +1,7 @@
 /* The daemon's keepers: started, found again, and told; what they say becomes events of the core. */
 #include "engine/agent/serve_private.h"
 #include "engine/sys/fs.h"
+#include "engine/sys/ledger.h"
 #include "engine/sys/sock.h"
 #include "engine/sys/spawn.h"
 #include "lang/base/alloc.h"
@@ -30,6 +31,7 @@ struct keeper *dk_serve_need_keeper(struct serve *s, uint32_t slot) {
   keeper->serve = s;
   keeper->slot = slot;
   keeper->retry_at = UINT64_MAX;
+  keeper->ledger = keeper->bequest = -1;
   dk_conn_init(&keeper->conn, -1);
   s->keepers[slot] = keeper;
   return keeper;
@@ -53,8 +55,11 @@ static int greet(struct keeper *keeper, int fd) {
   return r;
 }
 
-static int spawn_keeper(struct serve *s, uint32_t slot, int listener, struct dk_error *error) {
+static int spawn_keeper(struct keeper *keeper, int listener, struct dk_error *error) {
+  struct serve *s = keeper->serve;
+  uint32_t slot = keeper->slot;
   char number[16], idle[24];
+  int fds[] = {listener, keeper->ledger};
   dk_autobuf path = DK_BUF_INIT;
   slot_path(s, slot, "", &path);
   snprintf(number, sizeof number, "%u", slot);
@@ -69,17 +74,37 @@ static int spawn_keeper(struct serve *s, uint32_t slot, int listener, struct dk_
                   (char *)dk_buf_text(&path),
                   (char *)"--idle-ms",
                   idle,
+                  (char *)"--machine",
+                  (char *)s->options.machine,
+                  (char *)(keeper->ledger < 0 ? NULL
+                           : s->books_cpus    ? "--book=all"
+                                              : "--book=some"),
                   NULL};
   struct dk_spawn how = DK_SPAWN_INIT;
   how.argv = argv;
   how.dir = "/";
   how.fds[2] = 2; /* the daemon's log */
-  how.more_fds = &listener;
-  how.n_more_fds = 1;
+  how.more_fds = fds;
+  how.n_more_fds = keeper->ledger < 0 ? 1 : 2;
   how.new_session = true;
   how.nofile = &s->nofile; /* the keeper raises its own, and gives this one to tasks */
   pid_t pid;
   return dk_buf_ok(&path) ? dk_spawn(&how, &pid, error) : dk_error_set(error, -ENOMEM, "no memory to start a keeper");
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+/* Each keeper has a description of its own. Without one it books nothing, and goes on. */
+static void open_ledger(struct keeper *keeper) {
+  struct serve *s = keeper->serve;
+  struct dk_error error = {0};
+  close_fd(&keeper->ledger);
+  if (s->ledger.len == 0) return;
+  keeper->ledger = dk_ledger_open(s->ledger.data, &error);
+  if (keeper->ledger < 0) dk_serve_complain("nothing is booked", &error);
 }
 
 /* The socket is made here, so that it is there before the keeper is; only the keeper holds it afterwards, so a refused connection
@@ -95,7 +120,8 @@ int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error) {
   if (r < 0) return r;
   int listener = dk_sock_listen(socket.data, 4, error);
   if (listener < 0) return listener;
-  r = spawn_keeper(s, keeper->slot, listener, error);
+  open_ledger(keeper);
+  r = spawn_keeper(keeper, listener, error);
   int fd = r < 0 ? r : dk_sock_connect(socket.data, error);
   close(listener);
   return fd < 0 ? fd : greet(keeper, fd);
@@ -123,6 +149,11 @@ static void find_keeper(struct keeper *keeper) {
 void dk_serve_lose_keeper(struct keeper *keeper) {
   dk_loop_unwatch(keeper->serve->loop, keeper->conn.fd);
   dk_conn_finish(&keeper->conn);
+  /* A killed one leaves processes; the next one ends them before it says that it is ready. */
+  close_fd(&keeper->bequest);
+  keeper->bequest = keeper->ledger;
+  keeper->ledger = -1;
+  keeper->is_old = false;
   say_lost(keeper);
   /* One that dies at once is not started in a tight loop. */
   uint64_t now = dk_now_ns();
@@ -168,6 +199,8 @@ static void on_keeper(void *ctx, int fd, short revents) {
   struct dk_error error = {0};
   while (keeper->conn.fd == fd && (r = dk_conn_next(&keeper->conn, &message, &error)) > 0) {
     struct dk_agent_event event;
+    if (message.type == DK_MSG_WELCOME) keeper->is_old = message.u.welcome.protocol != DK_PROTOCOL;
+    if (message.type == DK_MSG_HAS_END) close_fd(&keeper->bequest);
     if (make_event(keeper, &message, &event)) dk_serve_step(keeper->serve, &event);
     dk_message_finish(&message);
   }
@@ -260,6 +293,8 @@ void dk_serve_close_keepers(struct serve *s) {
   for (uint32_t i = 0; i < s->n_keepers; i++) {
     if (!s->keepers[i]) continue;
     dk_conn_finish(&s->keepers[i]->conn);
+    close_fd(&s->keepers[i]->ledger);
+    close_fd(&s->keepers[i]->bequest);
     dk_free(s->keepers[i]);
   }
   dk_free(s->keepers);

@@ -35,11 +35,16 @@ struct keeper {
   uint64_t ack;      /* to be sent: everything up to here is forgotten; 0: nothing */
   uint64_t retry_at; /* UINT64_MAX: not to be started again by itself */
   uint64_t started_at;
+  bool is_old; /* of another version: it gets no orders, the next one does */
+  int ledger;  /* the same description as the keeper's: what it booked stays booked when it is killed; -1 */
+  int bequest; /* of the one before it, until what that left running is ended; -1 */
 };
 
 struct serve {
   struct dk_serve_options options;
   char *root;
+  struct dk_buf ledger; /* directory where the machine is booked */
+  bool books_cpus;      /* else only memory and GPUs */
   struct rlimit nofile; /* as it was at the start: the tasks' */
   struct dk_lock lock;
   struct dk_loop *loop;

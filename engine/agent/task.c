@@ -46,7 +46,14 @@ static int spawn(struct dk_task *task, const int logs[2], struct dk_error *error
   struct dk_environ with;
   int r = write_script(task, &script, error);
   if (r < 0) return r;
-  r = dk_environ_make(&with, &task->job, task->id, task->slot->number, task->slot->path, dk_buf_text(&script));
+  const struct dk_slot *slot = task->slot;
+  struct dk_environ_place place = {.slot = slot->number,
+                                   .path = slot->path,
+                                   .script = dk_buf_text(&script),
+                                   .vendor = slot->vendor,
+                                   .gpus = slot->gpus,
+                                   .n_gpus = slot->n_gpus};
+  r = dk_environ_make(&with, &task->job, task->id, &place);
   if (r < 0) return dk_error_set(error, r, "no memory to start a task");
   struct dk_spawn how = DK_SPAWN_INIT;
   how.argv = with.argv;

@@ -1,6 +1,7 @@
 /* dkrun plan: what a run would do, why, for how long, and at what cost; nothing is written and nothing is started. */
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
+#include "engine/drive/needs.h"
 #include "engine/drive/preview.h"
 #include "engine/drive/unchanged.h"
 #include "engine/sys/proc.h"
@@ -264,7 +265,8 @@ static int plan_session(struct dk_cli *cli, const struct options *options, struc
     dk_cli_print(cli, &out);
     return DK_EXIT_OK;
   }
-  r = dk_session_pin(cli, session, &error);
+  r = dk_needs_check(session->plan, &error);
+  if (r == 0) r = dk_session_pin(cli, session, &error);
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   if (has_nothing_to_do(cli, session, &folder)) {

@@ -96,6 +96,8 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   job->log_cap = LOG_CAP;
   job->memory = order->memory;
   job->cpus = order->cpus > 0 ? order->cpus : 1;
+  job->gpus = order->gpus;
+  job->gpu = (char *)order->gpu;
   for (uint32_t i = 0; r == 0 && i < order->n_outputs; i++)
     job->outputs[i] = (struct dk_job_output){(char *)order->outputs[i].name, (char *)order->outputs[i].path,
                                              order->outputs[i].is_dir};

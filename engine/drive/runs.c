@@ -1,6 +1,7 @@
 /* The engine's runs: how they begin, go on after an earlier engine, are asked for things, and end. */
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/file.h"
+#include "engine/drive/needs.h"
 #include "engine/drive/unchanged.h"
 #include "lang/base/alloc.h"
 
@@ -219,6 +220,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   run->engine = engine;
   uint64_t since = dk_unix_ns();
   int r = load(run, submission->file, submission->given, submission->n_given, submission->variables, error);
+  if (r == 0) r = dk_needs_check(run->plan, error);
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)
     r = dk_error_system(error, -ENOMEM, "reading %s", submission->file);

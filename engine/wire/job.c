@@ -72,6 +72,8 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   dk_wire_put_optional(buf, job->folder);
   dk_write_varint(buf, job->n_open);
   for (uint32_t i = 0; i < job->n_open; i++) dk_write_text(buf, job->open[i]);
+  dk_write_varint(buf, job->gpus);
+  dk_wire_put_optional(buf, job->gpu);
 }
 
 void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
@@ -109,6 +111,10 @@ void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   ret->folder = dk_wire_get_optional(reader);
   ret->open = dk_wire_get_items(reader, 1, sizeof *ret->open, &ret->n_open);
   for (uint32_t i = 0; i < ret->n_open; i++) ret->open[i] = dk_read_text(reader);
+  uint64_t gpus = dk_read_varint(reader);
+  if (gpus > UINT32_MAX) reader->failed = true;
+  ret->gpus = (uint32_t)gpus;
+  ret->gpu = dk_wire_get_optional(reader);
 }
 
 void dk_job_finish(struct dk_job *job) {
@@ -139,5 +145,6 @@ void dk_job_finish(struct dk_job *job) {
   dk_free(job->folder);
   for (uint32_t i = 0; i < job->n_open; i++) dk_free(job->open[i]);
   dk_free(job->open);
+  dk_free(job->gpu);
   memset(job, 0, sizeof *job);
 }

@@ -11,7 +11,7 @@
 #include "lang/base/digest.h"
 #include "lang/base/error.h"
 
-#define DK_PROTOCOL 1
+#define DK_PROTOCOL 2
 #define DK_LOG_INLINE 4096u /* bytes of a log that travel inside the result */
 
 enum dk_message_type {
@@ -54,7 +54,7 @@ struct dk_job {
   uint32_t n_argv;
   char *script; /* given to argv as the last arguments "-c SCRIPT", or by a file when it is over 96 KiB; NULL: none */
   struct dk_pair *env;
-  uint32_t n_env; /* the whole environment but for what the keeper adds (DK_ATTEMPT DK_SLOT DK_DIR DK_METRICS TMPDIR) */
+  uint32_t n_env; /* the whole environment but for what the keeper adds: engine/agent/environ.h */
   char *code;     /* directory whose content is cloned into the task's directory; NULL: none */
   struct dk_job_input *inputs;
   uint32_t n_inputs;
@@ -72,6 +72,8 @@ struct dk_job {
   char *folder;          /* directory in the repository where paths of its file start, for messages; NULL as well */
   char **open;           /* files and directories that it may read all the same */
   uint32_t n_open;
+  uint32_t gpus; /* whole ones, for this task alone */
+  char *gpu;     /* part of their model's name; NULL: any */
 };
 void dk_job_finish(struct dk_job *job);
 

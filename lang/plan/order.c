@@ -10,7 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define ORDER_FIRST 960 /* bytes: enough for most orders, little to clear, and with its head still in malloc's quick lists */
+#define ORDER_FIRST                                                                                                    \
+  960 /* bytes: enough for most orders, little to clear, and with its head still in malloc's quick lists */
 
 /* --- the program --- */
 
@@ -168,17 +169,30 @@ static void make_keep_files(struct dk_ordering *o) {
   }
 }
 
-/* NULL: it is not said. */
-static const struct dk_value *need_value(struct dk_ordering *o, const char *name) {
+/* DK_NULL: it is not said. */
+static dk_value_id need_id(struct dk_ordering *o, const char *name) {
   dk_value_id needs = dk_cell_value(&o->tmpl->needs, o->row), value;
-  if (needs == DK_NULL) return NULL;
-  if (!dk_value_field(o->planner->values, needs, dk_intern_text(o->planner->checked->strs, name), &value)) return NULL;
-  return dk_value_get(o->planner->values, value);
+  if (needs == DK_NULL) return DK_NULL;
+  const struct dk_str *str = dk_intern_text(o->planner->checked->strs, name);
+  return dk_value_field(o->planner->values, needs, str, &value) ? value : DK_NULL;
+}
+
+static const struct dk_value *need_value(struct dk_ordering *o, const char *name) {
+  return dk_value_get(o->planner->values, need_id(o, name));
 }
 
 static int64_t need(struct dk_ordering *o, const char *name) {
   const struct dk_value *v = need_value(o, name);
   return v && (v->type == DK_TYPE_INT || v->type == DK_TYPE_SIZE) ? v->u.i : 0;
+}
+
+static void fill_needs(struct dk_ordering *o, struct dk_plan_needs *ret) {
+  int64_t cpus = need(o, "cpus"), gpus = need(o, "gpus");
+  dk_value_id model = need_id(o, "gpu");
+  *ret = (struct dk_plan_needs){.task = o->task, .memory = (uint64_t)need(o, "memory")};
+  ret->cpus = cpus > UINT16_MAX ? UINT16_MAX : cpus > 0 ? (uint32_t)cpus : 1;
+  ret->gpus = gpus > UINT16_MAX ? UINT16_MAX : gpus > 0 ? (uint32_t)gpus : 0;
+  if (model != DK_NULL) ret->gpu = dk_value_str(o->planner->values, model)->text;
 }
 
 static bool is_without_sandbox(struct dk_ordering *o) {
@@ -213,9 +227,12 @@ static int fill(struct dk_ordering *o, struct dk_order_priv *priv) {
   make_keep_files(o);
   if (o->tmpl->timeout.kind != DK_CELL_NONE)
     o->order->timeout_ns = (uint64_t)dk_value_get(o->planner->values, dk_cell_value(&o->tmpl->timeout, o->row))->u.i;
-  int64_t cpus = need(o, "cpus");
-  o->order->cpus = cpus > 0 && cpus <= UINT16_MAX ? (uint32_t)cpus : cpus > 0 ? UINT16_MAX : 1;
-  o->order->memory = (uint64_t)need(o, "memory");
+  struct dk_plan_needs needs;
+  fill_needs(o, &needs);
+  o->order->cpus = needs.cpus;
+  o->order->memory = needs.memory;
+  o->order->gpus = needs.gpus;
+  o->order->gpu = needs.gpu;
   o->order->no_sandbox = is_without_sandbox(o);
   return 0;
 }
@@ -254,6 +271,36 @@ int dk_plan_order(const struct dk_plan *plan, uint32_t task, const struct dk_lat
   planner->arena->on_oom = was;
   dk_buf_finish(&planner->eval->scratch);
   if (r < 0) dk_order_finish(ret);
+  return r;
+}
+
+static bool each_needs(struct dk_ordering *o, dk_plan_needs_fn *visit, void *ctx) {
+  struct dk_plan_needs needs;
+  dk_value_id last = DK_NULL;
+  uint32_t rows = o->tmpl->needs.kind == DK_CELL_COLUMN ? o->tmpl->points.rows : o->tmpl->points.rows > 0;
+  for (o->row = 0; o->row < rows; o->row++, o->task++) {
+    dk_value_id value = dk_cell_value(&o->tmpl->needs, o->row);
+    if (value == last) continue;
+    last = value;
+    fill_needs(o, &needs);
+    if (!visit(ctx, &needs)) return false;
+  }
+  return true;
+}
+
+int dk_plan_each_needs(const struct dk_plan *plan, dk_plan_needs_fn *visit, void *ctx) {
+  struct dk_planner *planner = plan->priv;
+  jmp_buf *const was = planner->arena->on_oom;
+  jmp_buf oom;
+  planner->arena->on_oom = &oom;
+  int r = setjmp(oom) == 0 ? 0 : -ENOMEM;
+  bool goes_on = r == 0;
+  for (uint32_t i = 0; goes_on && i < plan->n_templates; i++) {
+    struct dk_ordering o = {
+        .plan = plan, .planner = planner, .tmpl = &plan->templates[i], .task = plan->graph.nodes[i].first};
+    if (o.tmpl->kind == DK_NODE_TASK) goes_on = each_needs(&o, visit, ctx);
+  }
+  planner->arena->on_oom = was;
   return r;
 }
 

@@ -233,6 +233,8 @@ struct dk_order {
   uint64_t timeout_ns;   /* 0: none */
   uint32_t cpus;
   uint64_t memory; /* bytes; 0: no limit asked */
+  uint32_t gpus;
+  const char *gpu; /* their model; NULL: any */
   bool skip;       /* `when` is false */
   bool no_sandbox; /* it may read what it does not declare */
   void *priv;
@@ -242,6 +244,16 @@ struct dk_order {
 int dk_plan_order(const struct dk_plan *plan, uint32_t task, const struct dk_late *late, struct dk_order *ret,
                   struct dk_error *error);
 void dk_order_finish(struct dk_order *order);
+
+/* What tasks need of a machine. Calls visit for each task whose `needs` are others than those of the task before it, until that says
+ * false. Not for a pin. 0, or -ENOMEM. */
+struct dk_plan_needs {
+  uint32_t task, cpus, gpus;
+  uint64_t memory;
+  const char *gpu;
+};
+typedef bool dk_plan_needs_fn(void *ctx, const struct dk_plan_needs *needs);
+int dk_plan_each_needs(const struct dk_plan *plan, dk_plan_needs_fn *visit, void *ctx);
 
 /* Key of a task (key.c has the exact list; docs/architecture.md says why each thing is in or out). `inputs` are content
  * digests in the order of order->inputs; `code` is the code digest (zero: none); `environment` the environment id. */

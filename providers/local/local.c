@@ -1,6 +1,7 @@
 #include "providers/local/local.h"
 
 #include "engine/sys/fs.h"
+#include "engine/sys/ledger.h"
 #include "engine/sys/loop.h"
 #include "engine/sys/sock.h"
 #include "engine/sys/spawn.h"
@@ -23,8 +24,15 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
                        struct dk_error *error) {
   dk_autobuf log = DK_BUF_INIT;
   char slots[16];
-  const char *argv[] = {
-      options->agent_program, "serve", "--root", root, options->slots ? "--slots" : NULL, slots, NULL};
+  const char *argv[] = {options->agent_program,
+                        "serve",
+                        "--root",
+                        root,
+                        "--ledger",
+                        dk_ledger_asked(),
+                        options->slots ? "--slots" : NULL,
+                        slots,
+                        NULL};
   struct dk_spawn spawn = DK_SPAWN_INIT;
   int fd, r;
 

@@ -16,6 +16,7 @@ export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.org GIT_COMMITTER_NAME
 unset NO_COLOR COLUMNS GIT_DIR GIT_WORK_TREE
 dkrun=${DKRUN:?the program to test}
 room=$(mktemp -d)
+export DKRUN_LEDGER=$room/ledger # whoever else uses this machine is not waited for
 out='' err='' status=0 last=''
 
 mounts=() # where a case mounted something; unmounted at the end

@@ -59,6 +59,10 @@ void client_start_daemon(struct client *client) {
                   slots,
                   (char *)"--idle-ms",
                   idle,
+                  (char *)"--ledger",
+                  *client->ledger ? client->ledger : (char *)"off",
+                  (char *)"--machine",
+                  client->machine,
                   NULL};
   struct dk_spawn how = DK_SPAWN_INIT;
   how.argv = argv;

@@ -11,6 +11,7 @@ struct client {
   char objects[1100];
   pid_t daemon;
   uint32_t slots, idle_ms;
+  char ledger[1100], machine[1100]; /* what the daemon is started with; empty: off, and this machine */
   struct dk_conn conn;
   uint64_t session;
   uint64_t inc;

@@ -104,7 +104,7 @@ static void what_a_task_sees(void **state) {
   assert_int_equal(result.cause, DK_CAUSE_OK);
   /* 0, 1, 2 and the directory that ls reads. */
   check_out(&result, "0022\n4\n/dev/null\ndir\ntmp\nmetrics\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
-                     "DK_ATTEMPT DK_DIR DK_METRICS DK_SLOT PATH PWD T TMPDIR ");
+                     "DK_ATTEMPT DK_DIR DK_GPUS DK_METRICS DK_SLOT PATH PWD T TMPDIR ");
   dk_result_finish(&result);
 }
 
