@@ -121,17 +121,22 @@ bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid) {
   return dk_buf_ok(&path) && dk_cli_is_locked(dk_buf_text(&path), ret_pid);
 }
 
-/* Does the file declare a task? What cannot be read or parsed does not count. */
-static bool has_task(const char *path) {
+/* Does the file declare a task? What cannot be read or parsed does not count; *failed when that was for want of something that others
+ * have taken. */
+static bool has_task(const char *path, bool *failed) {
   struct dk_arena arena;
   jmp_buf oom;
   dk_autobuf text = DK_BUF_INIT;
   volatile bool found = false;
-  if (dk_fs_read(path, DK_SOURCE_MAX, &text, NULL) < 0) {
+  int r = dk_fs_read(path, DK_SOURCE_MAX, &text, NULL);
+  if (r < 0) {
+    *failed |= r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO;
     return false;
   }
   dk_arena_init(&arena, &oom);
-  if (setjmp(oom) == 0) {
+  if (setjmp(oom)) {
+    *failed = true;
+  } else {
     struct dk_sources sources;
     struct dk_diags diags;
     struct dk_strs strs;
@@ -170,26 +175,32 @@ int dk_cli_default_file(struct dk_cli *cli, char **ret) {
   struct dirent **names = NULL;
   int n = scandir(".", &names, is_dk_file, alphasort), n_found = 0, code = DK_EXIT_OK;
   dk_autobuf found = DK_BUF_INIT;
+  bool has_failed = false;
   *ret = NULL;
   if (n < 0) {
     return dk_cli_failf(DK_EXIT_ENGINE, "reading this directory: %s", strerror(errno));
   }
   for (int i = 0; i < n; i++) {
     /* A lone file is meant even when it cannot be parsed: its errors are what is wanted. */
-    if (n == 1 || has_task(names[i]->d_name)) {
+    if (n == 1 || has_task(names[i]->d_name, &has_failed)) {
       dk_free(*ret);
       *ret = dk_strdup(names[i]->d_name);
+      has_failed |= !*ret;
       dk_buf_add_text(&found, n_found++ ? ", " : "");
       dk_buf_add_escaped(&found, names[i]->d_name, strlen(names[i]->d_name));
     }
     free(names[i]); /* scandir's */
   }
   free(names);
-  if (n_found == 1 && *ret) {
+  if (n_found == 1 && *ret && !has_failed) {
     return DK_EXIT_OK;
   }
-  code = DK_EXIT_USAGE;
-  if (n_found > 1) {
+  code = has_failed ? DK_EXIT_ENGINE : DK_EXIT_USAGE;
+  if (has_failed) {
+    dk_cli_failf(
+        code,
+        "the *.dk files here cannot be looked at: out of memory or descriptors\nhelp: name the experiment's file");
+  } else if (n_found > 1) {
     dk_cli_failf(DK_EXIT_USAGE, "which file? Several here have tasks: %s\nhelp: name one of them", dk_buf_text(&found));
   } else if (n > 0) {
     dk_cli_failf(DK_EXIT_USAGE, "no *.dk file here has a task\nhelp: name the experiment's file");

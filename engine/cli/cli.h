@@ -82,6 +82,8 @@ void dk_cli_params_finish(struct dk_cli_params *params);
 /* Output. Everything for stdout goes through these, so that a full disk is an error and a closed pipe is none. */
 void dk_cli_write(struct dk_cli *cli, const void *data, size_t len);
 void dk_cli_print(struct dk_cli *cli, const struct dk_buf *buf); /* a failed buffer is -ENOMEM in out_error */
+/* The text, for what is printed with it; one that failed for lack of memory is remembered as an error of the output. */
+const char *dk_cli_text(struct dk_cli *cli, const struct dk_buf *buf);
 void dk_cli_printf(struct dk_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool dk_cli_color(const struct dk_cli *cli, int fd); /* may colours be used on this descriptor? */
 /* "dkrun: TEXT" on stderr, help lines below; returns `code`, so that `return dk_cli_fail(DK_EXIT_ENGINE, &error)` reads well. */

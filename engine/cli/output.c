@@ -33,11 +33,15 @@ void dk_cli_write(struct dk_cli *cli, const void *data, size_t len) {
   }
 }
 
-void dk_cli_print(struct dk_cli *cli, const struct dk_buf *buf) {
+const char *dk_cli_text(struct dk_cli *cli, const struct dk_buf *buf) {
   if (!dk_buf_ok(buf) && !cli->out_error) {
     cli->out_error = -ENOMEM;
   }
-  dk_cli_write(cli, dk_buf_text(buf), buf->len);
+  return dk_buf_text(buf);
+}
+
+void dk_cli_print(struct dk_cli *cli, const struct dk_buf *buf) {
+  dk_cli_write(cli, dk_cli_text(cli, buf), buf->len);
 }
 
 void dk_cli_printf(struct dk_cli *cli, const char *format, ...) {

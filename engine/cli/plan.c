@@ -125,17 +125,17 @@ static void print_tasks(struct dk_cli *cli, const struct dk_plan *plan, const st
         dk_buf_printf(&why, "%s %s of %u%s", tmpl->is_max ? "max" : "min",
                       plan->templates[tmpl->from].metrics[tmpl->metric].name, plan->templates[tmpl->from].points.rows,
                       t->by_state[DK_PREVIEW_LATER] ? ", when they are known" : "");
-      dk_buf_add_escaped(&shown, dk_buf_text(&why), why.len);
-      dk_cli_printf(cli, "%-*s %8s %8s %8s %8s  %s\n", width, dk_buf_text(&name), "-", "-", "-", "-",
-                    dk_buf_text(&shown));
+      dk_buf_add_escaped(&shown, dk_cli_text(cli, &why), why.len);
+      dk_cli_printf(cli, "%-*s %8s %8s %8s %8s  %s\n", width, dk_cli_text(cli, &name), "-", "-", "-", "-",
+                    dk_cli_text(cli, &shown));
       continue;
     }
     add_why(plan, preview, i, &why);
-    dk_buf_add_escaped(&shown, dk_buf_text(&why), why.len);
-    dk_cli_printf(cli, "%-*s %8u %8u %8u %8u%s%s\n", width, dk_buf_text(&name), tmpl->points.rows,
+    dk_buf_add_escaped(&shown, dk_cli_text(cli, &why), why.len);
+    dk_cli_printf(cli, "%-*s %8u %8u %8u %8u%s%s\n", width, dk_cli_text(cli, &name), tmpl->points.rows,
                   t->by_state[DK_PREVIEW_CACHED] + t->by_state[DK_PREVIEW_SKIP],
                   t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_BAD], t->by_state[DK_PREVIEW_LATER],
-                  shown.len ? "  " : "", dk_buf_text(&shown));
+                  shown.len ? "  " : "", dk_cli_text(cli, &shown));
   }
 }
 

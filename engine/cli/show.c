@@ -117,6 +117,9 @@ static int show_task(struct dk_cli *cli, const struct dk_plan *plan, uint32_t ta
   } else if (r == -EAGAIN) {
     dk_show_late(plan, task, &out);
   }
+  /* A value that could not be read is not one that is not known yet. */
+  int failed = last.is_open ? dk_row_failure(&last.look.rows, &error) : 0;
+  r = failed < 0 ? failed : r;
   last_run_close(&last);
   if (r < 0 && r != -EAGAIN) {
     return dk_cli_fail(r == -EINVAL ? DK_EXIT_FILE : DK_EXIT_ENGINE, &error);

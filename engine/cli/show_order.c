@@ -41,6 +41,7 @@ static void add_needs(const struct dk_plan *plan, const struct dk_template *t, u
     dk_value_id id = t->needs.kind == DK_CELL_CONST ? t->needs.value : dk_column_value(&t->needs.column, row);
     dk_autobuf source = DK_BUF_INIT;
     dk_value_source_text(plan->values, id, &source);
+    dk_buf_inherit(out, &source);
     dk_buf_add_text(out, "   ");
     dk_buf_add_escaped(out, dk_buf_text(&source), source.len);
   }

@@ -128,6 +128,8 @@ static void add_run_line(const struct dk_run *run, uint32_t n_running, enum dk_r
   if (run->n_not_run) {
     dk_buf_printf(&counts, ", %u not run", run->n_not_run);
   }
+  dk_buf_inherit(out, &took);
+  dk_buf_inherit(out, &counts);
   dk_buf_printf(out, "%5u  %s%-11s%s  ", run->number, dk_paint_on(color, paint), word, dk_paint_off(color));
   add_time(run->started_unix_ns, true, out);
   dk_buf_printf(out, "  %8s  ", dk_buf_text(&took));
@@ -228,7 +230,7 @@ static int list_runs(struct dk_cli *cli, const struct options *options) {
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
 }
 
-static void add_json_failures(struct dk_look *look, struct dk_buf *out) {
+static int add_json_failures(struct dk_look *look, struct dk_buf *out, struct dk_error *error) {
   bool any = false;
   for (uint32_t t = 0; t < look->rows.n_tasks; t++) {
     uint32_t row;
@@ -238,9 +240,15 @@ static void add_json_failures(struct dk_look *look, struct dk_buf *out) {
     }
     dk_autobuf name = DK_BUF_INIT, cause = DK_BUF_INIT;
     struct dk_result result;
-    bool has_result = dk_row_result(&look->rows, t, &result, NULL) == 0;
+    int r = dk_row_result(&look->rows, t, &result, error);
+    if (r < 0 && r != -ENOENT && r != -EBADMSG) {
+      return r;
+    }
+    bool has_result = r == 0;
     dk_plan_task_name(look->rows.plan, t, &name);
     dk_cause_text(record->cause, record->code, has_result ? result.text : NULL, &cause);
+    dk_buf_inherit(out, &name);
+    dk_buf_inherit(out, &cause);
     dk_buf_printf(out, "%s{\"id\":\"t%u\"", any ? ",\n" : "\n", t + 1);
     add_json_text(out, "task", dk_buf_text(&name));
     add_json_text(out, "cause", dk_cause_name(record->cause));
@@ -252,6 +260,7 @@ static void add_json_failures(struct dk_look *look, struct dk_buf *out) {
     }
     any = true;
   }
+  return 0;
 }
 
 static void add_json_templates(struct dk_look *look, struct dk_buf *out) {
@@ -307,7 +316,7 @@ static int show_run(struct dk_cli *cli, const struct options *options) {
     dk_buf_add_text(&out, ",\"templates\":[");
     add_json_templates(&look, &out);
     dk_buf_add_text(&out, "],\"failures\":[");
-    add_json_failures(&look, &out);
+    r = add_json_failures(&look, &out, &error);
     dk_buf_add_text(&out, "]}\n");
   } else {
     struct dk_summary_options summary = {

@@ -39,11 +39,13 @@ static void add_release_field(struct dk_hasher *hasher, const char *text, const 
     dk_hasher_add_text(hasher, NULL);
 }
 
-static void read_release(struct dk_buf *ret) {
-  if (dk_fs_read("/etc/os-release", 1 << 16, ret, NULL) < 0) dk_buf_clear(ret);
+static int read_release(struct dk_buf *ret, struct dk_error *error) {
+  int r = dk_fs_read("/etc/os-release", 1 << 16, ret, error);
+  if (r < 0) dk_buf_clear(ret);
+  return r;
 }
 
-void dk_environment_id(struct dk_digest *ret) {
+int dk_environment_id(struct dk_digest *ret, struct dk_error *error) {
   struct dk_hasher hasher;
   struct utsname system = {0};
   dk_autobuf release = DK_BUF_INIT;
@@ -52,11 +54,14 @@ void dk_environment_id(struct dk_digest *ret) {
   dk_hasher_init(&hasher);
   dk_hasher_add_text(&hasher, "host environment 1");
   dk_hasher_add_text(&hasher, system.machine);
-  read_release(&release);
+  int r = read_release(&release, error);
+  /* Not there: a system without a name. Anything else would give every task another key, for now. */
+  if (r < 0 && r != -ENOENT) return dk_error_prefix(error, "finding out what system this is");
   add_release_field(&hasher, dk_buf_text(&release), "ID");
   add_release_field(&hasher, dk_buf_text(&release), "VERSION_ID");
   dk_hasher_add_text(&hasher, gnu_get_libc_version());
   dk_hasher_get(&hasher, ret);
+  return 0;
 }
 
 static void add_release_text(struct dk_buf *out, const char *text, const char *name) {
@@ -79,7 +84,7 @@ void dk_environment_text(struct dk_buf *out) {
   dk_autobuf release = DK_BUF_INIT;
 
   uname(&system);
-  read_release(&release);
+  (void)read_release(&release, NULL);
   dk_buf_printf(out, "%s,", system.machine);
   add_release_text(out, dk_buf_text(&release), "ID");
   add_release_text(out, dk_buf_text(&release), "VERSION_ID");

@@ -8,7 +8,7 @@
 
 /* Identity of the environment that no image describes: architecture, distribution with its version, libc. Packages that are installed
  * later do not change it; `dkrun plan` says so. */
-void dk_environment_id(struct dk_digest *ret);
+int dk_environment_id(struct dk_digest *ret, struct dk_error *error);
 /* The same for people: "x86_64, debian 12, glibc 2.36". */
 void dk_environment_text(struct dk_buf *out);
 

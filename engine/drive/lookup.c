@@ -68,20 +68,15 @@ int dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options
     dk_lookup_finish(state);
     return dk_error_system(error, -ENOMEM, "preparing %u tasks", plan->graph.n_tasks);
   }
-  dk_environment_id(&state->environment);
-  if (!options->dry) {
+  int r = dk_environment_id(&state->environment, error);
+  if (r == 0 && !options->dry) {
     dk_autobuf text = DK_BUF_INIT;
     dk_environment_text(&text);
     (void)dk_batch_put_environment(&state->extra, &state->environment, dk_buf_text(&text)); /* only for `why` */
   }
-  for (uint32_t i = 0; i < plan->n_templates; i++) {
-    int r = init_template(state, &plan->templates[i], error);
-    if (r < 0) {
-      dk_lookup_finish(state);
-      return r;
-    }
-  }
-  return 0;
+  for (uint32_t i = 0; r == 0 && i < plan->n_templates; i++) r = init_template(state, &plan->templates[i], error);
+  if (r < 0) dk_lookup_finish(state);
+  return r;
 }
 
 void dk_lookup_finish(struct dk_lookup_state *state) {

@@ -31,6 +31,7 @@ static int compile(const char *pattern, pcre2_code **ret, size_t *ret_offset, st
   if (ret_offset) *ret_offset = offset;
   if (*ret) return 0;
 
+  if (code == PCRE2_ERROR_HEAP_FAILED) return dk_error_system(error, -ENOMEM, "compiling the pattern '%s'", pattern);
   PCRE2_UCHAR text[200];
   pcre2_get_error_message(code, text, sizeof text);
   return dk_error_set(error, -EINVAL, "'%s' is no regular expression: %s, at byte %zu", pattern, (char *)text, offset);
@@ -103,9 +104,10 @@ static int match_last(const struct dk_extractor *x, const pcre2_code *pattern, c
   pcre2_match_data *data = pcre2_match_data_create_from_pattern(pattern, NULL);
   size_t at = 0, start = 0, end = 0;
   bool found = false;
+  int rc = 0;
 
   if (!data) return -ENOMEM;
-  while (at <= len && pcre2_match(pattern, (PCRE2_SPTR)text, len, at, 0, data, x->limits) > 0) {
+  while (at <= len && (rc = pcre2_match(pattern, (PCRE2_SPTR)text, len, at, 0, data, x->limits)) > 0) {
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(data);
     uint32_t group = pcre2_get_ovector_count(data) > 1 && span[2] != PCRE2_UNSET ? 1 : 0;
 
@@ -115,14 +117,16 @@ static int match_last(const struct dk_extractor *x, const pcre2_code *pattern, c
     at = span[1] > at ? span[1] : at + 1;
   }
   pcre2_match_data_free(data);
+  if (rc == PCRE2_ERROR_NOMEMORY) return -ENOMEM;
   /* \K in a look-ahead can put the start behind the end (pcre2api, "\K"). */
   return found && start <= end ? set_value(value, text + start, end - start) : 0;
 }
 
 static int json_member(const char *text, size_t len, const char *path, struct dk_metric_value *value) {
-  json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+  json_error_t bad = {.line = 0};
+  json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &bad);
   const json_t *at = root;
-  int r = 0;
+  int r = !root && json_error_code(&bad) == json_error_out_of_memory ? -ENOMEM : 0;
 
   for (const char *part = path; at && *part;) {
     size_t n = strcspn(part, ".");
@@ -210,19 +214,25 @@ static int csv_column(const char *text, size_t len, const char *column, struct d
   return has ? set_value(value, dk_buf_text(&found), found.len) : 0;
 }
 
-/* The bytes that were kept: inline, or in `room` when they are an object. NULL when there are none. */
-static const char *content(const struct dk_kept *kept, const struct dk_objects *objects, struct dk_buf *room,
-                           size_t *ret_len) {
+/* The bytes that were kept: inline, or in `room` when they are an object. NULL when there are none: also when they are too many, gone
+ * or damaged, which reading again will not mend. */
+static int content(const struct dk_kept *kept, const struct dk_objects *objects, struct dk_buf *room, const char **ret,
+                   size_t *ret_len, struct dk_error *error) {
+  *ret = NULL;
   *ret_len = 0;
-  if (kept->is_missing || kept->is_dir) return NULL;
+  if (kept->is_missing || kept->is_dir) return 0;
   if (kept->bytes || kept->size == 0) {
+    *ret = kept->bytes ? kept->bytes : "";
     *ret_len = kept->bytes ? kept->size : 0;
-    return kept->bytes ? kept->bytes : "";
+    return 0;
   }
   dk_buf_clear(room);
-  if (dk_objects_read(objects, &kept->digest, MAX_CONTENT, room, NULL) < 0) return NULL;
+  int r = dk_objects_read(objects, &kept->digest, MAX_CONTENT, room, error);
+  if (r == -EFBIG || r == -ENOENT || r == -EBADMSG) return 0;
+  if (r < 0) return r;
+  *ret = dk_buf_text(room);
   *ret_len = room->len;
-  return dk_buf_text(room);
+  return 0;
 }
 
 static const struct dk_kept *source_of(const struct dk_metric *metric, const struct dk_result *result,
@@ -243,6 +253,7 @@ int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, c
   const char *text = NULL;
   size_t len = 0;
   int r = 0;
+  struct dk_error why = {0};
   dk_autobuf room = DK_BUF_INIT;
 
   *ret = (struct dk_metric_values){dk_calloc(tmpl->n_metrics + 1, sizeof *ret->items), tmpl->n_metrics};
@@ -254,7 +265,8 @@ int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, c
 
     /* Several metrics of one log read it once. */
     if (kept != last || !kept) {
-      text = kept ? content(kept, objects, &room, &len) : NULL;
+      text = NULL;
+      if (kept) r = content(kept, objects, &room, &text, &len, &why);
       last = kept;
     }
     if (!text) continue;
@@ -267,7 +279,8 @@ int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, c
   }
   if (r < 0) {
     dk_metric_values_finish(ret);
-    return dk_error_system(error, r, "reading the metrics of %s", tmpl->name);
+    if (!why.code) return dk_error_system(error, r, "reading the metrics of %s", tmpl->name);
+    return dk_error_set(error, r, "reading the metrics of %s: %s", tmpl->name, why.text);
   }
   return 0;
 }

@@ -27,14 +27,16 @@ static void key_of(const struct dk_asked *asked, struct dk_digest *ret) {
   dk_hasher_get(&hasher, ret);
 }
 
-/* The program (what it embeds counts too), the machine, and what was deleted from the store. */
-static void identity_of(struct dk_store *store, struct dk_digest *ret) {
+/* The program (what it embeds counts too), the machine, and what was deleted from the store. Negative: it cannot be found out now, and
+ * nothing is known to be unchanged. */
+static int identity_of(struct dk_store *store, struct dk_digest *ret) {
   struct dk_hasher hasher;
   struct dk_digest environment;
   struct stat st = {0};
 
-  (void)stat("/proc/self/exe", &st);
-  dk_environment_id(&environment);
+  if (stat("/proc/self/exe", &st) < 0) return -errno;
+  int r = dk_environment_id(&environment, NULL);
+  if (r < 0) return r;
   dk_hasher_init(&hasher);
   dk_hasher_add_text(&hasher, DK_VERSION);
   dk_hasher_add_u64(&hasher, DK_KEY_FORMAT);
@@ -44,6 +46,7 @@ static void identity_of(struct dk_store *store, struct dk_digest *ret) {
   dk_hasher_add(&hasher, environment.bytes, DK_DIGEST_SIZE);
   dk_hasher_add_u64(&hasher, dk_store_generation(store));
   dk_hasher_get(&hasher, ret);
+  return 0;
 }
 
 /* --- the folders of the objects --- */
@@ -150,8 +153,8 @@ int dk_unchanged_keep(const struct dk_asked *asked, const struct dk_buf *sources
 
   if (!may_keep(lookup, sources, batch)) return 0;
   if (dk_unchanged_objects(lookup->with.objects, true, &objects) < 0 || !outputs_are_there(lookup)) return 0;
+  if (identity_of(lookup->with.store, &identity) < 0) return 0;
   key_of(asked, &key);
-  identity_of(lookup->with.store, &identity);
   dk_write_u8(&out, FORMAT);
   dk_buf_add(&out, identity.bytes, DK_DIGEST_SIZE);
   dk_buf_add(&out, objects.bytes, DK_DIGEST_SIZE);
@@ -226,8 +229,7 @@ bool dk_unchanged_find(const struct dk_asked *asked, const char *state, struct d
   if (dk_store_get_unchanged(store, &key, &bytes) < 0) return false;
   dk_reader_init(&reader, bytes.data, bytes.len);
   if (dk_read_u8(&reader) != FORMAT || !read_digest(&reader, &was)) return false;
-  identity_of(store, &is);
-  if (!dk_digest_equal(&was, &is) || !read_digest(&reader, &was)) return false;
+  if (identity_of(store, &is) < 0 || !dk_digest_equal(&was, &is) || !read_digest(&reader, &was)) return false;
   if (dk_unchanged_objects(objects, false, &is) < 0 || !dk_digest_equal(&was, &is)) return false;
   ret->run = dk_read_u32(&reader);
   ret->n_tasks = dk_read_u32(&reader);

@@ -47,7 +47,7 @@ static int find_earlier(struct dk_why_book *book, uint32_t before, const struct 
         dk_store_get_task(book->with.store, ret->run->number, ret->task, &record, NULL) == 0 &&
         (record.state == DK_TASK_DONE || record.state == DK_TASK_CACHED)) {
       r = dk_store_get_saved(book->with.store, &record.key, &ret->saved, NULL);
-      if (r == 0 || r == -ENOMEM) return r;
+      if (r == 0 || dk_lookup_is_system_error(r)) return r;
     }
     ret->run = dk_why_last(book, ret->run->number, &r);
   }
@@ -127,7 +127,9 @@ static int find_failure(struct dk_why_book *book, const struct dk_plan *plan, ui
   struct dk_why_run *run = dk_why_last(book, 0, &r);
   uint32_t then = run ? dk_why_task_of(run, plan, task, &r) : UINT32_MAX;
 
-  if (then == UINT32_MAX || dk_store_get_task(book->with.store, run->number, then, &record, NULL) < 0) return r;
+  if (then == UINT32_MAX) return r;
+  r = dk_store_get_task(book->with.store, run->number, then, &record, NULL);
+  if (r < 0) return dk_lookup_is_system_error(r) ? r : 0;
   if (record.state != DK_TASK_FAILED && record.state != DK_TASK_CANCELLED && record.state != DK_TASK_RUNNING) return r;
   answer->why = record.state == DK_TASK_FAILED ? DK_WHY_FAILED : DK_WHY_STOPPED;
   answer->run = run->number;
@@ -147,7 +149,7 @@ static int compare_named(struct dk_why_book *book, const struct dk_why_side *now
   dk_plan_task_name(now->plan, now->task, &label);
   r = dk_store_get_name(book->with.store, book->with.experiment, dk_buf_text(&label), &key, NULL);
   if (r == 0) r = dk_store_get_saved(book->with.store, &key, &saved, NULL);
-  if (r < 0) return r == -ENOMEM ? r : -ENOENT;
+  if (r < 0) return dk_lookup_is_system_error(r) ? r : -ENOENT;
   *ret_since = saved.run;
   for (uint32_t i = 0; r == 0 && i < now->n_parts; i++) {
     bool same = false;
@@ -194,7 +196,7 @@ static int explain(struct dk_why_book *book, struct dk_lookup_state *state, uint
     dk_saved_finish(&saved);
     return r;
   }
-  if (r == -ENOMEM) return r;
+  if (dk_lookup_is_system_error(r)) return r;
   if (r == -EBADMSG) {
     answer->why = DK_WHY_GONE;
     dk_buf_add_text(&answer->text, "its record in the store is damaged");
@@ -216,7 +218,7 @@ int dk_why_now(struct dk_why_book *book, struct dk_lookup_state *state, uint32_t
   if (r < 0) return r;
   if (!prepared.order.skip) r = explain(book, state, task, &prepared, ret);
   dk_prepared_finish(&prepared);
-  return r == -ENOMEM ? dk_error_system(error, r, "finding out why a task runs") : 0;
+  return dk_lookup_is_system_error(r) ? dk_error_system(error, r, "finding out why a task runs") : 0;
 }
 
 int dk_why_later(struct dk_why_book *book, struct dk_lookup_state *state, uint32_t task, struct dk_why_answer *ret,
@@ -227,7 +229,7 @@ int dk_why_later(struct dk_why_book *book, struct dk_lookup_state *state, uint32
   *ret = (struct dk_why_answer){.why = DK_WHY_NEVER};
   if (!book->with.store) return 0;
   r = explain_miss(book, &now, ret);
-  return r == -ENOMEM ? dk_error_system(error, r, "finding out why a task runs") : 0;
+  return dk_lookup_is_system_error(r) ? dk_error_system(error, r, "finding out why a task runs") : 0;
 }
 
 static int explain_then(struct dk_why_book *book, struct dk_why_run *run, uint32_t task,

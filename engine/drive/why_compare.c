@@ -109,8 +109,7 @@ static int compare_environment(struct dk_why_book *book, const struct dk_digest 
 
   (void)dk_store_get_environment(book->with.store, was, &before);
   (void)dk_store_get_environment(book->with.store, is, &now);
-  dk_environment_id(&here);
-  if (now.len == 0 && dk_digest_equal(&here, is)) dk_environment_text(&now);
+  if (now.len == 0 && dk_environment_id(&here, NULL) == 0 && dk_digest_equal(&here, is)) dk_environment_text(&now);
   dk_buf_add_text(&text, "the environment changed");
   if (before.len > 0 && now.len > 0)
     dk_buf_printf(&text, ": it was %s, is %s", dk_buf_text(&before), dk_buf_text(&now));

@@ -27,7 +27,12 @@ int dk_why_create(const struct dk_why_options *options, struct dk_why_book **ret
   *ret = NULL;
   if (!book) return dk_error_system(error, -ENOMEM, "reading earlier runs");
   book->with = *options;
-  if (options->store && dk_store_get_run(options->store, 0, &last, NULL) == 0) {
+  int r = options->store ? dk_store_get_run(options->store, 0, &last, error) : -ENOENT;
+  if (dk_lookup_is_system_error(r)) {
+    dk_why_destroy(book);
+    return r;
+  }
+  if (r == 0) {
     book->last = last.number;
     dk_run_finish(&last);
   }
@@ -52,7 +57,7 @@ static int read_run(struct dk_why_book *book, struct dk_why_run *run) {
   if (r == 0) run->has_names = dk_calloc(run->pin->n_templates + 1, sizeof *run->has_names);
   if (r == 0 && !run->has_names) r = -ENOMEM;
   run->is_bad = r < 0;
-  return r == -ENOMEM ? r : 0;
+  return dk_lookup_is_system_error(r) ? r : 0;
 }
 
 struct dk_why_run *dk_why_open(struct dk_why_book *book, uint32_t number, int *ret_r) {

@@ -109,6 +109,7 @@ void dk_candidate_point(const struct dk_plan *plan, const struct dk_template *pi
   dk_autobuf name = DK_BUF_INIT;
   bool any = false;
   dk_plan_task_name(plan, plan->graph.nodes[from->node].first + from_row, &name);
+  dk_buf_inherit(out, &name);
   /* A name is the template's, then a word per axis, in the columns' order. */
   const char *at = dk_buf_text(&name), *end = at + name.len;
   at += strlen(from->name);

@@ -194,6 +194,7 @@ int dk_log_tail_lines(struct dk_log *log, uint32_t lines, const char *prefix, ui
     dk_autobuf line = DK_BUF_INIT;
     size_t shown = len > 0 && at[len - 1] == '\r' ? len - 1 : len;
     dk_buf_add_escaped(&line, at, shown < 4096 ? shown : 4096);
+    dk_buf_inherit(out, &line);
     dk_buf_add_text(out, prefix);
     dk_cell_cut(out, dk_buf_text(&line), line.len, width);
     dk_buf_add_char(out, '\n');

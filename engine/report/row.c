@@ -139,11 +139,13 @@ void dk_row_name(const struct dk_plan *plan, uint32_t task, struct dk_buf *out) 
   dk_autobuf name = DK_BUF_INIT;
   dk_plan_task_name(plan, task, &name);
   dk_shown_text(dk_buf_text(&name), name.len, out);
+  dk_buf_inherit(out, &name);
 }
 
 void dk_row_point(const struct dk_plan *plan, uint32_t task, struct dk_buf *out) {
   dk_autobuf name = DK_BUF_INIT;
   dk_plan_task_name(plan, task, &name);
+  dk_buf_inherit(out, &name);
   const char *space = name.len ? memchr(name.data, ' ', name.len) : NULL;
   if (space) {
     dk_shown_text(space + 1, name.len - (size_t)(space + 1 - name.data), out);
@@ -153,6 +155,17 @@ void dk_row_point(const struct dk_plan *plan, uint32_t task, struct dk_buf *out)
 void dk_row_label(const struct dk_row_source *rows, uint32_t task, struct dk_buf *out) {
   dk_buf_printf(out, "t%u ", task + 1);
   dk_row_name(rows->plan, task, out);
+}
+
+/* Damage to one value must not hide the others. */
+static void remember_failure(struct dk_row_source *rows, int r, const struct dk_error *error) {
+  if (r != -ENOENT && r != -EBADMSG && rows->failure.code == 0) {
+    rows->failure = *error;
+  }
+}
+
+int dk_row_failure(const struct dk_row_source *rows, struct dk_error *error) {
+  return rows->failure.code ? dk_error_set(error, rows->failure.code, "%s", rows->failure.text) : 0;
 }
 
 const struct dk_metric_values *dk_row_metrics(struct dk_row_source *rows, uint32_t task) {
@@ -168,8 +181,13 @@ const struct dk_metric_values *dk_row_metrics(struct dk_row_source *rows, uint32
   memset(&rows->metrics, 0, sizeof rows->metrics);
   rows->metrics_task = DK_NO_TASK;
   uint32_t node = dk_graph_node_of(&rows->plan->graph, task, &row);
-  if (rows->plan->templates[node].kind != DK_NODE_TASK || !rows->plan->templates[node].n_metrics ||
-      dk_store_get_metrics(rows->store, &record->key, &rows->extractors[node], &rows->metrics, NULL) < 0) {
+  if (rows->plan->templates[node].kind != DK_NODE_TASK || !rows->plan->templates[node].n_metrics) {
+    return NULL;
+  }
+  struct dk_error error = {0};
+  int r = dk_store_get_metrics(rows->store, &record->key, &rows->extractors[node], &rows->metrics, &error);
+  if (r < 0) {
+    remember_failure(rows, r, &error);
     return NULL;
   }
   rows->metrics_task = task;
@@ -208,7 +226,13 @@ int dk_row_result(struct dk_row_source *rows, uint32_t task, struct dk_result *r
 }
 
 int dk_row_choice(struct dk_row_source *rows, uint32_t pick_task, struct dk_choice *ret, struct dk_error *error) {
-  return dk_store_get_choice(rows->store, rows->run.number, pick_task, ret, error);
+  struct dk_error why = {0};
+  int r = dk_store_get_choice(rows->store, rows->run.number, pick_task, ret, &why);
+  if (r < 0) {
+    remember_failure(rows, r, &why);
+    return dk_error_set(error, r, "%s", why.text);
+  }
+  return 0;
 }
 
 static const struct dk_column *column_named(const struct dk_points *points, const char *name) {

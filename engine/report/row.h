@@ -24,6 +24,7 @@ struct dk_row_source {
   struct dk_digest *extractors; /* per template */
   struct dk_metric_values metrics; /* of the task asked for last */
   uint32_t metrics_task;           /* DK_NO_TASK: none */
+  struct dk_error failure;         /* the first one of dk_row_metrics and dk_row_choice */
 };
 
 /* `run` 0 is the last one. `plan`: the live plan, which must be the one that was pinned; NULL: the pin is read and decoded. -ENOENT: no such run
@@ -47,6 +48,9 @@ const struct dk_metric_value *dk_row_metric(struct dk_row_source *rows, uint32_t
 int dk_row_result(struct dk_row_source *rows, uint32_t task, struct dk_result *ret, struct dk_error *error);
 /* A pick's choice. -ENOENT: not decided. */
 int dk_row_choice(struct dk_row_source *rows, uint32_t pick_task, struct dk_choice *ret, struct dk_error *error);
+/* What is missing above for want of memory or by an I/O error must not be shown as missing: who has rendered asks here. 0: nothing
+ * failed. */
+int dk_row_failure(const struct dk_row_source *rows, struct dk_error *error);
 /* The row of a pick that belongs to a row of another template: equal in all columns that both have (rank 1 where the other has no
  * rank). DK_NO_ROW: none. */
 uint32_t dk_row_pick_row(const struct dk_plan *plan, uint32_t pick, uint32_t template_index, uint32_t row);

@@ -86,6 +86,8 @@ static void put_head(struct summary *s) {
   if (run->ended_unix_ns > run->started_unix_ns && !s->options->is_again) {
     dk_clock_text(run->ended_unix_ns - run->started_unix_ns, &clock);
   }
+  dk_buf_inherit(s->out, &head);
+  dk_buf_inherit(s->out, &clock);
   enum dk_paint paint = s->failed || s->not_run     ? DK_PAINT_RED
                         : run->state == DK_RUN_DONE ? DK_PAINT_GREEN
                                                     : DK_PAINT_YELLOW;
@@ -244,5 +246,5 @@ int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_option
   dk_summary_failures(&s);
   dk_summary_not_run(&s);
   put_next(&s);
-  return dk_buf_ok(out) ? 0 : dk_error_system(error, -ENOMEM, "summing up the run");
+  return dk_buf_ok(out) ? dk_row_failure(rows, error) : dk_error_system(error, -ENOMEM, "summing up the run");
 }

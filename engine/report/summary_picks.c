@@ -119,6 +119,7 @@ static void put_runners_up(struct summary *s, const struct dk_template *pick, ui
 static void put_pick_point(struct summary *s, uint32_t pick_task) {
   dk_autobuf point = DK_BUF_INIT;
   dk_row_point(s->rows->plan, pick_task, &point);
+  dk_buf_inherit(s->out, &point);
   if (point.len) {
     dk_buf_printf(s->out, "%s: ", dk_buf_text(&point));
   }
@@ -140,6 +141,7 @@ static void put_choice(struct summary *s, uint32_t index, uint32_t row) {
     return;
   }
   dk_buf_printf(&name, " of %u", choice.n_candidates);
+  dk_buf_inherit(s->out, &name);
   dk_summary_name(s, dk_buf_text(&name));
   put_pick_point(s, pick_task);
   dk_candidate_point(plan, pick, choice.row, false, s->out);

@@ -238,9 +238,11 @@ static int render(struct dk_row_source *rows, const struct dk_report_table *tabl
     }
     r = dk_buf_ok(out) ? 0 : -ENOMEM;
   }
+  bool has_failed = r == 0 && rows->failure.code != 0;
   dk_buf_finish(&b.t.text);
   dk_free(b.t.cells);
   dk_free(b.t.rows);
+  if (has_failed) return dk_row_failure(rows, error);
   return r < 0 ? dk_error_system(error, r, "making the table") : 0;
 }
 

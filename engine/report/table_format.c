@@ -84,6 +84,7 @@ static void text_row(const struct table_cells *t, const struct layout *layout, u
     bool red = color && cell->kind == CELL_FAILED;
     dk_buf_truncate(&text, 0);
     add_shown(t, cell, &text);
+    dk_buf_inherit(out, &text);
     dk_buf_add_text(out, c ? "  " : "");
     dk_buf_add_text(out, dk_paint_on(red, DK_PAINT_RED));
     add_aligned(out, dk_buf_text(&text), text.len, layout[c].width, layout[c].right, c + 1 == t->n_columns);
@@ -213,6 +214,7 @@ static void json_row(const struct dk_row_source *rows, const struct table_cells 
   dk_autobuf name = DK_BUF_INIT;
   uint32_t task = t->rows[r].task;
   dk_plan_task_name(rows->plan, task, &name);
+  dk_buf_inherit(out, &name);
   dk_buf_add_text(out, "{\"task\":");
   dk_json_add_string(out, dk_buf_text(&name), name.len);
   dk_buf_printf(out, ",\"id\":\"t%u\",\"state\":\"%s\",\"cells\":{", task + 1,

@@ -6,14 +6,86 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <git2/sys/alloc.h>
 #include <git2/sys/mempack.h>
 #include <git2/sys/odb_backend.h>
 #include <git2/sys/repository.h>
 
+/* libgit2 does not survive a lack of memory (1.5: telling of it needs memory and recurses for ever; an init that failed half way, and
+ * much of its reading of configurations, crash). So the process ends here, with words; whatever it was, it may die at any moment. */
+#define EXIT_SYSTEM 4 /* enum dk_exit of the CLI */
+
+static void *need(void *memory) {
+  static const char words[] = "dkrun: out of memory while working with the git repository\n";
+  if (memory) return memory;
+  (void)!write(STDERR_FILENO, words, sizeof words - 1);
+  _exit(EXIT_SYSTEM);
+}
+
+static void *git_alloc(size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  return need(dk_alloc(size));
+}
+
+static void *git_realloc(void *old, size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  return need(dk_realloc_array(old, size, 1));
+}
+
+static void git_release(void *memory) {
+  dk_free(memory);
+}
+
+#if LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR < 6 /* later ones make these of the three above */
+static void *git_alloc_zeroed(size_t n, size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  return need(dk_calloc(n, size));
+}
+
+static char *git_copy_exactly(const char *text, size_t len, const char *file, int line) {
+  (void)file, (void)line;
+  return need(dk_strndup(text, len));
+}
+
+static char *git_copy(const char *text, const char *file, int line) {
+  (void)file, (void)line;
+  return need(dk_strdup(text));
+}
+
+static char *git_copy_at_most(const char *text, size_t len, const char *file, int line) {
+  return git_copy_exactly(text, strnlen(text, len), file, line);
+}
+
+static void *git_realloc_array(void *old, size_t n, size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  return need(dk_realloc_array(old, n, size));
+}
+
+static void *git_alloc_array(size_t n, size_t size, const char *file, int line) {
+  return git_realloc_array(NULL, n, size, file, line);
+}
+#endif
+
+static git_allocator allocator = {
+    .gmalloc = git_alloc,
+    .grealloc = git_realloc,
+    .gfree = git_release,
+#if LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR < 6
+    .gcalloc = git_alloc_zeroed,
+    .gstrdup = git_copy,
+    .gstrndup = git_copy_at_most,
+    .gsubstrdup = git_copy_exactly,
+    .greallocarray = git_realloc_array,
+    .gmallocarray = git_alloc_array,
+#endif
+};
+
 int dk_git_start(struct dk_error *error) {
   /* What these change is how a repository is checked out or fetched; reading one works all the same. */
   static const char *extensions[] = {"worktreeconfig", "partialclone", "preciousobjects"};
+  git_libgit2_opts(GIT_OPT_SET_ALLOCATOR, &allocator); /* again and again the same */
   int n = git_libgit2_init();
   if (n < 0) return dk_git_fail(n, error, "starting libgit2");
   if (n > 1) return 0;

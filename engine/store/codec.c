@@ -16,12 +16,6 @@ static int written(struct dk_buf *out, size_t before) {
   return -ENOMEM;
 }
 
-/* 0, -EBADMSG or -ENOMEM: a text that could not be copied leaves the reader failed, like bad bytes; it is the only cause that leaves
- * `text` NULL while bytes were there. Which of the two does not matter to anyone who reads a value that passed its CRC. */
-static int read_ok(const struct dk_reader *reader) {
-  return dk_reader_done(reader) ? 0 : -EBADMSG;
-}
-
 void dk_codec_write_digest(struct dk_buf *out, const struct dk_digest *digest) {
   dk_buf_add(out, digest->bytes, DK_DIGEST_SIZE);
 }
@@ -97,7 +91,7 @@ int dk_run_decode(const void *data, size_t len, struct dk_run *ret) {
   uint32_t *const counts[] = {&ret->n_tasks, &ret->n_done, &ret->n_cached, &ret->n_failed, &ret->n_not_run};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) *counts[i] = read_small(&reader);
   ret->engine_pid = dk_read_u32(&reader);
-  int err = read_ok(&reader);
+  int err = dk_reader_error(&reader);
   if (err) dk_run_finish(ret);
   return err;
 }
@@ -140,7 +134,7 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   ret->slot = dk_read_u32(&reader);
   ret->attempt = dk_codec_read_id(&reader);
   dk_codec_read_digest(&reader, &ret->key);
-  return read_ok(&reader);
+  return dk_reader_error(&reader);
 }
 
 int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out) {
@@ -172,7 +166,7 @@ static void finish_head(struct dk_saved *saved) {
 
 static int read_parts(struct dk_reader *reader, struct dk_saved *ret) {
   uint32_t n = dk_read_count(reader, 1 + DK_DIGEST_SIZE);
-  if (reader->failed) return -EBADMSG;
+  if (reader->failed) return reader->no_memory ? -ENOMEM : -EBADMSG;
   ret->parts = dk_calloc(n, sizeof *ret->parts);
   if (!ret->parts) return -ENOMEM;
   ret->n_parts = n;
@@ -180,7 +174,7 @@ static int read_parts(struct dk_reader *reader, struct dk_saved *ret) {
     ret->parts[i].name = dk_read_text(reader);
     dk_codec_read_digest(reader, &ret->parts[i].digest);
   }
-  return reader->failed ? -EBADMSG : 0;
+  return reader->no_memory ? -ENOMEM : reader->failed ? -EBADMSG : 0;
 }
 
 int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
@@ -240,7 +234,7 @@ int dk_metric_values_decode(const void *data, size_t len, struct dk_metric_value
     if (state == DK_METRIC_NUMBER) value->number = dk_read_double(&reader);
     if (state != DK_METRIC_MISSING) value->text = dk_read_text(&reader);
   }
-  int err = read_ok(&reader);
+  int err = dk_reader_error(&reader);
   if (err) dk_metric_values_finish(ret);
   return err;
 }

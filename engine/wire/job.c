@@ -30,7 +30,7 @@ void *dk_wire_get_items(struct dk_reader *reader, size_t min_size, size_t item_s
   if (n == 0) return NULL;
   void *items = dk_calloc(n, item_size);
   if (!items) {
-    reader->failed = true;
+    reader->failed = reader->no_memory = true;
     return NULL;
   }
   *ret_n = n;

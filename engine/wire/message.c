@@ -159,6 +159,7 @@ long dk_message_decode(const void *data, size_t len, struct dk_message *ret, str
   if (!dk_reader_done(&reader)) {
     unsigned type = (unsigned)ret->type;
     dk_message_finish(ret);
+    if (reader.no_memory) return dk_error_system(error, -ENOMEM, "reading a message");
     return dk_error_set(error, -EPROTO,
                         "a message of type %u cannot be read: is the other side another version of dkrun?", type);
   }

@@ -41,7 +41,7 @@ static void get_kept(struct dk_reader *reader, struct dk_kept *ret) {
   if (!bytes) return;
   ret->bytes = dk_alloc(len + 1);
   if (!ret->bytes) {
-    reader->failed = true;
+    reader->failed = reader->no_memory = true;
     return;
   }
   memcpy(ret->bytes, bytes, len);
@@ -104,6 +104,7 @@ int dk_result_decode(const void *data, size_t len, struct dk_result *ret, struct
   dk_wire_get_result(&reader, ret);
   if (dk_reader_done(&reader)) return 0;
   dk_result_finish(ret);
+  if (reader.no_memory) return dk_error_system(error, -ENOMEM, "reading a result");
   if (len > 0 && *(const uint8_t *)data > RESULT_VERSION)
     return dk_error_set(error, -EPROTO, "a result was written by a newer dkrun (format %u)", *(const uint8_t *)data);
   return dk_error_set(error, -EPROTO, "the bytes of a result are damaged");

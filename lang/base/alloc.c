@@ -9,11 +9,12 @@
 
 static _Atomic uint64_t asked;
 static _Atomic uint64_t fail_at;
+static _Atomic bool only_once;
 
 static bool is_refused(void) {
   uint64_t nth = atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed) + 1;
   uint64_t first = atomic_load_explicit(&fail_at, memory_order_relaxed);
-  return first != 0 && nth >= first;
+  return first != 0 && (nth == first || (nth > first && !atomic_load_explicit(&only_once, memory_order_relaxed)));
 }
 
 void *dk_alloc(size_t size) {
@@ -64,6 +65,13 @@ void dk_alloc_cleanup(void *ptr_to_ptr) {
 
 void dk_alloc_fail_at(uint64_t n) {
   atomic_store(&asked, 0);
+  atomic_store(&only_once, false);
+  atomic_store(&fail_at, n);
+}
+
+void dk_alloc_fail_once(uint64_t n) {
+  dk_alloc_fail_at(0);
+  atomic_store(&only_once, true);
   atomic_store(&fail_at, n);
 }
 

@@ -21,9 +21,10 @@ void dk_free(void *ptr); /* NULL is fine */
 void dk_alloc_cleanup(void *ptr_to_ptr);
 
 /* Test seam. After dk_alloc_fail_at(n) the nth allocation from now (1 is the next) and all that follow fail;
- * 0 turns it off. dk_alloc_count() is how many were asked for since the last call of dk_alloc_fail_at.
+ * 0 turns it off. After dk_alloc_fail_once(n) it alone fails. dk_alloc_count() is how many were asked for since the last call of dk_alloc_fail_at.
  * The environment variable DK_FAIL_ALLOC=n, read by dk_alloc_init, does the same to a whole program. */
 void dk_alloc_fail_at(uint64_t n);
+void dk_alloc_fail_once(uint64_t n);
 uint64_t dk_alloc_count(void);
 void dk_alloc_init(void);
 

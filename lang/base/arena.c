@@ -57,14 +57,14 @@ void dk_arena_finish(struct dk_arena *arena) {
   *arena = (struct dk_arena){.on_oom = arena->on_oom, .first = arena->first};
 }
 
-static _Noreturn void out_of_memory(struct dk_arena *arena) {
+_Noreturn void dk_arena_out_of_memory(struct dk_arena *arena) {
   longjmp(*arena->on_oom, 1);
 }
 
 static struct dk_arena_block *new_block(struct dk_arena *arena, size_t size) {
-  if (size > PTRDIFF_MAX - sizeof(struct dk_arena_block)) out_of_memory(arena);
+  if (size > PTRDIFF_MAX - sizeof(struct dk_arena_block)) dk_arena_out_of_memory(arena);
   struct dk_arena_block *block = dk_calloc(1, sizeof *block + size);
-  if (!block) out_of_memory(arena);
+  if (!block) dk_arena_out_of_memory(arena);
   block->size = size;
   arena->total += sizeof *block + size;
   ASAN_POISON_MEMORY_REGION(block->data, block->size);
@@ -97,7 +97,7 @@ static void start_block(struct dk_arena *arena, size_t padded) {
 }
 
 void *dk_arena_alloc(struct dk_arena *arena, size_t size) {
-  if (size > PTRDIFF_MAX - 4 * ARENA_ALIGN) out_of_memory(arena);
+  if (size > PTRDIFF_MAX - 4 * ARENA_ALIGN) dk_arena_out_of_memory(arena);
   size_t padded = ((size ? size : 1) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN + ARENA_GAP;
   void *result;
   if (padded > (size_t)(arena->end - arena->at)) {
@@ -116,7 +116,7 @@ void *dk_arena_alloc(struct dk_arena *arena, size_t size) {
 
 void *dk_arena_calloc(struct dk_arena *arena, size_t n, size_t size) {
   size_t bytes;
-  if (__builtin_mul_overflow(n, size, &bytes)) out_of_memory(arena);
+  if (__builtin_mul_overflow(n, size, &bytes)) dk_arena_out_of_memory(arena);
   return dk_arena_alloc(arena, bytes);
 }
 
@@ -127,7 +127,7 @@ void *dk_arena_memdup(struct dk_arena *arena, const void *data, size_t size) {
 }
 
 char *dk_arena_strndup(struct dk_arena *arena, const char *text, size_t len) {
-  if (len == SIZE_MAX) out_of_memory(arena);
+  if (len == SIZE_MAX) dk_arena_out_of_memory(arena);
   char *copy = dk_arena_alloc(arena, len + 1);
   if (len) memcpy(copy, text, len);
   return copy; /* arena memory is zeroed: the NUL is there */
@@ -138,7 +138,7 @@ char *dk_arena_vprintf(struct dk_arena *arena, const char *format, va_list ap) {
   va_copy(measured, ap);
   int len = vsnprintf(NULL, 0, format, measured);
   va_end(measured);
-  if (len < 0) out_of_memory(arena);
+  if (len < 0) dk_arena_out_of_memory(arena);
   char *text = dk_arena_alloc(arena, (size_t)len + 1);
   vsnprintf(text, (size_t)len + 1, format, ap);
   return text;
@@ -153,7 +153,7 @@ char *dk_arena_printf(struct dk_arena *arena, const char *format, ...) {
 }
 
 void *dk_arena_grow(struct dk_arena *arena, const void *old, unsigned *cap, size_t size) {
-  if (*cap > UINT32_MAX / 2) out_of_memory(arena);
+  if (*cap > UINT32_MAX / 2) dk_arena_out_of_memory(arena);
   unsigned larger = *cap < 4 ? 8 : *cap * 2;
   void *grown = dk_arena_calloc(arena, larger, size);
   if (*cap) memcpy(grown, old, *cap * size);

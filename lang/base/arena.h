@@ -21,6 +21,7 @@ struct dk_arena {
 };
 
 void dk_arena_init(struct dk_arena *arena, jmp_buf *on_oom);
+_Noreturn void dk_arena_out_of_memory(struct dk_arena *arena); /* as if an allocation had failed */
 /* For one that lives shortly and holds little: its first block has that many bytes, all of which are cleared. */
 void dk_arena_init_small(struct dk_arena *arena, jmp_buf *on_oom, size_t first);
 void dk_arena_finish(struct dk_arena *arena);              /* frees everything; may be called twice */

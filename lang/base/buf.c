@@ -111,6 +111,10 @@ void dk_buf_truncate(struct dk_buf *buf, size_t len) {
   buf->data[len] = '\0';
 }
 
+void dk_buf_inherit(struct dk_buf *buf, const struct dk_buf *from) {
+  if (from->failed) buf->failed = true;
+}
+
 char *dk_buf_steal(struct dk_buf *buf) {
   make_room(buf, 0);
   char *data = NULL;

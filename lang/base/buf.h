@@ -34,6 +34,8 @@ void dk_buf_vprintf(struct dk_buf *buf, const char *format, va_list ap) __attrib
 void *dk_buf_reserve(struct dk_buf *buf, size_t len);
 void dk_buf_commit(struct dk_buf *buf, size_t len);
 void dk_buf_truncate(struct dk_buf *buf, size_t len);
+/* What is put into `buf` was made from `from`: if that failed, so has `buf`. */
+void dk_buf_inherit(struct dk_buf *buf, const struct dk_buf *from);
 
 static inline bool dk_buf_ok(const struct dk_buf *buf) {
   return !buf->failed;

@@ -2,6 +2,7 @@
 #include "lang/base/bytes.h"
 #include "lang/base/alloc.h"
 
+#include <errno.h>
 #include <string.h>
 
 void dk_reader_init(struct dk_reader *reader, const void *data, size_t len) {
@@ -9,6 +10,7 @@ void dk_reader_init(struct dk_reader *reader, const void *data, size_t len) {
   reader->at = data ? data : nothing;
   reader->end = reader->at + (data ? len : 0);
   reader->failed = !data && len > 0;
+  reader->no_memory = false;
 }
 
 static size_t left(const struct dk_reader *reader) {
@@ -99,11 +101,20 @@ bool dk_reader_done(const struct dk_reader *reader) {
   return !reader->failed && reader->at == reader->end;
 }
 
+int dk_reader_error(const struct dk_reader *reader) {
+  if (dk_reader_done(reader)) return 0;
+  return reader->no_memory ? -ENOMEM : -EBADMSG;
+}
+
 char *dk_read_text(struct dk_reader *reader) {
   size_t len;
   const char *bytes = dk_read_bytes(reader, &len);
-  char *copy = bytes && !memchr(bytes, '\0', len) ? dk_strndup(bytes, len) : NULL;
-  if (!copy) reader->failed = true;
+  if (!bytes || memchr(bytes, '\0', len)) {
+    reader->failed = true;
+    return NULL;
+  }
+  char *copy = dk_strndup(bytes, len);
+  if (!copy) reader->failed = reader->no_memory = true;
   return copy;
 }
 

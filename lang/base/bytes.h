@@ -11,6 +11,7 @@
 struct dk_reader {
   const uint8_t *at, *end;
   bool failed;
+  bool no_memory; /* that is why: the bytes may be fine */
 };
 
 void dk_reader_init(struct dk_reader *reader, const void *data, size_t len);
@@ -27,6 +28,8 @@ const void *dk_read_fixed(struct dk_reader *reader, size_t len); /* NULL on fail
 /* A count of items that take at least `min_size` bytes each: fails if the input cannot hold that many. */
 uint32_t dk_read_count(struct dk_reader *reader, size_t min_size);
 bool dk_reader_done(const struct dk_reader *reader); /* all read, nothing failed */
+/* 0 when done; -ENOMEM when a text could not be copied, else -EBADMSG. */
+int dk_reader_error(const struct dk_reader *reader);
 /* Copy of a byte string with a NUL behind it, from the heap; NULL on failure, a NUL inside, or lack of memory (all set
  * failed). */
 char *dk_read_text(struct dk_reader *reader);

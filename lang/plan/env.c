@@ -1,6 +1,7 @@
 /* Variables and metrics of a task. See template.h. */
 #include "lang/plan/template.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct variable {
@@ -157,7 +158,9 @@ static void check_pattern(struct dk_template_build *build, const struct dk_expr 
   struct dk_error error;
   size_t offset = 0;
   if (metric->kind > DK_METRIC_MATCH_FILE || !files || !files->check_pattern) return;
-  if (files->check_pattern(metric->pattern, &offset, &error) == 0) return;
+  int r = files->check_pattern(metric->pattern, &offset, &error);
+  if (r == -ENOMEM) dk_arena_out_of_memory(build->planner->arena);
+  if (r == 0) return;
   struct dk_diag *diag = dk_template_error(build, DK_E0615, fault_span(build, expr, offset), DK_NO_ROW,
                                            "metric `%s`: %s", metric->name, error.text);
   dk_diag_help(build->planner->diags, diag,

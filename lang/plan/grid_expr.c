@@ -242,6 +242,7 @@ static uint64_t *value_hashes(struct dk_planner *planner, const struct dk_column
     dk_buf_clear(text);
     dk_buf_add(text, column->name, strlen(column->name) + 1);
     dk_value_canonical(planner->values, column->values[i], text);
+    if (!dk_buf_ok(text)) dk_arena_out_of_memory(planner->arena); /* other points would be chosen */
     dk_digest_of(dk_buf_text(text), text->len, &digest);
     for (unsigned k = 0; k < 8; k++) hashes[i] |= (uint64_t)digest.bytes[k] << (8 * k);
   }

@@ -69,7 +69,7 @@ static void add_values(struct keying *k) {
   dk_hasher_init(&hasher);
   dk_hasher_add_u64(&hasher, priv->n_holes);
   for (uint32_t i = 0; i < priv->n_holes; i++) {
-    dk_buf_clear(&k->scratch);
+    dk_buf_truncate(&k->scratch, 0); /* not cleared: a failure must be seen at the end, or the key is another one */
     dk_value_canonical(k->plan->values, priv->holes[i], &k->scratch);
     dk_hasher_add_bytes(&hasher, dk_buf_text(&k->scratch), k->scratch.len);
   }
@@ -153,7 +153,7 @@ static void add_gpus(struct keying *k) {
   if (gpus->type != DK_TYPE_INT || gpus->u.i <= 0) return;
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
-  dk_buf_clear(&k->scratch);
+  dk_buf_truncate(&k->scratch, 0);
   dk_value_canonical(k->plan->values, need(k, "gpu"), &k->scratch);
   dk_hasher_add_u64(&hasher, (uint64_t)gpus->u.i);
   dk_hasher_add_bytes(&hasher, dk_buf_text(&k->scratch), k->scratch.len);

@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The daemon listens a few milliseconds after it was started. */
@@ -51,6 +53,13 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
   return r < 0 ? dk_error_prefix(error, "the agent cannot be started") : 0;
 }
 
+/* One that found another at work ended well: that one will answer. */
+static bool has_failed(pid_t agent) {
+  int status;
+
+  return waitpid(agent, &status, WNOHANG) == agent && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct dk_error *error) {
   dk_autobuf root = DK_BUF_INIT, socket = DK_BUF_INIT;
   uint64_t until = dk_now_ns() + START_NS;
@@ -73,6 +82,9 @@ int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct 
       r = start_agent(options, dk_buf_text(&root), &agent, error);
       if (r < 0) return r;
     }
+    if (has_failed(agent))
+      return dk_error_set(error, -ECHILD, "the agent ended as soon as it was started\nhelp: its words are in %s/log",
+                          dk_buf_text(&root));
     if (dk_now_ns() > until)
       return dk_error_set(error, -ETIMEDOUT, "the agent does not answer\nhelp: its words are in %s/log",
                           dk_buf_text(&root));

@@ -171,10 +171,32 @@ static void test_out_of_memory(void **state) {
   world_destroy(world);
 }
 
+/* A lack that passes again must not leave a key that is another one. */
+static void test_out_of_memory_once(void **state) {
+  (void)state;
+  struct world *world = world_good(BASE);
+  struct dk_digest inputs[2] = {{{1}}, {{2}}}, code = {{3}}, environment = {{4}}, want, have;
+  struct dk_order order;
+  order_good(world, 1, &order);
+  dk_alloc_fail_at(0);
+  assert_int_equal(dk_plan_key(world->plan, 1, &order, inputs, &code, &environment, &want, NULL), 0);
+  uint64_t most = dk_alloc_count();
+  assert_true(most > 0);
+  for (uint64_t n = 1; n <= most; n++) {
+    dk_alloc_fail_once(n);
+    int r = dk_plan_key(world->plan, 1, &order, inputs, &code, &environment, &have, NULL);
+    dk_alloc_fail_at(0);
+    assert_true(r == -ENOMEM || (r == 0 && dk_digest_equal(&want, &have)));
+  }
+  dk_order_finish(&order);
+  world_destroy(world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_edits),          cmocka_unit_test(test_parts),         cmocka_unit_test(test_format),
-      cmocka_unit_test(test_metrics_digest), cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_edits),         cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_format),        cmocka_unit_test(test_metrics_digest),
+      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_out_of_memory_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
