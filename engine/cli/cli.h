@@ -57,6 +57,9 @@ int dk_cmd_why(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_results(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_fsck(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_gc(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_du(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_help(struct dk_cli *cli, int argc, char **argv);
 
 /* Options. Every command takes these beside its own; put DK_CLI_OPTIONS at the end of its option table, before the zeros, and give every

@@ -23,11 +23,8 @@ static void screen(struct dk_cli *cli) {
       }
     }
   }
-  dk_buf_add_text(&out, "\nFunctions of the language: dkrun help functions\n"
-                        "A task is named by its short id (t17), or by name and axes (train lr=0.1).\n"
-                        "Options of every command: --help, --color auto|always|never. dkrun --version\n"
-                        "Exit codes: 0 all done, 1 a task failed or was not run, 2 wrong usage, 3 the\n"
-                        "file has errors, 4 dkrun itself could not go on, 130 interrupted.\n");
+  dk_buf_add_text(&out, "\nTASK is t17, or train lr=0.1. Functions of the language: dkrun help functions\n"
+                        "Exit codes: 0 done, 1 failed, 2 usage, 3 the file, 4 dkrun, 130 interrupted\n");
   dk_cli_print(cli, &out);
 }
 

@@ -7,7 +7,8 @@
  *   engine/wire     what the two say to each other;  engine/sys  processes, files, locks, the poll loop.
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
- *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c doctor.c help.c),
+ *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c doctor.c
+ *                   du.c gc.c fsck.c help.c),
  *                   engine.c (the daemon), client.c and remote.c (its other end), watch.c (a run on the screen),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
  *   docs/cli.md     commands, exit codes, files;  docs/architecture.md  why it is so.
@@ -131,6 +132,29 @@ static const struct dk_command commands[] = {
      "  --run N                   in that run; FILE is not read\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_why},
+    {"du", "keep", "du [--format text|json]", "what takes how much room",
+     "Room on disk that the state folder `.dkrun` takes, by part, and of the kept\n"
+     "contents by the task that made them. Changes nothing.\n",
+     dk_cmd_du},
+    {"gc", "keep", "gc [--older-than AGE] [--keep-size SIZE] [--yes]", "delete old runs, and what nothing names",
+     "Says what it would delete, and with --yes deletes it: runs as asked for, the\n"
+     "results that only they used, and everything that no run and no result reaches.\n"
+     "The last run stays.\n"
+     "\n"
+     "  --older-than AGE          runs that ended longer ago: 30d, 12h, 90m\n"
+     "  --keep-size SIZE          oldest runs, until .dkrun takes no more: 10GiB\n"
+     "  -y, --yes                 do it\n",
+     dk_cmd_gc},
+    {"fsck", "keep", "fsck [--repair] [--quick]", "is everything whole that was kept?",
+     "Checks the store, every kept content, code trees and sources of runs. Exit code\n"
+     "0: nothing is damaged, or all of it was mended; 1: something is; 4: the check\n"
+     "could not be done.\n"
+     "\n"
+     "  --repair                  mend it; a result of which something is lost is\n"
+     "                            deleted, so that its task runs again; damaged files\n"
+     "                            are moved to .dkrun/damaged\n"
+     "  --quick                   do not read contents, only see that they are there\n",
+     dk_cmd_fsck},
     {"doctor", "keep", "doctor [--format text|json]", "what this machine gives, what is enforced",
      "Looks at this machine, the repository and its state folder: a line each with\n"
      "ok, not enforced, or problem, and what to do. Exit code 4 when something keeps\n"

@@ -15,7 +15,7 @@ static char *below(const char *path, const char *name) {
   return dk_buf_steal(&buf);
 }
 
-static int set_paths(struct dk_folder *folder, const char *root, struct dk_error *error) {
+int dk_folder_paths(const char *root, struct dk_folder *folder, struct dk_error *error) {
   *folder = (struct dk_folder){.lock = DK_LOCK_INIT, .objects = {.fd = -1}};
   folder->path = below(root, ".dkrun");
   folder->trees = folder->path ? below(folder->path, "trees") : NULL;
@@ -37,7 +37,7 @@ static int make(struct dk_folder *folder, struct dk_error *error) {
   return r;
 }
 
-static int open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error) {
+int dk_folder_open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error) {
   dk_autofree char *store = below(folder->path, "store");
   dk_autofree char *objects = below(folder->path, "objects");
   int r;
@@ -47,30 +47,49 @@ static int open_parts(struct dk_folder *folder, bool read_only, struct dk_error 
   return r < 0 ? r : dk_objects_open(&folder->objects, objects, !read_only, error);
 }
 
+static int take_lock(struct dk_folder *folder, const char *holder, struct dk_error *error) {
+  dk_autofree char *lock = below(folder->path, "lock");
+  if (!lock) return dk_error_system(error, -ENOMEM, "opening %s", folder->path);
+  int r = dk_lock_take(&folder->lock, lock, holder, error);
+  if (r == -EWOULDBLOCK)
+    dk_error_set(error, r,
+                 "another dkrun works in %s (process %d)\nhelp: `dkrun status` shows what it does; run again when it "
+                 "has ended",
+                 folder->path, dk_lock_holder(lock));
+  return r;
+}
+
 int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error) {
-  int r = set_paths(ret, root, error);
-  dk_autofree char *lock = r == 0 ? below(ret->path, "lock") : NULL;
+  int r = dk_folder_paths(root, ret, error);
 
   if (r == 0) r = make(ret, error);
-  if (r == 0 && !lock) r = dk_error_system(error, -ENOMEM, "opening %s", ret->path);
-  if (r == 0) {
-    r = dk_lock_take(&ret->lock, lock, holder, error);
-    if (r == -EWOULDBLOCK)
-      dk_error_set(error, r,
-                   "another dkrun works in %s (process %d)\nhelp: `dkrun status` shows what it does; run again when it "
-                   "has ended",
-                   ret->path, dk_lock_holder(lock));
-  }
-  if (r == 0) r = open_parts(ret, false, error);
+  if (r == 0) r = take_lock(ret, holder, error);
+  if (r == 0) r = dk_folder_open_parts(ret, false, error);
   if (r < 0) dk_folder_close(ret);
   return r;
 }
 
+int dk_folder_lock(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error) {
+  struct stat st;
+  int r = dk_folder_paths(root, ret, error);
+
+  if (r == 0 && stat(ret->path, &st) < 0) r = dk_error_system(error, -errno, "opening %s", ret->path);
+  return r < 0 ? r : take_lock(ret, holder, error);
+}
+
+char *dk_folder_store_path(const char *root, struct dk_error *error) {
+  dk_autobuf path = DK_BUF_INIT;
+
+  dk_buf_printf(&path, "%s/.dkrun/store", root);
+  if (!dk_buf_ok(&path)) dk_error_system(error, -ENOMEM, "opening the store");
+  return dk_buf_steal(&path);
+}
+
 int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error) {
-  int r = set_paths(ret, root, error);
+  int r = dk_folder_paths(root, ret, error);
 
   if (r == 0) {
-    r = open_parts(ret, true, error);
+    r = dk_folder_open_parts(ret, true, error);
     if (r == -ENOENT) {
       dk_store_close(ret->store);
       ret->store = NULL;

@@ -29,4 +29,12 @@ int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, 
 int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error);
 void dk_folder_close(struct dk_folder *folder);
 
+/* The steps of these, for who must look at the folder before it is opened (fsck). Paths only; with the lock; then store and objects. Close
+ * in any case. lock: -ENOENT when nothing was run here yet. */
+int dk_folder_paths(const char *root, struct dk_folder *ret, struct dk_error *error);
+int dk_folder_lock(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error);
+int dk_folder_open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error);
+/* Where the store of the repository at `root` is. Heap; NULL: no memory (said). */
+char *dk_folder_store_path(const char *root, struct dk_error *error);
+
 #endif

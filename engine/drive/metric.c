@@ -126,7 +126,9 @@ static int json_member(const char *text, size_t len, const char *path, struct dk
   json_error_t bad = {.line = 0};
   json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &bad);
   const json_t *at = root;
-  int r = !root && json_error_code(&bad) == json_error_out_of_memory ? -ENOMEM : 0;
+  /* It says nothing of it when the value itself could not be made (jansson 2.14, load.c: parse_array). */
+  bool is_short = !root && (!bad.text[0] || json_error_code(&bad) == json_error_out_of_memory);
+  int r = is_short ? -ENOMEM : 0;
 
   for (const char *part = path; at && *part;) {
     size_t n = strcspn(part, ".");

@@ -220,3 +220,15 @@ int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *
   if (err) return dk_error_system(error, err, "reading an object in %s", objects->root);
   return dk_digest_equal(&is, digest) ? 0 : dk_objects_wrong(objects, digest, error);
 }
+
+bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_digest *digest, const char *text) {
+  char head[64];
+  size_t len = strlen(text);
+  uint64_t size;
+  int fd;
+  assert(len <= sizeof head);
+  if (dk_objects_open_one(objects, digest, &fd, &size, NULL)) return false;
+  bool is_it = size >= len && dk_fs_pread_all(fd, head, len, 0) == 0 && memcmp(head, text, len) == 0;
+  close(fd);
+  return is_it;
+}

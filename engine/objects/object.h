@@ -10,6 +10,7 @@
 #include "lang/base/error.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 struct dk_objects {
   char *root;
@@ -32,12 +33,24 @@ int dk_objects_put_file(struct dk_objects *objects, const char *path, struct dk_
 int dk_objects_hash_file(const char *path, struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error);
 int dk_objects_read(const struct dk_objects *objects, const struct dk_digest *digest, size_t max, struct dk_buf *out,
                     struct dk_error *error);
+bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_digest *digest, const char *text);
 /* Writes an object out as a file (mode 0644), or a directory manifest as a tree, at a path that must not exist. */
 int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
                       struct dk_error *error);
 int dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
 /* Reads the object and compares; -EBADMSG when its content is not what its name says. */
 int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error);
+
+/* Everything in the objects' folder, in no order, until fn returns non-zero (which is then returned). fn may remove the file. */
+enum dk_object_kind { DK_OBJECT, DK_OBJECT_TMP, DK_OBJECT_STRAY };
+struct dk_object_file {
+  enum dk_object_kind kind;
+  const char *name;        /* relative to the root: "ab/cdef...", "tmp/..." */
+  struct dk_digest digest; /* of an OBJECT: what its name says */
+  struct stat st;
+};
+typedef int dk_objects_each_fn(void *ctx, const struct dk_object_file *file);
+int dk_objects_each(const struct dk_objects *objects, dk_objects_each_fn *fn, void *ctx, struct dk_error *error);
 
 /* The canonical form of a directory, one object. Text: the line "dkrun directory 1\n", then an entry each, in byte order of path:
  * "f <hex digest> <size> <path>\0", "x ..." (executable), "l <target>\0<path>\0" (relative symlink that stays inside), "d <path>\0" (empty directory).

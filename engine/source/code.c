@@ -197,7 +197,7 @@ int dk_code_digest(struct dk_code_repo *code, const char *dir, const char *const
   if (err) return err;
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
-  dk_hasher_add_text(&hasher, "dkrun code 1");
+  dk_hasher_add_text(&hasher, DK_CODE_DIGEST_HEAD);
   for (uint32_t i = 0; i < code->n; i++) {
     if (!matched[i]) continue;
     dk_hasher_add_u64(&hasher, code->entries[i].mode);

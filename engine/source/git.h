@@ -39,6 +39,9 @@ int dk_pin_open(const char *state, git_repository **ret, struct dk_error *error)
  * the last one. Nothing is done when the last one is there already. */
 int dk_pin_commits(git_repository *own, struct dk_odb *odb, const git_oid *commits, unsigned n, struct dk_error *error);
 
+/* What a code digest starts with; then of each entry, by path: u64 mode, bytes blob id, text path. */
+#define DK_CODE_DIGEST_HEAD "dkrun code 1"
+
 struct dk_code_repo;
 /* code.c: takes odb over (the caller's is zeroed) unless it fails early: close the caller's in any case. */
 int dk_code_open(struct dk_odb *odb, const git_oid *commit, const char *root, struct dk_code_repo **ret,

@@ -48,7 +48,6 @@ struct dk_store {
 #define DK_MAX_TABLES 32  /* that LMDB is told of: at least DK_N_TABLES */
 uint32_t dk_store_crc(const void *key, size_t klen, const void *value, size_t vlen);
 
-const char *dk_store_table_name(enum dk_table table);
 const char *dk_store_table_noun(enum dk_table table); /* what an entry is called */
 /* Turns an LMDB result into a negative errno and says "what: why". */
 int dk_store_fail(const struct dk_store *store, int rc, const char *what, struct dk_error *error);

@@ -431,27 +431,58 @@ static bool is_settled(int64_t changed_ns, uint64_t hashed_ns) {
          (changed_ns < 0 || (uint64_t)changed_ns + STAT_SETTLED_NS <= hashed_ns);
 }
 
+struct stat_entry {
+  uint64_t hashed_ns;
+  struct dk_stat_key key;
+  struct dk_digest digest;
+};
+
+static bool read_stat(const void *data, size_t len, struct stat_entry *ret) {
+  struct dk_reader reader;
+  dk_reader_init(&reader, data, len);
+  uint8_t version = dk_read_u8(&reader);
+  ret->hashed_ns = dk_read_u64(&reader);
+  ret->key.dev = dk_read_u64(&reader);
+  ret->key.ino = dk_read_u64(&reader);
+  ret->key.size = dk_read_u64(&reader);
+  ret->key.mtime_ns = dk_read_signed(&reader);
+  ret->key.ctime_ns = dk_read_signed(&reader);
+  dk_codec_read_digest(&reader, &ret->digest);
+  return dk_reader_done(&reader) && version == 1;
+}
+
 int dk_store_get_stat(struct dk_store *store, const char *path, const struct dk_stat_key *key, struct dk_digest *ret) {
   dk_autobuf value = DK_BUF_INIT;
   struct dk_digest name;
+  struct stat_entry was;
   dk_digest_of(path, strlen(path), &name);
   int err = dk_store_get(store, DK_TABLE_STAT, name.bytes, DK_DIGEST_SIZE, &value, NULL);
   if (err) return err;
-  struct dk_reader reader;
-  dk_reader_init(&reader, value.data, value.len);
-  struct dk_stat_key was;
-  uint8_t version = dk_read_u8(&reader);
-  uint64_t hashed_ns = dk_read_u64(&reader);
-  was.dev = dk_read_u64(&reader);
-  was.ino = dk_read_u64(&reader);
-  was.size = dk_read_u64(&reader);
-  was.mtime_ns = dk_read_signed(&reader);
-  was.ctime_ns = dk_read_signed(&reader);
-  dk_codec_read_digest(&reader, ret);
-  if (!dk_reader_done(&reader) || version != 1) return -ENOENT; /* only a shortcut: hash again */
-  bool is_same = was.dev == key->dev && was.ino == key->ino && was.size == key->size && was.mtime_ns == key->mtime_ns &&
-                 was.ctime_ns == key->ctime_ns;
-  return is_same && is_settled(was.mtime_ns, hashed_ns) && is_settled(was.ctime_ns, hashed_ns) ? 0 : -ENOENT;
+  if (!read_stat(value.data, value.len, &was)) return -ENOENT; /* only a shortcut: hash again */
+  *ret = was.digest;
+  bool is_same = was.key.dev == key->dev && was.key.ino == key->ino && was.key.size == key->size &&
+                 was.key.mtime_ns == key->mtime_ns && was.key.ctime_ns == key->ctime_ns;
+  return is_same && is_settled(was.key.mtime_ns, was.hashed_ns) && is_settled(was.key.ctime_ns, was.hashed_ns)
+             ? 0
+             : -ENOENT;
+}
+
+struct stat_walk {
+  dk_store_content_fn *fn;
+  void *ctx;
+};
+
+static int give_content(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  const struct stat_walk *walk = ctx;
+  struct stat_entry entry;
+  (void)key;
+  (void)klen;
+  return read_stat(value, vlen, &entry) ? walk->fn(walk->ctx, &entry.digest) : 0;
+}
+
+int dk_store_each_content(struct dk_store *store, dk_store_content_fn *fn, void *ctx, struct dk_error *error) {
+  struct stat_walk walk = {fn, ctx};
+  return dk_store_each(store, DK_TABLE_STAT, NULL, 0, give_content, &walk, error);
 }
 
 int dk_batch_put_stat(struct dk_batch *batch, const char *path, const struct dk_stat_key *key,

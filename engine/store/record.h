@@ -75,6 +75,8 @@ struct dk_choice {
 int dk_run_encode(const struct dk_run *run, struct dk_buf *out);
 int dk_run_decode(const void *data, size_t len, struct dk_run *ret); /* -EBADMSG, -ENOMEM */
 void dk_run_finish(struct dk_run *run);
+int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out);    /* -ENOMEM, nothing appended */
+int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *ret); /* -EBADMSG */
 int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out);
 int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret);
 void dk_saved_finish(struct dk_saved *saved);
@@ -130,5 +132,8 @@ struct dk_stat_key {
 int dk_store_get_stat(struct dk_store *store, const char *path, const struct dk_stat_key *key, struct dk_digest *ret);
 int dk_batch_put_stat(struct dk_batch *batch, const char *path, const struct dk_stat_key *key,
                       const struct dk_digest *digest, uint64_t now_unix_ns);
+/* The contents that files had when they were hashed last. */
+typedef int dk_store_content_fn(void *ctx, const struct dk_digest *digest);
+int dk_store_each_content(struct dk_store *store, dk_store_content_fn *fn, void *ctx, struct dk_error *error);
 
 #endif

@@ -43,6 +43,8 @@ enum dk_table {
       DK_N_TABLES
 };
 
+const char *dk_store_table_name(enum dk_table table); /* in the file */
+
 struct dk_store;
 
 #define DK_STORE_NO_BALLAST UINT64_MAX

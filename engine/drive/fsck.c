@@ -1,0 +1,340 @@
+/* See fsck.h. The order: the store's files, then its records, then what they name. */
+#include "engine/drive/fsck_priv.h"
+#include "engine/source/keep.h"
+#include "engine/store/record.h"
+#include "engine/store/repair.h"
+#include "engine/sys/fs.h"
+#include "engine/sys/loop.h"
+#include "lang/base/alloc.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RUNS_AGAIN "it is deleted; its task runs again"
+
+void dk_fsck_found(struct dk_fsck *fsck, bool can_mend, const char *help, const char *format, ...) {
+  char what[600];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  struct dk_finding finding = {DK_FINDING_FOUND, what, help};
+  if (!can_mend)
+    finding.state = DK_FINDING_LEFT;
+  else if (fsck->options->repair)
+    finding.state = DK_FINDING_MENDED;
+  fsck->sum->n_found++;
+  fsck->sum->n_mended += finding.state == DK_FINDING_MENDED;
+  fsck->sum->n_left += finding.state == DK_FINDING_LEFT;
+  fsck->options->found(fsck->options->ctx, &finding);
+}
+
+static char *away_path(struct dk_fsck *fsck, const char *name) {
+  dk_autobuf path = DK_BUF_INIT;
+  dk_buf_printf(&path, "%s/damaged", fsck->folder.path);
+  if (!dk_buf_ok(&path) || dk_fs_mkdirs(path.data, 0700, NULL)) return NULL;
+  dk_buf_printf(&path, "/%lld-%u-%s", (long long)(dk_unix_ns() / 1000000000u), fsck->n_moved++, name);
+  return dk_buf_steal(&path);
+}
+
+int dk_fsck_move_away(struct dk_fsck *fsck, const char *path) {
+  const char *slash = strrchr(path, '/');
+  dk_autofree char *to = away_path(fsck, slash ? slash + 1 : path);
+  if (!to) return dk_error_system(fsck->error, -ENOMEM, "moving %s away", path);
+  if (rename(path, to) == 0 || errno == ENOENT) return 0;
+  return dk_error_system(fsck->error, -errno, "moving %s away", path);
+}
+
+static int no_memory(struct dk_fsck *fsck) {
+  return dk_error_system(fsck->error, -ENOMEM, "checking %s", fsck->folder.path);
+}
+
+/* The store's files. */
+
+struct files {
+  struct dk_fsck *fsck;
+  bool needs_rebuild;
+};
+
+static void hex_of(const struct dk_damage *damage, char ret[65]) {
+  ret[0] = '\0';
+  for (size_t i = 0; i < damage->klen && i < 32; i++)
+    snprintf(ret + 2 * i, 3, "%02x", ((const uint8_t *)damage->key)[i]);
+}
+
+static int on_damage(void *ctx, const struct dk_damage *damage) {
+  static const char anew[] = "the store is made anew of all that can be read; the old file is kept in damaged/";
+  struct files *files = ctx;
+  const char *table = dk_store_table_name(damage->table);
+  char hex[65];
+  switch (damage->kind) {
+  case DK_DAMAGE_FILE: dk_fsck_found(files->fsck, true, anew, "the store cannot be opened: %s", damage->text); break;
+  case DK_DAMAGE_TABLE:
+    dk_fsck_found(files->fsck, true, anew, "the store's table `%s` cannot be read to its end: %s", table, damage->text);
+    break;
+  case DK_DAMAGE_ROWS:
+    dk_fsck_found(files->fsck, true, anew, "the store's table `%s` has %llu rows where %llu were recorded", table,
+                  (unsigned long long)damage->is, (unsigned long long)damage->should);
+    break;
+  case DK_DAMAGE_VALUE:
+    hex_of(damage, hex);
+    if (damage->table == DK_TABLE_META) files->needs_rebuild = true;
+    dk_fsck_found(files->fsck, true, damage->table == DK_TABLE_RESULTS ? RUNS_AGAIN : "it is deleted",
+                  "the value of %s in the store's table `%s` is not what was written", hex, table);
+    dk_batch_del(&files->fsck->batch, damage->table, damage->key, damage->klen);
+    return dk_buf_ok(&files->fsck->batch.bytes) ? 0 : no_memory(files->fsck);
+  }
+  files->needs_rebuild = true;
+  return 0;
+}
+
+static int rebuild(struct dk_fsck *fsck, const char *store) {
+  uint64_t kept[DK_N_TABLES];
+  dk_autofree char *aside = away_path(fsck, "data.mdb");
+  if (!aside) return no_memory(fsck);
+  int err = dk_store_rebuild(store, aside, kept, fsck->error);
+  if (err) return err;
+  char what[200];
+  snprintf(what, sizeof what, "the store was made anew: %llu runs, %llu tasks, %llu results could be read",
+           (unsigned long long)kept[DK_TABLE_RUNS], (unsigned long long)kept[DK_TABLE_TASKS],
+           (unsigned long long)kept[DK_TABLE_RESULTS]);
+  fsck->options->found(fsck->options->ctx, &(struct dk_finding){DK_FINDING_NOTE, what, NULL});
+  dk_batch_clear(&fsck->batch); /* damaged values were not taken over */
+  return 0;
+}
+
+/* *ret_usable: the store can be opened for what follows. */
+static int check_files(struct dk_fsck *fsck, bool *ret_usable) {
+  struct files files = {fsck, false};
+  dk_autofree char *store = dk_folder_store_path(fsck->options->root, fsck->error);
+  if (!store) return -ENOMEM;
+  int err = dk_store_examine(store, on_damage, &files, fsck->error);
+  *ret_usable = !files.needs_rebuild;
+  if (err || !files.needs_rebuild || !fsck->options->repair) return err;
+  *ret_usable = true;
+  return rebuild(fsck, store);
+}
+
+/* Records. */
+
+struct of_record {
+  struct dk_fsck *fsck;
+  char wrong[300]; /* first thing that is wrong */
+};
+
+static int check_object(void *ctx, const struct dk_digest *digest, bool is_dir, uint64_t size) {
+  struct of_record *of = ctx;
+  char hex[DK_DIGEST_HEX + 1];
+  const char *why = dk_fsck_object(of->fsck, digest, is_dir, size);
+  if (!why) return 0;
+  dk_digest_hex(digest, hex);
+  snprintf(of->wrong, sizeof of->wrong, "object %.2s/%.10s... %s", hex, hex + 2, why);
+  return 1;
+}
+
+static int drop(struct dk_fsck *fsck, enum dk_table table, const void *key, size_t klen) {
+  dk_batch_del(&fsck->batch, table, key, klen);
+  return dk_buf_ok(&fsck->batch.bytes) ? 0 : no_memory(fsck);
+}
+
+static int check_result(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct of_record of = {.fsck = ctx};
+  struct dk_saved saved;
+  of.fsck->sum->results++;
+  int err = klen == DK_DIGEST_SIZE ? dk_saved_decode(value, vlen, &saved) : -EBADMSG;
+  if (err == -ENOMEM) return no_memory(of.fsck);
+  if (err) {
+    dk_fsck_found(of.fsck, true, RUNS_AGAIN, "a result cannot be understood");
+    return drop(of.fsck, DK_TABLE_RESULTS, key, klen);
+  }
+  if (dk_result_each_object(&saved.result, check_object, &of)) {
+    dk_fsck_found(of.fsck, true, RUNS_AGAIN, "the result of %s (run %u) is not whole: %s",
+                  saved.label && *saved.label ? saved.label : "a task", saved.run, of.wrong);
+    err = drop(of.fsck, DK_TABLE_RESULTS, key, klen);
+  }
+  dk_saved_finish(&saved);
+  return err;
+}
+
+static int check_failure(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct of_record of = {.fsck = ctx};
+  struct dk_result result;
+  int err = klen == 16 ? dk_result_decode(value, vlen, &result, NULL) : -EBADMSG;
+  if (err == -ENOMEM) return no_memory(of.fsck);
+  if (err == 0) {
+    err = dk_result_each_object(&result, check_object, &of);
+    dk_result_finish(&result);
+  }
+  if (err == 0) return 0;
+  dk_fsck_found(of.fsck, true, "what is told of it is deleted", "what a failed task left cannot be read%s%s",
+                of.wrong[0] ? ": " : "", of.wrong);
+  return drop(of.fsck, DK_TABLE_FAILURES, key, klen);
+}
+
+static int check_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_fsck *fsck = ctx;
+  struct dk_run run;
+  uint64_t size = 0;
+  fsck->sum->runs++;
+  int err = dk_run_decode(value, vlen, &run);
+  if (err == -ENOMEM) return no_memory(fsck);
+  bool is_whole = err == 0 && dk_objects_has(&fsck->folder.objects, &run.plan, &size) &&
+                  !dk_fsck_object(fsck, &run.plan, false, size);
+  if (!is_whole) {
+    dk_fsck_found(fsck, true, "the run is taken from the list; results that it made stay",
+                  err ? "a run cannot be understood" : "the plan of run %u is missing or altered", run.number);
+    err = drop(fsck, DK_TABLE_RUNS, key, klen);
+  }
+  dk_run_finish(&run);
+  return err;
+}
+
+/* Entries of runs that are not there (any more). Runs were checked before, so those that go are known. */
+struct dangling {
+  struct dk_fsck *fsck;
+  enum dk_table table;
+  size_t klen; /* 0: any that begins with a run */
+  uint32_t run, n;
+  bool has_run;
+};
+
+static int check_of_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dangling *dangling = ctx;
+  struct dk_task_record task;
+  dk_autobuf run_value = DK_BUF_INIT;
+  uint32_t run = 0;
+  bool has_key = dangling->klen ? klen == dangling->klen : klen > sizeof run;
+  if (has_key) memcpy(&run, key, sizeof run);
+  run = be32toh(run);
+  if (run != dangling->run) {
+    int err = has_key ? dk_store_get(dangling->fsck->folder.store, DK_TABLE_RUNS, key, 4, &run_value, NULL) : -ENOENT;
+    dangling->run = run;
+    dangling->has_run = err == 0;
+  }
+  bool is_bad = !has_key || (dangling->table == DK_TABLE_TASKS && dk_task_record_decode(value, vlen, &task));
+  if (dangling->has_run && !is_bad) return 0;
+  if (dangling->n++ == 0)
+    dk_fsck_found(dangling->fsck, true, "such entries are deleted; results stay",
+                  is_bad ? "an entry of the store's table `%s` cannot be understood"
+                         : "the store's table `%s` has entries of run %u, which is not there",
+                  dk_store_table_name(dangling->table), run);
+  return drop(dangling->fsck, dangling->table, key, klen);
+}
+
+static int commit(struct dk_fsck *fsck) {
+  int err = fsck->options->repair ? dk_store_commit(fsck->folder.store, &fsck->batch, fsck->error) : 0;
+  dk_batch_clear(&fsck->batch);
+  return err;
+}
+
+static int walk(struct dk_fsck *fsck, enum dk_table table, dk_store_each_fn *fn, void *ctx) {
+  int err = dk_store_each(fsck->folder.store, table, NULL, 0, fn, ctx, fsck->error);
+  /* A value with a bad checksum ends a walk; it was told of before. What lies behind it is seen when it is mended. */
+  if (err == -EBADMSG && !fsck->options->repair) err = 0;
+  return err ? err : commit(fsck);
+}
+
+static int check_records(struct dk_fsck *fsck) {
+  static const struct {
+    enum dk_table table;
+    size_t klen;
+  } of_runs[] = {{DK_TABLE_TASKS, 8},
+                 {DK_TABLE_CHOICES, 8},
+                 {DK_TABLE_ASKED_RUNS, 4},
+                 {DK_TABLE_ASKED, 8},
+                 {DK_TABLE_RUN_FILES, 0}};
+  int err = walk(fsck, DK_TABLE_RUNS, check_run, fsck);
+  for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs && err == 0; i++) {
+    struct dangling dangling = {.fsck = fsck, .table = of_runs[i].table, .klen = of_runs[i].klen};
+    err = walk(fsck, dangling.table, check_of_run, &dangling);
+  }
+  if (err == 0) err = walk(fsck, DK_TABLE_RESULTS, check_result, fsck);
+  if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, check_failure, fsck);
+  return err;
+}
+
+/* Sources. */
+
+struct sources {
+  struct dk_fsck *fsck;
+  const struct dk_refs *refs;
+  bool is_damaged;
+};
+
+static int bad_source(void *ctx, uint32_t i, const char *text) {
+  struct sources *sources = ctx;
+  sources->is_damaged = true;
+  dk_fsck_found(sources->fsck, true,
+                "sources are made anew of what can be read here and in your repository; results stay",
+                "the source of run %u is missing or damaged: %s", sources->refs->runs[i].number, text);
+  return 0;
+}
+
+/* What cannot be had again is not asked for any more. */
+static int forget_source(struct dk_fsck *fsck, uint32_t number) {
+  struct dk_run run;
+  char what[120];
+  int err = dk_store_get_run(fsck->folder.store, number, &run, fsck->error);
+  if (err) return err;
+  if (run.snapshot) run.snapshot[0] = '\0';
+  err = dk_batch_put_run(&fsck->batch, &run) ? no_memory(fsck) : 0;
+  dk_run_finish(&run);
+  snprintf(what, sizeof what, "the source of run %u is lost: no commit that is left has it", number);
+  fsck->options->found(fsck->options->ctx, &(struct dk_finding){DK_FINDING_NOTE, what, NULL});
+  return err;
+}
+
+static int make_anew(struct dk_fsck *fsck, const struct dk_refs *refs, struct dk_source_pin *pins, uint32_t n) {
+  int err = dk_source_keep(fsck->folder.path, fsck->options->root, pins, n, fsck->error);
+  for (uint32_t i = 0; i < n && err == 0; i++)
+    if (pins[i].is_lost) err = forget_source(fsck, refs->runs[i].number);
+  return err ? err : commit(fsck);
+}
+
+static int check_sources(struct dk_fsck *fsck) {
+  struct dk_refs refs;
+  int err = dk_refs_collect(&fsck->folder, &refs, fsck->error);
+  if (err) return err == -EBADMSG && !fsck->options->repair ? 0 : err; /* told of before */
+  struct dk_source_pin *pins = dk_calloc(refs.n_runs + 1, sizeof *pins);
+  struct sources sources = {fsck, &refs, false};
+  if (!pins) err = no_memory(fsck);
+  for (uint32_t i = 0; i < refs.n_runs && err == 0; i++)
+    pins[i] = (struct dk_source_pin){refs.runs[i].commit, refs.runs[i].pinned, false};
+  if (err == 0) err = dk_source_check(fsck->folder.path, pins, refs.n_runs, bad_source, &sources, fsck->error);
+  fsck->sum->sources = refs.n_runs;
+  if (err == 0 && sources.is_damaged && fsck->options->repair) err = make_anew(fsck, &refs, pins, refs.n_runs);
+  dk_free(pins);
+  dk_refs_finish(&refs);
+  return err;
+}
+
+static int check_all(struct dk_fsck *fsck) {
+  int err = commit(fsck); /* values that were found damaged in the files */
+  if (err == 0) err = dk_fsck_objects(fsck);
+  if (err == 0) err = check_records(fsck);
+  if (err == 0) err = dk_fsck_move_bad(fsck);
+  if (err == 0) err = dk_fsck_trees(fsck);
+  if (err == 0 && !fsck->options->quick) err = check_sources(fsck);
+  return err;
+}
+
+int dk_fsck(const struct dk_fsck_options *options, struct dk_fsck_sum *ret, struct dk_error *error) {
+  struct dk_fsck fsck = {.options = options, .sum = ret, .batch = DK_BATCH_INIT, .error = error};
+  bool is_usable = true;
+  memset(ret, 0, sizeof *ret);
+  dk_uses_init(&fsck.bad);
+  int err = options->repair ? dk_folder_lock(options->root, "dkrun fsck --repair", &fsck.folder, error)
+                            : dk_folder_paths(options->root, &fsck.folder, error);
+  if (err == 0) err = check_files(&fsck, &is_usable);
+  if (err == 0 && is_usable) err = dk_folder_open_parts(&fsck.folder, !options->repair, error);
+  if (err == 0 && is_usable) err = check_all(&fsck);
+  dk_batch_finish(&fsck.batch);
+  dk_uses_finish(&fsck.bad);
+  dk_folder_close(&fsck.folder);
+  return err;
+}

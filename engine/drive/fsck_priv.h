@@ -1,0 +1,32 @@
+/* What the files of fsck share. Included by nobody else. */
+#ifndef DK_DRIVE_FSCK_PRIV_H
+#define DK_DRIVE_FSCK_PRIV_H
+
+#include "engine/drive/folder.h"
+#include "engine/drive/fsck.h"
+#include "engine/drive/refs.h"
+
+struct dk_fsck {
+  const struct dk_fsck_options *options;
+  struct dk_fsck_sum *sum;
+  struct dk_folder folder;
+  struct dk_uses bad;    /* objects that are there and are not what their names say */
+  struct dk_batch batch; /* what mending deletes from the store */
+  uint32_t n_moved;
+  struct dk_error *error;
+};
+
+/* Tells of a finding; what can be mended counts as mended when `repair` is set. */
+void dk_fsck_found(struct dk_fsck *fsck, bool can_mend, const char *help, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Moves a file or folder of the state folder to damaged/ (repair only). */
+int dk_fsck_move_away(struct dk_fsck *fsck, const char *path);
+
+/* fsck_objects.c */
+int dk_fsck_objects(struct dk_fsck *fsck);  /* the files themselves; fills `bad` */
+int dk_fsck_move_bad(struct dk_fsck *fsck); /* after the records that named them are gone */
+/* NULL, or what is wrong with an object that a record names, in words that live until the next call. */
+const char *dk_fsck_object(struct dk_fsck *fsck, const struct dk_digest *digest, bool is_dir, uint64_t size);
+int dk_fsck_trees(struct dk_fsck *fsck);
+
+#endif
