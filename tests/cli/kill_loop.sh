@@ -157,10 +157,16 @@ strike() { # PID: whether it lived
   kill -KILL "$1" 2>/dev/null
 }
 
-# One kill of `victim`; counts it if it hit, and as at work if tasks ran under it (the engine, the agent: in this run).
+# One kill of `victim`; counts it if it hit, and as at work if tasks ran under it (the engine, the agent: in this run). A slow
+# machine is not at work again when the next kill is due: two of three wait until it is.
 kill_one() { # VICTIM
-  local pid n=0
+  local pid n=0 wait=$((RANDOM % 3 * 20))
   look
+  while [ ${#busy[@]} -eq 0 ] && [ "$wait" -gt 0 ] && is_on; do
+    wait=$((wait - 1))
+    sleep "0.0$((RANDOM % 9 + 1))"
+    look
+  done
   case $1 in
   engine)
     [ -n "$engine" ] && strike "$engine" || return 0
