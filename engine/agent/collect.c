@@ -105,29 +105,32 @@ int dk_collect_outputs(struct dk_blobs *blobs, int work, const struct dk_job *jo
   return ret->text ? 0 : -ENOMEM;
 }
 
-static int keep_file(struct dk_blobs *blobs, int work, const char *path, struct dk_kept *ret) {
+/* 0: kept, or not there to be kept: no such file, nothing that can be a file of the task's own. Otherwise it is there and what it says is not
+ * known, which is not the same. */
+static int keep_file(struct dk_blobs *blobs, int work, const char *path, struct dk_kept *ret, struct dk_error *error) {
   int parent;
   const char *name;
   ret->is_missing = true;
   int fd = open_path(work, path, &parent, &name);
-  if (fd < 0) return fd == -ENOMEM ? fd : 0;
+  if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV || fd == -ENXIO || fd == -ENODEV) return 0;
+  if (fd < 0) return dk_error_system(error, fd, "%s, which a metric reads, cannot be read", path);
   struct stat st;
-  int r = 0;
-  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+  int r = fstat(fd, &st) < 0 ? -errno : 0;
+  if (r == 0 && S_ISREG(st.st_mode)) {
     ret->total = ret->size = (uint64_t)st.st_size;
     if (ret->size <= DK_LOG_INLINE) {
       ret->bytes = dk_alloc(ret->size + 1);
-      if (!ret->bytes) r = -ENOMEM;
-      if (r == 0) r = dk_fs_pread_all(fd, ret->bytes, ret->size, 0);
+      r = ret->bytes ? dk_fs_pread_all(fd, ret->bytes, ret->size, 0) : -ENOMEM;
       if (r == 0) ret->bytes[ret->size] = '\0';
     } else {
       r = dk_blobs_keep(blobs, parent, name, fd, &st, &ret->digest, NULL);
     }
-    ret->is_missing = r < 0;
-    if (r < 0) {
-      dk_free(ret->bytes);
-      *ret = (struct dk_kept){.is_missing = true};
-    }
+    ret->is_missing = false;
+  }
+  if (r < 0) {
+    dk_free(ret->bytes);
+    *ret = (struct dk_kept){.is_missing = true};
+    dk_error_system(error, r, "%s, which a metric reads, cannot be kept", path);
   }
   close(fd);
   close(parent);
@@ -140,9 +143,14 @@ int dk_collect_keep_files(struct dk_blobs *blobs, int work, const struct dk_job 
   if (!ret->keep_files) return -ENOMEM;
   ret->n_keep_files = job->n_keep_files;
   for (uint32_t i = 0; i < job->n_keep_files; i++) {
-    int r = keep_file(blobs, work, job->keep_files[i], &ret->keep_files[i]);
+    struct dk_error error = {0};
+    int r = keep_file(blobs, work, job->keep_files[i], &ret->keep_files[i], &error);
     if (r == -ENOMEM) return r;
-    if (r < 0 && ret->cause == DK_CAUSE_OK && cause_of(r) == DK_CAUSE_DISK) ret->cause = DK_CAUSE_DISK;
+    if (r == 0 || ret->cause != DK_CAUSE_OK) continue;
+    ret->cause = cause_of(r);
+    dk_free(ret->text);
+    ret->text = dk_strdup(error.text);
+    if (!ret->text) return -ENOMEM;
   }
   return 0;
 }

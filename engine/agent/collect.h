@@ -8,7 +8,8 @@
 /* Every output of the job into ret->outputs. On failure ret->cause and ret->text say why (OUTPUT, DISK; KILLED when stopped),
  * ret->outputs is empty. -ENOMEM only. */
 int dk_collect_outputs(struct dk_blobs *blobs, int work, const struct dk_job *job, struct dk_result *ret);
-/* Files to be kept that exist, into ret->keep_files; the others are marked missing. Small ones inline. */
+/* Files to be kept that exist, into ret->keep_files; the others are marked missing. Small ones inline. One that is there and cannot be kept makes
+ * a good result fail: ret->cause and ret->text say why, as above. -ENOMEM only. */
 int dk_collect_keep_files(struct dk_blobs *blobs, int work, const struct dk_job *job, struct dk_result *ret);
 
 #endif
