@@ -1,4 +1,5 @@
-/* dkrun attach: watches a run that goes on. One whose engine was lost is taken up by a new engine. */
+/* dkrun attach: watches a run until it has ended. One whose engine was lost is taken up by a new engine; of one that has ended only the end is
+ * shown. */
 #include "engine/cli/look.h"
 #include "engine/cli/remote.h"
 #include "lang/base/alloc.h"
@@ -53,13 +54,10 @@ int dk_cmd_attach(struct dk_cli *cli, int argc, char **argv) {
 
   if (code >= 0) return code;
   int r = find_run(cli, &options.run, &state, &error);
-  if (r == 0 && state != DK_RUN_RUNNING)
-    r = dk_error_set(&error, -ENOENT, "run %u has ended\nhelp: `dkrun status %u` says how it went", options.run,
-                     options.run);
-  if (r == 0) {
+  if (r == 0 && state == DK_RUN_RUNNING) {
     struct dk_talk watch = {.kind = DK_TALK_WATCH, .run = options.run};
     r = dk_client_start_call(cli, &watch, &client, &answer, &error);
-    if (r == -ENOENT) r = 0; /* it ended meanwhile: nothing is open, and its end is shown */
+    if (r == -ENOENT) r = 0; /* it ended meanwhile */
   }
   dk_talk_finish(&answer);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);

@@ -17,6 +17,7 @@
 #define SECOND UINT64_C(1000000000)
 #define START_NS (30 * SECOND)  /* a large store is examined before it is used */
 #define ANSWER_NS (10 * SECOND) /* to a hello */
+#define END_NS (10 * SECOND)    /* a dismissed engine takes leave of its agent */
 #define POLL_MS 10
 #define LOG_MAX 4096u
 
@@ -178,4 +179,24 @@ int dk_client_start_call(struct dk_cli *cli, const struct dk_talk *talk, struct 
     if (!dk_client_is_lost(r)) return r;
   }
   return r;
+}
+
+/* --- ending --- */
+
+void dk_client_dismiss(struct dk_cli *cli) {
+  const struct dk_talk leave = {.kind = DK_TALK_LEAVE};
+  struct dk_client client;
+  struct dk_talk answer;
+  struct dk_error error = {0};
+  uint64_t until = dk_now_ns() + SECOND;
+  uint32_t pid;
+  int r;
+
+  while ((r = connect_now(cli, &client, &error)) == -EAGAIN && dk_now_ns() < until) poll(NULL, 0, POLL_MS);
+  if (r < 0) return;
+  r = dk_client_call(&client, &leave, &answer, &error);
+  dk_talk_finish(&answer);
+  dk_client_close(&client);
+  until = dk_now_ns() + END_NS;
+  while (r == 0 && dk_cli_engine_alive(cli, &pid) && dk_now_ns() < until) poll(NULL, 0, POLL_MS);
 }

@@ -22,6 +22,9 @@ int dk_client_connect(struct dk_cli *cli, struct dk_client *ret, struct dk_error
 int dk_client_start(struct dk_cli *cli, struct dk_client *ret, struct dk_error *error);
 void dk_client_close(struct dk_client *client);
 
+/* Asks an engine without work to end, and returns when it has, at the latest after some seconds: for who wants the folder's lock, which decides. */
+void dk_client_dismiss(struct dk_cli *cli);
+
 /* Waits for the next frame (tests of the clock: never longer than `wait_ns`). 1, 0: nothing came, -ECONNRESET: the engine has gone. */
 int dk_client_next(struct dk_client *client, uint64_t wait_ns, struct dk_talk *ret);
 /* Says something and waits for SUBMITTED, DONE or REFUSED; notes that come meanwhile are left out. REFUSED is its code, with words.

@@ -30,11 +30,13 @@ static void on_signal(void *ctx, int signal) {
   if (d->engine) dk_engine_wake(d->engine);
 }
 
-/* Looks every second whether it is still wanted. */
+/* Looks every second whether it is still wanted, and at once whether it was asked to go. */
 static uint64_t on_tick(void *ctx, uint64_t now_ns) {
   struct daemon *d = ctx;
 
-  if (!d->engine || now_ns < d->look_at) return d->look_at;
+  if (!d->engine) return d->look_at;
+  if (dk_service_is_dismissed(d->service)) d->must_end = true;
+  if (now_ns < d->look_at) return d->look_at;
   d->look_at = now_ns + SECOND;
   bool is_idle = dk_engine_n_runs(d->engine) == 0 && dk_service_n_clients(d->service) == 0;
   if (!is_idle) d->idle_since = now_ns;

@@ -1,6 +1,6 @@
 /* dkrun fsck: is everything whole that was kept? The checks are engine/drive/fsck.c. */
 #include "engine/drive/fsck.h"
-#include "engine/cli/cli.h"
+#include "engine/cli/client.h"
 
 #include <errno.h>
 #include <string.h>
@@ -60,6 +60,9 @@ int dk_cmd_fsck(struct dk_cli *cli, int argc, char **argv) {
     return dk_cli_fail(DK_EXIT_ENGINE, &error);
   }
   fsck.root = cli->root;
+  if (fsck.repair) {
+    dk_client_dismiss(cli);
+  }
   int r = dk_fsck(&fsck, &sum, &error);
   if (r == -ENOENT) {
     return dk_cli_failf(DK_EXIT_ENGINE, "nothing was run in this repository yet\nhelp: dkrun run FILE");

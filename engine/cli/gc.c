@@ -1,6 +1,6 @@
 /* dkrun gc: what could be deleted, and with --yes deleting it. What goes is decided in engine/drive/gc.c. */
 #include "engine/drive/gc.h"
-#include "engine/cli/cli.h"
+#include "engine/cli/client.h"
 #include "engine/sys/loop.h"
 #include "lang/base/number.h"
 
@@ -134,6 +134,7 @@ int dk_cmd_gc(struct dk_cli *cli, int argc, char **argv) {
   }
   if (r == 0 && !policy.dry_run) {
     dk_folder_close(&folder);
+    dk_client_dismiss(cli);
     r = dk_folder_open(cli->root, "dkrun gc", &folder, &error);
   }
   if (r == 0) {

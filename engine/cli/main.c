@@ -75,7 +75,8 @@ static const struct dk_command commands[] = {
      dk_cmd_run},
     {"attach", "run", "attach [RUN] [-q] [--plain]", "watch a run that goes on",
      "Shows a run (default: the last one) as `dkrun run` does, until it has ended or\n"
-     "`d` is pressed. A run whose engine was killed is taken up again.\n",
+     "`d` is pressed. A run whose engine was killed is taken up again. The exit code\n"
+     "is the run's, also of one that has ended already.\n",
      dk_cmd_attach},
     {"cancel", "run", "cancel [--run N] [--now] [TASK] [--where EXPR]", "end a run, or some of its tasks",
      "Running tasks get SIGTERM and 5 seconds, with --now SIGKILL; what waits for them\n"

@@ -39,6 +39,7 @@ static void hear(struct remote *remote, const struct dk_talk *talk) {
   case DK_TALK_SUBMIT:
   case DK_TALK_WATCH:
   case DK_TALK_ASK:
+  case DK_TALK_LEAVE:
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
   case DK_TALK_DONE: break;

@@ -276,6 +276,7 @@ static int run_session(struct dk_cli *cli, const struct options *options, const 
   dk_autobuf holder = DK_BUF_INIT;
 
   dk_buf_printf(&holder, "dkrun run %s", session->file);
+  if (options->foreground) dk_client_dismiss(cli);
   for (int tries = 0;; tries++) {
     int r = is_there              ? dk_client_start(cli, &client, &error)
             : options->foreground ? -ENOENT

@@ -27,6 +27,7 @@ struct dk_service {
   int listener;
   struct stat bound; /* the socket's file */
   uint32_t slots;
+  bool is_dismissed;
   struct client **clients;
   uint32_t n_clients, cap_clients;
 };
@@ -123,6 +124,18 @@ static void on_ask(struct client *client, const struct dk_talk *talk) {
   dk_engine_wake(client->service->engine);
 }
 
+static void on_leave(struct client *client) {
+  struct dk_service *service = client->service;
+
+  if (dk_engine_n_runs(service->engine) > 0 || service->n_clients > 1) {
+    refuse(client, -EBUSY, "it is at work");
+    return;
+  }
+  service->is_dismissed = true;
+  send_to(client, &(struct dk_talk){.kind = DK_TALK_DONE});
+  dk_engine_wake(service->engine);
+}
+
 static void hear(struct client *client, const struct dk_talk *talk) {
   if (talk->kind != DK_TALK_HELLO && (!client->is_known || !client->service->engine)) {
     client->is_gone = true;
@@ -133,6 +146,7 @@ static void hear(struct client *client, const struct dk_talk *talk) {
   case DK_TALK_SUBMIT: on_submit(client, talk); break;
   case DK_TALK_WATCH: on_watch(client, talk->run); break;
   case DK_TALK_ASK: on_ask(client, talk); break;
+  case DK_TALK_LEAVE: on_leave(client); break;
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
   case DK_TALK_DONE:
@@ -298,6 +312,10 @@ void dk_service_serve(struct dk_service *service, struct dk_engine *engine) {
 
 uint32_t dk_service_n_clients(const struct dk_service *service) {
   return service->n_clients;
+}
+
+bool dk_service_is_dismissed(const struct dk_service *service) {
+  return service->is_dismissed;
 }
 
 bool dk_service_is_gone(const struct dk_service *service) {

@@ -16,6 +16,8 @@ void dk_service_destroy(struct dk_service *service);
 struct dk_engine_observer dk_service_observer(struct dk_service *service);
 void dk_service_serve(struct dk_service *service, struct dk_engine *engine);
 uint32_t dk_service_n_clients(const struct dk_service *service);
+/* A client asked this engine to end, and nothing speaks against it. */
+bool dk_service_is_dismissed(const struct dk_service *service);
 /* No socket stands in the folder any more: somebody removed it, and nobody new can come. */
 bool dk_service_is_gone(const struct dk_service *service);
 

@@ -68,6 +68,7 @@ static int put_body(struct dk_buf *out, const struct dk_talk *talk) {
     break;
   case DK_TALK_NOTE: r = put_note(out, &talk->note); break;
   case DK_TALK_WATCH:
+  case DK_TALK_LEAVE:
   case DK_TALK_DONE: break;
   case DK_TALK_HELLO:
   case DK_TALK_WELCOME:
@@ -171,7 +172,7 @@ static void get_body(struct dk_reader *reader, struct dk_talk *ret) {
   } else if (kind == DK_TALK_HELLO || (kind >= DK_TALK_WELCOME && kind <= DK_TALK_WHERE && kind != DK_TALK_DONE)) {
     ret->value = (int32_t)dk_read_signed(reader);
     ret->text = dk_read_text(reader);
-  } else if (kind != DK_TALK_WATCH && kind != DK_TALK_DONE) {
+  } else if (kind != DK_TALK_WATCH && kind != DK_TALK_LEAVE && kind != DK_TALK_DONE) {
     reader->failed = true;
   }
 }

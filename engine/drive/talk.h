@@ -18,6 +18,7 @@ enum dk_talk_kind {
   DK_TALK_SUBMIT, /* start a run; SUBMITTED or REFUSED, and then it is watched */
   DK_TALK_WATCH,  /* tell me of the run: SUBMITTED (is_under_way), or REFUSED when it does not go on here */
   DK_TALK_ASK,    /* cancel, pause, resume, priority: DONE or REFUSED */
+  DK_TALK_LEAVE, /* end, since this folder is wanted by who asks: DONE; REFUSED (-EBUSY) with a run or another client */
   /* from it */
   DK_TALK_WELCOME = 64,
   DK_TALK_SUBMITTED,

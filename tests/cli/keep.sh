@@ -101,7 +101,8 @@ has 'nothing is damaged'
 
 # While somebody works here, nothing is deleted or mended.
 put slow.dk <<'EOF'
-task t { pass = ["GO"]  run = "touch $GO.on; while [ ! -e $GO ]; do sleep 0.02; done" }
+param n = 1
+task t { pass = ["GO"]  run = ": {{n}}; touch $GO.on; while [ ! -e $GO ]; do sleep 0.02; done" }
 EOF
 export GO=$room/go
 "$dkrun" run slow.dk --plain >"$room/slow" 2>&1 </dev/null &
@@ -121,6 +122,14 @@ has_err 'not known to have ended'
 touch "$GO"
 run run slow.dk -q
 run gc --yes
+# An engine in the background that has nothing to do any more makes way.
+run run -d slow.dk -p n=2
+run attach -q
+run gc --yes
+run run -d slow.dk -p n=3
+run attach -q
+run fsck --repair
+run run --foreground slow.dk -p n=4 -q
 rm slow.dk
 
 # --- fsck: each kind of damage is told, mended, and costs at most a task that runs again ---
@@ -139,6 +148,7 @@ damaged() { # WHAT IT SAYS; the damage is there
   has 'nothing is damaged'
   run run e.dk -q
   [ "$(answers)" = "$first" ] || fail "$1: other results afterwards"
+  stop_agents # one that is ending still writes
   rm -rf .dkrun
   cp -a "$good" .dkrun
 }
@@ -173,6 +183,7 @@ damaged 'the source of run'
 pages=$(($(stat -c %s .dkrun/store/data.mdb) / 4096))
 hit=0
 for ((page = 2; page < pages && hit < 8; page++)); do
+  stop_agents # one that is ending still writes
   rm -rf .dkrun
   cp -a "$good" .dkrun
   dd if=/dev/urandom of=.dkrun/store/data.mdb bs=4096 seek="$page" count=1 conv=notrunc status=none

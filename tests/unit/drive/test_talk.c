@@ -100,6 +100,7 @@ static void test_changed_bytes(void **state) {
   struct dk_talk talks[] = {submission(),
                             {.kind = DK_TALK_WELCOME, .value = 1, .text = (char *)"0.1"},
                             {.kind = DK_TALK_ASK, .run = 1, .ask = {.kind = DK_EV_CANCEL}},
+                            {.kind = DK_TALK_LEAVE},
                             {.kind = DK_TALK_NOTE, .run = 1, .note = {.state = DK_TASK_FAILED, .text = "words"}}};
   for (size_t t = 0; t < sizeof talks / sizeof *talks; t++) {
     dk_autobuf bytes = DK_BUF_INIT;
