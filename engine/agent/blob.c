@@ -35,18 +35,20 @@ static struct object_name name_of(const struct dk_digest *digest) {
   return name;
 }
 
-/* There already, as long as it should be (what a power cut left half written is not), and not to be written to (what a task
- * wrote to is marked so: workdir.c). */
+/* There already, as long as it should be (what a power cut left half written is not), and not written to since. Another is replaced. */
 static bool is_there(const struct dk_blobs *blobs, const char *path, uint64_t size) {
   struct stat st;
-  return fstatat(blobs->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0222) == 0 &&
+  return fstatat(blobs->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && dk_fs_is_sealed(&st) &&
          (uint64_t)st.st_size == size;
 }
 
-int dk_blobs_get(const struct dk_blobs *blobs, const struct dk_digest *digest) {
+int dk_blobs_get(const struct dk_blobs *blobs, const struct dk_digest *digest, struct stat *ret) {
   struct object_name name = name_of(digest);
   int fd = openat(blobs->fd, name.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  return fd < 0 ? -errno : fd;
+  if (fd < 0) return -errno;
+  int r = fstat(fd, ret) < 0 ? -errno : dk_fs_is_sealed(ret) ? 0 : -EBADMSG;
+  if (r < 0) close(fd);
+  return r < 0 ? r : fd;
 }
 
 static int rename_in(struct dk_blobs *blobs, const char *temporary, const struct object_name *name) {
@@ -72,12 +74,12 @@ int dk_blobs_begin(struct dk_blobs *blobs, char ret_name[40], struct dk_error *e
 
 int dk_blobs_end(struct dk_blobs *blobs, const char *name, int fd, const struct dk_digest *digest,
                  struct dk_error *error) {
-  int r = 0;
-  if (digest && fchmod(fd, 0444) < 0) r = -errno;
+  int r = digest && fchmod(fd, 0444) < 0 ? -errno : 0;
   if (close(fd) < 0 && r == 0) r = -errno;
   if (digest && r == 0) {
     struct object_name to = name_of(digest);
     r = rename_in(blobs, name, &to);
+    if (r == 0) (void)dk_fs_seal_at(blobs->fd, to.path); /* without a seal it is read when it is looked for */
     if (r == 0) return 0;
   }
   unlinkat(blobs->fd, name, 0);
@@ -171,6 +173,7 @@ int dk_blobs_keep(struct dk_blobs *blobs, int dir, const char *name, int fd, con
   if (is_there(blobs, to.path, size)) return 0;
   if (fchmod(fd, 0444) < 0) r = -errno;
   if (r == 0) r = link_in(blobs, dir, name, &to);
+  if (r == 0) (void)dk_fs_seal(fd, 0444);
   if (r == -EXDEV || r == -EPERM || r == -EMLINK || r == -EACCES) return copy_in(blobs, fd, st, ret, error);
   return r < 0 ? dk_error_system(error, r, "cannot keep a file in the object directory") : 0;
 }

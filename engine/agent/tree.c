@@ -220,11 +220,16 @@ static int place_file(struct dk_blobs *blobs, char kind, const char *text, int d
   unsigned long long size = strtoull(text + DK_DIGEST_HEX + 1, &after, 10);
   if (*after != ' ' || !dk_fs_is_plain_path(after + 1)) return -EBADMSG;
   const char *path = after + 1, *name;
-  int in = dk_blobs_get(blobs, &digest);
   struct stat st;
-  if (in < 0 || fstat(in, &st) < 0 || (unsigned long long)st.st_size != size) {
+  int in = dk_blobs_get(blobs, &digest, &st);
+  if (in == -EMFILE || in == -ENFILE) return dk_error_system(error, in, "cannot read %s", path);
+  if (in < 0 || (unsigned long long)st.st_size != size) {
     if (in >= 0) close(in);
-    return dk_error_set(error, -EIO, "the content of %s is missing from the object directory or damaged", path);
+    return dk_error_set(
+        error, -EINVAL,
+        "the content of %s is missing from .dkrun/objects, or was changed there\nhelp: run again: what made it "
+        "runs anew",
+        path);
   }
   int parent, out = -1;
   int r = open_parent(dir, path, &parent, &name, error);

@@ -126,8 +126,7 @@ static bool is_object(const struct dk_job *job, const char *path) {
 }
 
 static int lend(const struct place *place, const struct stat *st) {
-  place->dir->lent[place->dir->n_lent++] =
-      (struct dk_lent){place->input->from, *st, is_object(place->job, place->input->from)};
+  place->dir->lent[place->dir->n_lent++] = (struct dk_lent){place->input->from, *st};
   return 0;
 }
 
@@ -159,14 +158,8 @@ static bool may_link(const struct place *place, const struct stat *st) {
   return (st->st_mode & 0222) == 0 && geteuid() != 0 && faccessat(AT_FDCWD, place->input->from, W_OK, AT_EACCESS) < 0;
 }
 
-static int place_file(const struct place *place, int in, const struct stat *st, struct dk_error *error) {
+static int place_file(const struct place *place, int in, const struct stat *st) {
   bool is_kept = is_object(place->job, place->input->from);
-  if (is_kept && (st->st_mode & 0222) != 0)
-    return dk_error_set(
-        error, -EINVAL,
-        "the object %s was changed: its mode is %04o, objects are 0444\nhelp: something wrote to the state "
-        "folder; remove that file and run again, so that what made it runs anew",
-        place->input->from, (unsigned)(st->st_mode & 07777));
   int r = copy(place, in, st, st->st_size > (off_t)COPY_MAX);
   if (r != -EOPNOTSUPP) return r;
   if (may_link(place, st) && linkat(AT_FDCWD, place->input->from, place->parent, place->name, 0) == 0) {
@@ -201,7 +194,7 @@ static int place_dir(const struct place *place, int in, struct dk_error *error) 
   if (mkdirat(place->parent, place->name, 0755) < 0) return -errno;
   int fd = openat(place->parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -errno;
-  int r = dk_fs_copy_tree(in, fd, place->blobs->stop, place->blobs->ctx, error);
+  int r = dk_fs_copy_tree(in, fd, false, place->blobs->stop, place->blobs->ctx, error);
   close(fd);
   return r;
 }
@@ -222,10 +215,16 @@ static int place_input(struct place *place, struct dk_error *error) {
       r = place_dir(place, in, &inner);
     else if (!S_ISREG(st.st_mode))
       r = dk_error_set(&inner, -EINVAL, "%s is no file or directory", input->from);
+    else if (is_object(place->job, input->from) && !dk_fs_is_sealed(&st))
+      r = dk_error_set(
+          &inner, -EINVAL,
+          "the object %s was changed since it was kept\nhelp: something writes to the state folder; run again: "
+          "what made it runs anew",
+          input->from);
     else if (input->is_dir)
       r = place_manifest(place, in, &inner);
     else
-      r = place_file(place, in, &st, &inner);
+      r = place_file(place, in, &st);
   }
   close(in);
   if (r == 0) return 0;
@@ -238,9 +237,16 @@ static int place_input(struct place *place, struct dk_error *error) {
 static int fill_code(struct dk_workdir *dir, const struct dk_job *job, struct dk_blobs *blobs, struct dk_error *error) {
   int from = open(job->code, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (from < 0) return dk_error_system(error, -errno, "the code tree %s cannot be opened", job->code);
-  int r = dk_fs_copy_tree(from, dir->work, blobs->stop, blobs->ctx, error);
+  struct dk_error inner = {0};
+  int r = dk_fs_copy_tree(from, dir->work, true, blobs->stop, blobs->ctx, &inner);
   close(from);
-  return r < 0 ? dk_error_prefix(error, "placing the code") : 0;
+  if (r == -EBADMSG)
+    return dk_error_set(
+        error, r,
+        "the code tree %s is not as it was: %s\nhelp: something writes to the state folder; run again: the "
+        "tree is made anew from the commit",
+        job->code, inner.text);
+  return r < 0 ? dk_error_set(error, r, "placing the code: %s", inner.text) : 0;
 }
 
 static int fill_input(struct dk_workdir *dir, const struct dk_job *job, uint32_t i, struct dk_blobs *blobs,
@@ -287,8 +293,6 @@ int dk_workdir_compare(struct dk_workdir *dir, struct dk_error *error) {
     const struct dk_lent *lent = &dir->lent[i];
     struct stat now;
     if (stat(lent->from, &now) == 0 && is_same(&now, &lent->st)) continue;
-    /* Marked as no object any more (place_file, blob.c's is_there): other tasks may stand on it, so its name stays. */
-    if (lent->is_object) (void)chmod(lent->from, 0644);
     r = dk_error_set(error, -EBUSY,
                      "the input %s was changed while the task used it\nhelp: a task must not write to its inputs",
                      lent->from);

@@ -9,7 +9,6 @@
 struct dk_lent {
   const char *from; /* the job's */
   struct stat st;
-  bool is_object;
 };
 
 struct dk_workdir {

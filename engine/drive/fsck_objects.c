@@ -10,13 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANIFEST_MAX (1u << 30)
 #define UNFINISHED_S 3600
 
 static int check_one(struct dk_fsck *fsck, const struct dk_object_file *file) {
   fsck->sum->objects++;
   bool is_writable = file->st.st_mode & 0222;
-  if (fsck->options->quick && !is_writable) return 0;
+  if (fsck->options->quick && dk_fs_is_sealed(&file->st)) return 0;
   int err = dk_objects_verify(&fsck->folder.objects, &file->digest, NULL);
   if (err == -ENOENT) return 0; /* removed meanwhile */
   if (err == 0 && !is_writable) return 0;
@@ -70,7 +69,8 @@ static const char *check_directory(struct dk_fsck *fsck, const struct dk_digest 
   struct dk_manifest_entry *entries;
   const char *wrong = NULL;
   uint32_t n;
-  if (dk_objects_read(&fsck->folder.objects, digest, MANIFEST_MAX, &bytes, NULL)) return "its list of files is damaged";
+  if (dk_objects_read(&fsck->folder.objects, digest, DK_MANIFEST_MAX, &bytes, NULL))
+    return "its list of files is damaged";
   if (dk_manifest_parse(bytes.data, bytes.len, &entries, &n, NULL)) return "its list of files is not well formed";
   for (uint32_t i = 0; i < n && !wrong; i++) {
     if (entries[i].kind != 'f' && entries[i].kind != 'x') continue;

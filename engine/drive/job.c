@@ -6,6 +6,7 @@
 #include "lang/base/alloc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #define LOG_CAP (64u << 20)
@@ -18,21 +19,44 @@ static char *own(struct dk_job_build *build, struct dk_buf *buf) {
   return text;
 }
 
-/* The tree of this code digest, made when it is not there yet. */
+/* Out of the way under a name that gc removes, should this process not live to do it. */
+static int remove_tree(const char *path, struct dk_error *error) {
+  dk_autobuf aside = DK_BUF_INIT;
+
+  dk_buf_printf(&aside, "%s.dkrun-old", path);
+  if (!dk_buf_ok(&aside)) return dk_error_system(error, -ENOMEM, "removing %s", path);
+  int r = dk_fs_remove_tree(dk_buf_text(&aside), error);
+  if (r == 0 && rename(path, dk_buf_text(&aside)) < 0) r = dk_error_system(error, -errno, "removing %s", path);
+  return r < 0 ? r : dk_fs_remove_tree(dk_buf_text(&aside), error);
+}
+
+/* The tree of this code digest, made when it is not there, and anew when it is not as it was made: looked through once a run. What is changed in it
+ * later the agent sees. */
 static int code_tree(struct dk_lookup_state *state, const struct dk_template *tmpl, const char *trees,
                      struct dk_job_build *build, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   char hex[DK_DIGEST_HEX + 1];
+  struct dk_lookup_template *known = &state->templates[tmpl->node];
   struct stat st;
-  int r = 0;
 
-  dk_digest_hex(&state->templates[tmpl->node].code, hex);
+  dk_digest_hex(&known->code, hex);
   dk_buf_printf(&path, "%s/%s", trees, hex);
   if (!dk_buf_ok(&path)) return -ENOMEM;
-  if (stat(dk_buf_text(&path), &st) < 0)
-    r = dk_code_materialise(state->with.code, tmpl->dir, tmpl->code, tmpl->n_code, dk_buf_text(&path), error);
-  if (r == 0 || r == -EEXIST) build->job.code = own(build, &path);
-  return r == -EEXIST ? 0 : r;
+  const char *tree = dk_buf_text(&path);
+  int r = !known->has_tree ? dk_code_tree_look(tree) : stat(tree, &st) < 0 ? -errno : 0;
+  if (r == -EBADMSG) {
+    r = remove_tree(tree, error);
+    if (r < 0) return r;
+    r = -ENOENT;
+  }
+  if (r == -ENOENT)
+    r = dk_code_materialise(state->with.code, tmpl->dir, tmpl->code, tmpl->n_code, tree, error);
+  else if (r < 0)
+    dk_error_system(error, r, "looking at the code tree %s", tree);
+  if (r < 0) return r;
+  known->has_tree = true;
+  build->job.code = own(build, &path);
+  return 0;
 }
 
 static int add_input(struct dk_lookup_state *state, const struct dk_prepared *prepared, uint32_t i,

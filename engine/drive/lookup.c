@@ -186,18 +186,28 @@ void dk_prepared_finish(struct dk_prepared *prepared) {
   *prepared = (struct dk_prepared){0};
 }
 
-enum dk_output_state dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kept *output) {
+int dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kept *output, struct dk_error *error) {
+  dk_autobuf path = DK_BUF_INIT;
+  struct stat st;
   uint64_t size;
+  int there = output->is_dir ? dk_objects_has_dir(objects, &output->digest, error)
+                             : dk_objects_has(objects, &output->digest, &size) && size == output->size;
 
-  if (!dk_objects_has(objects, &output->digest, &size)) return DK_OUTPUT_GONE;
-  return output->is_dir || size == output->size ? DK_OUTPUT_THERE : DK_OUTPUT_ALTERED;
+  if (there < 0) return there;
+  if (there) return DK_OUTPUT_THERE;
+  dk_objects_path(objects, &output->digest, &path);
+  if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "looking for an output");
+  return lstat(dk_buf_text(&path), &st) < 0 ? DK_OUTPUT_GONE : DK_OUTPUT_ALTERED;
 }
 
-/* A result counts only while every one of its outputs can be had. */
-static bool outputs_are_there(const struct dk_lookup_state *state, const struct dk_saved *saved) {
-  for (uint32_t i = 0; i < saved->result.n_outputs; i++)
-    if (dk_lookup_output_state(state->with.objects, &saved->result.outputs[i]) != DK_OUTPUT_THERE) return false;
-  return true;
+/* A result counts only while every one of its outputs can be had. 1, 0, negative: it cannot be told now. */
+static int outputs_are_there(const struct dk_lookup_state *state, const struct dk_saved *saved,
+                             struct dk_error *error) {
+  for (uint32_t i = 0; i < saved->result.n_outputs; i++) {
+    int r = dk_lookup_output_state(state->with.objects, &saved->result.outputs[i], error);
+    if (r != DK_OUTPUT_THERE) return r < 0 ? r : 0;
+  }
+  return 1;
 }
 
 int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup *ret, struct dk_digest *ret_key,
@@ -221,7 +231,10 @@ int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup 
   r = dk_store_get_saved(state->with.store, ret_key, &saved, why);
   if (r == -ENOENT) return 0;
   if (r < 0 && r != -EBADMSG) return r;
-  if (r == 0 && saved.result.n_outputs == tmpl->n_outputs && outputs_are_there(state, &saved)) {
+  int there = r == 0 && saved.result.n_outputs == tmpl->n_outputs ? outputs_are_there(state, &saved, why) : 0;
+  if (there < 0) {
+    r = there;
+  } else if (there) {
     r = dk_lookup_learn(state, task, ret_key, &saved, why);
     *ret = DK_LOOKUP_HIT;
   } else if (!state->with.dry) {

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANIFEST_MAX (1u << 30)
 #define ID_SIZE 16
 
 struct collecting {
@@ -126,7 +125,7 @@ static int use_object(struct collecting *c, const struct dk_digest *digest, bool
   int err = dk_uses_add(&c->refs->objects, digest, run, owner);
   if (err || !is_dir) return err;
   ((struct dk_use *)(uintptr_t)dk_uses_find(&c->refs->objects, digest))->is_manifest = true;
-  if (dk_objects_read(&c->folder->objects, digest, MANIFEST_MAX, &bytes, NULL) == 0)
+  if (dk_objects_read(&c->folder->objects, digest, DK_MANIFEST_MAX, &bytes, NULL) == 0)
     (void)dk_manifest_parse(bytes.data, bytes.len, &entries, &n, NULL);
   for (uint32_t i = 0; i < n && err == 0; i++)
     if (entries[i].kind == 'f' || entries[i].kind == 'x')

@@ -117,7 +117,7 @@ static bool outputs_are_there(const struct dk_lookup_state *lookup) {
     const struct dk_fact *fact = lookup->facts[task];
     const struct dk_template *tmpl = dk_plan_template(lookup->with.plan, task, NULL);
     for (uint32_t i = 0; fact && fact->outputs && i < tmpl->n_outputs; i++)
-      if (dk_lookup_output_state(lookup->with.objects, &fact->outputs[i]) != DK_OUTPUT_THERE) return false;
+      if (dk_lookup_output_state(lookup->with.objects, &fact->outputs[i], NULL) != DK_OUTPUT_THERE) return false;
   }
   return true;
 }

@@ -13,8 +13,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define MANIFEST_MAX (1u << 30)
-
 static int write_file(const struct dk_objects *objects, const struct dk_digest *digest, int dir, const char *name,
                       mode_t mode, struct dk_error *error) {
   int from;
@@ -63,7 +61,7 @@ static int write_tree(const struct dk_objects *objects, const struct dk_digest *
   dk_autobuf bytes = DK_BUF_INIT;
   struct dk_manifest_entry *entries;
   uint32_t n;
-  int err = dk_objects_read(objects, digest, MANIFEST_MAX, &bytes, error);
+  int err = dk_objects_read(objects, digest, DK_MANIFEST_MAX, &bytes, error);
   if (err) return err;
   err = dk_manifest_parse(bytes.data, bytes.len, &entries, &n, error);
   for (uint32_t i = 0; i < n && err == 0; i++) err = write_entry(objects, &entries[i], root, error);

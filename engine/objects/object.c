@@ -77,14 +77,44 @@ void dk_objects_path(const struct dk_objects *objects, const struct dk_digest *d
   dk_buf_printf(out, "%s/%s", objects->root, name);
 }
 
+/* Reads one without its seal. */
+static bool is_whole(const struct dk_objects *objects, const struct dk_digest *digest) {
+  int fd;
+  uint64_t size;
+  struct dk_digest is;
+  if (dk_objects_open_one(objects, digest, &fd, &size, NULL)) return false;
+  bool whole = dk_objects_hash_fd(fd, -1, &is, &size) == 0 && dk_digest_equal(&is, digest);
+  if (whole) (void)dk_fs_seal(fd, 0444); /* of somebody else's folder: it is read again the next time */
+  close(fd);
+  return whole;
+}
+
 bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *digest, uint64_t *ret_size) {
   char name[DK_OBJECTS_NAME];
   struct stat st;
   dk_objects_name(digest, name);
   if (fstatat(objects->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) return false;
-  if (st.st_mode & 0222) return false; /* the agent's mark for one that a task has written to */
+  if (!dk_fs_is_sealed(&st) && !is_whole(objects, digest)) return false;
   if (ret_size) *ret_size = (uint64_t)st.st_size;
   return true;
+}
+
+int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest *manifest, struct dk_error *error) {
+  dk_autobuf bytes = DK_BUF_INIT;
+  struct dk_manifest_entry *entries;
+  uint32_t n;
+  bool whole = dk_objects_has(objects, manifest, NULL);
+  if (!whole) return 0;
+  int err = dk_objects_read(objects, manifest, DK_MANIFEST_MAX, &bytes, error);
+  if (err == 0) err = dk_manifest_parse(bytes.data, bytes.len, &entries, &n, error);
+  if (err) return err == -EBADMSG || err == -ENOENT || err == -EFBIG ? 0 : err;
+  for (uint32_t i = 0; whole && i < n; i++) {
+    uint64_t size;
+    if (entries[i].kind != 'f' && entries[i].kind != 'x') continue;
+    whole = dk_objects_has(objects, &entries[i].digest, &size) && size == entries[i].size;
+  }
+  dk_free(entries);
+  return whole;
 }
 
 int dk_objects_tmp(struct dk_objects *objects, char ret_name[DK_OBJECTS_TMP], int *ret_fd, struct dk_error *error) {
@@ -129,6 +159,8 @@ int dk_objects_place(struct dk_objects *objects, const char *tmp, int fd, const 
     dk_objects_drop(objects, tmp, fd);
     return dk_error_system(error, err, "keeping an object in %s", objects->root);
   }
+  (void)dk_fs_seal(
+      fd, 0444); /* not before: in tmp/ its time says how old it is. Without a seal it is read when it is looked for */
   close(fd);
   return 0;
 }

@@ -1,4 +1,4 @@
-/* Objects: contents by digest, in files `objects/ab/cdef...` (mode 0444), never changed once they are there.
+/* Objects: contents by digest, in files `objects/ab/cdef...`, sealed (dk_fs_seal), never changed once they are there.
  *
  * Writing: to objects/tmp/, then rename; dk_objects_sync makes all that was added durable (one syncfs). A directory is kept as a manifest object
  * (agent's canonical form: engine/agent/manifest.h or shared code below) that names the digests of its files. */
@@ -21,7 +21,8 @@ int dk_objects_open(struct dk_objects *objects, const char *root, bool create, s
 void dk_objects_close(struct dk_objects *objects);
 /* Path of an object, there or not: root/ab/cdef... ; `out` is cleared first. */
 void dk_objects_path(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_buf *out);
-/* There, and not written to since (mode 0444). */
+/* There, and what its name says. A sealed one is believed without being read; another (somebody wrote to it, or copied the folder without its times)
+ * is read, and sealed again when its content is right. */
 bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *digest,
                     uint64_t *ret_size); /* ret_size may be NULL */
 int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,
@@ -38,6 +39,8 @@ bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_di
 int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
                       struct dk_error *error);
 int dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
+/* The same of a directory: its manifest, and every file that it names. 1, 0, or a negative errno when the manifest cannot be read now. */
+int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest *manifest, struct dk_error *error);
 /* Reads the object and compares; -EBADMSG when its content is not what its name says. */
 int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error);
 
@@ -57,6 +60,7 @@ int dk_objects_each(const struct dk_objects *objects, dk_objects_each_fn *fn, vo
  * Paths are relative, without "." or ".." parts. An empty directory is the first line alone. A link's target goes up only at its front
  * and never above the root; no entry lies below another one. */
 #define DK_MANIFEST_HEAD "dkrun directory 1\n"
+#define DK_MANIFEST_MAX (1u << 30) /* bytes */
 struct dk_manifest_entry {
   char kind;
   struct dk_digest digest;

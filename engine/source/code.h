@@ -15,10 +15,12 @@ struct dk_code_repo; /* the pinned tree with its index of (path, mode, blob id),
  * Digest: SHA-256 over the sorted matched entries (mode, blob id, path). Submodule entries and LFS pointers in the match are errors that say so. */
 int dk_code_digest(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n,
                    struct dk_digest *ret, uint32_t *ret_files, struct dk_error *error);
-/* Writes the matched files into `path` (made, must not exist; written beside it and renamed, so that it is whole or not there), modes 0644/0755, symlinks as they are (a symlink
- * that leaves the tree is an error). */
+/* Writes the matched files into `path` (made, must not exist; written beside it and renamed, so that it is whole or not there), sealed (dk_fs_seal), with modes 0444/0555,
+ * symlinks as they are (a symlink that leaves the tree is an error). */
 int dk_code_materialise(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n,
                         const char *path, struct dk_error *error);
+/* Is such a tree there as it was written? 0; -ENOENT; -EBADMSG: something was changed, added or removed; another errno: it cannot be told. */
+int dk_code_tree_look(const char *path);
 /* The tree of a run that was: `pinned` is its commit in dkrun's repository below `state`, which is only read. -ENOENT: it is not there. */
 int dk_code_open_pinned(const char *state, const char *pinned, struct dk_code_repo **ret, struct dk_error *error);
 void dk_code_close(struct dk_code_repo *code);

@@ -1,9 +1,11 @@
-/* Part of the pinned tree written out as files. Files first and links last, so that no link is ever written through. */
+/* Part of the pinned tree written out as files. Files first and links last, so that no link is ever written through; then everything is sealed, the
+ * folders too, so that a look at the inodes tells whether it is still as it was written. */
 #include "engine/source/code.h"
 #include "engine/source/code_private.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,12 +39,11 @@ static int make_folders(struct writing *writing, const char *path) {
 }
 
 static int write_file(struct writing *writing, const struct dk_code_entry *entry, const void *data, size_t len) {
-  mode_t mode = entry->mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0755 : 0644;
   int fd =
-      openat(writing->root, entry->path + writing->skip, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+      openat(writing->root, entry->path + writing->skip, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return -errno;
   int err = dk_fs_write_all(fd, data, len);
-  if (err == 0 && fchmod(fd, mode) != 0) err = -errno; /* whatever the umask */
+  if (err == 0) err = dk_fs_seal(fd, entry->mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0555 : 0444);
   if (close(fd) != 0 && err == 0) err = -errno;
   return err;
 }
@@ -67,6 +68,32 @@ static int write_entry(struct writing *writing, const struct dk_code_entry *entr
   return err ? dk_error_system(error, err, "writing %s", entry->path) : 0;
 }
 
+/* Every folder below and `fd` itself: sealed, or (`look`) looked at, and the files too; -EBADMSG when one is not sealed. */
+static int visit_folder(int fd, bool look) {
+  int list = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = list < 0 ? NULL : fdopendir(list);
+  struct dirent *entry;
+  struct stat st;
+  int err = dir ? 0 : -errno;
+  if (!dir && list >= 0) close(list);
+  while (err == 0 && (err = dk_fs_next_entry(dir, &entry)) == 0 && entry) {
+    if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+      err = -errno;
+    } else if (S_ISDIR(st.st_mode)) {
+      int child = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      err = child < 0 ? -errno : visit_folder(child, look);
+      if (child >= 0) close(child);
+    } else if (look && !S_ISLNK(st.st_mode) && !dk_fs_is_sealed(&st)) {
+      err = -EBADMSG; /* a link cannot be written to, only replaced: its folder tells */
+    }
+  }
+  if (dir) closedir(dir);
+  if (err) return err;
+  if (!look) return dk_fs_seal(fd, 0755);
+  if (fstat(fd, &st) != 0) return -errno;
+  return dk_fs_is_sealed(&st) ? 0 : -EBADMSG;
+}
+
 static int write_all(struct dk_code_repo *code, const uint8_t *matched, size_t skip, const char *path,
                      struct dk_error *error) {
   if (mkdir(path, 0755) != 0) return dk_error_system(error, -errno, "making %s", path);
@@ -78,7 +105,16 @@ static int write_all(struct dk_code_repo *code, const uint8_t *matched, size_t s
     for (uint32_t i = 0; i < code->n && err == 0; i++)
       if (matched[i]) err = write_entry(&writing, &code->entries[i], links, error);
   dk_buf_finish(&writing.folder);
+  if (err == 0 && (err = visit_folder(writing.root, false)) < 0) dk_error_system(error, err, "sealing %s", path);
   close(writing.root);
+  return err;
+}
+
+int dk_code_tree_look(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return errno == ENOTDIR || errno == ELOOP ? -EBADMSG : -errno;
+  int err = visit_folder(fd, true);
+  close(fd);
   return err;
 }
 

@@ -50,10 +50,18 @@ int dk_fs_copy_fd(int from, int to, uint64_t size, bool *ret_reflinked);
 /* New file `name` in `dir` with the content of `from` (exclusive; mode is set whatever the umask). */
 int dk_fs_copy_file(int from_dir, const char *from, int to_dir, const char *to, mode_t mode, struct dk_error *error);
 /* What is in from_dir into to_dir: directories 0755, files 0755 or 0644 (x of the owner decides), symbolic links as they are;
- * -EINVAL for anything else. What exists is replaced when it is no directory. `stop` (may be NULL) is asked now and then:
+ * -EINVAL for anything else. What exists is replaced when it is no directory. `sealed`: what is not
+ * sealed there is not copied, -EBADMSG. `stop` (may be NULL) is asked now and then:
  * true ends it with -ECANCELED. */
 typedef bool dk_fs_stop_fn(void *ctx);
-int dk_fs_copy_tree(int from_dir, int to_dir, dk_fs_stop_fn *stop, void *ctx, struct dk_error *error);
+int dk_fs_copy_tree(int from_dir, int to_dir, bool sealed, dk_fs_stop_fn *stop, void *ctx, struct dk_error *error);
+
+/* The seal of what is never to change again (an object, a materialised code tree): no w in the mode of a file, and a modification time that
+ * no clock gives, 1 s after the epoch (as files in a Nix store have it). Whatever writes to it, through a name, a link or a mapping, or makes
+ * or removes an entry of a directory, moves that time on: a look at the inode tells. A mark against accidents, no protection. 0 or negative errno. */
+int dk_fs_seal(int fd, mode_t mode);
+int dk_fs_seal_at(int dir, const char *name); /* one whose mode is right already */
+bool dk_fs_is_sealed(const struct stat *st);
 
 int dk_fs_sync_dir(const char *path, struct dk_error *error);
 /* Absolute path without ".", ".." and links ("" stands for this directory); the last part need not exist. Heap, or NULL with

@@ -136,6 +136,7 @@ bool dk_fs_dir_is_empty(int dir) {
 }
 
 struct copy {
+  bool sealed;
   dk_fs_stop_fn *stop;
   void *ctx;
   char where[512];
@@ -154,12 +155,12 @@ static int copy_link(int from, int to, const char *name) {
   return symlinkat(target, to, name) < 0 ? -errno : 0;
 }
 
-static int copy_regular(int from, int to, const char *name) {
+static int copy_regular(const struct copy *copy, int from, int to, const char *name) {
   int in = openat(from, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (in < 0) return -errno;
   struct stat st;
-  if (fstat(in, &st) < 0) {
-    int code = -errno;
+  int code = fstat(in, &st) < 0 ? -errno : copy->sealed && !dk_fs_is_sealed(&st) ? -EBADMSG : 0;
+  if (code < 0) {
     close(in);
     return code;
   }
@@ -192,11 +193,13 @@ static int copy_entry(struct copy *copy, int from, int to, const char *name, int
   if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
   if (S_ISDIR(st.st_mode)) return copy_subdir(copy, from, to, name, depth);
   if (S_ISLNK(st.st_mode)) return copy_link(from, to, name);
-  if (S_ISREG(st.st_mode)) return copy_regular(from, to, name);
+  if (S_ISREG(st.st_mode)) return copy_regular(copy, from, to, name);
   return -EINVAL;
 }
 
 static int copy_dir(struct copy *copy, int from, int to, int depth) {
+  struct stat st;
+  if (copy->sealed && (fstat(from, &st) < 0 || !dk_fs_is_sealed(&st))) return -EBADMSG;
   int list = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *stream = list >= 0 ? fdopendir(list) : NULL;
   if (!stream) {
@@ -219,9 +222,28 @@ static int copy_dir(struct copy *copy, int from, int to, int depth) {
   return r;
 }
 
-int dk_fs_copy_tree(int from_dir, int to_dir, dk_fs_stop_fn *stop, void *ctx, struct dk_error *error) {
-  struct copy copy = {.stop = stop, .ctx = ctx};
+int dk_fs_copy_tree(int from_dir, int to_dir, bool sealed, dk_fs_stop_fn *stop, void *ctx, struct dk_error *error) {
+  struct copy copy = {.sealed = sealed, .stop = stop, .ctx = ctx};
   int r = copy_dir(&copy, from_dir, to_dir, 0);
+  if (r == -EBADMSG)
+    return dk_error_set(error, r, "%s was changed since it was written", copy.where[0] ? copy.where : "the directory");
   if (r == -EINVAL) return dk_error_set(error, r, "cannot copy %s: it is no file, directory or link", copy.where);
   return r < 0 ? dk_error_system(error, r, "cannot copy %s", copy.where[0] ? copy.where : "a directory") : 0;
+}
+
+#define SEAL_S 1
+
+static const struct timespec seal[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = SEAL_S}};
+
+int dk_fs_seal(int fd, mode_t mode) {
+  return fchmod(fd, mode) < 0 || futimens(fd, seal) < 0 ? -errno : 0;
+}
+
+int dk_fs_seal_at(int dir, const char *name) {
+  return utimensat(dir, name, seal, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+bool dk_fs_is_sealed(const struct stat *st) {
+  bool is_writable = !S_ISDIR(st->st_mode) && (st->st_mode & 0222) != 0;
+  return !is_writable && st->st_mtim.tv_sec == SEAL_S && st->st_mtim.tv_nsec == 0;
 }

@@ -194,9 +194,21 @@ static void test_materialise(void **state) {
   assert_int_equal(dk_code_materialise(snapshot.code, "exp", patterns, 3, fx_path("out"), &error), -EEXIST);
   fx_sh("umask 077; exit 0");
   assert_int_equal(dk_code_materialise(snapshot.code, "", &all, 1, fx_path("all"), &error), 0);
-  fx_sh("test \"$(stat -c %%a all/run.sh all/a.py | tr '\\n' ' ')\" = '755 644 ' && test ! -e all/exp.dk && test ! -e "
+  fx_sh("test \"$(stat -c %%a all/run.sh all/a.py | tr '\\n' ' ')\" = '555 444 ' && test ! -e all/exp.dk && test ! -e "
         "all/dk.lock && "
         "cmp all/data/v.csv r/data/v.csv");
+  /* It says of itself whether it is as it was written. */
+  assert_int_equal(dk_code_tree_look(fx_path("all")), 0);
+  assert_int_equal(dk_code_tree_look(fx_path("none")), -ENOENT);
+  static const char *const changes[] = {"printf x >>all/data/v.csv", "rm all/data/v.csv",           ": >all/data/new",
+                                        "chmod u+w all/a.py",        "ln -sf run.sh all/data/link", "rm -r all/data"};
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    fx_sh("%s", changes[i]);
+    assert_int_equal(dk_code_tree_look(fx_path("all")), -EBADMSG);
+    fx_sh("rm -rf all");
+    assert_int_equal(dk_code_materialise(snapshot.code, "", &all, 1, fx_path("all"), &error), 0);
+    assert_int_equal(dk_code_tree_look(fx_path("all")), 0);
+  }
   /* Nothing stays behind when it fails. */
   const char *out = "out";
   assert_int_equal(dk_code_materialise(snapshot.code, "exp", &out, 1, fx_path("bad"), &error), -EINVAL);

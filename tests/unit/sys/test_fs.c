@@ -131,7 +131,7 @@ static void trees(void **state) {
   write_text("to/run", "old", 0600);
   int from = open(at("from"), O_RDONLY | O_DIRECTORY), to = open(at("to"), O_RDONLY | O_DIRECTORY);
   struct dk_error error = {0};
-  if (dk_fs_copy_tree(from, to, NULL, NULL, &error) < 0) fail_msg("%s", error.text);
+  if (dk_fs_copy_tree(from, to, false, NULL, NULL, &error) < 0) fail_msg("%s", error.text);
   check_text("to/link", "data");
   check_text("to/run", "#!");
   struct stat st;
@@ -141,7 +141,7 @@ static void trees(void **state) {
   assert_int_equal(st.st_mode & 0777, 0644);
   assert_int_equal(access(at("to/sub/deep"), F_OK), 0);
   assert_int_equal(mkfifo(at("from/fifo"), 0600), 0);
-  assert_int_equal(dk_fs_copy_tree(from, to, NULL, NULL, &error), -EINVAL);
+  assert_int_equal(dk_fs_copy_tree(from, to, false, NULL, NULL, &error), -EINVAL);
   assert_non_null(strstr(error.text, "fifo"));
   /* Removing goes through no link, and through modes. */
   assert_int_equal(symlink(at("from"), at("to/back")), 0);
