@@ -52,6 +52,16 @@ static bool has_results(const struct dk_out *out) {
   return false;
 }
 
+/* Of 100,000 tasks that have results already each record is as good as none: the next engine finds it out again. */
+static bool is_worth(const struct dk_record *record) {
+  return record->kind != DK_REC_TASK || (record->state != DK_TASK_CACHED && record->state != DK_TASK_SKIPPED);
+}
+
+static void weigh(struct dk_turn *turn) {
+  for (; turn->n_weighed < turn->out.n_records; turn->n_weighed++)
+    turn->n_worth += is_worth(&turn->out.records[turn->n_weighed]);
+}
+
 static int commit(struct dk_turn *turn) {
   struct dk_out *out = &turn->out;
   int r = has_results(out) ? turn->world->sync(turn->world->ctx) : 0;
@@ -59,6 +69,7 @@ static int commit(struct dk_turn *turn) {
   r = turn->world->commit(turn->world->ctx, turn->seq, out->records, out->n_records, &out->bytes);
   if (r < 0) return r;
   turn->seq++;
+  turn->n_weighed = turn->n_worth = 0;
   turn->commit_at = UINT64_MAX;
   turn->looks = true;
   act_all(turn, turn->seq - 1);
@@ -79,7 +90,9 @@ static int settle(struct dk_turn *turn, bool is_idle) {
   }
   act_all(turn, turn->seq - 1);
   if (turn->commit_at == UINT64_MAX) turn->commit_at = turn->last_now + turn->pace_ns;
-  bool is_due = out->n_records >= (out->more ? TOO_MANY : ENOUGH) || turn->last_now >= turn->commit_at;
+  weigh(turn);
+  bool is_due =
+      (turn->n_worth >= ENOUGH && !out->more) || out->n_records >= TOO_MANY || turn->last_now >= turn->commit_at;
   return is_due || (out->urgent && is_idle && !out->more) ? commit(turn) : 0;
 }
 

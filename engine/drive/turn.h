@@ -1,5 +1,6 @@
 /* The loop body of every program that drives the core: takes events in batches, steps the core, commits the records in one
- * transaction, and only then does what was gated. Commits are paced: when 256 records wait; when it is urgent (an agent's queue runs
+ * transaction, and only then does what was gated. Commits are paced: when 256 records wait (not counting those that would be found out again as
+ * quickly: a task has a result already); when it is urgent (an agent's queue runs
  * dry, the run is over) as soon as no event waits; else after `pace_ns`.
  *
  * What was decided for a session of the agent that is not open any more when its gate opens is not done: the core decides anew
@@ -16,7 +17,9 @@ struct dk_turn {
   uint64_t pace_ns;   /* default 20 ms */
   uint64_t commit_at; /* when it is due; UINT64_MAX: nothing waits */
   uint64_t last_now;
-  struct dk_out out;     /* records waiting for the commit, actions waiting for their gate */
+  struct dk_out out;  /* records waiting for the commit, actions waiting for their gate */
+  uint32_t n_weighed; /* records of `out` that were looked at, and how many of them are worth a commit */
+  uint32_t n_worth;
   uint64_t session;      /* of the agent, as the core knows it; 0: none */
   uint64_t last_session; /* the highest so far */
   bool looks;            /* the next wait only looks: a commit may have taken long */
