@@ -9,19 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int dk_log_open(struct dk_log *log, int slot_dir, const char *name, uint64_t cap, int *ret_fd, struct dk_error *error) {
+int dk_log_open(struct dk_log *log, int slot_dir, const char *name, uint64_t cap, struct dk_error *error) {
   if (cap < 65536) cap = cap == 0 ? 64u << 20 : 65536;
   uint64_t part = cap / 4 < DK_LOG_HEAD ? cap / 4 : DK_LOG_HEAD;
   *log = (struct dk_log){slot_dir, name, -1, cap, part, part, 0, false};
-  *ret_fd = -1;
   /* The file is used again from task to task: making and removing one costs more than a task should. */
-  log->fd = openat(slot_dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  log->fd = openat(slot_dir, name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   struct stat st;
   if (log->fd < 0 || fstat(log->fd, &st) < 0) return dk_error_system(error, -errno, "cannot open the log of a slot");
   if (st.st_size > 0 && ftruncate(log->fd, 0) < 0)
     return dk_error_system(error, -errno, "cannot empty the log of a slot");
-  *ret_fd = openat(slot_dir, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-  if (*ret_fd < 0) return dk_error_system(error, -errno, "cannot open the log of a slot");
   return 0;
 }
 

@@ -11,14 +11,14 @@
 struct dk_log {
   int slot_dir;
   const char *name; /* "out", "err" */
-  int fd;           /* -1: none is open */
+  int fd;           /* the task's too, and appending; -1: none is open */
   uint64_t cap, head, tail;
   uint64_t punched; /* end of the hole; 0: none */
   bool is_stuck;    /* the file system cannot punch holes */
 };
 
-/* An empty file for the next task; *ret_fd is the task's own, appending, descriptor (the caller closes it). */
-int dk_log_open(struct dk_log *log, int slot_dir, const char *name, uint64_t cap, int *ret_fd, struct dk_error *error);
+/* An empty file for the next task. */
+int dk_log_open(struct dk_log *log, int slot_dir, const char *name, uint64_t cap, struct dk_error *error);
 /* To be called now and then while the task writes. Returns the bytes written so far. */
 uint64_t dk_log_trim(struct dk_log *log);
 /* When the task is over: up to DK_LOG_INLINE bytes inline, more as an object; what was left out is said in its middle. The file is

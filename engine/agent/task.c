@@ -41,7 +41,7 @@ static int write_script(struct dk_task *task, struct dk_buf *path, struct dk_err
   return dk_fs_write(path->data, task->job.script, strlen(task->job.script), 0600, false, error);
 }
 
-static int spawn(struct dk_task *task, const int logs[2], struct dk_error *error) {
+static int spawn(struct dk_task *task, struct dk_error *error) {
   dk_autobuf script = DK_BUF_INIT;
   struct dk_environ with;
   int r = write_script(task, &script, error);
@@ -59,8 +59,8 @@ static int spawn(struct dk_task *task, const int logs[2], struct dk_error *error
   how.argv = with.argv;
   how.env = with.env;
   how.dir_fd = task->slot->workdir.work;
-  how.fds[1] = logs[0];
-  how.fds[2] = logs[1];
+  how.fds[1] = task->out.fd;
+  how.fds[2] = task->err.fd;
   how.new_group = true;
   how.umask = 022;
   how.nofile = &task->slot->nofile;
@@ -99,19 +99,15 @@ static int fill(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx, struct dk_
 
 static int start(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   struct dk_error error = {0};
-  int logs[2] = {-1, -1};
-  int r = dk_log_open(&task->out, task->slot->dir, "out", task->job.log_cap, &logs[0], &error);
-  if (r == 0) r = dk_log_open(&task->err, task->slot->dir, "err", task->job.log_cap, &logs[1], &error);
+  int r = dk_log_open(&task->out, task->slot->dir, "out", task->job.log_cap, &error);
+  if (r == 0) r = dk_log_open(&task->err, task->slot->dir, "err", task->job.log_cap, &error);
   if (r < 0) decide(task, r == -EMFILE || r == -ENFILE ? DK_CAUSE_SPAWN : DK_CAUSE_DISK, error.text);
   if (r == 0) r = fill(task, stop, ctx, &error);
   if (r == 0 && task->is_decided) r = -ECANCELED;
   if (r == 0) {
     task->started_ns = dk_now_ns();
-    r = spawn(task, logs, &error);
+    r = spawn(task, &error);
     if (r < 0) decide(task, is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error.text);
-  }
-  for (int i = 0; i < 2; i++) {
-    if (logs[i] >= 0) close(logs[i]);
   }
   return r;
 }

@@ -112,12 +112,15 @@ static int learn_shared(struct dk_engine_run *run, const struct dk_record *recor
   return r;
 }
 
-/* The agent's results name objects: they must not be lost by a power cut that spares the record. */
+/* Objects that the agent's results name must not be lost by a power cut that spares the record. What has no outputs and little to say names
+ * none, and a sync of the file system costs more than all else that is done for such a task. */
 static int world_sync(void *ctx) {
   struct dk_engine *engine = ctx;
   struct dk_error error = {0};
-  int r = dk_objects_sync(&engine->with.folder->objects, &error);
 
+  if (!engine->has_unsynced) return 0;
+  int r = dk_objects_sync(&engine->with.folder->objects, &error);
+  engine->has_unsynced = r < 0;
   if (r < 0) dk_engine_fail(engine, r, &error);
   return r;
 }
@@ -186,6 +189,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   if (!engine) return dk_error_system(error, -ENOMEM, "starting the engine");
   engine->with = *options;
   engine->error = error;
+  (void)gethostname(engine->host, sizeof engine->host - 1); /* the zero behind it stays */
   engine->world = (struct dk_world){engine, world_next, world_sync, world_commit, dk_engine_act};
   if (getrandom(&incarnation, sizeof incarnation, 0) != sizeof incarnation)
     incarnation = dk_unix_ns() ^ (uint64_t)getpid() << 32;

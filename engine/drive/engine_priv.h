@@ -48,7 +48,9 @@ struct dk_engine {
   uint32_t n_unheard;
   uint32_t slots; /* of the agent, as it said */
   bool is_woken;
-  int failed; /* negative errno of what act() met; ends the engine */
+  bool has_unsynced; /* a result that came in names objects, and they were not synced since */
+  char host[256];    /* this machine's name */
+  int failed;        /* negative errno of what act() met; ends the engine */
   struct dk_error *error;
 };
 

@@ -48,9 +48,12 @@ static int digest_file(struct dk_lookup_state *state, const char *path, const st
   uint64_t since = dk_unix_ns();
   int r;
 
+  uint64_t size = 0;
+
   *ret_size = key.size;
   if (state->with.store && dk_store_get_stat(state->with.store, path, &key, ret) == 0 &&
-      (state->with.dry || dk_objects_has(state->with.objects, ret, NULL))) {
+      /* One of another size was cut by a power loss. */
+      (state->with.dry || (dk_objects_has(state->with.objects, ret, &size) && size == key.size))) {
     add_seen(state, kind, path, &key, since, ret);
     return 0;
   }

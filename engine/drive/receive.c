@@ -5,7 +5,6 @@
 #include "lang/base/alloc.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 /* The components of a task's key, as the store keeps them. The names point into *ret_parts. */
 static int key_parts(struct dk_engine_run *run, uint32_t task, struct dk_key_part **ret_parts,
@@ -40,14 +39,12 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   dk_autofree struct dk_key_part *names = NULL;
   dk_autofree struct dk_key_part_record *parts = NULL;
   dk_autobuf label = DK_BUF_INIT;
-  char host[256] = "";
   int r = 0;
 
   if (message->u.result.cause != DK_CAUSE_OK || !key) return dk_result_encode(&message->u.result, out);
 
-  gethostname(host, sizeof host - 1);
   struct dk_saved saved = {
-      .attempt = message->id, .run = run ? run->record.number : 0, .host = host, .result = message->u.result};
+      .attempt = message->id, .run = run ? run->record.number : 0, .host = engine->host, .result = message->u.result};
   if (run) {
     dk_plan_task_name(run->plan, task, &label);
     r = key_parts(run, task, &names, &parts, &saved.n_parts, error);
@@ -61,6 +58,17 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
   return r;
 }
 
+static bool has_object(const struct dk_kept *kept, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    if (!dk_digest_is_zero(&kept[i].digest)) return true;
+  return false;
+}
+
+static bool names_objects(const struct dk_result *result) {
+  return has_object(&result->out, 1) || has_object(&result->err, 1) || has_object(result->outputs, result->n_outputs) ||
+         has_object(result->keep_files, result->n_keep_files);
+}
+
 /* Completes the event of a result. */
 static void on_result(struct dk_engine *engine, struct dk_message *message, struct dk_event *event) {
   dk_autobuf bytes = DK_BUF_INIT;
@@ -68,6 +76,7 @@ static void on_result(struct dk_engine *engine, struct dk_message *message, stru
   uint32_t task;
 
   struct dk_engine_run *run = run_of(engine, message->id, &task);
+  engine->has_unsynced |= names_objects(&message->u.result);
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
   int r = ended_bytes(engine, message, &bytes, &error);

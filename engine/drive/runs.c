@@ -181,6 +181,7 @@ static int fill_record(struct dk_engine_run *run, const struct dk_submission *su
     return dk_error_system(error, -ENOMEM, "recording the run");
   int r = dk_plan_encode(run->plan, &pin);
   if (r < 0) return dk_error_system(error, r, "recording the plan");
+  engine->has_unsynced = true;
   return dk_objects_put(&engine->with.folder->objects, pin.data, pin.len, &run->record.plan, error);
 }
 

@@ -45,9 +45,10 @@ static void act_all(struct dk_turn *turn, uint64_t durable) {
   out->n_actions = kept;
 }
 
+/* Is there a record that may name what an agent has written? */
 static bool has_results(const struct dk_out *out) {
   for (uint32_t i = 0; i < out->n_records; i++) {
-    if (out->records[i].kind == DK_REC_RESULT) return true;
+    if (out->records[i].kind == DK_REC_RESULT || out->records[i].kind == DK_REC_FAILURE) return true;
   }
   return false;
 }

@@ -208,10 +208,10 @@ int dk_spawn(const struct dk_spawn *spawn, pid_t *ret_pid, struct dk_error *erro
   }
   bool needs_null = spawn->fds[0] < 0 || spawn->fds[1] < 0 || spawn->fds[2] < 0;
   if (r == 0 && needs_null) {
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    plan.null_fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3 + (int)spawn->n_more_fds) : -1;
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC), low = 3 + (int)spawn->n_more_fds;
+    plan.null_fd = fd >= 0 && fd < low ? fcntl(fd, F_DUPFD_CLOEXEC, low) : fd;
     if (plan.null_fd < 0) r = -errno;
-    if (fd >= 0) close(fd);
+    if (fd >= 0 && fd != plan.null_fd) close(fd);
   }
   if (r < 0)
     dk_error_system(error, r, "cannot prepare to start %s", spawn->argv[0]);
