@@ -3,6 +3,7 @@
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "lang/base/bytes.h"
+#include "lang/base/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 #define MAGIC "DKJRNL1"
-#define HEAD_SIZE 32u       /* magic 8, generation 8, zeros 12, CRC 4 */
+#define HEAD_SIZE 32u       /* magic 8, generation 8, folder 12 (zeros: not said), CRC 4 */
 #define RESERVE (64u << 10) /* allocated in steps of this */
 #define LONG (1u << 20)     /* a file beyond this is left when the other is clear */
 #define READ_MAX (256u << 20)
@@ -47,14 +48,17 @@ static int reserve(struct dk_journal *j, unsigned which, uint64_t size) {
   return r;
 }
 
-static int write_head(struct dk_journal *j, unsigned which, uint64_t generation) {
+static int pwrite_head(struct dk_journal *j, unsigned which, uint64_t generation) {
   dk_autobuf head = DK_BUF_INIT;
   dk_buf_add(&head, MAGIC, 8);
   dk_write_u64(&head, generation);
-  dk_buf_add_repeat(&head, '\0', 12);
+  dk_buf_add(&head, j->folder, sizeof j->folder);
   if (dk_buf_ok(&head)) dk_write_u32(&head, dk_crc32c(head.data, head.len, 0));
-  if (!dk_buf_ok(&head)) return -ENOMEM;
-  int r = pwrite_all(j->fds[which], head.data, head.len, 0);
+  return dk_buf_ok(&head) ? pwrite_all(j->fds[which], head.data, head.len, 0) : -ENOMEM;
+}
+
+static int write_head(struct dk_journal *j, unsigned which, uint64_t generation) {
+  int r = pwrite_head(j, which, generation);
   if (r < 0) return r;
   j->generation[which] = generation;
   j->end[which] = HEAD_SIZE;
@@ -134,9 +138,15 @@ static uint32_t u32_at(const uint8_t *at) {
   return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
+struct head {
+  uint64_t generation; /* 0: the file has no head */
+  uint8_t folder[DK_JOURNAL_FOLDER];
+};
+
 /* Every whole record of one file; *ret_end is where they end. A file without a head has none. */
-static int read_file(int fd, uint64_t *ret_generation, uint64_t *ret_end, record_fn *fn, void *ctx) {
-  *ret_generation = *ret_end = 0;
+static int read_file(int fd, struct head *ret, uint64_t *ret_end, record_fn *fn, void *ctx) {
+  *ret = (struct head){0};
+  *ret_end = 0;
   off_t size = lseek(fd, 0, SEEK_END);
   if (size < 0) return -errno;
   if (size > (off_t)READ_MAX) size = (off_t)READ_MAX;
@@ -149,6 +159,7 @@ static int read_file(int fd, uint64_t *ret_generation, uint64_t *ret_end, record
   struct dk_reader head;
   dk_reader_init(&head, data + 8, 8);
   uint64_t generation = dk_read_u64(&head);
+  memcpy(ret->folder, data + 16, sizeof ret->folder);
   uint32_t seed = (uint32_t)(generation * 0x9e3779b1u);
   size_t at = HEAD_SIZE;
   while (r == 0 && (size_t)size - at >= 8) {
@@ -160,7 +171,7 @@ static int read_file(int fd, uint64_t *ret_generation, uint64_t *ret_end, record
     r = fn(ctx, &record);
     at += 8 + len;
   }
-  *ret_generation = generation;
+  ret->generation = generation;
   *ret_end = at;
   return r;
 }
@@ -197,19 +208,47 @@ static int skip_record(void *ctx, const struct record *record) {
   return 0;
 }
 
-static int load(struct dk_journal *j) {
-  uint64_t generation[2], end;
+static const uint8_t nowhere[DK_JOURNAL_FOLDER];
+
+/* Which folder this is, as heads have it. */
+static int identify(int dir, uint8_t ret[DK_JOURNAL_FOLDER]) {
+  struct dk_fs_identity id;
+  struct dk_hasher hasher;
+  struct dk_digest digest;
+  int r = dk_fs_identify(dir, &id);
+  if (r < 0) return r;
+  dk_hasher_init(&hasher);
+  dk_hasher_add_u64(&hasher, id.fs);
+  dk_hasher_add_u64(&hasher, id.ino);
+  dk_hasher_get(&hasher, &digest);
+  memcpy(ret, digest.bytes, DK_JOURNAL_FOLDER);
+  return 0;
+}
+
+/* Was it written in another folder? */
+static bool is_foreign(const struct dk_journal *j, const struct head *head) {
+  return head->generation > 0 && memcmp(head->folder, nowhere, sizeof nowhere) != 0 &&
+         memcmp(head->folder, j->folder, sizeof j->folder) != 0;
+}
+
+/* *ret_unsaid: which heads do not say their folder. -EXDEV: a copy; nothing is loaded. */
+static int load(struct dk_journal *j, bool ret_unsaid[2]) {
+  struct head heads[2];
+  uint64_t end;
   for (unsigned i = 0; i < 2; i++) {
-    int r = read_file(j->fds[i], &generation[i], &end, skip_record, NULL);
+    int r = read_file(j->fds[i], &heads[i], &end, skip_record, NULL);
+    if (r == 0 && is_foreign(j, &heads[i])) r = -EXDEV;
     if (r < 0) return r;
+    ret_unsaid[i] = heads[i].generation > 0 && memcmp(heads[i].folder, nowhere, sizeof nowhere) == 0;
   }
-  unsigned older = generation[0] <= generation[1] ? 0 : 1;
+  unsigned older = heads[0].generation <= heads[1].generation ? 0 : 1;
   for (unsigned i = 0; i < 2; i++) {
     struct loading loading = {j, i == 0 ? older : 1 - older};
     unsigned which = loading.which;
-    if (generation[which] == 0) continue;
-    int r = read_file(j->fds[which], &j->generation[which], &j->end[which], load_record, &loading);
+    if (heads[which].generation == 0) continue;
+    int r = read_file(j->fds[which], &heads[which], &j->end[which], load_record, &loading);
     if (r < 0) return r;
+    j->generation[which] = heads[which].generation;
   }
   j->current = 1 - older;
   return 0;
@@ -217,31 +256,53 @@ static int load(struct dk_journal *j) {
 
 static const char *const names[2] = {"journal.0", "journal.1"};
 
-int dk_journal_look(int dir, struct dk_journal_start *ret, bool *ret_is_open) {
-  struct dk_journal j = {.fds = {-1, -1}, .next_seq = 1};
+static int open_files(struct dk_journal *j, int dir, int flags) {
   int r = 0;
   for (unsigned i = 0; r == 0 && i < 2; i++) {
-    j.fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (j.fds[i] < 0) r = -errno;
+    j->fds[i] = openat(dir, names[i], flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (j->fds[i] < 0) r = -errno;
   }
-  if (r == 0) r = load(&j);
+  return r;
+}
+
+int dk_journal_look(int dir, struct dk_journal_start *ret, bool *ret_is_open) {
+  struct dk_journal j = {.fds = {-1, -1}, .next_seq = 1};
+  bool unsaid[2];
+  int r = identify(dir, j.folder);
+  if (r == 0) r = open_files(&j, dir, O_RDONLY);
+  if (r == 0) r = load(&j, unsaid);
   dk_journal_close(&j);
   *ret = j.start;
   *ret_is_open = j.is_open_start;
+  if (r == -EXDEV) r = -ENOENT;
   return r == 0 && dk_id_is_none(j.start.id) ? -ENOENT : r;
+}
+
+/* The files are those of another folder's keeper, perhaps by hard links: removed, never written to. Both before one is made: what is left
+ * by a kill in between is still known as a copy. */
+static int start_anew(struct dk_journal *j, int dir) {
+  dk_journal_close(j);
+  for (unsigned i = 0; i < 2; i++) {
+    if (unlinkat(dir, names[i], 0) < 0 && errno != ENOENT) return -errno;
+  }
+  return open_files(j, dir, O_RDWR | O_CREAT | O_EXCL);
 }
 
 int dk_journal_open(struct dk_journal *j, int dir, struct dk_error *error) {
   *j = (struct dk_journal){.fds = {-1, -1}, .next_seq = 1};
-  int r = 0;
-  for (unsigned i = 0; r == 0 && i < 2; i++) {
-    j->fds[i] = openat(dir, names[i], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (j->fds[i] < 0) r = -errno;
-  }
-  if (r == 0) r = load(j);
+  bool unsaid[2] = {false, false};
+  int r = identify(dir, j->folder);
+  if (r == 0) r = open_files(j, dir, O_RDWR | O_CREAT);
+  if (r == 0) r = load(j, unsaid);
+  j->was_copied = r == -EXDEV;
+  if (j->was_copied) r = start_anew(j, dir);
   for (unsigned i = 0; r == 0 && i < 2; i++) {
     j->reserved[i] = 0; /* what is sparse is no room: reserve() asks again, at no cost where there are blocks */
-    if (j->generation[i] > 0) continue;
+    if (j->generation[i] > 0 && !unsaid[i]) continue;
+    if (j->generation[i] > 0) {
+      (void)pwrite_head(j, i, j->generation[i]); /* of a version that did not say it; tried again when next opened */
+      continue;
+    }
     j->end[i] = HEAD_SIZE;
     r = reserve(j, i, HEAD_SIZE);
     if (r == 0) r = write_head(j, i, i + 1);
@@ -345,8 +406,9 @@ int dk_journal_each(struct dk_journal *j, dk_journal_end_fn *fn, void *ctx, stru
   struct each each = {fn, ctx, j->forgotten};
   for (unsigned i = 0; i < 2; i++) {
     unsigned which = i == 0 ? 1 - j->current : j->current;
-    uint64_t generation, end;
-    int r = read_file(j->fds[which], &generation, &end, each_record, &each);
+    struct head head;
+    uint64_t end;
+    int r = read_file(j->fds[which], &head, &end, each_record, &each);
     if (r < 0) return dk_error_system(error, r, "cannot read the journal of a slot");
   }
   return 0;

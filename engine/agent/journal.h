@@ -6,7 +6,11 @@
  *
  * Two files, slots/N/journal.0 and .1, used in turn: when one is long and all of the other's ends are forgotten, writing goes
  * on in the other. A file is a head (magic, generation, CRC) and records: u32 length, u32 CRC-32C seeded with the
- * generation, payload; so what is left of an earlier round is never read. */
+ * generation, payload; so what is left of an earlier round is never read.
+ *
+ * The head also says in which folder it was written (a digest of its identity, engine/sys/fs.h). A journal that was copied with its folder
+ * tells of processes and ends that are the original's: nothing of it is taken over. One whose head says nothing (written before heads
+ * did) is taken as this folder's, and says it from then on. */
 #ifndef DK_AGENT_JOURNAL_H
 #define DK_AGENT_JOURNAL_H
 
@@ -23,8 +27,11 @@ struct dk_journal_start {
   uint64_t unix_ns;
 };
 
+#define DK_JOURNAL_FOLDER 12u
 struct dk_journal {
   int fds[2];
+  uint8_t folder[DK_JOURNAL_FOLDER];
+  bool was_copied; /* what was found is another folder's: gone, and begun anew */
   uint64_t generation[2];
   uint64_t end[2];      /* where the next record goes */
   uint64_t reserved[2]; /* bytes of the file that are allocated */
@@ -54,7 +61,7 @@ void dk_journal_forget(struct dk_journal *journal, uint64_t seq);
 bool dk_journal_is_clear(const struct dk_journal *journal);
 
 /* For who only looks at the slot of directory `dir`: the START that was written last, and whether it has no END yet. Writes and makes
- * nothing. -ENOENT: nothing was started in it. */
+ * nothing. -ENOENT: nothing was started in it (what a copied journal tells was started elsewhere). */
 int dk_journal_look(int dir, struct dk_journal_start *ret, bool *ret_is_open);
 
 /* Every END that is not forgotten, in order. `result` belongs to the callback's caller; it may be moved out (zeroed). */

@@ -441,6 +441,12 @@ static int recover(struct keeper *k, struct dk_error *error) {
 static int open_journal(struct keeper *k, struct dk_error *error) {
   if (k->has_journal) return 0;
   int r = dk_journal_open(&k->journal, k->slot.dir, error);
+  if (k->journal.was_copied)
+    fprintf(
+        stderr,
+        "dkagent: slot %u: this folder is a copy; what its journal tells of runs where it was copied from, and is not "
+        "touched\n",
+        k->options.slot);
   if (r == 0) r = recover(k, error);
   k->has_journal = r == 0;
   if (r < 0) dk_journal_close(&k->journal);

@@ -1,6 +1,7 @@
 /* Where a store may live (no network file system: LMDB's map and locks are not coherent there) and how a copy is told from the
  * original. */
 #include "engine/store/private.h"
+#include "engine/sys/fs.h"
 #include "lang/base/digest.h"
 
 #include <errno.h>
@@ -100,19 +101,18 @@ static void add_machine_id(struct dk_hasher *hasher) {
   }
 }
 
-/* The file system by its id, which for most comes from its UUID and so is the same after a reboot; device numbers are not. */
 int dk_place_binding(const char *path, struct dk_binding *ret, struct dk_error *error) {
-  struct statfs fs;
-  struct stat st;
-  if (statfs(path, &fs) != 0 || stat(path, &st) != 0) return dk_error_system(error, -errno, "looking at %s", path);
-  uint64_t fsid = 0;
-  memcpy(&fsid, &fs.f_fsid, sizeof fsid < sizeof fs.f_fsid ? sizeof fsid : sizeof fs.f_fsid);
+  struct dk_fs_identity folder;
+  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int r = fd < 0 ? -errno : dk_fs_identify(fd, &folder);
+  if (fd >= 0) close(fd);
+  if (r < 0) return dk_error_system(error, r, "looking at %s", path);
   struct dk_hasher hasher;
   struct dk_digest digest;
   dk_hasher_init(&hasher);
   add_machine_id(&hasher);
-  dk_hasher_add_u64(&hasher, fsid ? fsid : st.st_dev);
-  dk_hasher_add_u64(&hasher, st.st_ino);
+  dk_hasher_add_u64(&hasher, folder.fs);
+  dk_hasher_add_u64(&hasher, folder.ino);
   dk_hasher_get(&hasher, &digest);
   memcpy(ret->bytes, digest.bytes, sizeof ret->bytes);
   return 0;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -97,6 +98,16 @@ int dk_fs_write(const char *path, const void *data, size_t len, mode_t mode, boo
   dk_autofree char *dir = parent_of(path);
   if (!dir) return dk_error_set(error, -ENOMEM, "no memory to write %s", path);
   return dk_fs_sync_dir(dir, error);
+}
+
+int dk_fs_identify(int fd, struct dk_fs_identity *ret) {
+  struct statfs fs;
+  struct stat st;
+  if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0) return -errno;
+  uint64_t id = 0;
+  memcpy(&id, &fs.f_fsid, sizeof id < sizeof fs.f_fsid ? sizeof id : sizeof fs.f_fsid);
+  *ret = (struct dk_fs_identity){id ? id : st.st_dev, st.st_ino};
+  return 0;
 }
 
 int dk_fs_sync_dir(const char *path, struct dk_error *error) {

@@ -63,6 +63,13 @@ int dk_fs_seal(int fd, mode_t mode);
 int dk_fs_seal_at(int dir, const char *name); /* one whose mode is right already */
 bool dk_fs_is_sealed(const struct stat *st);
 
+/* Which folder an open descriptor stands for: it keeps this over a reboot and a rename, and a copy of it has another one. `fs` is the file
+ * system's id, which for most comes from its UUID (device numbers change), else the device's number. */
+struct dk_fs_identity {
+  uint64_t fs, ino;
+};
+int dk_fs_identify(int fd, struct dk_fs_identity *ret); /* O_PATH will do. 0 or negative errno */
+
 int dk_fs_sync_dir(const char *path, struct dk_error *error);
 /* Absolute path without ".", ".." and links ("" stands for this directory); the last part need not exist. Heap, or NULL with
  * errno. */

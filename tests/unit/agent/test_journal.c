@@ -1,6 +1,7 @@
 /* The keeper's journal: what is found again after it was closed at any point, cut off, or worn. */
 #include "engine/agent/journal.h"
 #include "engine/sys/fs.h"
+#include "lang/base/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -203,8 +204,150 @@ static void looked_at(void **state) {
   dk_journal_close(&journal);
 }
 
+/* --- copies --- */
+
+static void read_journal(int which, struct dk_buf *ret) {
+  char file[100];
+  snprintf(file, sizeof file, "%s/journal.%d", path, which);
+  assert_int_equal(dk_fs_read(file, 1 << 20, ret, NULL), 0);
+}
+
+/* Heads as they were before they said their folder. */
+static void forget_folder(void) {
+  for (int i = 0; i < 2; i++) {
+    char file[100];
+    dk_autobuf bytes = DK_BUF_INIT;
+    read_journal(i, &bytes);
+    memset(bytes.data + 16, 0, 12);
+    uint32_t crc = dk_crc32c(bytes.data, 28, 0);
+    for (unsigned b = 0; b < 4; b++) bytes.data[28 + b] = (char)(uint8_t)(crc >> (8 * b));
+    snprintf(file, sizeof file, "%s/journal.%d", path, i);
+    assert_int_equal(dk_fs_write(file, bytes.data, bytes.len, 0600, false, NULL), 0);
+  }
+}
+
+/* The folder is copied as `cp -a` does, or with hard links (`cp -al`); what follows is about the copy. */
+static void go_to_copy(bool is_linked, char ret_original[64]) {
+  char copy[64];
+  strcpy(copy, "/tmp/dk-journal-XXXXXX");
+  assert_non_null(mkdtemp(copy));
+  int to = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  assert_true(to >= 0);
+  for (int i = 0; i < 2; i++) {
+    const char *name = i == 0 ? "journal.0" : "journal.1";
+    assert_int_equal(is_linked ? linkat(dir, name, to, name, 0) : dk_fs_copy_file(dir, name, to, name, 0600, NULL), 0);
+  }
+  close(dir);
+  dir = to;
+  strcpy(ret_original, path);
+  strcpy(path, copy);
+}
+
+static void go_back(const char *original) {
+  assert_int_equal(dk_fs_remove_tree(path, NULL), 0);
+  close(dir);
+  strcpy(path, original);
+  dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  assert_true(dir >= 0);
+}
+
+/* An open start and an end that nobody acknowledged. */
+static void fill(void) {
+  struct dk_journal journal;
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  begin(&journal, 1);
+  end(&journal, 1);
+  begin(&journal, 2);
+  dk_journal_close(&journal);
+}
+
+static void check_filled(void) {
+  struct dk_journal journal;
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_true(!journal.was_copied && journal.is_open_start && journal.start.id.n == 2);
+  struct seen seen = look(&journal);
+  assert_true(seen.n == 1 && seen.first == 1);
+  dk_journal_close(&journal);
+}
+
+static void copied(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  struct dk_journal_start start;
+  bool is_open;
+  char original[64];
+  fill();
+  for (int is_linked = 0; is_linked < 2; is_linked++) {
+    go_to_copy(is_linked, original);
+    assert_int_equal(dk_journal_look(dir, &start, &is_open), -ENOENT);
+    assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+    assert_true(journal.was_copied && dk_journal_is_clear(&journal));
+    assert_int_equal(look(&journal).n, 0);
+    begin(&journal, 7);
+    assert_int_equal(end(&journal, 7), 1);
+    dk_journal_close(&journal);
+    /* From now on it is the copy's own. */
+    assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+    assert_true(!journal.was_copied);
+    assert_int_equal(look(&journal).first, 1);
+    dk_journal_close(&journal);
+    go_back(original);
+    check_filled();
+  }
+}
+
+/* Killed when one of the copy's files was removed: the other one is still a copy. */
+static void half_removed(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  for (int kept = 0; kept < 2; kept++) {
+    char original[64];
+    fill();
+    go_to_copy(false, original);
+    assert_int_equal(unlinkat(dir, kept == 0 ? "journal.1" : "journal.0", 0), 0);
+    assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+    assert_true(journal.was_copied && dk_journal_is_clear(&journal));
+    dk_journal_close(&journal);
+    go_back(original);
+  }
+}
+
+static void moved(void **state) {
+  (void)state;
+  fill();
+  char to[80];
+  snprintf(to, sizeof to, "%s-moved", path);
+  assert_int_equal(rename(path, to), 0);
+  close(dir);
+  dir = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  assert_true(dir >= 0);
+  strcpy(path, to);
+  check_filled();
+}
+
+/* What an earlier version wrote is this folder's, and says so from then on. */
+static void unsaid(void **state) {
+  (void)state;
+  struct dk_journal journal;
+  char original[64];
+  fill();
+  forget_folder();
+  struct dk_journal_start start;
+  bool is_open;
+  assert_int_equal(dk_journal_look(dir, &start, &is_open), 0);
+  assert_true(is_open && start.id.n == 2 && start.cpus == 2 && start.keeper == 100 && start.keeper_start_ticks == 9);
+  check_filled();
+  go_to_copy(false, original);
+  assert_int_equal(dk_journal_open(&journal, dir, NULL), 0);
+  assert_true(journal.was_copied);
+  dk_journal_close(&journal);
+  go_back(original);
+  check_filled();
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-  const struct CMUnitTest tests[] = {TEST(found_again), TEST(cut_off), TEST(worn), TEST(garbage), TEST(looked_at)};
+  const struct CMUnitTest tests[] = {TEST(found_again), TEST(cut_off),      TEST(worn),  TEST(garbage), TEST(looked_at),
+                                     TEST(copied),      TEST(half_removed), TEST(moved), TEST(unsaid)};
   return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }
