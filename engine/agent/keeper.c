@@ -46,6 +46,7 @@ struct keeper {
   struct dk_conn conn;
   bool has_daemon;      /* it said hello */
   bool must_end;        /* it said that nothing will come any more */
+  bool is_away;         /* the slot's folder is no longer where it was: this keeper takes no orders */
   struct order *orders; /* a queue: first .. n */
   size_t first, n, cap;
   bool is_running, is_busy; /* a task is here; its files are being worked on, outside of poll */
@@ -404,13 +405,19 @@ static uint64_t deadline(const struct keeper *k) {
   return idle < at ? idle : at;
 }
 
-/* The state folder was removed: nobody will ask for what happens here. */
+/* The state folder was removed: nobody will ask for what happens here. Or moved: what was ordered meanwhile has paths of where it is now,
+ * and is for a keeper that was started there (the daemon orders it again). */
 static void look_for_folder(struct keeper *k) {
-  struct stat st;
-  if (k->must_end || fstat(k->slot.dir, &st) < 0 || st.st_nlink > 0) return;
+  struct stat own, named;
+  if (!k->is_away && fstat(k->slot.dir, &own) == 0) {
+    bool is_removed = own.st_nlink == 0;
+    k->is_away =
+        is_removed || stat(k->options.path, &named) < 0 || own.st_dev != named.st_dev || own.st_ino != named.st_ino;
+    if (is_removed && k->is_running) dk_task_kill(&k->task, dk_now_ns(), 0);
+  }
+  if (!k->is_away) return;
   k->must_end = true;
   drop_orders(k);
-  if (k->is_running) dk_task_kill(&k->task, dk_now_ns(), 0);
 }
 
 static bool is_over(const struct keeper *k) {

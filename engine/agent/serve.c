@@ -9,9 +9,11 @@
 #include "lang/base/version.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +52,33 @@ static uint64_t deadline(const struct serve *s) {
   if (s->n_engines == 0 && dk_agent_is_idle(s->agent) && idle < at) at = idle;
   if (dk_now_ns() + DK_SERVE_GONE_NS < at) at = dk_now_ns() + DK_SERVE_GONE_NS;
   return at;
+}
+
+static bool is_lock_below(const struct serve *s, const char *root) {
+  dk_autobuf path = DK_BUF_INIT;
+  struct stat held, named;
+  dk_buf_printf(&path, "%s/lock", root);
+  return dk_buf_ok(&path) && fstat(s->lock.fd, &held) == 0 && lstat(path.data, &named) == 0 &&
+         held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+void dk_serve_follow_folder(struct serve *s) {
+  if (is_lock_below(s, s->root)) return;
+  char link[40], path[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", s->lock.fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = '\0';
+  char *slash = strrchr(path, '/');
+  if (!slash) return;
+  *slash = '\0';
+  char *root = is_lock_below(s, path) ? dk_strdup(path) : NULL; /* else it was removed, or replaced */
+  if (!root) return;
+  if (strcmp(dk_buf_text(&s->ledger), s->root) == 0) {
+    dk_buf_clear(&s->ledger);
+    dk_buf_add_text(&s->ledger, root);
+  }
+  dk_free(s->root);
+  s->root = root;
 }
 
 /* The state folder was removed: its keepers see it by themselves. */

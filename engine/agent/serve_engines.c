@@ -56,6 +56,7 @@ static int add_engine(struct serve *s, int fd) {
 static void on_listener(void *ctx, int fd, short revents) {
   struct serve *s = ctx;
   (void)revents;
+  dk_serve_follow_folder(s); /* before any order: whoever comes found the folder where it is now */
   for (;;) {
     struct dk_error error = {0};
     int conn = dk_sock_accept(fd, &error);
@@ -139,6 +140,7 @@ void dk_serve_look_at_socket(struct serve *s) {
   uint64_t now = dk_now_ns();
   if (now < s->look_at) return;
   s->look_at = now + DK_SERVE_GONE_NS;
+  dk_serve_follow_folder(s);
   struct stat lock;
   if (is_own(s, "sock", &s->bound) || fstat(s->lock.fd, &lock) < 0 || !is_own(s, "lock", &lock)) return;
   struct dk_error error = {0};

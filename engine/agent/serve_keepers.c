@@ -111,6 +111,7 @@ static void open_ledger(struct keeper *keeper) {
  * means that there is none. */
 int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error) {
   struct serve *s = keeper->serve;
+  dk_serve_follow_folder(s); /* where it was, nothing is made again */
   dk_autobuf dir = DK_BUF_INIT, socket = DK_BUF_INIT;
   slot_path(s, keeper->slot, "", &dir);
   slot_path(s, keeper->slot, "sock", &socket);

@@ -68,6 +68,9 @@ struct serve {
 /* In the daemon's log. */
 void dk_serve_complain(const char *what, const struct dk_error *error);
 
+/* The folder was moved: what its lock lies in is the root from now on. Keepers see it by themselves, and those in the new place follow. */
+void dk_serve_follow_folder(struct serve *s);
+
 /* Tells the core, and does what it says. Nothing once the daemon is broken. */
 void dk_serve_step(struct serve *s, struct dk_agent_event *event);
 

@@ -224,8 +224,11 @@ static void on_listener(void *ctx, int fd, short revents) {
 
   (void)revents;
   while ((client = dk_sock_accept(fd, NULL)) >= 0) {
-    if (add_client(service, client) < 0) close(client);
+    /* The folder was moved, and this engine's paths lead to where it was: whoever found it starts the next one. */
+    service->is_dismissed |= dk_service_is_gone(service);
+    if (service->is_dismissed || add_client(service, client) < 0) close(client);
   }
+  if (service->is_dismissed && service->engine) dk_engine_wake(service->engine);
 }
 
 /* --- what the engine tells --- */
