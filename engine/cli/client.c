@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +75,23 @@ static int say_hello(struct dk_client *client, uint32_t pid, struct dk_error *er
   return is_ours ? 0 : -EPROTO;
 }
 
+/* A copy by hard links has the original's lock and socket, and so would hand its runs to the original's engine. */
+static int refuse_links(struct dk_cli *cli, const char *socket, struct dk_error *error) {
+  struct stat st;
+  struct dk_store *store = NULL;
+
+  if (stat(socket, &st) < 0 || st.st_nlink <= 1) return 0;
+  int r = dk_cli_open_store(cli, &store, NULL, error);
+  if (r == 0 && dk_store_was_copied(store))
+    r = dk_error_set(
+        error, -EMLINK,
+        "%s was copied with hard links (cp -al): its engine is the original's\nhelp: copy the state folder with "
+        "`cp -a`, and put that in the place of this one",
+        cli->state);
+  dk_store_close(store);
+  return r;
+}
+
 static int connect_now(struct dk_cli *cli, struct dk_client *ret, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   uint32_t pid;
@@ -81,10 +100,12 @@ static int connect_now(struct dk_cli *cli, struct dk_client *ret, struct dk_erro
   dk_buf_printf(&path, "%s/" DK_TALK_SOCKET, cli->state);
   if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "connecting to the engine");
   if (!dk_cli_engine_alive(cli, &pid)) return -ENOENT;
+  int r = refuse_links(cli, dk_buf_text(&path), error);
+  if (r < 0) return r;
   int fd = dk_sock_connect(dk_buf_text(&path), NULL);
   if (fd < 0) return -EAGAIN; /* it begins, or ends */
   ret->stream.fd = fd;
-  int r = say_hello(ret, pid, error);
+  r = say_hello(ret, pid, error);
   if (r < 0) dk_client_close(ret);
   return r == -ECONNRESET || r == -EPIPE ? -EAGAIN : r;
 }
@@ -111,7 +132,7 @@ static int spawn(struct dk_cli *cli, const char *log, pid_t *ret_pid, struct dk_
   if (r < 0) return r;
   int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return dk_error_system(error, -errno, "writing %s", log);
-  const char *argv[] = {self, "engine", NULL};
+  const char *argv[] = {self, "engine", cli->as_restored ? "--as-restored" : NULL, NULL};
   struct dk_spawn how = DK_SPAWN_INIT;
   how.argv = (char *const *)argv;
   how.dir = cli->root;
@@ -120,6 +141,13 @@ static int spawn(struct dk_cli *cli, const char *log, pid_t *ret_pid, struct dk_
   r = dk_spawn(&how, ret_pid, error);
   close(fd);
   return r < 0 ? dk_error_prefix(error, "the engine cannot be started") : 0;
+}
+
+/* What it had to say before it listened, to who made it start. */
+static void pass_on_words(const char *log) {
+  dk_autobuf words = DK_BUF_INIT;
+
+  if (dk_fs_read(log, LOG_MAX, &words, NULL) == 0) fputs(dk_buf_text(&words), stderr);
 }
 
 /* Its words are the error; "dkrun: " in front of them is said again by who prints it. */
@@ -143,6 +171,7 @@ int dk_client_start(struct dk_cli *cli, struct dk_client *ret, struct dk_error *
   if (!dk_buf_ok(&log)) return dk_error_system(error, -ENOMEM, "starting the engine");
   for (;;) {
     r = connect_now(cli, ret, error);
+    if (r == 0 && pid > 0) pass_on_words(dk_buf_text(&log));
     if (r != -ENOENT && r != -EAGAIN) return r;
     if (r == -ENOENT && pid == 0) {
       r = spawn(cli, dk_buf_text(&log), &pid, error);

@@ -1,5 +1,6 @@
 /* dkrun engine: the engine of a state folder as a process of its own. `dkrun run` starts it; it ends by itself. */
 #include "engine/cli/session.h"
+#include "engine/cli/take.h"
 #include "engine/drive/service.h"
 #include "lang/base/alloc.h"
 
@@ -72,7 +73,7 @@ static int serve(struct dk_cli *cli, struct dk_folder *folder, struct dk_loop *l
 }
 
 int dk_cmd_engine(struct dk_cli *cli, int argc, char **argv) {
-  static const struct option options[] = {DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"as-restored", no_argument, NULL, 'R'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
   struct dk_error error = {0};
   struct dk_folder folder;
   struct dk_loop *loop = NULL;
@@ -80,11 +81,12 @@ int dk_cmd_engine(struct dk_cli *cli, int argc, char **argv) {
 
   dk_cli_options_reset();
   while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-    int r = dk_cli_option(cli, opt, argc, argv, options);
+    int r = opt == 'R' ? -1 : dk_cli_option(cli, opt, argc, argv, options);
     if (r >= 0) return r;
+    if (opt == 'R') cli->as_restored = true;
   }
   int r = dk_cli_find_root(cli, &error);
-  if (r == 0) r = dk_folder_open(cli->root, "dkrun engine", &folder, &error);
+  if (r == 0) r = dk_cli_take_folder(cli, "dkrun engine", &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   signal(SIGHUP, SIG_IGN);
   r = dk_loop_create(&loop, &error);

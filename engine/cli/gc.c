@@ -1,6 +1,7 @@
 /* dkrun gc: what could be deleted, and with --yes deleting it. What goes is decided in engine/drive/gc.c. */
 #include "engine/drive/gc.h"
 #include "engine/cli/client.h"
+#include "engine/cli/take.h"
 #include "engine/sys/loop.h"
 #include "lang/base/number.h"
 
@@ -135,7 +136,7 @@ int dk_cmd_gc(struct dk_cli *cli, int argc, char **argv) {
   if (r == 0 && !policy.dry_run) {
     dk_folder_close(&folder);
     dk_client_dismiss(cli);
-    r = dk_folder_open(cli->root, "dkrun gc", &folder, &error);
+    r = dk_cli_take_folder(cli, "dkrun gc", &folder, &error);
   }
   if (r == 0) {
     r = dk_gc(&folder, cli->root, &policy, &sum, &error);

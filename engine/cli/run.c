@@ -2,6 +2,7 @@
 #include "engine/cli/again.h"
 #include "engine/cli/remote.h"
 #include "engine/cli/session.h"
+#include "engine/cli/take.h"
 #include "engine/cli/watch.h"
 #include "engine/drive/service.h"
 #include "lang/base/alloc.h"
@@ -32,6 +33,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
                                           {"detach", no_argument, NULL, 'd'},
                                           {"foreground", no_argument, NULL, 'f'},
                                           {"prune", no_argument, NULL, 'r'},
+                                          {"as-restored", no_argument, NULL, 'R'},
                                           DK_CLI_OPTIONS,
                                           {NULL, 0, NULL, 0}};
   int opt, r;
@@ -55,6 +57,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     case 'd': ret->detach = true; break;
     case 'f': ret->foreground = true; break;
     case 'r': ret->prune = true; break;
+    case 'R': cli->as_restored = true; break;
     default:
       r = dk_cli_option(cli, opt, argc, argv, options);
       if (r >= 0) return r;
@@ -288,7 +291,7 @@ static int run_session(struct dk_cli *cli, const struct options *options, const 
       dk_error_set(&error, r, "the engine ended again and again\nhelp: its words are in .dkrun/engine.log");
     }
     if (r != -ENOENT) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-    r = dk_folder_open(cli->root, dk_buf_text(&holder), &folder, &error);
+    r = dk_cli_take_folder(cli, dk_buf_text(&holder), &folder, &error);
     if (r == -EWOULDBLOCK && !options->foreground) continue; /* another began in between */
     if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
     r = run_here(cli, options, session, &folder);
@@ -302,7 +305,7 @@ int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
   struct dk_session session;
   int r = parse(cli, argc, argv, &options);
 
-  if (r < 0 && !options.clean && dk_again(cli, options.file, &options.params, &r)) {
+  if (r < 0 && !options.clean && !cli->as_restored && dk_again(cli, options.file, &options.params, &r)) {
     dk_cli_params_finish(&options.params);
     return r;
   }

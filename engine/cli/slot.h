@@ -16,6 +16,9 @@ enum dk_slot_says {
 /* A slot notes a start before it empties its log files. So what was read from them before this is asked is the attempt's own, unless
  * the answer is MOVED. */
 enum dk_slot_says dk_slot_ask(const struct dk_cli *cli, uint32_t slot, struct dk_id attempt);
+/* What runs now, with the process of its keeper, as far as journals tell. */
+void dk_slots_each_running(const struct dk_cli *cli, void (*fn)(void *ctx, struct dk_id attempt, long keeper),
+                           void *ctx);
 /* "STATE/agent/slots/3/out" */
 void dk_slot_path(const struct dk_cli *cli, uint32_t slot, const char *name, struct dk_buf *out);
 

@@ -148,6 +148,19 @@ static int new_identity(struct dk_store *store, MDB_txn *txn, const struct dk_bi
   return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
 }
 
+/* A copy by hard links: LMDB writes in place, so what is written to the copy would be in the original, and both would be lost. */
+static int refuse_links(const char *path, struct dk_error *error) {
+  char file[4096];
+  struct stat st;
+  int n = snprintf(file, sizeof file, "%s/data.mdb", path);
+  if (n < 0 || (size_t)n >= sizeof file || stat(file, &st) != 0 || st.st_nlink <= 1) return 0;
+  return dk_error_set(
+      error, -EMLINK,
+      "the store %s was copied with hard links (cp -al): what is written here would change the original\n"
+      "help: copy the state folder with `cp -a`, and put that in the place of this one",
+      path);
+}
+
 static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, bool *ret_changed,
                           struct dk_error *error) {
   struct dk_binding here, recorded;
@@ -161,6 +174,8 @@ static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, boo
   if (err) return err;
   store->copied = memcmp(&here, &recorded, sizeof here) != 0;
   if (!store->copied || store->read_only) return 0;
+  err = refuse_links(store->path, error);
+  if (err) return err;
   *ret_changed = true;
   return new_identity(store, txn, &here, error);
 }

@@ -5,7 +5,8 @@
  * older one is migrated when it is opened for writing, and read as it is otherwise. A damaged file is -EBADMSG at opening (a child reads it
  * first, so that SIGBUS is a message); a damaged page that only a later read or commit meets ends the process with words (dk_store_guard).
  * A full map is grown and the batch replayed; a full disk is -ENOSPC with nothing changed; any other error on commit but lack of
- * memory is final for this environment, and said again by each later commit: close it and stop (fsync's EIO is never retried; reading may fail too). Network file systems are refused (-EXDEV) with a message.
+ * memory is final for this environment, and said again by each later commit: close it and stop (fsync's EIO is never retried; reading may fail too). Network file systems are refused (-EXDEV) with a message; so is writing
+ * to a copy by hard links (-EMLINK).
  * A handle belongs to one thread, and a process opens a folder once at a time (LMDB's rule: closing one drops the other's locks). */
 #ifndef DK_STORE_STORE_H
 #define DK_STORE_STORE_H

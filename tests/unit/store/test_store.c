@@ -257,6 +257,28 @@ static void test_a_copy_is_another_store(void **state) {
   dk_store_close(store);
 }
 
+/* What is written to a copy by hard links would be in the original: only the original is written to. */
+static void test_a_linked_copy_is_refused(void **state) {
+  (void)state;
+  uint8_t first[16], again[16];
+  struct dk_error error = {0};
+  struct dk_store *store = fx_open(NULL);
+  dk_store_id(store, first);
+  assert_int_equal(fx_put(store, DK_TABLE_RUNS, "k", "v", NULL), 0);
+  dk_store_close(store);
+  fx_sh("mv store original && cp -al original store");
+  assert_int_equal(dk_store_open(fx_at, NULL, &store, &error), -EMLINK);
+  assert_non_null(strstr(error.text, "cp -al"));
+  fx_sh("mv store linked && mv original store");
+  store = fx_open(NULL);
+  dk_store_id(store, again);
+  assert_memory_equal(first, again, 16);
+  assert_false(dk_store_was_copied(store));
+  assert_int_equal(fx_put(store, DK_TABLE_RUNS, "k", "w", NULL), 0);
+  dk_store_close(store);
+  fx_sh("rm -r linked");
+}
+
 static void test_descriptor_is_not_inherited(void **state) {
   (void)state;
   struct dk_store *store = fx_open(NULL);
@@ -335,6 +357,7 @@ int main(void) {
       CASE(test_long_walk),
       CASE(test_map_grows),
       CASE(test_a_copy_is_another_store),
+      CASE(test_a_linked_copy_is_refused),
       CASE(test_descriptor_is_not_inherited),
       cmocka_unit_test(test_file_systems),
       CASE(test_not_a_folder),
