@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,13 +57,19 @@ int dk_client_call(struct dk_client *client, const struct dk_talk *talk, struct 
   return dk_error_set(error, r, "the engine has gone: %s\nhelp: its words are in .dkrun/engine.log", strerror(-r));
 }
 
-static int say_hello(struct dk_client *client, uint32_t pid, struct dk_error *error) {
-  struct dk_talk hello = {.kind = DK_TALK_HELLO, .value = DK_TALK_PROTOCOL, .text = (char *)""}, answer;
+static int say_hello(struct dk_client *client, char *root, uint32_t pid, struct dk_error *error) {
+  struct dk_talk hello = {.kind = DK_TALK_HELLO, .value = DK_TALK_PROTOCOL, .text = root}, answer;
   int r = dk_talk_send(&client->stream, &hello);
 
   if (r == 0) r = dk_client_next(client, ANSWER_NS, &answer);
   if (r == 0) return dk_error_set(error, -ETIMEDOUT, "the engine (process %u) does not answer", pid);
   if (r < 0) return r;
+  if (answer.kind == DK_TALK_REFUSED) {
+    dk_error_set(error, answer.value < 0 ? answer.value : -EIO, "%s", answer.text);
+    r = error->code;
+    dk_talk_finish(&answer);
+    return r;
+  }
   bool is_ours = answer.kind == DK_TALK_WELCOME && answer.value == DK_TALK_PROTOCOL;
   if (!is_ours)
     dk_error_set(error, -EPROTO,
@@ -75,23 +80,6 @@ static int say_hello(struct dk_client *client, uint32_t pid, struct dk_error *er
   return is_ours ? 0 : -EPROTO;
 }
 
-/* A copy by hard links has the original's lock and socket, and so would hand its runs to the original's engine. */
-static int refuse_links(struct dk_cli *cli, const char *socket, struct dk_error *error) {
-  struct stat st;
-  struct dk_store *store = NULL;
-
-  if (stat(socket, &st) < 0 || st.st_nlink <= 1) return 0;
-  int r = dk_cli_open_store(cli, &store, NULL, error);
-  if (r == 0 && dk_store_was_copied(store))
-    r = dk_error_set(
-        error, -EMLINK,
-        "%s was copied with hard links (cp -al): its engine is the original's\nhelp: copy the state folder with "
-        "`cp -a`, and put that in the place of this one",
-        cli->state);
-  dk_store_close(store);
-  return r;
-}
-
 static int connect_now(struct dk_cli *cli, struct dk_client *ret, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   uint32_t pid;
@@ -100,12 +88,10 @@ static int connect_now(struct dk_cli *cli, struct dk_client *ret, struct dk_erro
   dk_buf_printf(&path, "%s/" DK_TALK_SOCKET, cli->state);
   if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "connecting to the engine");
   if (!dk_cli_engine_alive(cli, &pid)) return -ENOENT;
-  int r = refuse_links(cli, dk_buf_text(&path), error);
-  if (r < 0) return r;
   int fd = dk_sock_connect(dk_buf_text(&path), NULL);
   if (fd < 0) return -EAGAIN; /* it begins, or ends */
   ret->stream.fd = fd;
-  r = say_hello(ret, pid, error);
+  int r = say_hello(ret, cli->root, pid, error);
   if (r < 0) dk_client_close(ret);
   return r == -ECONNRESET || r == -EPIPE ? -EAGAIN : r;
 }

@@ -59,7 +59,27 @@ static void send_where(struct client *client) {
 
 /* --- what clients ask --- */
 
+/* Who came by another folder's name for our state folder (a link that was copied, a copy by hard links) means another repository: its
+ * files are not ours. */
+static bool is_of_root(const struct dk_service *service, const char *root) {
+  dk_autofree char *own = dk_strndup(service->path, strlen(service->path) - strlen("/.dkrun/" DK_TALK_SOCKET));
+  struct stat ours, theirs;
+
+  return !*root || !own || stat(own, &ours) < 0 || stat(root, &theirs) < 0 ||
+         (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino);
+}
+
 static void on_hello(struct client *client, const struct dk_talk *talk) {
+  if (talk->value == DK_TALK_PROTOCOL && !is_of_root(client->service, talk->text)) {
+    struct dk_error error = {0};
+    dk_error_set(
+        &error, -EXDEV,
+        "the state folder of this repository is also that of another one, whose engine is at work: %s\nhelp: give "
+        "this one its own, by `rm -r .dkrun` here (nothing of the other one goes)",
+        client->service->path);
+    refuse(client, error.code, error.text);
+    return;
+  }
   client->is_known = talk->value == DK_TALK_PROTOCOL;
   send_to(client,
           &(struct dk_talk){.kind = DK_TALK_WELCOME, .value = DK_TALK_PROTOCOL, .text = (char *)(uintptr_t)DK_VERSION});

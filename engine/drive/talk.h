@@ -36,7 +36,7 @@ struct dk_talk {
   int32_t
       value; /* HELLO, WELCOME: protocol; SUBMITTED: 1 when it went on already; REFUSED: negative errno; ENDED: enum dk_run_state;
                     WHERE: slots */
-  char *text; /* owned. HELLO, WELCOME: version; SUBMITTED: notes; REFUSED, SAY: words */
+  char *text; /* owned. HELLO: the repository ("": not said); WELCOME: version; SUBMITTED: notes; REFUSED, SAY: words */
   struct {
     char *file, *params; /* owned, like all of these */
     struct dk_pair *given;

@@ -83,10 +83,11 @@ int dk_place_check(const char *path, struct dk_error *error) {
   if (!S_ISDIR(st.st_mode)) return dk_error_system(error, -ENOTDIR, "opening the store %s", path);
   bool has_type = (uint32_t)fs.f_type == FUSE_MAGIC && mount_type(st.st_dev, type, sizeof type);
   if (!dk_place_is_network((uint64_t)fs.f_type, has_type ? type : NULL)) return 0;
-  return dk_error_set(error, -EXDEV,
-                      "%s is on a network file system, where the store cannot be kept safely\nhelp: put the state "
-                      "folder on a local disk",
-                      path);
+  return dk_error_set(
+      error, -EXDEV,
+      "%s is on a network file system, where the store cannot be kept safely\nhelp: keep the state folder "
+      "on a local disk: remove .dkrun here, then `mkdir -p /LOCAL/FOLDER && ln -s /LOCAL/FOLDER .dkrun`",
+      path);
 }
 
 static void add_machine_id(struct dk_hasher *hasher) {

@@ -122,6 +122,9 @@ int dk_fs_mkdirs(const char *path, mode_t mode, struct dk_error *error) {
   if (errno == EEXIST || errno == EISDIR) {
     struct stat st;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return 0;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+      return dk_error_set(error, -ENOTDIR, "%s is a link that leads nowhere\nhelp: make what it leads to, or remove it",
+                          path);
     return dk_error_set(error, -ENOTDIR, "%s is there and is no directory", path);
   }
   if (errno != ENOENT || !strchr(path, '/'))

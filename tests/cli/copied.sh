@@ -99,10 +99,13 @@ has '2 cached'
 cp -al "$room/repo" "$room/linked"
 cd "$room/linked"
 sed -i 's/echo 7/echo 8/' e.dk # a new file: sed replaces it
-run -e 4 run --plain
-has_err 'hard links'
-run -e 4 run --plain -d
-has_err 'hard links'
+run -e 4 run --plain # an engine may be at work in the original still, or not
+[[ $err == *'hard links'* || $err == *'also that of another one'* ]] || fail 'it wrote to the original'
+wait_until eval '! "$dkrun" status | grep -q "engine is at work"'
+for how in '' -d; do
+  run -e 4 run --plain $how
+  has_err 'hard links'
+done
 cd "$room/repo"
 run results
 has 7
@@ -150,3 +153,32 @@ has 10
 [ "$(lines "$GO.ended")" -eq 1 ] || fail 'it ended more than once'
 [ "$(cut -d' ' -f2 "$GO.started" | sort | uniq -d | wc -l)" -eq 0 ] || fail 'an attempt id was used twice'
 run fsck
+
+# --- a link to a folder on another disk, as on a network file system; the link may be copied too
+
+mkdir -p "$room/at" "$room/local"
+cd "$room/at"
+git -c init.defaultBranch=main init -q
+git -C "$room/moved" show HEAD:e.dk >e.dk
+commit
+ln -s "$room/nowhere" .dkrun
+run -e 4 run
+has_err 'a link that leads nowhere'
+ln -sfn "$room/local" .dkrun
+export GO=$room/local-go
+touch "$GO"
+run run --plain --clean
+has 'done: 2 ran, 0 cached, 0 failed'
+run run --plain
+has 'nothing to do'
+cp -a "$room/at" "$room/at-too"
+sed -i 's/echo 7/echo 11/' e.dk
+rm "$GO"
+start_long
+cd "$room/at-too"
+run -e 4 run --plain
+has_err 'also that of another one'
+cd "$room/at"
+touch "$GO"
+run attach --plain
+has 'done: 1 ran, 1 cached, 0 failed'
