@@ -27,7 +27,7 @@ struct dk_cli {
   enum dk_color color; /* --color; AUTO respects NO_COLOR, TERM=dumb and pipes */
   char *root;          /* repository's work tree, absolute; NULL before dk_cli_find_root */
   char *state;         /* root/.dkrun */
-  bool as_restored;    /* an older store than what runs here is taken as it is (take.h), also by an engine that is started */
+  bool as_restored;    /* take.h; also for an engine that is started */
   bool out_broken;     /* the reader of stdout is gone (EPIPE): output is dropped, nothing is said */
   int out_error;       /* negative errno of the first other failure of stdout, 0: none */
 };
