@@ -55,7 +55,7 @@ struct keeper {
   struct dk_machine machine;
   struct dk_booking booking; /* of the running task, or of the first order while that waits */
   struct dk_id booked_for;
-  uint64_t flush_at, service_at, idle_since;
+  uint64_t flush_at, service_at, idle_since, folder_at;
 };
 
 /* To the daemon. */
@@ -409,6 +409,10 @@ static uint64_t deadline(const struct keeper *k) {
  * and is for a keeper that was started there (the daemon orders it again). */
 static void look_for_folder(struct keeper *k) {
   struct stat own, named;
+  uint64_t now = dk_now_ns();
+  bool begins = !k->is_running && k->n > k->first;
+  if (!begins && now < k->folder_at) return;
+  k->folder_at = now + PATIENCE_NS;
   if (!k->is_away && fstat(k->slot.dir, &own) == 0) {
     bool is_removed = own.st_nlink == 0;
     k->is_away =
