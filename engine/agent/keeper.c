@@ -512,6 +512,7 @@ static void close_keeper(struct keeper *k) {
   dk_journal_close(&k->journal);
   dk_workdir_finish(&k->slot.workdir);
   dk_sandbox_finish(&k->slot.sandbox);
+  dk_spawn_found_finish(&k->slot.found);
   if (k->slot.dir >= 0) close(k->slot.dir);
   if (k->child_fd >= 0) close(k->child_fd);
 }

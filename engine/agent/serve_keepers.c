@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SLOT_NS 250000000u /* how often a slot is looked for, while orders go there */
+
 static void on_keeper(void *ctx, int fd, short revents);
 
 struct keeper *dk_serve_need_keeper(struct serve *s, uint32_t slot) {
@@ -214,8 +216,11 @@ void dk_serve_to_keeper(struct serve *s, uint32_t slot, const struct dk_message 
   if (keeper && dk_conn_put(&keeper->conn, message) < 0) s->broken = -ENOMEM;
 }
 
-bool dk_serve_is_slot_gone(const struct keeper *keeper) {
+bool dk_serve_is_slot_gone(struct keeper *keeper) {
   dk_autobuf socket = DK_BUF_INIT;
+  uint64_t now = dk_now_ns();
+  if (now < keeper->seen_at + SLOT_NS) return false;
+  keeper->seen_at = now;
   slot_path(keeper->serve, keeper->slot, "sock", &socket);
   return dk_buf_ok(&socket) && access(socket.data, F_OK) < 0 && errno == ENOENT;
 }

@@ -35,9 +35,10 @@ struct keeper {
   uint64_t ack;      /* to be sent: everything up to here is forgotten; 0: nothing */
   uint64_t retry_at; /* UINT64_MAX: not to be started again by itself */
   uint64_t started_at;
-  bool is_old; /* of another version: it gets no orders, the next one does */
-  int ledger;  /* the same description as the keeper's: what it booked stays booked when it is killed; -1 */
-  int bequest; /* of the one before it, until what that left running is ended; -1 */
+  uint64_t seen_at; /* when its slot was last looked for */
+  bool is_old;      /* of another version: it gets no orders, the next one does */
+  int ledger;       /* the same description as the keeper's: what it booked stays booked when it is killed; -1 */
+  int bequest;      /* of the one before it, until what that left running is ended; -1 */
 };
 
 struct serve {
@@ -91,8 +92,9 @@ struct keeper *dk_serve_need_keeper(struct serve *s, uint32_t slot); /* its entr
 int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error);
 /* Its connection is dead: it is found again, or the next one is started. */
 void dk_serve_lose_keeper(struct keeper *keeper);
-/* Somebody removed the slots: the keeper ends when it sees that. */
-bool dk_serve_is_slot_gone(const struct keeper *keeper);
+/* Somebody removed the slots: the keeper ends when it sees that, before any order, and then the core places the order again. Looked for four
+ * times a second. */
+bool dk_serve_is_slot_gone(struct keeper *keeper);
 void dk_serve_to_keeper(struct serve *s, uint32_t slot, const struct dk_message *message);
 void dk_serve_retry_keepers(struct serve *s);
 uint64_t dk_serve_retry_at(const struct serve *s); /* when that has something to do; UINT64_MAX: not */

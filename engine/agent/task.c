@@ -5,7 +5,6 @@
 #include "engine/agent/postmortem.h"
 #include "engine/sys/loop.h"
 #include "engine/sys/proc.h"
-#include "engine/sys/spawn.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
@@ -64,6 +63,7 @@ static int spawn(struct dk_task *task, struct dk_error *error) {
   how.new_group = true;
   how.umask = 022;
   how.nofile = &task->slot->nofile;
+  how.found = &task->slot->found;
   how.signals_are_default = true; /* main.c sees to it */
   if (task->job.repository) {
     r = dk_postmortem_sandbox(task->slot, &task->job, error);

@@ -9,6 +9,7 @@
 #include "engine/agent/sandbox.h"
 #include "engine/agent/workdir.h"
 #include "engine/sys/gpu.h"
+#include "engine/sys/spawn.h"
 
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -21,8 +22,9 @@ struct dk_slot {
   struct rlimit nofile; /* open files of its tasks: as whoever started the agent had it */
   struct dk_workdir workdir;
   struct dk_sandbox sandbox;
-  enum dk_gpu_vendor vendor; /* of the machine's GPUs */
-  const uint32_t *gpus;      /* that the task may use */
+  struct dk_spawn_found found; /* its tasks' program */
+  enum dk_gpu_vendor vendor;   /* of the machine's GPUs */
+  const uint32_t *gpus;        /* that the task may use */
   uint32_t n_gpus;
 };
 

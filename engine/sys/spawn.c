@@ -1,6 +1,7 @@
 /* vfork and exec: see spawn.h. The child runs in the parent's memory until it execs, so all it needs is made before, and it
  * only makes system calls (vfork(2), "Caveats"). */
 #include "engine/sys/spawn.h"
+#include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 #include "lang/base/buf.h"
 
@@ -15,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define FOUND_NS 250000000u
+
 enum stage { STAGE_NONE, STAGE_SETUP, STAGE_DIR, STAGE_SANDBOX, STAGE_EXEC };
 
 struct plan {
@@ -22,6 +25,9 @@ struct plan {
   char *const *env;
   char **programs; /* candidates for execve, in order; NULL-terminated */
   char *storage;
+  const char *path;         /* that they are from; NULL: the name has a slash */
+  size_t first;             /* the candidate to try before all; 0: as they come */
+  volatile size_t executed; /* the candidate that was tried last */
   int null_fd;
   sigset_t old_mask;
   volatile enum stage stage;
@@ -40,6 +46,7 @@ static const char *env_find(char *const *env, const char *name) {
 static int find_programs(struct plan *plan, const char *name) {
   const char *path = strchr(name, '/') ? "" : env_find(plan->env, "PATH");
   if (!path || (*path == '\0' && !strchr(name, '/'))) path = "/usr/local/bin:/usr/bin:/bin";
+  plan->path = *path ? path : NULL;
   size_t n = 1;
   for (const char *at = path; *at; at++) n += *at == ':';
   plan->programs = dk_calloc(n + 1, sizeof *plan->programs);
@@ -122,8 +129,13 @@ static _Noreturn void run_child(struct plan *plan) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   int code = ENOENT;
-  for (char **program = plan->programs; *program; program++) {
-    execve(*program, spawn->argv, plan->env);
+  if (plan->first > 0) {
+    plan->executed = plan->first;
+    execve(plan->programs[plan->first], spawn->argv, plan->env); /* whatever is wrong with it now, the search tells */
+  }
+  for (size_t i = 0; plan->programs[i]; i++) {
+    plan->executed = i;
+    execve(plan->programs[i], spawn->argv, plan->env);
     if (errno == EACCES) code = EACCES; /* a later directory may have one that runs, as in execvp */
     if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) fail(plan, STAGE_EXEC);
   }
@@ -197,11 +209,39 @@ static int spawn_with(struct plan *plan, pid_t *ret_pid, struct dk_error *error)
   return 0;
 }
 
+/* What was found */
+
+void dk_spawn_found_finish(struct dk_spawn_found *found) {
+  dk_free(found->path);
+  dk_free(found->name);
+  *found = (struct dk_spawn_found){0};
+}
+
+static bool is_found(const struct dk_spawn_found *found, const struct plan *plan, const char *name) {
+  return found && plan->path && found->path && dk_now_ns() < found->until_ns && strcmp(found->path, plan->path) == 0 &&
+         strcmp(found->name, name) == 0;
+}
+
+/* A relative directory of PATH is another one for the next task: what stands behind it is looked for each time. */
+static void keep_found(struct dk_spawn_found *found, const struct plan *plan, const char *name) {
+  dk_spawn_found_finish(found);
+  if (!plan->path) return;
+  for (size_t i = 0; i <= plan->executed; i++)
+    if (plan->programs[i][0] != '/') return;
+  found->path = dk_strdup(plan->path);
+  found->name = dk_strdup(name);
+  found->at = plan->executed;
+  found->until_ns = dk_now_ns() + FOUND_NS;
+  if (!found->path || !found->name) dk_spawn_found_finish(found);
+}
+
 int dk_spawn(const struct dk_spawn *spawn, pid_t *ret_pid, struct dk_error *error) {
   struct dk_spawn own = *spawn;
   struct plan plan = {.spawn = &own, .env = spawn->env ? spawn->env : environ, .null_fd = -1};
   int lifted[3] = {-1, -1, -1};
   int r = find_programs(&plan, spawn->argv[0]);
+  bool is_known = r == 0 && is_found(spawn->found, &plan, spawn->argv[0]);
+  if (is_known) plan.first = spawn->found->at;
   if (r == 0) r = lift_fds(spawn, lifted);
   for (int i = 0; i < 3; i++) {
     if (lifted[i] >= 0) own.fds[i] = lifted[i];
@@ -217,6 +257,8 @@ int dk_spawn(const struct dk_spawn *spawn, pid_t *ret_pid, struct dk_error *erro
     dk_error_system(error, r, "cannot prepare to start %s", spawn->argv[0]);
   else
     r = spawn_with(&plan, ret_pid, error);
+  if (r == 0 && spawn->found && !(is_known && plan.executed == plan.first))
+    keep_found(spawn->found, &plan, spawn->argv[0]);
   for (int i = 0; i < 3; i++) {
     if (lifted[i] >= 0) close(lifted[i]);
   }

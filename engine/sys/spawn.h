@@ -5,8 +5,18 @@
 #include "lang/base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+
+/* Where a program was found in a PATH: for a quarter of a second, longer than most tasks and shorter than anybody sees, it is tried there first. A
+ * failed execve for each directory before it costs as much as half of what else there is to a start. Zero to begin with. */
+struct dk_spawn_found {
+  char *path, *name; /* what was looked for; heap */
+  size_t at;         /* the directory's place in PATH */
+  uint64_t until_ns; /* dk_now_ns */
+};
+void dk_spawn_found_finish(struct dk_spawn_found *found);
 
 struct dk_spawn {
   char *const *argv;   /* NULL-terminated; argv[0] with a slash is taken as it is, else searched in PATH of `env` */
@@ -21,6 +31,7 @@ struct dk_spawn {
   int umask;                   /* -1: inherited */
   const struct rlimit *nofile; /* its RLIMIT_NOFILE; NULL: inherited */
   bool signals_are_default;    /* the caller vouches that no signal is ignored here: saves the child's loop over them */
+  struct dk_spawn_found *found; /* kept by the caller from start to start; or NULL */
   int landlock; /* a ruleset (landlock(7)) that it and its children live under, or -1. Sets no_new_privs where this process may not do
                    without */
 };

@@ -76,6 +76,54 @@ static void environment_and_path(void **state) {
   assert_non_null(strstr(error.text, "PATH=/nowhere"));
 }
 
+/* A program that is found is tried first for a while, and looked for anew when it is not there any more. */
+static void found_before(void **state) {
+  (void)state;
+  char dir[] = "/tmp/dk-spawn-XXXXXX", script[400], path[400];
+  assert_non_null(mkdtemp(dir));
+  snprintf(script, sizeof script,
+           "cd %s && mkdir a b c && for d in b c; do echo \"#!/bin/sh\necho $d\" >$d/prog && chmod +x $d/prog; done",
+           dir);
+  assert_int_equal(system(script), 0);
+  snprintf(path, sizeof path, "PATH=%s/a:%s/b:%s/c:/bin:/usr/bin", dir, dir, dir);
+  char *env[] = {path, NULL}, *relative[] = {(char *)"PATH=:/bin:/usr/bin", NULL};
+  struct dk_spawn_found found = {0};
+  struct dk_spawn how = DK_SPAWN_INIT;
+  how.env = env;
+  how.found = &found;
+  static const struct {
+    const char *before, *expected;
+  } cases[] = {{"true", "b"}, {"true", "b"}, {"rm b/prog", "c"}, {"mv c/prog a", "c"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char *argv[] = {(char *)"prog", NULL};
+    int fds[2];
+    char said[8] = "";
+    pid_t pid;
+    snprintf(script, sizeof script, "cd %s && %s", dir, cases[i].before);
+    assert_int_equal(system(script), 0);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    how.argv = argv;
+    how.fds[1] = fds[1];
+    assert_int_equal(dk_spawn(&how, &pid, NULL), 0);
+    close(fds[1]);
+    assert_int_equal(read(fds[0], said, sizeof said - 1), 2);
+    close(fds[0]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    said[1] = '\0';
+    assert_string_equal(said, cases[i].expected);
+    assert_string_equal(found.name, "prog");
+  }
+  assert_int_equal(found.at, 0);
+  /* What stands behind a relative directory is not kept: that is another one for the next task. */
+  dk_autobuf out = DK_BUF_INIT;
+  how.env = relative;
+  assert_int_equal(run("exit 3", how, &out), 3);
+  assert_null(found.path);
+  snprintf(script, sizeof script, "rm -r %s", dir);
+  assert_int_equal(system(script), 0);
+  dk_spawn_found_finish(&found);
+}
+
 static void more_descriptors(void **state) {
   (void)state;
   int given = fcntl(0, F_DUPFD_CLOEXEC, 20);
@@ -170,10 +218,9 @@ static void environ_of_a_process(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(child_is_clean),       cmocka_unit_test(environment_and_path),
-      cmocka_unit_test(more_descriptors),     cmocka_unit_test(groups_and_sessions),
-      cmocka_unit_test(cannot_start),         cmocka_unit_test(wait_for_end),
-      cmocka_unit_test(environ_of_a_process),
+      cmocka_unit_test(child_is_clean),   cmocka_unit_test(environment_and_path), cmocka_unit_test(found_before),
+      cmocka_unit_test(more_descriptors), cmocka_unit_test(groups_and_sessions),  cmocka_unit_test(cannot_start),
+      cmocka_unit_test(wait_for_end),     cmocka_unit_test(environ_of_a_process),
   };
   return cmocka_run_group_tests_name("spawn", tests, NULL, NULL);
 }
