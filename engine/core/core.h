@@ -35,7 +35,8 @@ void dk_core_destroy(struct dk_core *core);
 /* Records of earlier engines, in any order, before anything else: ATTEMPT and INCARNATION matter, others are ignored. */
 int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n);
 
-/* A task that ended in an earlier life of its run, for good: FAILED or CANCELLED. */
+/* A task that ended in an earlier life of its run: FAILED or CANCELLED for good. Of any other end it is only known that there was one: it is
+ * looked up again, and what is asked of the run changes nothing for it (all that was asked is asked again of a run that goes on). */
 struct dk_core_ended {
   uint32_t task;
   uint8_t state, cause, attempts;
@@ -53,7 +54,7 @@ struct dk_core_run_options {
   int32_t priority;      /* higher first; among equals the lower run number */
   uint32_t jobs;         /* slots that its tasks may book at a time; 0: as many as there are */
   bool paused;
-  const struct dk_core_ended *ended; /* of an earlier life; copied */
+  const struct dk_core_ended *ended; /* of an earlier life, all of them; copied */
   uint32_t n_ended;
 };
 /* Adds a run; nothing of it happens before its START. May be called between any two steps. -ENOMEM breaks the core. */

@@ -27,7 +27,7 @@ enum {
   TASK_HELD = 16,      /* paused by itself */
   TASK_STOPPED = 32,   /* cancelled: it ends as soon as its attempt is known to have */
   TASK_HARD = 64,      /* STOPPED, without TERM first */
-  TASK_RESTORED = 128, /* had ended in an earlier life of its run */
+  TASK_RESTORED = 128, /* had ended in an earlier life of its run (if not in this one: see `recalled`) */
 };
 
 /* `word` of a task: WAITING: units it waits for. LOOKUP, READY, RUNNING, BACKOFF: its claim (LOOKUP: none yet).
@@ -101,6 +101,8 @@ struct dk_core_run {
   uint32_t *order;         /* nodes in the order of handing out; NULL: as numbered */
   struct dk_bits ended;    /* others have not heard of it yet */
   struct dk_bits stopping; /* STOPPED, not looked at yet */
+  struct dk_bits
+      recalled; /* RESTORED, nothing to wait for; not looked up: in no lane, not kept back by pause or cancel */
   struct dk_node_count *nodes, all;
   uint32_t unfinished; /* wanted tasks that have not ended */
   uint32_t asked;      /* lookups not answered */

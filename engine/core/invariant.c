@@ -39,7 +39,9 @@ static int check_queues(const struct dk_core_run *run, uint32_t task, struct dk_
   uint8_t state = run->state[task], lane = run->lane_of ? run->lane_of[task] : 0;
   bool is_open = !(run->flags[task] & (TASK_HELD | TASK_STOPPED | TASK_UNWANTED));
   bool is_ready = is_open && state == DK_TASK_READY;
-  bool is_pending = is_open && state == DK_TASK_WAITING && run->word[task] == 0;
+  bool is_free = state == DK_TASK_WAITING && run->word[task] == 0 && !(run->flags[task] & TASK_UNWANTED);
+  bool is_recalled = is_free && run->flags[task] & TASK_RESTORED, is_pending = is_free && is_open && !is_recalled;
+  if (dk_bits_has(&run->recalled, task) != is_recalled) BROKEN("task %u in state %u: recalled queue", task, state);
   for (uint8_t i = 0; i < run->n_lanes; i++) {
     if (dk_bits_has(&run->lanes[i].ready, task) != (is_ready && i == lane))
       BROKEN("task %u in state %u: ready queue", task, state);
@@ -121,7 +123,8 @@ static int check_waits(const struct dk_core_run *run, struct dk_error *error) {
     for (uint32_t row = 0; row < node->rows; row++) {
       uint32_t task = node->first + row;
       uint8_t state = run->state[task];
-      if (run->flags[task] & (TASK_UNWANTED | TASK_RESTORED) || state == DK_TASK_CANCELLED) continue;
+      if (run->flags[task] & TASK_UNWANTED || state == DK_TASK_CANCELLED) continue;
+      if (run->flags[task] & TASK_RESTORED && state == DK_TASK_FAILED) continue;
       int64_t want = units(run, node, row);
       if (state == DK_TASK_NOT_RUN ? want != -1 : state == DK_TASK_WAITING ? want != run->word[task] : want != 0)
         BROKEN("task %u in state %u waits for %u units, not %lld", task, state, run->word[task], (long long)want);

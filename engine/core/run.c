@@ -148,7 +148,7 @@ static void cancel(struct dk_core *core, struct dk_core_run *run, const struct d
 static void cancel_task(struct dk_core_run *run, uint32_t task, const struct dk_event *event) {
   run->flags[task] |= (uint8_t)(TASK_STOPPED | (event->u.ask.hard ? TASK_HARD : 0));
   dk_task_queue(run, task);
-  dk_bits_add(&run->stopping, task);
+  if (!(run->flags[task] & TASK_RESTORED)) dk_bits_add(&run->stopping, task);
 }
 
 /* An order that has not started comes back; what runs goes on. */

@@ -45,19 +45,29 @@ static void load_node(struct dk_core *core, struct dk_core_run *run, struct dk_b
   }
 }
 
+static void load_run(struct dk_core *core, struct dk_core_run *run, struct dk_bits *pending) {
+  for (uint32_t n = 0; n < run->graph->n_nodes && pending->count && !dk_emit_is_full(core); n++)
+    load_node(core, run, pending, node_at(run, n));
+}
+
 void dk_schedule_load(struct dk_core *core) {
+  for (uint32_t i = 0; i < core->n_runs; i++) {
+    if (core->runs[i]->is_started) load_run(core, core->runs[i], &core->runs[i]->recalled);
+  }
   for (uint32_t i = 0; i < core->n_turns; i++) {
     struct dk_core_run *run = core->turns[i].run;
-    struct dk_bits *pending = &run->lanes[core->turns[i].lane].pending;
-    if (!run->is_started || run->is_paused) continue;
-    for (uint32_t n = 0; n < run->graph->n_nodes && pending->count && !dk_emit_is_full(core); n++)
-      load_node(core, run, pending, node_at(run, n));
+    if (run->is_started && !run->is_paused) load_run(core, run, &run->lanes[core->turns[i].lane].pending);
   }
 }
 
 /* It has no result: it shares, adopts, or waits to be handed out. */
 static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
   uint32_t claim = dk_claim_find(core, key);
+  run->flags[task] &= (uint8_t)~TASK_RESTORED; /* what it had come to is gone: what was asked of it counts */
+  if (run->flags[task] & TASK_STOPPED) {
+    dk_task_do(core, run, task, TASK_CANCEL, NULL);
+    return;
+  }
   if (claim != DK_NONE && core->claims[claim].outcome == TASK_OK) {
     dk_task_do(core, run, task, TASK_HIT, &core->claims[claim]); /* recorded while it was looked for */
     return;

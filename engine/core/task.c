@@ -74,7 +74,10 @@ static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
 
 void dk_task_queue(struct dk_core_run *run, uint32_t task) {
   bool is_open = !(run->flags[task] & (TASK_UNWANTED | TASK_HELD | TASK_STOPPED));
-  put(&lane_of(run, task)->pending, task, is_open && run->state[task] == DK_TASK_WAITING && run->word[task] == 0);
+  bool is_free = run->state[task] == DK_TASK_WAITING && run->word[task] == 0,
+       was_ended = run->flags[task] & TASK_RESTORED;
+  put(&run->recalled, task, is_free && was_ended);
+  put(&lane_of(run, task)->pending, task, is_free && is_open && !was_ended);
   put(&lane_of(run, task)->ready, task, is_open && run->state[task] == DK_TASK_READY);
 }
 
@@ -156,9 +159,13 @@ void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t tas
 
 void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended) {
   uint32_t task = ended->task;
-  assert(ended->state == DK_TASK_FAILED || ended->state == DK_TASK_CANCELLED);
+  assert(dk_task_state_is_end(ended->state));
   if (task >= run->graph->n_tasks || run->flags[task] & TASK_UNWANTED || run->state[task] != DK_TASK_WAITING) return;
   run->flags[task] |= TASK_RESTORED;
+  if (ended->state != DK_TASK_FAILED && ended->state != DK_TASK_CANCELLED) {
+    dk_task_queue(run, task);
+    return;
+  }
   set_state(run, task, ended->state);
   close_task(core, run, task, ended->attempt);
 }
@@ -214,6 +221,7 @@ static int alloc_tasks(struct dk_core_run *run) {
   if (r == 0) r = dk_bits_init(&run->lanes[0].ready, n);
   if (r == 0) r = dk_bits_init(&run->ended, n);
   if (r == 0) r = dk_bits_init(&run->stopping, n);
+  if (r == 0) r = dk_bits_init(&run->recalled, n);
   return r ? r : dk_fan_init(&run->fan, run->graph);
 }
 
@@ -252,5 +260,6 @@ void dk_task_finish(struct dk_core_run *run) {
   dk_free(run->lanes);
   dk_bits_finish(&run->ended);
   dk_bits_finish(&run->stopping);
+  dk_bits_finish(&run->recalled);
   dk_fan_finish(&run->fan);
 }

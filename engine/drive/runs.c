@@ -371,14 +371,15 @@ struct past {
   uint32_t n_ended, cap_ended;
 };
 
-/* What a run had come to: done ones are done when they are looked up again, failed and cancelled ones stay so. */
+/* What a run had come to: done ones are done when they are looked up again, failed and cancelled ones stay so; and what was asked of
+ * the run, which is asked again, does not touch them a second time. */
 static int recall_task(void *ctx, uint32_t task, const struct dk_task_record *record) {
   struct past *past = ctx;
   struct dk_engine_run *run = past->run;
 
   if (task >= run->plan->graph.n_tasks) return -EBADMSG;
   if (record->state == DK_TASK_DONE) run->was_done[task / 8] |= (uint8_t)(1u << (task % 8));
-  if (record->state != DK_TASK_FAILED && record->state != DK_TASK_CANCELLED) return 0;
+  if (!dk_task_state_is_end(record->state)) return 0;
   if (past->n_ended == past->cap_ended) {
     uint32_t cap = past->cap_ended ? 2 * past->cap_ended : 64;
     struct dk_core_ended *grown = dk_realloc_array(past->ended, cap, sizeof *grown);

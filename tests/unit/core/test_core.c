@@ -499,6 +499,38 @@ static void test_a_run_goes_on(void **state) {
   close_bed(&bed);
 }
 
+/* A task was done when it was cancelled, or in spite of it. An engine that goes on with its run asks for all of that again: it stays done. */
+static void test_what_had_ended_is_not_cancelled_when_its_run_goes_on(void **state) {
+  (void)state;
+  struct bed bed;
+  static const struct dk_core_ended was_done[] = {{.task = 0, .state = DK_TASK_DONE}};
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &two, .ended = was_done, .n_ended = 1, .paused = true});
+  assert_int_equal(find_action(&bed, DK_ACT_LOOKUP)->task, 0); /* and no pause holds it back */
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 6});
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_LOOKUP);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 1), DK_TASK_CANCELLED);
+  assert_null(find_action(&bed, DK_ACT_FINISHED));
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_OWN, 1);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_DONE);
+  assert_non_null(find_action(&bed, DK_ACT_FINISHED));
+  close_bed(&bed);
+}
+
+/* The same, but its result is gone: then it is cancelled. */
+static void test_what_has_lost_its_result_is_cancelled(void **state) {
+  (void)state;
+  struct bed bed;
+  static const struct dk_core_ended was_done[] = {{.task = 0, .state = DK_TASK_DONE}};
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one, .ended = was_done, .n_ended = 1});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 6});
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 1);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_CANCELLED);
+  assert_non_null(find_action(&bed, DK_ACT_FINISHED));
+  close_bed(&bed);
+}
+
 /* Every allocation fails once: the step says so, and the core can be destroyed. */
 static void test_no_memory(void **state) {
   (void)state;
@@ -557,6 +589,8 @@ int main(void) {
       cmocka_unit_test(test_priorities),
       cmocka_unit_test(test_order_of_nodes_and_jobs),
       cmocka_unit_test(test_a_run_goes_on),
+      cmocka_unit_test(test_what_had_ended_is_not_cancelled_when_its_run_goes_on),
+      cmocka_unit_test(test_what_has_lost_its_result_is_cancelled),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
