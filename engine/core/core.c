@@ -138,7 +138,7 @@ uint64_t dk_core_deadline(const struct dk_core *core) {
   if (core->is_cut) return core->now;
   const struct dk_session *agent = &core->agent;
   uint64_t at = dk_retry_next(core);
-  if (agent->is_timed && !agent->is_lost && core->n_living > core->n_unclaimed) {
+  if (agent->is_timed && !agent->is_lost && core->n_living) {
     at = earlier(at, agent->down_since + core->policy.lost_after_ns);
   }
   if (agent->hold_until > core->now && dk_schedule_has_ready(core)) at = earlier(at, agent->hold_until);

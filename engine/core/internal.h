@@ -228,6 +228,8 @@ void dk_run_event(struct dk_core *core, const struct dk_event *event);        /*
 void dk_run_stop(struct dk_core *core); /* goes on with what was cancelled, until the step's output is full */
 bool dk_run_is_done_stopping(const struct dk_core *core);
 void dk_run_end(struct dk_core *core); /* FINISHED for those that are over */
+/* The attempt is of a task of this run that was cancelled, and no task claims it. */
+bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *attempt);
 void dk_run_destroy_all(struct dk_core *core);
 static inline bool dk_run_keeps_back(const struct dk_core_run *run, uint32_t task) {
   return run->is_paused || run->flags[task] & (TASK_HELD | TASK_STOPPED);

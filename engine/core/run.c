@@ -131,18 +131,22 @@ void dk_run_destroy_all(struct dk_core *core) {
 
 /* --- what is asked --- */
 
-static void stop_unclaimed(struct dk_core *core, const struct dk_core_run *run, bool is_hard) {
-  for (uint32_t i = 0; i < core->n_attempts; i++) {
-    const struct dk_attempt *attempt = &core->attempts[i];
-    if (attempt->is_used && attempt->claim == DK_NONE && attempt->run == run->number)
-      dk_session_stop(core, i, is_hard, true);
-  }
+static bool is_asked(const struct dk_event *event, uint32_t task) {
+  return !event->u.ask.tasks || event->u.ask.tasks[task / 8] >> (task % 8) & 1;
 }
 
-static void cancel(struct dk_core *core, struct dk_core_run *run, const struct dk_event *event) {
-  if (event->u.ask.tasks) return;
-  run->is_cancelled = true;
-  stop_unclaimed(core, run, event->u.ask.hard);
+bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *attempt) {
+  if (!attempt->is_used || attempt->claim != DK_NONE || attempt->run != run->number) return false;
+  return attempt->task < run->graph->n_tasks && (run->is_cancelled || run->flags[attempt->task] & TASK_STOPPED);
+}
+
+/* Attempts that no task claims: they were given up, or the task has not been looked up yet in this life of its run. */
+static void stop_unclaimed(struct dk_core *core, const struct dk_core_run *run, const struct dk_event *event) {
+  for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    if (dk_run_has_left(run, attempt) && is_asked(event, attempt->task))
+      dk_session_stop(core, i, event->u.ask.hard, true);
+  }
 }
 
 static void cancel_task(struct dk_core_run *run, uint32_t task, const struct dk_event *event) {
@@ -191,7 +195,7 @@ static void ask_task(struct dk_core *core, struct dk_core_run *run, uint32_t tas
 /* Before its tasks are asked. */
 static void ask_run(struct dk_core *core, struct dk_core_run *run, const struct dk_event *event, uint32_t *ret_lane) {
   bool is_whole = !event->u.ask.tasks;
-  if (event->kind == DK_EV_CANCEL) cancel(core, run, event);
+  if (event->kind == DK_EV_CANCEL && is_whole) run->is_cancelled = true;
   if (event->kind == DK_EV_PAUSE && is_whole) run->is_paused = true;
   if (event->kind == DK_EV_RESUME && is_whole) run->is_paused = false;
   if (event->kind != DK_EV_PRIORITY) return;
@@ -212,10 +216,11 @@ void dk_run_event(struct dk_core *core, const struct dk_event *event) {
   }
   ask_run(core, run, event, &lane);
   for (uint32_t task = 0; task < run->graph->n_tasks && !core->is_failed; task++) {
-    if (event->u.ask.tasks && !(event->u.ask.tasks[task / 8] >> (task % 8) & 1)) continue;
+    if (!is_asked(event, task)) continue;
     if (run->flags[task] & TASK_UNWANTED || dk_task_state_is_end(run->state[task])) continue;
     ask_task(core, run, task, event, lane);
   }
+  if (event->kind == DK_EV_CANCEL) stop_unclaimed(core, run, event);
 }
 
 /* --- what was cancelled --- */
@@ -265,10 +270,19 @@ bool dk_run_is_done_stopping(const struct dk_core *core) {
 
 /* --- the end --- */
 
+/* Something that was cancelled still runs, as far as anybody can know. */
+static bool is_stopping(const struct dk_core *core, const struct dk_core_run *run) {
+  if (!core->n_unclaimed || core->agent.is_lost || !run->all.by_state[DK_TASK_CANCELLED]) return false;
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    if (dk_run_has_left(run, &core->attempts[i])) return true;
+  }
+  return false;
+}
+
 void dk_run_end(struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_runs; i++) {
     struct dk_core_run *run = core->runs[i];
-    if (!run->is_started || run->is_finished || run->unfinished || run->asked) continue;
+    if (!run->is_started || run->is_finished || run->unfinished || run->asked || is_stopping(core, run)) continue;
     run->is_finished = true;
     core->has_ended = true;
     struct dk_record *record = dk_emit_record(core, DK_REC_RUN);

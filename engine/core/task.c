@@ -166,6 +166,7 @@ void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct
     dk_task_queue(run, task);
     return;
   }
+  if (ended->state == DK_TASK_CANCELLED) run->flags[task] |= TASK_STOPPED;
   set_state(run, task, ended->state);
   close_task(core, run, task, ended->attempt);
 }

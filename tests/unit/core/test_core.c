@@ -531,6 +531,29 @@ static void test_what_has_lost_its_result_is_cancelled(void **state) {
   close_bed(&bed);
 }
 
+/* The engine died when a cancel was kept, but not done. Its tasks have no claim in the next one when the cancel comes: what they had at the
+ * agent is ended all the same, and the run is not over before that. */
+static void test_a_cancel_ends_what_an_earlier_engine_had_handed_out(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_record living = {.kind = DK_REC_ATTEMPT, .id = {70, 3}, .key = key_of(1), .run = 6, .task = 0};
+  open_bed(&bed, &one, &living, 1);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &two});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 6, .u.ask.tasks = first_only});
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_CANCELLED);
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 6, .u.ask.tasks = second_only});
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 1);
+  looked_up_in(&bed, 6, 1, DK_LOOKUP_MISS, 2);
+  assert_null(find_action(&bed, DK_ACT_FINISHED));
+  agent_up(&bed, 1);
+  give(&bed,
+       (struct dk_event){.kind = DK_EV_HAS, .session = 1, .id = living.id, .u.has = {.state = DK_ATTEMPT_RUNNING}});
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, living.id));
+  ended(&bed, 1, living.id, DK_CAUSE_KILLED, 15);
+  assert_int_equal(find_action(&bed, DK_ACT_FINISHED)->run, 6);
+  close_bed(&bed);
+}
+
 /* Every allocation fails once: the step says so, and the core can be destroyed. */
 static void test_no_memory(void **state) {
   (void)state;
@@ -591,6 +614,7 @@ int main(void) {
       cmocka_unit_test(test_a_run_goes_on),
       cmocka_unit_test(test_what_had_ended_is_not_cancelled_when_its_run_goes_on),
       cmocka_unit_test(test_what_has_lost_its_result_is_cancelled),
+      cmocka_unit_test(test_a_cancel_ends_what_an_earlier_engine_had_handed_out),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
