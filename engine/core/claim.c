@@ -99,6 +99,7 @@ void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *ru
   core->claims[claim].shares = i;
   dk_task_do(core, run, task, TASK_SHARE, &core->claims[claim]);
   run->word[task] = i;
+  dk_claim_yield(core, claim);
 }
 
 static void drop_share(struct dk_core *core, uint32_t i) {
@@ -131,6 +132,25 @@ bool dk_claim_pass(struct dk_core *core, uint32_t i) {
   if (claim->attempt != DK_NONE) dk_attempt_move(core, claim->attempt, old_run, old_task);
   core->has_moved = true;
   return true;
+}
+
+void dk_claim_yield(struct dk_core *core, uint32_t i) {
+  struct dk_claim *claim = &core->claims[i];
+  struct dk_core_run *old_run = claim->run;
+  uint32_t old_task = claim->task, at = claim->shares;
+  if (claim->outcome != CLAIM_OPEN || old_run->state[old_task] != DK_TASK_READY) return;
+  if (!dk_run_keeps_back(old_run, old_task)) return;
+  while (at != DK_NONE && dk_run_keeps_back(core->shares[at].run, core->shares[at].task)) at = core->shares[at].next;
+  if (at == DK_NONE) return;
+  struct dk_share *share = &core->shares[at];
+  claim->run = share->run;
+  claim->task = share->task;
+  share->run = old_run;
+  share->task = old_task;
+  dk_task_do(core, old_run, old_task, TASK_SHARE, claim);
+  old_run->word[old_task] = at;
+  claim->run->word[claim->task] = i;
+  dk_task_inherit(core, claim->run, claim->task, DK_TASK_READY);
 }
 
 /* Out of use: at once, or when no lookup can have missed its result. */

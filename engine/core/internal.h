@@ -244,6 +244,9 @@ void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *ru
 void dk_claim_unshare(struct dk_core *core, struct dk_core_run *run, uint32_t task);
 /* The first of those that share it becomes its owner; false: nobody does. The old owner is left without it, in its old state. */
 bool dk_claim_pass(struct dk_core *core, uint32_t claim);
+/* The owner is kept back, and nothing of it is at the agent: the first sharer that is not kept back takes its place, and it waits with the
+ * others. To be called when one of that has come true. */
+void dk_claim_yield(struct dk_core *core, uint32_t claim);
 /* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
 void dk_claim_drain(struct dk_core *core);

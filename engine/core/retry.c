@@ -107,6 +107,7 @@ void dk_retry_due(struct dk_core *core) {
     uint32_t claim = core->timers[0];
     dk_retry_stop(core, claim);
     dk_task_do(core, core->claims[claim].run, core->claims[claim].task, TASK_DUE, &core->claims[claim]);
+    dk_claim_yield(core, claim);
   }
 }
 

@@ -155,9 +155,16 @@ static void cancel_task(struct dk_core_run *run, uint32_t task, const struct dk_
   if (!(run->flags[task] & TASK_RESTORED)) dk_bits_add(&run->stopping, task);
 }
 
-/* An order that has not started comes back; what runs goes on. */
-static void give_back_order(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+/* An order that has not started comes back; what runs goes on. Others that want the same need not wait. */
+static void keep_back(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
   if (run->state[task] == DK_TASK_RUNNING) dk_session_revoke(core, core->claims[run->word[task]].attempt);
+  if (run->state[task] == DK_TASK_READY) dk_claim_yield(core, run->word[task]);
+}
+
+static void let_go(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+  run->flags[task] &= (uint8_t)~TASK_HELD;
+  dk_task_queue(run, task);
+  if (run->state[task] == DK_TASK_SHARED) dk_claim_yield(core, core->shares[run->word[task]].claim);
 }
 
 static void set_lane(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t lane) {
@@ -179,12 +186,9 @@ static void ask_task(struct dk_core *core, struct dk_core_run *run, uint32_t tas
   case DK_EV_PAUSE:
     if (!is_whole) run->flags[task] |= TASK_HELD;
     if (!is_whole) dk_task_queue(run, task);
-    give_back_order(core, run, task);
+    keep_back(core, run, task);
     break;
-  case DK_EV_RESUME: /* of the whole run: all of it */
-    run->flags[task] &= (uint8_t)~TASK_HELD;
-    dk_task_queue(run, task);
-    break;
+  case DK_EV_RESUME: let_go(core, run, task); break; /* of the whole run: all of it */
   case DK_EV_PRIORITY:
     if (!is_whole) set_lane(core, run, task, lane);
     break;
@@ -227,12 +231,14 @@ void dk_run_event(struct dk_core *core, const struct dk_event *event) {
 
 static void stop_claimed(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
   uint32_t i = run->word[task];
-  if (dk_claim_pass(core, i))
+  if (dk_claim_pass(core, i)) {
     dk_task_do(core, run, task, TASK_CANCEL, &core->claims[i]);
-  else if (run->state[task] == DK_TASK_RUNNING)
+    dk_claim_yield(core, i);
+  } else if (run->state[task] == DK_TASK_RUNNING) {
     dk_session_stop(core, core->claims[i].attempt, run->flags[task] & TASK_HARD, true);
-  else
+  } else {
     dk_claim_end(core, i, TASK_CANCEL, DK_CAUSE_KILLED, 0);
+  }
 }
 
 static void stop_task(struct dk_core *core, struct dk_core_run *run, uint32_t task) {

@@ -16,6 +16,7 @@ static void was_stopped(struct dk_core *core, uint32_t i, enum dk_cause cause, i
   }
   dk_task_do(core, run, task, TASK_CANCEL, &core->claims[i]);
   dk_task_do(core, core->claims[i].run, core->claims[i].task, TASK_AGAIN, &core->claims[i]);
+  dk_claim_yield(core, i);
 }
 
 /* The claim's attempt is gone and gave no result. */
@@ -34,10 +35,12 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
 /* The order never started; it counts for nothing. */
 static void was_not_started(struct dk_core *core, uint32_t claim) {
   struct dk_claim *of = &core->claims[claim];
-  if (dk_claim_is_stopped(of))
+  if (dk_claim_is_stopped(of)) {
     was_stopped(core, claim, DK_CAUSE_KILLED, 0);
-  else
-    dk_task_do(core, of->run, of->task, TASK_AGAIN, of);
+    return;
+  }
+  dk_task_do(core, of->run, of->task, TASK_AGAIN, of);
+  dk_claim_yield(core, claim);
 }
 
 /* An attempt that was given up for lost shows up: its task takes it back unless it has another one by now. */

@@ -554,6 +554,33 @@ static void test_a_cancel_ends_what_an_earlier_engine_had_handed_out(void **stat
   close_bed(&bed);
 }
 
+/* Two runs want the same key; the one that has it is paused: the other need not wait. */
+static void test_a_paused_owner_lets_who_shares_it_go_first(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one});
+  looked_up_in(&bed, 5, 0, DK_LOOKUP_MISS, 1);
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 1);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_SHARED);
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 5});
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_SHARED);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_READY);
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 6}); /* nobody may go: it stays */
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_READY);
+  give(&bed, (struct dk_event){.kind = DK_EV_RESUME, .run = 5});
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_READY);
+  agent_listed(&bed, 1);
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->run, 5);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  give(&bed, (struct dk_event){.kind = DK_EV_RESUME, .run = 6});
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 5}); /* the order comes back, and goes to the other */
+  give(&bed, (struct dk_event){.kind = DK_EV_REVOKED, .session = 1, .id = id});
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->run, 6);
+  assert_int_equal(dk_core_check(bed.core, &(struct dk_error){0}), 0);
+  close_bed(&bed);
+}
+
 /* Every allocation fails once: the step says so, and the core can be destroyed. */
 static void test_no_memory(void **state) {
   (void)state;
@@ -615,6 +642,7 @@ int main(void) {
       cmocka_unit_test(test_what_had_ended_is_not_cancelled_when_its_run_goes_on),
       cmocka_unit_test(test_what_has_lost_its_result_is_cancelled),
       cmocka_unit_test(test_a_cancel_ends_what_an_earlier_engine_had_handed_out),
+      cmocka_unit_test(test_a_paused_owner_lets_who_shares_it_go_first),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
