@@ -175,7 +175,8 @@ struct dk_core {
   bool has_moved; /* a task took over a claim or adopted an attempt: at_once may be passed */
 
   /* Of the step that runs. */
-  uint64_t now, seq, facts_seq; /* facts_seq: last one with a result or a choice in it: lookups wait for it */
+  uint64_t now, seq,
+      facts_seq; /* facts_seq: last one that adds or takes away a result or a choice: lookups wait for it */
   struct dk_out *out;
   uint32_t out_limit;         /* n_records + n_actions may reach it */
   struct dk_record no_record; /* what emit gives when there is no memory: is_failed is set then */

@@ -243,8 +243,11 @@ static void stop_claimed(struct dk_core *core, struct dk_core_run *run, uint32_t
 
 static void stop_task(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
   switch ((enum dk_task_state)run->state[task]) {
-  case DK_TASK_WAITING:
-  case DK_TASK_LOOKUP: dk_task_do(core, run, task, TASK_CANCEL, NULL); break;
+  case DK_TASK_LOOKUP:
+    core->facts_seq = core->seq; /* the world may have found its result, and forgets it with the record */
+    dk_task_do(core, run, task, TASK_CANCEL, NULL);
+    break;
+  case DK_TASK_WAITING: dk_task_do(core, run, task, TASK_CANCEL, NULL); break;
   case DK_TASK_READY:
   case DK_TASK_BACKOFF:
   case DK_TASK_RUNNING: stop_claimed(core, run, task); break;

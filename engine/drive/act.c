@@ -9,11 +9,20 @@ static bool is_own(const struct dk_engine_run *run, uint32_t task) {
   return run->was_done && run->was_done[task / 8] >> (task % 8) & 1;
 }
 
+/* It was cancelled meanwhile: its result must not become a fact. The answer is counted all the same. */
+static bool is_wanted(const struct dk_engine_run *run, uint32_t task) {
+  return dk_core_task_state(run->engine->core, run->record.number, task) == DK_TASK_LOOKUP;
+}
+
 static void act_lookup(struct dk_engine_run *run, uint32_t task) {
   struct dk_engine *engine = run->engine;
   struct dk_event event = {.kind = DK_EV_LOOKED_UP, .run = run->record.number, .task = task};
   struct dk_error error = {0};
-  int r = dk_lookup_task(&run->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
+  int r = 0;
+
+  event.u.looked_up.answer = DK_LOOKUP_MISS;
+  if (is_wanted(run, task))
+    r = dk_lookup_task(&run->lookup, task, &event.u.looked_up.answer, &event.u.looked_up.key, &error);
 
   if (r == -EAGAIN) {
     /* Everything that it needs has ended: what is missing will not come (a metric that was not found, say). */
@@ -34,14 +43,14 @@ static void act_decide(struct dk_engine_run *run, uint32_t task) {
   struct dk_engine *engine = run->engine;
   struct dk_event event = {.kind = DK_EV_DECIDED, .run = run->record.number, .task = task};
   struct dk_error error = {0};
-  int r = dk_lookup_decide(&run->lookup, task, &error);
+  int r = is_wanted(run, task) ? dk_lookup_decide(&run->lookup, task, &error) : -ENOENT;
 
   if (r < 0 && r != -ENOENT) {
     dk_engine_fail(engine, r, &error);
     return;
   }
   event.u.decided.ok = r == 0;
-  if (r < 0) dk_engine_remember_bad(run, task, error.text);
+  if (r < 0 && error.text[0]) dk_engine_remember_bad(run, task, error.text);
   if (r == 0 && dk_batch_put_choice(&run->lookup.extra, run->record.number, task, &run->lookup.facts[task]->choice) < 0)
     dk_engine_fail(engine, -ENOMEM, NULL);
   else

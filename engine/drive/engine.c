@@ -136,6 +136,7 @@ static int tell(struct dk_engine *engine, const struct dk_record *record, struct
   struct dk_engine_run *run = dk_engine_find_run(engine, record->run);
 
   if (!run || record->kind != DK_REC_TASK || record->del) return 0;
+  if (record->state == DK_TASK_CANCELLED) dk_lookup_forget(&run->lookup, record->task);
   int r = learn_shared(run, record, error);
   note_record(run, record);
   return r;

@@ -292,6 +292,11 @@ int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct d
   return 0;
 }
 
+void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task) {
+  fact_destroy(state->facts[task]);
+  state->facts[task] = NULL;
+}
+
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error) {
   struct dk_choice choice;
   int r = dk_decide(state->with.plan, state->facts, pick_task, &choice, error);

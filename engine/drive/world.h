@@ -14,7 +14,8 @@ struct dk_world {
   int (*sync)(void *ctx);
   /* Makes the records durable, all or none. 0, or a negative errno: the core must be thrown away and nothing gated is done.
    * A TASK record that says DONE or CACHED makes the result under its key that of the task, for the lookups that follow (it
-   * may be another task's result with the same key, which this world has not seen come in). */
+   * may be another task's result with the same key, which this world has not seen come in). One that says CANCELLED takes away what a
+   * lookup of the task has found. */
   int (*commit)(void *ctx, uint64_t seq, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes);
   /* Starts an action; never blocks for long; its answer is an event. What is for the agent names the session it was decided in: the
    * world drops it when its connection's is another by now, of which the core has not heard yet (tests/sim/plants/old-session). */
