@@ -96,12 +96,13 @@ static uint32_t random_rows(struct sim_random *random, uint32_t most) {
   return rows < most ? rows : most;
 }
 
-/* `order` lists the nodes so that each comes after what it needs; their numbers need not rise. */
-static void make_nodes(struct sim_case *c, struct sim_random *random, const uint32_t *order, uint32_t max_rows) {
-  struct dk_graph_node *nodes = need(dk_calloc(c->graph.n_nodes, sizeof *nodes));
-  c->graph.nodes = nodes;
+/* plan->order lists the nodes so that each comes after what it needs; their numbers need not rise. */
+static void make_nodes(struct sim_plan *plan, struct sim_random *random, uint32_t max_rows) {
+  struct dk_graph_node *nodes = need(dk_calloc(plan->graph.n_nodes, sizeof *nodes));
+  const uint32_t *order = plan->order;
+  plan->graph.nodes = nodes;
   uint32_t same = 1 + sim_below(random, 6);
-  for (uint32_t k = 0; k < c->graph.n_nodes; k++) {
+  for (uint32_t k = 0; k < plan->graph.n_nodes; k++) {
     struct dk_graph_node *node = &nodes[order[k]];
     node->rows = sim_chance(random, 400) ? (same < max_rows ? same : max_rows) : random_rows(random, max_rows);
     node->kind = k > 0 && sim_chance(random, 120) ? DK_NODE_PICK : DK_NODE_TASK;
@@ -117,14 +118,13 @@ static void make_nodes(struct sim_case *c, struct sim_random *random, const uint
     node->n_edges = n;
     node->edges = edges;
   }
-  for (uint32_t i = 0; i < c->graph.n_nodes; i++) {
-    nodes[i].first = c->graph.n_tasks;
-    c->graph.n_tasks += nodes[i].rows;
+  for (uint32_t i = 0; i < plan->graph.n_nodes; i++) {
+    nodes[i].first = plan->graph.n_tasks;
+    plan->graph.n_tasks += nodes[i].rows;
   }
 }
 
 static void make_task(struct sim_task *task, struct sim_random *random, uint32_t failing, uint64_t pace) {
-  task->is_wanted = true;
   task->duration_ns = sim_chance(random, 30) ? sim_below(random, 200) * SECOND : sim_random_next(random) % pace;
   task->bad_ends = 1 + sim_below(random, 2);
   if (!sim_chance(random, failing)) return;
@@ -133,73 +133,84 @@ static void make_task(struct sim_task *task, struct sim_random *random, uint32_t
   task->habit = habits[sim_below(random, sizeof habits / sizeof *habits)];
 }
 
-static void make_tasks(struct sim_case *c, struct sim_random *random) {
+/* A task that an earlier plan has too, NULL: it has none. */
+static const struct sim_task *known_task(const struct sim_case *c, struct sim_random *random, uint32_t shape) {
+  const struct sim_plan *plan = &c->plans[sim_below(random, shape)];
+  return plan->graph.n_tasks ? &plan->tasks[sim_below(random, plan->graph.n_tasks)] : NULL;
+}
+
+static void make_tasks(struct sim_case *c, struct sim_plan *plan, struct sim_random *random, uint32_t shape) {
   uint32_t failing = sim_chance(random, 500) ? 0 : 20 + sim_below(random, 200);
   uint32_t sharing = sim_chance(random, 500) ? 0 : sim_below(random, 600);
+  uint32_t knowing = shape == 0 || sim_chance(random, 300) ? 0 : sim_below(random, 900);
   static const uint64_t paces[] = {MS, 20 * MS, 300 * MS, 10 * SECOND};
   uint64_t pace = paces[sim_below(random, 4)];
-  c->tasks = need(dk_calloc(c->graph.n_tasks ? c->graph.n_tasks : 1, sizeof *c->tasks));
-  for (uint32_t i = 0; i < c->graph.n_tasks; i++) {
-    if (i > 0 && sim_chance(random, sharing)) {
-      c->tasks[i] = c->tasks[i - 1];
+  plan->tasks = need(dk_calloc(plan->graph.n_tasks ? plan->graph.n_tasks : 1, sizeof *plan->tasks));
+  for (uint32_t i = 0; i < plan->graph.n_tasks; i++) {
+    const struct sim_task *known = sim_chance(random, knowing) ? known_task(c, random, shape) : NULL;
+    if (known) {
+      plan->tasks[i] = *known;
+    } else if (i > 0 && sim_chance(random, sharing)) {
+      plan->tasks[i] = plan->tasks[i - 1];
     } else {
-      c->tasks[i].program = i;
-      make_task(&c->tasks[i], random, failing, pace);
+      plan->tasks[i].program = (uint64_t)shape << 32 | i;
+      make_task(&plan->tasks[i], random, failing, pace);
     }
   }
+  for (uint32_t i = 0; i < plan->graph.n_tasks; i++) plan->tasks[i].is_wanted = true;
 }
 
-static uint32_t rows_of(const struct sim_case *c, const struct dk_edge *edge, uint32_t row, uint32_t *ret_first,
+static uint32_t rows_of(const struct sim_plan *plan, const struct dk_edge *edge, uint32_t row, uint32_t *ret_first,
                         const uint32_t **ret_list) {
-  if (c->graph.nodes[edge->producer].rows == 0) return 0;
-  return dk_edge_rows(&c->graph, edge, row, ret_first, ret_list);
+  if (plan->graph.nodes[edge->producer].rows == 0) return 0;
+  return dk_edge_rows(&plan->graph, edge, row, ret_first, ret_list);
 }
 
-/* A selection, closed over what it needs: `order` backwards. */
-static void select_some(struct sim_case *c, struct sim_random *random, const uint32_t *order) {
+/* A selection, closed over what it needs: the order backwards. */
+static void select_some(struct sim_plan *plan, struct sim_random *random) {
   if (!sim_chance(random, 250)) return;
-  for (uint32_t i = 0; i < c->graph.n_tasks; i++) c->tasks[i].is_wanted = sim_chance(random, 300);
-  for (uint32_t k = c->graph.n_nodes; k-- > 0;) {
-    const struct dk_graph_node *node = &c->graph.nodes[order[k]];
+  for (uint32_t i = 0; i < plan->graph.n_tasks; i++) plan->tasks[i].is_wanted = sim_chance(random, 300);
+  for (uint32_t k = plan->graph.n_nodes; k-- > 0;) {
+    const struct dk_graph_node *node = &plan->graph.nodes[plan->order[k]];
     for (uint32_t row = 0; row < node->rows; row++) {
-      if (!c->tasks[node->first + row].is_wanted) continue;
+      if (!plan->tasks[node->first + row].is_wanted) continue;
       for (uint32_t e = 0; e < node->n_edges; e++) {
         uint32_t first = 0;
         const uint32_t *list = NULL;
-        uint32_t n = rows_of(c, &node->edges[e], row, &first, &list);
+        uint32_t n = rows_of(plan, &node->edges[e], row, &first, &list);
         for (uint32_t i = 0; i < n; i++) {
-          c->tasks[c->graph.nodes[node->edges[e].producer].first + (list ? list[i] : first + i)].is_wanted = true;
+          plan->tasks[plan->graph.nodes[node->edges[e].producer].first + (list ? list[i] : first + i)].is_wanted = true;
         }
       }
     }
   }
-  c->wanted = need(dk_calloc(c->graph.n_tasks / 8 + 1, 1));
-  for (uint32_t i = 0; i < c->graph.n_tasks; i++) {
-    if (c->tasks[i].is_wanted) c->wanted[i / 8] = (uint8_t)(c->wanted[i / 8] | 1u << (i % 8));
+  plan->wanted = need(dk_calloc(plan->graph.n_tasks / 8 + 1, 1));
+  for (uint32_t i = 0; i < plan->graph.n_tasks; i++) {
+    if (plan->tasks[i].is_wanted) plan->wanted[i / 8] = (uint8_t)(plan->wanted[i / 8] | 1u << (i % 8));
   }
 }
 
 /* --- keys, and what must come out --- */
 
-bool sim_case_is_pick(const struct sim_case *c, uint32_t task) {
+bool sim_plan_is_pick(const struct sim_plan *plan, uint32_t task) {
   uint32_t row;
-  return c->graph.nodes[dk_graph_node_of(&c->graph, task, &row)].kind == DK_NODE_PICK;
+  return plan->graph.nodes[dk_graph_node_of(&plan->graph, task, &row)].kind == DK_NODE_PICK;
 }
 
 /* Calls over everything a task needs: adds facts to the hasher, finds the first good one. */
-static bool gather(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+static bool gather(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
                    struct dk_hasher *hasher, const struct dk_digest **ret_first) {
   uint32_t row;
-  const struct dk_graph_node *node = &c->graph.nodes[dk_graph_node_of(&c->graph, task, &row)];
+  const struct dk_graph_node *node = &plan->graph.nodes[dk_graph_node_of(&plan->graph, task, &row)];
   *ret_first = NULL;
   for (uint32_t e = 0; e < node->n_edges; e++) {
     const struct dk_edge *edge = &node->edges[e];
     uint32_t first = 0;
     const uint32_t *list = NULL;
-    uint32_t n = rows_of(c, edge, row, &first, &list);
+    uint32_t n = rows_of(plan, edge, row, &first, &list);
     dk_hasher_add_u64(hasher, n);
     for (uint32_t i = 0; i < n; i++) {
-      const struct dk_digest *fact = facts[c->graph.nodes[edge->producer].first + (list ? list[i] : first + i)];
+      const struct dk_digest *fact = facts[plan->graph.nodes[edge->producer].first + (list ? list[i] : first + i)];
       if (!fact && !edge->skip_failed) return false;
       if (fact && !*ret_first) *ret_first = fact;
       dk_hasher_add_bytes(hasher, fact, fact ? sizeof *fact : 0);
@@ -208,28 +219,28 @@ static bool gather(const struct sim_case *c, uint32_t task, const struct dk_dige
   return true;
 }
 
-bool sim_case_key(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+bool sim_plan_key(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
                   struct dk_digest *ret) {
   struct dk_hasher hasher;
   const struct dk_digest *first;
   dk_hasher_init(&hasher);
-  dk_hasher_add_u64(&hasher, c->tasks[task].program);
-  if (!gather(c, task, facts, &hasher, &first)) return false;
+  dk_hasher_add_u64(&hasher, plan->tasks[task].program);
+  if (!gather(plan, task, facts, &hasher, &first)) return false;
   dk_hasher_get(&hasher, ret);
   return true;
 }
 
-bool sim_case_choice(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+bool sim_plan_choice(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
                      struct dk_digest *ret) {
   struct dk_hasher hasher;
   const struct dk_digest *first;
   dk_hasher_init(&hasher);
-  if (!gather(c, task, facts, &hasher, &first) || !first) return false;
+  if (!gather(plan, task, facts, &hasher, &first) || !first) return false;
   dk_digest_of(first, sizeof *first, ret);
   return true;
 }
 
-void sim_case_result(const struct dk_digest *key, struct dk_digest *ret) {
+void sim_result_of(const struct dk_digest *key, struct dk_digest *ret) {
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
   dk_hasher_add_text(&hasher, "result");
@@ -237,27 +248,27 @@ void sim_case_result(const struct dk_digest *key, struct dk_digest *ret) {
   dk_hasher_get(&hasher, ret);
 }
 
-static enum sim_class class_of(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
-                               struct dk_digest *ret_fact) {
+enum sim_class sim_plan_class(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
+                              struct dk_digest *ret_fact) {
   struct dk_digest key;
-  if (!sim_case_key(c, task, facts, &key)) return SIM_NOT_RUN;
-  if (sim_case_is_pick(c, task)) return sim_case_choice(c, task, facts, ret_fact) ? SIM_GOOD : SIM_FAILED;
-  switch (c->tasks[task].habit) {
+  if (!sim_plan_key(plan, task, facts, &key)) return SIM_NOT_RUN;
+  if (sim_plan_is_pick(plan, task)) return sim_plan_choice(plan, task, facts, ret_fact) ? SIM_GOOD : SIM_FAILED;
+  switch (plan->tasks[task].habit) {
   case HABIT_OK:
   case HABIT_TRANSIENT:
-  case HABIT_OOM: sim_case_result(&key, ret_fact); return SIM_GOOD;
+  case HABIT_OOM: sim_result_of(&key, ret_fact); return SIM_GOOD;
   case HABIT_WHEN: return SIM_SKIPPED;
   default: return SIM_FAILED;
   }
 }
 
-static void expect(struct sim_case *c, const uint32_t *order) {
-  const struct dk_digest **facts = need(dk_calloc(c->graph.n_tasks + 1, sizeof *facts));
-  for (uint32_t k = 0; k < c->graph.n_nodes; k++) {
-    const struct dk_graph_node *node = &c->graph.nodes[order[k]];
+static void expect(struct sim_plan *plan) {
+  const struct dk_digest **facts = need(dk_calloc(plan->graph.n_tasks + 1, sizeof *facts));
+  for (uint32_t k = 0; k < plan->graph.n_nodes; k++) {
+    const struct dk_graph_node *node = &plan->graph.nodes[plan->order[k]];
     for (uint32_t task = node->first; task < node->first + node->rows; task++) {
-      c->tasks[task].expect = class_of(c, task, facts, &c->tasks[task].fact);
-      if (c->tasks[task].expect == SIM_GOOD) facts[task] = &c->tasks[task].fact;
+      plan->tasks[task].expect = sim_plan_class(plan, task, facts, &plan->tasks[task].fact);
+      if (plan->tasks[task].expect == SIM_GOOD) facts[task] = &plan->tasks[task].fact;
     }
   }
   dk_free(facts);
@@ -274,30 +285,60 @@ static void make_policy(struct sim_case *c, struct sim_random *random) {
   c->slots = 1 + sim_below(random, 4);
 }
 
-void sim_case_init(struct sim_case *ret, uint64_t seed, uint32_t max_nodes, uint32_t max_rows) {
-  struct sim_random random = sim_random_of(seed, 1);
-  uint32_t order[SIM_MAX_NODES], n = 1 + sim_below(&random, SIM_MAX_NODES);
-  if (n > max_nodes) n = max_nodes;
-  *ret = (struct sim_case){.seed = seed, .graph.n_nodes = n};
-  for (uint32_t i = 0; i < n; i++) order[i] = i;
-  if (sim_chance(&random, 300)) {
-    for (uint32_t i = n; i-- > 1;) {
-      uint32_t other = sim_below(&random, i + 1), swapped = order[i];
-      order[i] = order[other];
-      order[other] = swapped;
-    }
+static void make_order(struct sim_plan *plan, struct sim_random *random, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) plan->order[i] = i;
+  if (!sim_chance(random, 300)) return;
+  for (uint32_t i = n; i-- > 1;) {
+    uint32_t other = sim_below(random, i + 1), swapped = plan->order[i];
+    plan->order[i] = plan->order[other];
+    plan->order[other] = swapped;
   }
-  make_policy(ret, &random);
-  make_nodes(ret, &random, order, max_rows);
-  make_tasks(ret, &random);
-  select_some(ret, &random, order);
-  ret->refuses = sim_chance(&random, 150);
-  expect(ret, order);
 }
 
-void sim_case_finish(struct sim_case *c) {
-  for (uint32_t i = 0; i < c->graph.n_nodes; i++) {
-    const struct dk_graph_node *node = &c->graph.nodes[i];
+/* Plans of the same shape are the same: all of their tasks have the same keys. */
+static void make_shape(struct sim_case *c, struct sim_plan *plan, uint32_t shape, const struct sim_limits *limits) {
+  struct sim_random random = sim_random_of(c->seed, 100 + shape);
+  uint32_t n = 1 + sim_below(&random, SIM_MAX_NODES);
+  plan->graph.n_nodes = n < limits->nodes ? n : limits->nodes;
+  make_order(plan, &random, plan->graph.n_nodes);
+  make_nodes(plan, &random, limits->rows);
+  make_tasks(c, plan, &random, shape);
+}
+
+static void make_plan(struct sim_case *c, uint32_t i, const struct sim_limits *limits) {
+  struct sim_random random = sim_random_of(c->seed, 200 + i);
+  struct sim_plan *plan = &c->plans[i];
+  make_shape(c, plan, i > 0 && sim_chance(&random, 400) ? sim_below(&random, i) : i, limits);
+  select_some(plan, &random);
+  plan->first_turn = i == 0 || sim_chance(&random, 300) ? 0 : sim_below(&random, 20 + 8 * plan->graph.n_tasks);
+  plan->priority = sim_chance(&random, 500) ? 0 : (int32_t)sim_below(&random, 5) - 2;
+  plan->jobs = sim_chance(&random, 150) ? 1 + sim_below(&random, 3) : 0;
+  plan->is_paused = sim_chance(&random, 80);
+  plan->is_foreground = sim_chance(&random, 300);
+  expect(plan);
+}
+
+void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits *limits) {
+  static const uint32_t runs[] = {1, 1, 1, 2, 2, 2, 3, 4};
+  struct sim_random random = sim_random_of(seed, 1);
+  uint32_t n = runs[sim_below(&random, sizeof runs / sizeof *runs)];
+  *ret = (struct sim_case){.seed = seed, .n_plans = n < limits->runs ? n : limits->runs};
+  make_policy(ret, &random);
+  ret->refuses = sim_chance(&random, 150);
+  for (uint32_t i = 0; i < ret->n_plans; i++) make_plan(ret, i, limits);
+}
+
+uint32_t sim_case_wanted(const struct sim_case *c) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < c->n_plans; i++) {
+    for (uint32_t task = 0; task < c->plans[i].graph.n_tasks; task++) n += c->plans[i].tasks[task].is_wanted;
+  }
+  return n;
+}
+
+static void finish_plan(struct sim_plan *plan) {
+  for (uint32_t i = 0; i < plan->graph.n_nodes; i++) {
+    const struct dk_graph_node *node = &plan->graph.nodes[i];
     for (uint32_t e = 0; e < node->n_edges; e++) {
       dk_free((void *)(uintptr_t)node->edges[e].map);
       dk_free((void *)(uintptr_t)node->edges[e].off);
@@ -305,7 +346,11 @@ void sim_case_finish(struct sim_case *c) {
     }
     dk_free((void *)(uintptr_t)node->edges);
   }
-  dk_free((void *)(uintptr_t)c->graph.nodes);
-  dk_free(c->tasks);
-  dk_free(c->wanted);
+  dk_free((void *)(uintptr_t)plan->graph.nodes);
+  dk_free(plan->tasks);
+  dk_free(plan->wanted);
+}
+
+void sim_case_finish(struct sim_case *c) {
+  for (uint32_t i = 0; i < c->n_plans; i++) finish_plan(&c->plans[i]);
 }

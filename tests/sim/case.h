@@ -1,5 +1,5 @@
-/* One simulated case, made from a seed: a random graph, how each of its tasks behaves, and what must come out, found by a plain
- * recursion that shares nothing with the core. */
+/* One simulated case, made from a seed: what its runs are to do (random graphs, some of the same tasks), how each task behaves, and what
+ * must come out, found by a plain recursion that shares nothing with the core. */
 #ifndef DK_SIM_CASE_H
 #define DK_SIM_CASE_H
 
@@ -37,27 +37,47 @@ struct sim_task {
   struct dk_digest fact; /* of a good one: digest of its result (a pick: of its choice) */
 };
 
-struct sim_case {
-  uint64_t seed;
+#define SIM_MAX_NODES 9u
+#define SIM_MAX_RUNS 4u
+
+/* What one run is to do, and how it is asked for. */
+struct sim_plan {
   struct dk_graph graph;
   struct sim_task *tasks;
-  uint8_t *wanted; /* NULL: all */
+  uint32_t order[SIM_MAX_NODES]; /* nodes, each after what it needs */
+  uint8_t *wanted;               /* NULL: all */
+  uint32_t first_turn;           /* it is asked for then, or when nothing else is left to do */
+  int32_t priority;
+  uint32_t jobs;
+  bool is_paused, is_foreground; /* foreground: it ends with its engine, and is asked for again */
+};
+
+struct sim_case {
+  uint64_t seed;
+  struct sim_plan plans[SIM_MAX_RUNS];
+  uint32_t n_plans;
   struct dk_core_policy policy;
   uint32_t slots;
   bool refuses; /* the agent's queue is short, and its keepers refuse at times */
 };
 
-#define SIM_MAX_NODES 9u
-/* At most max_nodes nodes and max_rows rows (for shrinking; the rest of the case is as the seed says). */
-void sim_case_init(struct sim_case *ret, uint64_t seed, uint32_t max_nodes, uint32_t max_rows);
+struct sim_limits { /* at most; for shrinking: the rest of the case is as the seed says */
+  uint32_t nodes, rows, runs;
+};
+void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits *limits);
 void sim_case_finish(struct sim_case *c);
+uint32_t sim_case_wanted(const struct sim_case *c); /* tasks of all runs */
 
 /* The key of a task from the facts of what it needs (NULL: no result). False: something that it needs is missing. */
-bool sim_case_key(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts, struct dk_digest *ret);
+bool sim_plan_key(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
+                  struct dk_digest *ret);
 /* The choice of a pick: the fact of its first good candidate. */
-bool sim_case_choice(const struct sim_case *c, uint32_t task, const struct dk_digest *const *facts,
+bool sim_plan_choice(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
                      struct dk_digest *ret);
-void sim_case_result(const struct dk_digest *key, struct dk_digest *ret);
-bool sim_case_is_pick(const struct sim_case *c, uint32_t task);
+/* What comes of a task, and its fact when that is good. */
+enum sim_class sim_plan_class(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
+                              struct dk_digest *ret_fact);
+bool sim_plan_is_pick(const struct sim_plan *plan, uint32_t task);
+void sim_result_of(const struct dk_digest *key, struct dk_digest *ret);
 
 #endif

@@ -61,7 +61,7 @@ static void put_attempt(struct sim *s, const struct dk_record *record) {
 
 static void put_result(struct sim *s, const struct dk_record *record, const struct dk_buf *bytes) {
   struct dk_digest expected;
-  sim_case_result(&record->key, &expected);
+  sim_result_of(&record->key, &expected);
   if (record->len != sizeof expected || memcmp(bytes->data + record->off, &expected, sizeof expected) != 0)
     sim_fail(s, "a result that is not that of its key");
   struct sim_key *key = sim_key_of(s, &record->key);
@@ -71,21 +71,45 @@ static void put_result(struct sim *s, const struct dk_record *record, const stru
   if (key->results++) sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
 }
 
+/* What a task came to stays so, also when a later engine comes to it again. */
+static void check_again(struct sim *s, const struct sim_run *run, const struct dk_record *record) {
+  const struct dk_record *before = &run->tasks[record->task];
+  if (!dk_task_state_is_end(before->state)) return;
+  if (run->ended_in[record->task] == s->engine_epoch)
+    sim_fail(s, "task %u of run %u ends twice", record->task, record->run);
+  else if (before->state != record->state)
+    sim_fail(s, "task %u of run %u was in state %u for an earlier engine, and is in state %u now", record->task,
+             record->run, before->state, record->state);
+}
+
 static void put_task(struct sim *s, const struct dk_record *record) {
   uint32_t task = record->task;
-  if (record->run != s->run) sim_fail(s, "task %u is recorded in run %u", task, record->run);
-  if (!s->c->tasks[task].is_wanted) sim_fail(s, "task %u is recorded though nobody wants it", task);
-  if (dk_task_state_is_end(s->task_state[task])) sim_fail(s, "task %u ends twice", task);
-  s->task_state[task] = record->state;
-  s->task_key[task] = record->key;
+  struct sim_run *run = sim_run_of(s, record->run);
+  if (!run) {
+    sim_fail(s, "task %u is recorded in run %u, which is not there", task, record->run);
+    return;
+  }
+  if (!run->plan->tasks[task].is_wanted) sim_fail(s, "task %u is recorded though nobody wants it", task);
+  check_again(s, run, record);
+  run->tasks[task] = *record;
+  if (dk_task_state_is_end(record->state)) run->ended_in[task] = s->engine_epoch;
+  if (record->state == DK_TASK_CANCELLED) run->facts[task] = NULL;
   if (record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) return;
-  if (sim_case_is_pick(s->c, task))
-    s->fact_of[task] = s->choice[task];
+  if (sim_plan_is_pick(run->plan, task))
+    run->fact_of[task] = run->choice[task];
   else if (sim_key_of(s, &record->key)->results)
-    sim_case_result(&record->key, &s->fact_of[task]);
+    sim_result_of(&record->key, &run->fact_of[task]);
   else
-    sim_fail(s, "task %u is done without a result", task);
-  s->facts[task] = &s->fact_of[task];
+    sim_fail(s, "task %u of run %u is done without a result", task, record->run);
+  run->facts[task] = &run->fact_of[task];
+}
+
+static void put_run(struct sim *s, const struct dk_record *record) {
+  struct sim_run *run = sim_run_of(s, record->run);
+  if (run)
+    run->state = record->state;
+  else
+    sim_fail(s, "the end of run %u is recorded, which is not there", record->run);
 }
 
 void sim_disk_sync(struct sim *s) {
@@ -106,7 +130,7 @@ void sim_disk_commit(struct sim *s, const struct dk_record *records, uint32_t n,
       break;
     case DK_REC_ATTEMPT: put_attempt(s, &records[i]); break;
     case DK_REC_TASK: put_task(s, &records[i]); break;
-    case DK_REC_RUN: s->run_state = records[i].state; break;
+    case DK_REC_RUN: put_run(s, &records[i]); break;
     case DK_REC_RESULT:
     case DK_REC_FAILURE: break;
     }

@@ -1,5 +1,5 @@
-/* The engine: the real core and the real turn over the simulated world. One life goes from loading what is durable to the end of the
- * run, a failed commit, or a kill; the next one loads again, and must find what the last one had made durable. */
+/* The engine: the real core and the real turn over the simulated world. One life goes from loading what is durable to the end of all
+ * runs, a failed commit, or a kill; the next one loads again, and must find what the last one had made durable. */
 #include "lang/base/alloc.h"
 #include "tests/sim/sim.h"
 
@@ -22,23 +22,26 @@ void sim_engine_push(struct sim *s, const struct dk_event *event, const struct d
 
 /* --- lookups: answered with what was durable when they were asked, some time later --- */
 
-static void answer_lookup(struct sim *s, uint32_t task, struct dk_event *answer) {
+static void answer_lookup(struct sim *s, struct sim_run *run, uint32_t task, struct dk_event *answer) {
   struct dk_digest *key = &answer->u.looked_up.key;
   answer->kind = DK_EV_LOOKED_UP;
-  answer->run = s->run;
+  answer->run = run->number;
   answer->task = task;
-  if (!sim_case_key(s->c, task, s->facts, key)) {
-    sim_fail(s, "task %u is looked up before what it needs is durable", task);
+  answer->u.looked_up.answer = DK_LOOKUP_MISS;
+  if (dk_core_task_state(s->core, run->number, task) != DK_TASK_LOOKUP) return; /* cancelled meanwhile */
+  if (!sim_plan_key(run->plan, task, run->facts, key)) {
+    sim_fail(s, "task %u of run %u is looked up before what it needs is durable", task, run->number);
     return;
   }
-  enum sim_habit habit = s->c->tasks[task].habit;
-  answer->u.looked_up.answer = habit == HABIT_WHEN           ? DK_LOOKUP_SKIP
-                               : habit == HABIT_BAD          ? DK_LOOKUP_BAD
-                               : sim_key_of(s, key)->results ? DK_LOOKUP_HIT
-                                                             : DK_LOOKUP_MISS;
-  if (answer->u.looked_up.answer != DK_LOOKUP_HIT) return;
-  sim_case_result(key, &s->fact_of[task]);
-  s->facts[task] = &s->fact_of[task];
+  enum sim_habit habit = run->plan->tasks[task].habit;
+  answer->u.looked_up.answer = habit == HABIT_WHEN            ? DK_LOOKUP_SKIP
+                               : habit == HABIT_BAD           ? DK_LOOKUP_BAD
+                               : !sim_key_of(s, key)->results ? DK_LOOKUP_MISS
+                               : run->was_done[task]          ? DK_LOOKUP_OWN
+                                                              : DK_LOOKUP_HIT;
+  if (answer->u.looked_up.answer != DK_LOOKUP_HIT && answer->u.looked_up.answer != DK_LOOKUP_OWN) return;
+  sim_result_of(key, &run->fact_of[task]);
+  run->facts[task] = &run->fact_of[task];
 }
 
 static void answer_later(struct sim *s, const struct dk_event *answer) {
@@ -48,20 +51,21 @@ static void answer_later(struct sim *s, const struct dk_event *answer) {
   event->answer = *answer;
 }
 
-static void look_up(struct sim *s, uint32_t task) {
+/* A LOOKUP, or for a pick a DECIDE. */
+static void look_up(struct sim *s, const struct dk_action *action) {
   struct dk_event answer;
+  struct sim_run *run = sim_run_of(s, action->run);
   memset(&answer, 0, sizeof answer);
-  answer_lookup(s, task, &answer);
-  answer_later(s, &answer);
-}
-
-static void decide(struct sim *s, uint32_t task) {
-  struct dk_event answer;
-  memset(&answer, 0, sizeof answer);
-  answer.kind = DK_EV_DECIDED;
-  answer.run = s->run;
-  answer.task = task;
-  answer.u.decided.ok = sim_case_choice(s->c, task, s->facts, &s->choice[task]);
+  if (!run) {
+    sim_fail(s, "task %u of run %u is looked up, which is not there", action->task, action->run);
+  } else if (action->kind == DK_ACT_LOOKUP) {
+    answer_lookup(s, run, action->task, &answer);
+  } else {
+    answer.kind = DK_EV_DECIDED;
+    answer.run = action->run;
+    answer.task = action->task;
+    answer.u.decided.ok = sim_plan_choice(run->plan, action->task, run->facts, &run->choice[action->task]);
+  }
   answer_later(s, &answer);
 }
 
@@ -78,20 +82,25 @@ static void assign(struct sim *s, const struct dk_action *action) {
     return;
   }
   if (sim_key_of(s, key)->results) sim_fail(s, "task %u is assigned though it has a result", action->task);
-  char hex[DK_DIGEST_HEX + 1], label[16];
+  const struct sim_run *run = sim_run_of(s, action->run);
+  if (!run) {
+    sim_fail(s, "attempt %llu is for run %u, which is not there", (unsigned long long)action->id.n, action->run);
+    return;
+  }
+  char hex[DK_DIGEST_HEX + 1], label[32];
   char *argv[1] = {hex};
   dk_digest_hex(key, hex);
-  snprintf(label, sizeof label, "%u", action->task);
+  snprintf(label, sizeof label, "%u.%u", (uint32_t)(run - s->runs), action->task);
   struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id};
   uint32_t row;
   message.u.job = (struct dk_job){.label = label, .argv = argv, .n_argv = 1, .objects = label};
-  message.u.job.cpus = s->c->graph.nodes[dk_graph_node_of(&s->c->graph, action->task, &row)].cpus;
+  message.u.job.cpus = run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, action->task, &row)].cpus;
   if (s->c->refuses && sim_chance(&s->engine, 20)) { /* the world cannot hand it out */
     struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended.cause = DK_CAUSE_LOST};
     sim_engine_push(s, &event, &(struct dk_digest){{0}});
     return;
   }
-  sim_trace(s, "assign attempt %llu of task %u", (unsigned long long)action->id.n, action->task);
+  sim_trace(s, "assign attempt %llu of task %u of run %u", (unsigned long long)action->id.n, action->task, action->run);
   sim_send_to_agent(s, action->session, &message);
 }
 
@@ -110,11 +119,11 @@ static void world_act(void *ctx, const struct dk_action *action) {
   struct sim *s = ctx;
   struct dk_message message = {.id = action->id};
   switch (action->kind) {
-  case DK_ACT_LOOKUP: look_up(s, action->task); return;
-  case DK_ACT_DECIDE: decide(s, action->task); return;
+  case DK_ACT_LOOKUP:
+  case DK_ACT_DECIDE: look_up(s, action); return;
   case DK_ACT_ASSIGN: assign(s, action); return;
   case DK_ACT_ACK: acknowledge(s, action); return;
-  case DK_ACT_FINISHED: s->is_over = true; return;
+  case DK_ACT_FINISHED: sim_run_finish(s, action->run); return;
   case DK_ACT_LIST: message.type = DK_MSG_LIST; break;
   case DK_ACT_REVOKE: message.type = DK_MSG_REVOKE; break;
   case DK_ACT_KILL:
@@ -125,21 +134,21 @@ static void world_act(void *ctx, const struct dk_action *action) {
   sim_send_to_agent(s, action->session, &message);
 }
 
-/* --- checks --- */
+/* --- steps: the turn's calls of dk_core_step come through here (CMakeLists.txt) --- */
 
-/* Attempts are given up only after the agent was silent for lost_after, all of it seen by an engine that was awake. */
-static void check_silence(struct sim *s) {
-  uint32_t unclaimed = dk_core_unclaimed(s->core);
-  if (unclaimed > s->unclaimed && !s->engine_session && s->now - s->silent_since < s->c->policy.lost_after_ns)
-    sim_fail(s, "attempts were given up after %llu ms of silence",
-             (unsigned long long)((s->now - s->silent_since) / SIM_MS));
-  s->unclaimed = unclaimed;
-}
+static struct sim *stepping;
+int __real_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
+                        struct dk_out *out);
+int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
+                        struct dk_out *out);
 
-static void check_core(struct sim *s) {
-  struct dk_error error = {0};
-  if (dk_core_check(s->core, &error) < 0) sim_fail(s, "core: %s", error.text);
-  check_silence(s);
+int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
+                        struct dk_out *out) {
+  uint32_t first = out->n_actions;
+  int r = __real_dk_core_step(core, now_ns, seq, event, out);
+  if (event->kind != DK_EV_GAP) stepping->in_hand = 0;
+  if (r == 0) sim_check_step(stepping, event, out, first);
+  return r;
 }
 
 /* --- commits --- */
@@ -154,7 +163,6 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   struct sim *s = ctx;
   enum sim_fault_kind fault = s->commit_fault;
   (void)seq;
-  check_silence(s);
   s->commit_fault = FAULT_N_KINDS;
   s->now += sim_below(&s->disk, 3000) * 1000;
   if (fault != FAULT_N_KINDS) sim_trace(s, "commit of %u records: %s", n, sim_fault_name(fault));
@@ -180,8 +188,11 @@ static int take(struct sim *s, struct dk_event *ret) {
   }
   s->queue_at = (s->queue_at + 1) % (sizeof s->queue / sizeof *s->queue);
   s->queue_n--;
-  if (ret->kind == DK_EV_AGENT_UP && ret->session > s->highest_session)
+  s->in_hand = ret->run;
+  if (ret->kind == DK_EV_AGENT_UP && ret->session > s->highest_session) {
     s->engine_session = s->highest_session = ret->session;
+    s->is_lost = false;
+  }
   if (ret->kind == DK_EV_AGENT_DOWN && ret->session == s->engine_session) {
     s->engine_session = 0;
     s->silent_since = s->now;
@@ -191,7 +202,7 @@ static int take(struct sim *s, struct dk_event *ret) {
 
 static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64_t *ret_now) {
   struct sim *s = ctx;
-  check_core(s);
+  sim_runs_submit(s);
   if (++s->turns > MAX_TURNS) sim_fail(s, "no end after %u turns", s->turns);
   if (sim_faults_do(s) || sim_has_failed(s)) return SIM_DEAD;
   struct sim_event event;
@@ -212,6 +223,8 @@ static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64
     if (deadline <= s->now) return 0;
     uint64_t at = sim_next_at(s);
     if (at == UINT64_MAX && deadline == UINT64_MAX) {
+      sim_check_rest(s);
+      if (sim_ask_resume_all(s)) continue;
       sim_fail(s, "nothing will ever happen again");
       return SIM_DEAD;
     }
@@ -225,42 +238,17 @@ void sim_engine_event(struct sim *s, struct sim_event *event) {
 
 /* --- a life --- */
 
-static void check_end(struct sim *s) {
-  bool was_cancelled = s->cancelled;
-  for (uint32_t task = 0; task < s->c->graph.n_tasks && !sim_has_failed(s); task++) {
-    const struct sim_task *of = &s->c->tasks[task];
-    enum dk_task_state state = s->task_state[task];
-    if (!of->is_wanted) continue;
-    if (state != dk_core_task_state(s->core, s->run, task))
-      sim_fail(s, "task %u: state %d is recorded, the core has %d", task, state, dk_core_task_state(s->core, s->run, task));
-    if (!dk_task_state_is_end(state)) sim_fail(s, "task %u did not end", task);
-    if (was_cancelled) continue;
-    enum sim_class got = state == DK_TASK_DONE || state == DK_TASK_CACHED ? SIM_GOOD
-                         : state == DK_TASK_NOT_RUN                       ? SIM_NOT_RUN
-                         : state == DK_TASK_SKIPPED                       ? SIM_SKIPPED
-                                                                          : SIM_FAILED;
-    if (got != of->expect) sim_fail(s, "task %u ends in state %d, class %d was expected", task, state, of->expect);
-    if (got == SIM_GOOD && !dk_digest_equal(&s->fact_of[task], &of->fact))
-      sim_fail(s, "task %u has another result than an undisturbed run", task);
-  }
-  if (s->run_state < DK_RUN_DONE) sim_fail(s, "the run's end is not recorded");
-}
-
 static void new_life(struct sim *s) {
   s->engine_epoch++;
-  s->run++;
   /* A random incarnation; at times the one before again, which is allowed: its numbers are durable. */
   if (s->inc == 0 || !sim_chance(&s->engine, 300)) s->inc = sim_random_next(&s->engine) | 1;
   s->queue_at = s->queue_n = 0;
   s->engine_session = s->highest_session = 0;
   s->silent_since = s->now;
+  s->is_lost = false;
   s->commit_fault = FAULT_N_KINDS;
-  s->run_state = 0;
-  s->is_over = false;
   s->conn = 0;
   s->late_from = s->last_conn;
-  memset(s->task_state, 0, s->c->graph.n_tasks);
-  memset(s->facts, 0, s->c->graph.n_tasks * sizeof *s->facts);
 }
 
 static int live(struct sim *s) {
@@ -268,25 +256,25 @@ static int live(struct sim *s) {
   int r = dk_core_create(&s->core, &s->c->policy, s->inc, s->c->seed);
   if (r == 0) sim_disk_load(s, s->core);
   dk_core_digest(s->core, &digest);
-  if (s->run > 1 && !dk_digest_equal(&digest, &s->durable)) sim_fail(s, "what was loaded is not what was durable");
+  if (s->engine_epoch > 1 && !dk_digest_equal(&digest, &s->durable))
+    sim_fail(s, "what was loaded is not what was durable");
   s->durable = digest;
   s->unclaimed = dk_core_unclaimed(s->core);
-  if (r == 0)
-    r = dk_core_add_run(s->core, &(struct dk_core_run_options){
-                                     .run = s->run, .graph = &s->c->graph, .wanted = s->c->wanted});
   dk_turn_init(&s->turn, s->core, &s->world);
   s->turn.last_now = s->now;
+  if (r == 0) sim_runs_recall(s);
   sim_connect(s);
-  if (r == 0) r = dk_turn_feed(&s->turn, s->now, &(struct dk_event){.kind = DK_EV_START, .run = s->run});
-  while (r == 0 && !s->is_over && !sim_has_failed(s)) r = dk_turn_once(&s->turn);
-  if (r == 0 && !sim_has_failed(s)) check_core(s);
-  if (r == 0 && !sim_has_failed(s)) check_end(s);
+  while (r == 0 && !sim_runs_are_over(s) && !sim_has_failed(s)) {
+    r = dk_turn_once(&s->turn);
+    if (r == 0) sim_runs_reap(s);
+  }
   return r;
 }
 
 int sim_engine_run(struct sim *s) {
   s->world = (struct dk_world){s, world_next, world_sync, world_commit, world_act};
   new_life(s);
+  stepping = s;
   sim_trace(s, "engine %u starts, incarnation %llx", s->engine_epoch, (unsigned long long)s->inc);
   int r = live(s);
   sim_trace(s, "engine %u ends: %d", s->engine_epoch, r);

@@ -17,6 +17,9 @@ static const char *const names[FAULT_N_KINDS] = {
     [FAULT_GAP] = "gap",
     [FAULT_DARK] = "dark",
     [FAULT_CANCEL] = "cancel",
+    [FAULT_PAUSE] = "pause",
+    [FAULT_RESUME] = "resume",
+    [FAULT_PRIORITY] = "priority",
 };
 
 const char *sim_fault_name(enum sim_fault_kind kind) {
@@ -25,13 +28,11 @@ const char *sim_fault_name(enum sim_fault_kind kind) {
 
 void sim_faults_make(struct sim *s, uint64_t seed) {
   struct sim_random random = sim_random_of(seed, 2);
-  uint32_t wanted = 0;
-  for (uint32_t i = 0; i < s->c->graph.n_tasks; i++) wanted += s->c->tasks[i].is_wanted;
-  uint32_t span = 20 + wanted * 8;
+  uint32_t span = 20 + sim_case_wanted(s->c) * 8;
   s->n_faults = sim_chance(&random, 100) ? 0 : 1 + sim_below(&random, sim_chance(&random, 200) ? SIM_MAX_FAULTS : 8);
   for (uint32_t i = 0; i < s->n_faults; i++) {
     enum sim_fault_kind kind = (enum sim_fault_kind)sim_below(&random, FAULT_N_KINDS);
-    if (kind == FAULT_CANCEL && !sim_chance(&random, 300)) kind = FAULT_DROP;
+    if (kind == FAULT_CANCEL && !sim_chance(&random, 400)) kind = FAULT_DROP;
     /* Often one soon after another: in the middle of the recovery. */
     uint32_t turn =
         i > 0 && sim_chance(&random, 500) ? s->faults[i - 1].turn + sim_below(&random, 6) : sim_below(&random, span);
@@ -39,15 +40,9 @@ void sim_faults_make(struct sim *s, uint64_t seed) {
   }
 }
 
-static void cancel(struct sim *s, uint64_t random) {
-  struct dk_event event = {.kind = DK_EV_CANCEL, .run = s->run, .u.ask.hard = random & 1};
-  s->cancelled = true;
-  sim_engine_push(s, &event, NULL);
-  if (random & 6) return;
-  struct sim_event *second = sim_at(s, s->now + 2 * SIM_SECOND, EV_CANCEL);
-  second->epoch = s->engine_epoch;
-  second->answer = event;
-  second->answer.u.ask.hard = true;
+/* What was asked is kept, but the engine never got to it. */
+static bool is_killed_then(const struct sim_fault *fault) {
+  return (fault->random >> 60) < 3;
 }
 
 static bool happen(struct sim *s, const struct sim_fault *fault) {
@@ -74,7 +69,10 @@ static bool happen(struct sim *s, const struct sim_fault *fault) {
     sim_break(s);
     s->dark_until = s->now + some % 150 * SIM_SECOND;
     break;
-  case FAULT_CANCEL: cancel(s, fault->random); break;
+  case FAULT_CANCEL: sim_ask_some(s, DK_EV_CANCEL, fault->random); return is_killed_then(fault);
+  case FAULT_PAUSE: sim_ask_some(s, DK_EV_PAUSE, fault->random); return is_killed_then(fault);
+  case FAULT_RESUME: sim_ask_some(s, DK_EV_RESUME, fault->random); return is_killed_then(fault);
+  case FAULT_PRIORITY: sim_ask_some(s, DK_EV_PRIORITY, fault->random); return is_killed_then(fault);
   case FAULT_N_KINDS: break;
   }
   return false;

@@ -40,15 +40,15 @@ static void say(struct sim *s, uint32_t slot, enum dk_agent_event_kind kind, str
 
 static void begin(struct sim *s, struct sim_keeper *keeper, struct sim_item *item) {
   struct sim_attempt *attempt = sim_attempt_of(s, item->id);
-  sim_trace(s, "slot %u starts attempt %llu of task %u", slot_of(s, keeper), (unsigned long long)item->id.n,
-            item->task);
+  sim_trace(s, "slot %u starts attempt %llu of task %u of plan %u", slot_of(s, keeper), (unsigned long long)item->id.n,
+            item->task, item->plan);
   if (attempt->started++) sim_fail(s, "attempt %llu started twice", (unsigned long long)item->id.n);
   if (!attempt->is_recorded) sim_fail(s, "attempt %llu started before it was durable", (unsigned long long)item->id.n);
   if (sim_running(s, &item->key)) sim_fail(s, "task %u runs twice at a time", item->task);
   if (sim_key_of(s, &item->key)->results) sim_fail(s, "task %u starts though it has a result", item->task);
   item->phase = ITEM_RUNNING;
   item->started_at = s->now;
-  struct sim_event *event = sim_at(s, s->now + s->c->tasks[item->task].duration_ns, EV_TASK_END);
+  struct sim_event *event = sim_at(s, s->now + s->c->plans[item->plan].tasks[item->task].duration_ns, EV_TASK_END);
   event->slot = slot_of(s, keeper);
   event->epoch = keeper->epoch;
   event->id = item->id;
@@ -79,7 +79,7 @@ static void end(struct sim *s, struct sim_keeper *keeper, struct sim_item *item,
 }
 
 static void end_by_habit(struct sim *s, struct sim_keeper *keeper, struct sim_item *item) {
-  const struct sim_task *task = &s->c->tasks[item->task];
+  const struct sim_task *task = &s->c->plans[item->plan].tasks[item->task];
   struct sim_key *key = sim_key_of(s, &item->key);
   bool is_bad_yet = key->bad_ends < task->bad_ends;
   switch (task->habit) {
@@ -117,7 +117,9 @@ static void start_item(struct sim *s, const struct dk_agent_action *action) {
   struct sim_keeper *keeper = &s->keepers[action->slot];
   struct sim_item item = {.id = action->id, .cpus = action->job->cpus};
   dk_digest_parse(action->job->argv[0], strlen(action->job->argv[0]), &item.key);
-  item.task = (uint32_t)strtoul(action->job->label, NULL, 10);
+  char *dot;
+  item.plan = (uint32_t)strtoul(action->job->label, &dot, 10);
+  item.task = (uint32_t)strtoul(dot + 1, NULL, 10);
   if (find(keeper, action->id) || keeper->n == 64) {
     sim_fail(s, "the agent gave attempt %llu to its keeper twice", (unsigned long long)action->id.n);
     return;
@@ -203,7 +205,7 @@ void sim_agent_closed(struct sim *s, uint32_t conn) {
 static void tell_ended(struct sim *s, uint32_t slot, const struct sim_item *item) {
   struct dk_digest result;
   char *text = sim_need(dk_alloc(DK_DIGEST_HEX + 1));
-  sim_case_result(&item->key, &result);
+  sim_result_of(&item->key, &result);
   dk_digest_hex(&result, text);
   struct dk_result told = {
       .cause = item->cause, .code = item->code, .text = text, .wall_ns = s->now - item->started_at};

@@ -1,7 +1,7 @@
 /* sim: runs the engine's core through random runs with random faults, and says which seed broke what.
  *
  *   sim --seeds A..B            a range; a summary; a failing seed is shrunk and its command printed
- *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R]
+ *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R] [--runs N]
  *   sim --plants                the table of planted bugs: each with the first seed that catches it
  *   plants/NAME --first --seeds A..B   one of them: the first seed that fails, as it is */
 #include "tests/sim/run.h"
@@ -37,12 +37,12 @@ static bool fails(const struct sim_choice *choice) {
   pid_t pid = fork();
   if (pid == 0) {
     int null = dup2(STDERR_FILENO, STDOUT_FILENO);
-    _exit(null < 0 || sim_run(choice, NULL, failure, &n) ? 0 : 1);
+    _exit(null < 0 || sim_run_case(choice, NULL, failure, &n) ? 0 : 1);
   }
   return pid > 0 && waitpid(pid, &status, 0) == pid && status != 0;
 }
 
-/* Fewer faults, then fewer nodes and rows, as long as something fails. */
+/* Fewer faults, then fewer runs, nodes and rows, as long as something fails. */
 static void shrink(struct sim_choice *choice, uint32_t n_faults) {
   bool is_smaller = true;
   choice->faults &= (UINT32_C(1) << n_faults) - 1;
@@ -56,17 +56,20 @@ static void shrink(struct sim_choice *choice, uint32_t n_faults) {
       is_smaller = true;
     }
     struct sim_choice less = *choice;
-    less.nodes--;
-    if (less.nodes && fails(&less)) *choice = less, is_smaller = true;
+    less.limits.runs--;
+    if (less.limits.runs && fails(&less)) *choice = less, is_smaller = true;
     less = *choice;
-    less.rows /= 2;
-    if (less.rows && fails(&less)) *choice = less, is_smaller = true;
+    less.limits.nodes--;
+    if (less.limits.nodes && fails(&less)) *choice = less, is_smaller = true;
+    less = *choice;
+    less.limits.rows /= 2;
+    if (less.limits.rows && fails(&less)) *choice = less, is_smaller = true;
   }
 }
 
 static void print_command(const char *program, const struct sim_choice *choice, uint32_t n_faults) {
-  printf("replay: %s --seed %llu --nodes %u --rows %u --faults ", program, (unsigned long long)choice->seed,
-         choice->nodes, choice->rows);
+  printf("replay: %s --seed %llu --runs %u --nodes %u --rows %u --faults ", program, (unsigned long long)choice->seed,
+         choice->limits.runs, choice->limits.nodes, choice->limits.rows);
   const char *comma = "";
   for (uint32_t i = 0; i < n_faults; i++) {
     if (choice->faults >> i & 1) printf("%s%u", comma, i), comma = ",";
@@ -79,15 +82,15 @@ static void report(const char *program, const struct sim_choice *choice, const c
   char smaller[SIM_FAILURE];
   printf("seed %llu: %s\n", (unsigned long long)choice->seed, failure);
   shrink(&small, n_faults);
-  sim_run(&small, NULL, smaller, &n_faults);
+  sim_run_case(&small, NULL, smaller, &n_faults);
   printf("shrunk: %s\n", smaller);
   print_command(program, &small, n_faults);
 }
 
 static void print_totals(const struct sim_totals *t, uint32_t failed) {
-  printf("sim: %llu cases, %u failed; %llu tasks, %llu attempts, %llu engines, %llu turns; faults:",
-         (unsigned long long)t->cases, failed, (unsigned long long)t->tasks, (unsigned long long)t->attempts,
-         (unsigned long long)t->lives, (unsigned long long)t->turns);
+  printf("sim: %llu cases, %u failed; %llu runs, %llu tasks, %llu attempts, %llu engines, %llu turns; faults:",
+         (unsigned long long)t->cases, failed, (unsigned long long)t->runs, (unsigned long long)t->tasks,
+         (unsigned long long)t->attempts, (unsigned long long)t->lives, (unsigned long long)t->turns);
   for (uint32_t i = 0; i < FAULT_N_KINDS; i++)
     printf(" %s %llu", sim_fault_name((enum sim_fault_kind)i), (unsigned long long)t->faults[i]);
   printf("\n");
@@ -105,10 +108,11 @@ static uint32_t parse_faults(const char *text) {
 }
 
 static int usage(const char *program) {
-  fprintf(stderr,
-          "usage: %s --seeds A..B [--first] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R] | "
-          "--plants\n",
-          program);
+  fprintf(
+      stderr,
+      "usage: %s --seeds A..B [--first] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R] [--runs N] | "
+      "--plants\n",
+      program);
   return 2;
 }
 
@@ -119,7 +123,7 @@ static int run_range(const char *program, struct sim_choice *choice, uint64_t fi
   char failure[SIM_FAILURE];
   for (running = first; running <= last && failed < 5; running++) {
     choice->seed = running;
-    if (sim_run(choice, &totals, failure, &n_faults)) continue;
+    if (sim_run_case(choice, &totals, failure, &n_faults)) continue;
     failed++;
     if (is_brief) {
       printf("seed %llu: %s\n", (unsigned long long)running, failure);
@@ -132,7 +136,8 @@ static int run_range(const char *program, struct sim_choice *choice, uint64_t fi
 }
 
 int main(int argc, char **argv) {
-  struct sim_choice choice = {.faults = SIM_ALL_FAULTS, .nodes = SIM_MAX_NODES, .rows = 64};
+  struct sim_choice choice = {.faults = SIM_ALL_FAULTS,
+                              .limits = {.nodes = SIM_MAX_NODES, .rows = 64, .runs = SIM_MAX_RUNS}};
   unsigned long long first = 1, last = 200;
   for (int i = 1; i < argc; i++) {
     bool has_value = i + 1 < argc;
@@ -149,13 +154,15 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--faults") == 0)
       choice.faults = parse_faults(argv[++i]);
     else if (strcmp(argv[i], "--nodes") == 0)
-      choice.nodes = (uint32_t)strtoul(argv[++i], NULL, 10);
+      choice.limits.nodes = (uint32_t)strtoul(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--rows") == 0)
-      choice.rows = (uint32_t)strtoul(argv[++i], NULL, 10);
+      choice.limits.rows = (uint32_t)strtoul(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--runs") == 0)
+      choice.limits.runs = (uint32_t)strtoul(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--seeds") != 0 || sscanf(argv[++i], "%llu..%llu", &first, &last) != 2)
       return usage(argv[0]);
   }
-  if (choice.nodes == 0 || choice.rows == 0) return usage(argv[0]);
+  if (choice.limits.nodes == 0 || choice.limits.rows == 0 || choice.limits.runs == 0) return usage(argv[0]);
   signal(SIGABRT, on_crash);
   signal(SIGSEGV, on_crash);
   return run_range(argv[0], &choice, first, last);

@@ -1,4 +1,4 @@
-/* One case: see run.h. Engines live one after another until a run is complete. */
+/* One case: see run.h. Engines live one after another until all runs are over. */
 #include "tests/sim/run.h"
 #include "lang/base/alloc.h"
 
@@ -32,7 +32,6 @@ void sim_trace(struct sim *s, const char *format, ...) {
 }
 
 static void init(struct sim *s, const struct sim_case *c, const struct sim_choice *choice) {
-  uint32_t n = c->graph.n_tasks ? c->graph.n_tasks : 1;
   memset(s, 0, sizeof *s);
   s->c = c;
   s->trace = choice->trace;
@@ -41,11 +40,7 @@ static void init(struct sim *s, const struct sim_case *c, const struct sim_choic
   s->tasks = sim_random_of(c->seed, 4);
   s->disk = sim_random_of(c->seed, 5);
   s->engine = sim_random_of(c->seed, 6);
-  s->task_state = sim_need(dk_calloc(n, 1));
-  s->task_key = sim_need(dk_calloc(n, sizeof *s->task_key));
-  s->facts = sim_need(dk_calloc(n, sizeof *s->facts));
-  s->fact_of = sim_need(dk_calloc(n, sizeof *s->fact_of));
-  s->choice = sim_need(dk_calloc(n, sizeof *s->choice));
+  sim_runs_init(s);
   sim_faults_make(s, c->seed);
   for (uint32_t i = 0; i < s->n_faults; i++) s->faults[i].is_done = !(choice->faults >> i & 1);
   sim_host_init(s);
@@ -60,11 +55,7 @@ static void finish(struct sim *s) {
   dk_free(s->attempts);
   dk_free(s->keys);
   dk_free(s->ids);
-  dk_free(s->task_state);
-  dk_free(s->task_key);
-  dk_free(s->facts);
-  dk_free(s->fact_of);
-  dk_free(s->choice);
+  sim_runs_finish(s);
 }
 
 /* No engine for a while; the host goes on. */
@@ -82,23 +73,23 @@ static void pass_time(struct sim *s) {
 static void add_totals(struct sim_totals *to, const struct sim *s) {
   to->cases++;
   to->turns += s->turns;
-  to->lives += s->run;
+  to->lives += s->engine_epoch;
+  to->runs += s->last_run;
   for (uint32_t i = 0; i < s->n_ids; i++) to->attempts += s->ids[i].started;
-  for (uint32_t i = 0; i < s->c->graph.n_tasks; i++) to->tasks += s->c->tasks[i].is_wanted;
+  to->tasks += sim_case_wanted(s->c);
   for (uint32_t i = 0; i < s->n_faults; i++) to->faults[s->faults[i].kind]++;
 }
 
-bool sim_run(const struct sim_choice *choice, struct sim_totals *totals, char *ret_failure, uint32_t *ret_faults) {
+bool sim_run_case(const struct sim_choice *choice, struct sim_totals *totals, char *ret_failure, uint32_t *ret_faults) {
   static struct sim s; /* large */
   struct sim_case c;
-  sim_case_init(&c, choice->seed, choice->nodes, choice->rows);
+  sim_case_init(&c, choice->seed, &choice->limits);
   init(&s, &c, choice);
   for (;;) {
     int r = sim_engine_run(&s);
     if (sim_has_failed(&s)) break;
-    if (r == 0 && !s.cancelled) break;
-    if (r == 0) s.cancelled = false; /* the next run does what was left */
-    if (s.run > 3 * SIM_MAX_FAULTS) sim_fail(&s, "%u engines did not come to an end", s.run);
+    if (r == 0) break;
+    if (s.engine_epoch > 3 * SIM_MAX_FAULTS) sim_fail(&s, "%u engines did not come to an end", s.engine_epoch);
     pass_time(&s);
     if (sim_has_failed(&s)) break;
   }

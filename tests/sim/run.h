@@ -9,17 +9,17 @@
 
 struct sim_choice { /* what to run: the seed's case, or less of it */
   uint64_t seed;
-  uint32_t faults;      /* a bit each */
-  uint32_t nodes, rows; /* at most */
+  uint32_t faults; /* a bit each */
+  struct sim_limits limits;
   bool trace;
 };
 
 struct sim_totals {
-  uint64_t cases, tasks, attempts, turns, lives, faults[FAULT_N_KINDS];
+  uint64_t cases, runs, tasks, attempts, turns, lives, faults[FAULT_N_KINDS];
 };
 
 /* True: all was well. ret_failure (SIM_FAILURE bytes) says what was not; totals may be NULL. */
-bool sim_run(const struct sim_choice *choice, struct sim_totals *totals, char *ret_failure, uint32_t *ret_faults);
+bool sim_run_case(const struct sim_choice *choice, struct sim_totals *totals, char *ret_failure, uint32_t *ret_faults);
 
 /* plants.c: every planted bug, searched for up to seed `last`; prints the table. True: all are caught. */
 bool sim_plants(uint64_t last);

@@ -1,7 +1,9 @@
-/* The fault simulator's world: one engine (the real core and the real turn), one host with the real agent core and model keepers, a
+/* The fault simulator's world: one engine (the real core and the real turn) with some runs, people who ask for things, one host with the real agent core and model keepers, a
  * connection between them, a disk, a clock. Everything happens in one heap of events and follows from the seed.
  *
  *   engine.c  drives core and turn: next, commit, act; connects, dies, starts again
+ *   people.c  runs that are asked for, and what is asked of them: kept before it is done, so that the next engine goes on with it
+ *   check.c   after every step of the core, and at the end of every run
  *   host.c    the agent process, keepers with their journals, tasks; dies, restarts, reboots
  *   net.c     messages on their way (the real encoding), lost and late ones
  *   disk.c    what is durable; checks what may be recorded
@@ -33,9 +35,12 @@ enum sim_fault_kind {
   FAULT_KEEPER_KILL,
   FAULT_KEEPER_LINK, /* the agent loses its connection to a keeper, which lives */
   FAULT_REBOOT,
-  FAULT_GAP,  /* the engine's machine sleeps; the host does not */
-  FAULT_DARK, /* nothing connects for a long time */
-  FAULT_CANCEL,
+  FAULT_GAP,    /* the engine's machine sleeps; the host does not */
+  FAULT_DARK,   /* nothing connects for a long time */
+  FAULT_CANCEL, /* these four: people ask for something */
+  FAULT_PAUSE,
+  FAULT_RESUME,
+  FAULT_PRIORITY,
   FAULT_N_KINDS
 };
 struct sim_fault {
@@ -58,14 +63,14 @@ enum sim_event_kind {
   EV_KEEPER_SAYS,
   EV_KEEPER_FOUND,
   EV_ANSWER,
-  EV_CANCEL
+  EV_ASK
 };
 struct sim_event {
   uint64_t at, serial;
   enum sim_event_kind kind;
   uint32_t conn, slot, epoch; /* epoch: of the engine, agent or keeper it is for; a later one does not get it */
   struct dk_id id;
-  struct dk_event answer;        /* ANSWER */
+  struct dk_event answer;        /* ANSWER; ASK: of which run (tasks: as the last one of this kind) */
   enum dk_agent_event_kind says; /* KEEPER_SAYS */
   struct dk_buf bytes;           /* TO_AGENT, TO_ENGINE: one frame; owned */
 };
@@ -75,7 +80,7 @@ enum sim_phase { ITEM_HELD, ITEM_RUNNING, ITEM_ENDED };
 struct sim_item {
   struct dk_id id;
   struct dk_digest key;
-  uint32_t task, cpus;
+  uint32_t plan, task, cpus;
   enum sim_phase phase;
   enum dk_cause cause;
   int32_t code;
@@ -108,6 +113,44 @@ struct sim_heard {
   struct dk_id id;
 };
 #define SIM_HEARD 256u
+
+/* --- runs --- */
+
+/* Something that was asked of a run, as it is kept (engine/store/asked.h). */
+struct sim_ask {
+  enum dk_event_kind kind;
+  bool is_hard;
+  int32_t priority;
+  uint8_t *tasks; /* owned; NULL: the whole run */
+};
+
+/* What the next engine must find of it is marked *. */
+enum sim_run_phase { RUN_LATER, RUN_OPEN, RUN_OVER };
+struct sim_run {
+  const struct sim_plan *plan;
+  uint32_t number;          /* * 0: not asked for yet */
+  enum sim_run_phase phase; /* * */
+  uint32_t first_turn;      /* LATER: asked for then */
+  uint32_t again;           /* how often it is asked for again after it was cancelled */
+  uint8_t state;            /* * of its RUN record; 0: none */
+  struct dk_record *tasks;  /* * TASK record of each; state 0: none */
+  uint32_t *ended_in;       /* epoch of the engine that recorded its end; 0: none */
+  struct sim_ask *asks;     /* * */
+  uint32_t n_asks, cap_asks;
+
+  /* What people want by now: the sum of the asks. */
+  bool is_paused, is_cancelled;
+  int32_t priority;
+  uint8_t *is_held, *is_stopped, *has_own; /* a byte per task */
+  int32_t *own_priority;
+
+  /* The engine's own. */
+  const struct dk_digest **facts; /* durable ones */
+  struct dk_digest *fact_of, *choice;
+  uint8_t *was_done; /* a byte per task */
+  bool is_finished;  /* to be removed after this turn */
+  bool was_lost;     /* the agent was, when its end was decided */
+};
 
 struct sim {
   const struct sim_case *c;
@@ -147,30 +190,27 @@ struct sim {
   uint32_t n_keys, cap_keys;
   struct sim_attempt *ids;
   uint32_t n_ids, cap_ids;
-  uint8_t *task_state; /* of the current run, as recorded */
-  struct dk_digest *task_key;
-  uint8_t run_state;
+  struct sim_run runs[SIM_MAX_RUNS]; /* of each plan the latest */
+  uint32_t last_run;                 /* highest number */
 
   /* engine.c */
   struct dk_core *core; /* NULL: not running */
   struct dk_turn turn;
   struct dk_world world;
-  uint32_t engine_epoch, run;
+  uint32_t engine_epoch;
   uint64_t inc, highest_session, engine_session; /* session as the core knows it */
   struct dk_event queue[4096];
   struct dk_digest queue_bytes[4096];
   uint32_t queue_at, queue_n;
   struct dk_digest given;
-  const struct dk_digest **facts; /* of this run, durable */
-  struct dk_digest *fact_of;
-  struct dk_digest *choice;
+  uint32_t in_hand; /* run of the event that was taken and not stepped yet: a GAP may come first */
   struct sim_heard heard[SIM_HEARD];
   uint32_t n_heard;
   uint64_t asleep_until, silent_since;
+  bool is_lost; /* it was silent for so long that its attempts were given up */
   uint32_t unclaimed;
   enum sim_fault_kind commit_fault; /* FAULT_N_KINDS: none */
-  bool cancelled, is_over;
-  struct dk_digest durable; /* the core's digest at the last commit */
+  struct dk_digest durable;         /* the core's digest at the last commit */
 };
 
 void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -216,9 +256,30 @@ void sim_disk_commit(struct sim *s, const struct dk_record *records, uint32_t n,
 void sim_disk_load(struct sim *s, struct dk_core *core);
 
 /* engine.c */
-int sim_engine_run(struct sim *s); /* one engine's life: 0 the run is over, SIM_DEAD, or a negative errno */
+int sim_engine_run(struct sim *s); /* one engine's life: 0 all runs are over, SIM_DEAD, or a negative errno */
 void sim_engine_push(struct sim *s, const struct dk_event *event, const struct dk_digest *bytes);
 void sim_engine_event(struct sim *s, struct sim_event *event);
+
+/* people.c */
+void sim_runs_init(struct sim *s);
+void sim_runs_finish(struct sim *s);
+struct sim_run *sim_run_of(struct sim *s, uint32_t number); /* an open one; NULL: none */
+void sim_runs_submit(struct sim *s);                        /* those whose turn has come */
+void sim_runs_recall(struct sim *s);                        /* a new engine goes on with those that are open */
+void sim_runs_reap(struct sim *s);
+bool sim_runs_are_over(const struct sim *s);
+void sim_run_finish(struct sim *s, uint32_t number); /* FINISHED */
+void sim_ask(struct sim *s, struct sim_run *run, const struct dk_event *event);
+void sim_ask_some(struct sim *s, enum dk_event_kind kind, uint64_t random);
+bool sim_ask_resume_all(struct sim *s); /* false: nothing is held back */
+void sim_people_event(struct sim *s, struct sim_event *event);
+
+/* check.c */
+void sim_check_core(struct sim *s);
+/* After a step: what it has decided is in out->actions from first_action on. */
+void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action);
+void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
+void sim_check_end(struct sim *s, const struct sim_run *run);
 
 /* fault.c */
 void sim_faults_make(struct sim *s, uint64_t seed);

@@ -1,0 +1,214 @@
+/* What is checked after every step of the core, and at the end of every run. */
+#include "lang/base/alloc.h"
+#include "tests/sim/sim.h"
+
+/* --- silence --- */
+
+static bool is_silent(const struct sim *s) {
+  return !s->engine_session && s->now - s->silent_since >= s->c->policy.lost_after_ns;
+}
+
+/* Attempts are given up only after the agent was silent for lost_after, all of it seen by an engine that was awake. */
+static void check_silence(struct sim *s) {
+  uint32_t unclaimed = dk_core_unclaimed(s->core);
+  if (unclaimed > s->unclaimed && !s->engine_session && !is_silent(s))
+    sim_fail(s, "attempts were given up after %llu ms of silence",
+             (unsigned long long)((s->now - s->silent_since) / SIM_MS));
+  s->unclaimed = unclaimed;
+}
+
+void sim_check_core(struct sim *s) {
+  struct dk_error error = {0};
+  if (dk_core_check(s->core, &error) < 0) sim_fail(s, "core: %s", error.text);
+  check_silence(s);
+  s->is_lost |= is_silent(s);
+}
+
+/* --- what people asked for --- */
+
+/* Something that was asked of it waits for the engine. */
+static bool is_behind(const struct sim *s, const struct sim_run *run) {
+  const uint32_t cap = sizeof s->queue / sizeof *s->queue;
+  if (s->in_hand == run->number) return true;
+  for (uint32_t i = 0; i < s->queue_n; i++) {
+    const struct dk_event *event = &s->queue[(s->queue_at + i) % cap];
+    if (event->run != run->number) continue;
+    if (event->kind == DK_EV_START || (event->kind >= DK_EV_CANCEL && event->kind <= DK_EV_PRIORITY)) return true;
+  }
+  return false;
+}
+
+static bool is_kept_back(const struct sim_run *run, uint32_t task) {
+  return run->is_paused || run->is_held[task] || run->is_stopped[task];
+}
+
+static void check_assign(struct sim *s, const struct dk_action *action) {
+  const struct sim_run *run = sim_run_of(s, action->run);
+  if (!run)
+    sim_fail(s, "task %u of run %u is handed out, which is not there", action->task, action->run);
+  else if (!is_behind(s, run) && is_kept_back(run, action->task))
+    sim_fail(s, "task %u of run %u is handed out though it is %s", action->task, action->run,
+             run->is_stopped[action->task] ? "cancelled" : "paused");
+}
+
+/* A task that is not cancelled waits for the same key. */
+static bool is_shared(struct sim *s, const struct dk_digest *key) {
+  for (uint32_t i = 0; i < s->c->n_plans; i++) {
+    const struct sim_run *run = &s->runs[i];
+    if (run->phase != RUN_OPEN || !dk_core_has_run(s->core, run->number) || is_behind(s, run)) continue;
+    for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
+      struct dk_digest other;
+      if (dk_core_task_state(s->core, run->number, task) == DK_TASK_SHARED && !run->is_stopped[task] &&
+          sim_plan_key(run->plan, task, run->facts, &other) && dk_digest_equal(&other, key))
+        return true;
+    }
+  }
+  return false;
+}
+
+static void check_stop(struct sim *s, const struct dk_action *action) {
+  const struct dk_digest *key = dk_core_attempt_key(s->core, action->id);
+  if (key && is_shared(s, key))
+    sim_fail(s, "a cancel ends attempt %llu, for which another task waits", (unsigned long long)action->id.n);
+}
+
+/* --- who comes first --- */
+
+struct rank {
+  int32_t priority;
+  uint32_t run;
+};
+
+static struct rank rank_of(const struct sim_run *run, uint32_t task) {
+  return (struct rank){run->has_own[task] ? run->own_priority[task] : run->priority, run->number};
+}
+
+static bool is_before(struct rank a, struct rank b) {
+  return a.priority != b.priority ? a.priority > b.priority : a.run < b.run;
+}
+
+/* Nothing but its rank can have kept it from being handed out. */
+static bool could_go(const struct sim *s, const struct sim_run *run, uint32_t task) {
+  uint32_t row;
+  if (run->plan->jobs || is_kept_back(run, task)) return false;
+  if (dk_core_task_state(s->core, run->number, task) != DK_TASK_READY) return false;
+  return !run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].at_once;
+}
+
+static void check_order(struct sim *s, struct rank last) {
+  for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {
+    const struct sim_run *run = &s->runs[i];
+    if (run->phase != RUN_OPEN || !dk_core_has_run(s->core, run->number)) continue;
+    if (is_behind(s, run)) return;
+  }
+  for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {
+    const struct sim_run *run = &s->runs[i];
+    if (run->phase != RUN_OPEN || !dk_core_has_run(s->core, run->number)) continue;
+    for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
+      if (is_before(rank_of(run, task), last) && could_go(s, run, task))
+        sim_fail(s, "a task of run %u with priority %d is handed out before task %u of run %u with %d", last.run,
+                 last.priority, task, run->number, rank_of(run, task).priority);
+    }
+  }
+}
+
+void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action) {
+  struct rank last = {0, 0};
+  sim_check_core(s);
+  for (uint32_t i = first_action; i < out->n_actions && !sim_has_failed(s); i++) {
+    const struct dk_action *action = &out->actions[i];
+    if (action->kind == DK_ACT_ASSIGN) {
+      check_assign(s, action);
+      const struct sim_run *run = sim_run_of(s, action->run);
+      if (run && (last.run == 0 || is_before(last, rank_of(run, action->task)))) last = rank_of(run, action->task);
+    }
+    struct sim_run *over = action->kind == DK_ACT_FINISHED ? sim_run_of(s, action->run) : NULL;
+    if (over) over->was_lost = s->is_lost;
+    bool is_stop = action->kind == DK_ACT_KILL || action->kind == DK_ACT_REVOKE;
+    if (is_stop && event->kind == DK_EV_CANCEL) check_stop(s, action);
+  }
+  if (last.run && !sim_has_failed(s)) check_order(s, last);
+}
+
+/* Nothing will happen by itself any more: then only what people hold back may wait. */
+void sim_check_rest(struct sim *s) {
+  for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {
+    const struct sim_run *run = &s->runs[i];
+    if (run->phase != RUN_OPEN || run->is_paused) continue;
+    for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
+      enum dk_task_state state = dk_core_task_state(s->core, run->number, task);
+      if (state != DK_TASK_WAITING && !dk_task_state_is_end(state) && !run->is_held[task])
+        sim_fail(s, "task %u of run %u waits in state %d though nobody holds it back", task, run->number, state);
+    }
+  }
+}
+
+/* --- the end of a run --- */
+
+static enum sim_class class_of(enum dk_task_state state) {
+  return state == DK_TASK_DONE || state == DK_TASK_CACHED ? SIM_GOOD
+         : state == DK_TASK_NOT_RUN                       ? SIM_NOT_RUN
+         : state == DK_TASK_SKIPPED                       ? SIM_SKIPPED
+                                                          : SIM_FAILED;
+}
+
+/* It came to what an undisturbed run comes to, given what those that it needs have come to; or it was cancelled, as asked. */
+static void check_task(struct sim *s, const struct sim_run *run, uint32_t task, const struct dk_digest **facts) {
+  enum dk_task_state state = run->tasks[task].state, in_core = dk_core_task_state(s->core, run->number, task);
+  struct dk_digest fact;
+  enum sim_class want = sim_plan_class(run->plan, task, facts, &fact), got = class_of(state);
+  if (state != in_core)
+    sim_fail(s, "task %u of run %u: state %d is recorded, the core has %d", task, run->number, state, in_core);
+  else if (!dk_task_state_is_end(state))
+    sim_fail(s, "task %u of run %u did not end", task, run->number);
+  else if (state == DK_TASK_CANCELLED && !run->is_stopped[task])
+    sim_fail(s, "task %u of run %u is cancelled though nobody asked for that", task, run->number);
+  else if (state != DK_TASK_CANCELLED && got != want)
+    sim_fail(s, "task %u of run %u ends in state %d, class %d was expected", task, run->number, state, want);
+  else if (got == SIM_GOOD && !dk_digest_equal(&run->fact_of[task], &fact))
+    sim_fail(s, "task %u of run %u has another result than an undisturbed run", task, run->number);
+  if (got == SIM_GOOD) facts[task] = &run->fact_of[task];
+}
+
+/* A run that nobody cancelled anything of: the same, from what the case says by itself. */
+static void check_undisturbed(struct sim *s, const struct sim_run *run, uint32_t task) {
+  const struct sim_task *of = &run->plan->tasks[task];
+  enum sim_class got = class_of(run->tasks[task].state);
+  if (got != of->expect || (got == SIM_GOOD && !dk_digest_equal(&run->fact_of[task], &of->fact)))
+    sim_fail(s, "task %u of run %u came to another end than in an undisturbed run", task, run->number);
+}
+
+/* Attempts of what was cancelled have ended, or another run goes on with them; unless nobody knows what became of their host. */
+static void check_left(struct sim *s, const struct sim_run *run) {
+  uint32_t by_run, by_task;
+  for (uint32_t i = 0; i < s->n_attempts && !run->was_lost; i++) {
+    const struct dk_record *attempt = &s->attempts[i];
+    if (attempt->run != run->number || run->tasks[attempt->task].state != DK_TASK_CANCELLED) continue;
+    if (!dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
+      sim_fail(s, "run %u is over, but attempt %llu of its cancelled task %u is left", run->number,
+               (unsigned long long)attempt->id.n, attempt->task);
+  }
+}
+
+void sim_check_end(struct sim *s, const struct sim_run *run) {
+  const struct dk_graph *graph = &run->plan->graph;
+  const struct dk_digest **facts = sim_need(dk_calloc(graph->n_tasks + 1, sizeof *facts));
+  bool is_stopped = false, is_cancelled = false, is_failed = false;
+  for (uint32_t k = 0; k < graph->n_nodes; k++) {
+    const struct dk_graph_node *node = &graph->nodes[run->plan->order[k]];
+    for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+      is_stopped |= run->is_stopped[task] != 0;
+      if (!run->plan->tasks[task].is_wanted) continue;
+      check_task(s, run, task, facts);
+      is_cancelled |= run->tasks[task].state == DK_TASK_CANCELLED;
+      is_failed |= run->tasks[task].state == DK_TASK_FAILED;
+    }
+  }
+  for (uint32_t task = 0; task < graph->n_tasks && !is_stopped; task++) {
+    if (run->plan->tasks[task].is_wanted) check_undisturbed(s, run, task);
+  }
+  check_left(s, run);
+  enum dk_run_state state = is_cancelled ? DK_RUN_INTERRUPTED : is_failed ? DK_RUN_FAILED : DK_RUN_DONE;
+  if (run->state != state) sim_fail(s, "run %u ends in state %d, not %d", run->number, run->state, state);
+  dk_free(facts);
+}
