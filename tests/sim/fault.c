@@ -32,7 +32,6 @@ void sim_faults_make(struct sim *s, uint64_t seed) {
   s->n_faults = sim_chance(&random, 100) ? 0 : 1 + sim_below(&random, sim_chance(&random, 200) ? SIM_MAX_FAULTS : 8);
   for (uint32_t i = 0; i < s->n_faults; i++) {
     enum sim_fault_kind kind = (enum sim_fault_kind)sim_below(&random, FAULT_N_KINDS);
-    if (kind == FAULT_CANCEL && !sim_chance(&random, 400)) kind = FAULT_DROP;
     /* Often one soon after another: in the middle of the recovery. */
     uint32_t turn =
         i > 0 && sim_chance(&random, 500) ? s->faults[i - 1].turn + sim_below(&random, 6) : sim_below(&random, span);

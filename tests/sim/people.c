@@ -251,7 +251,7 @@ void sim_ask_some(struct sim *s, enum dk_event_kind kind, uint64_t seed) {
   struct sim_run *run = random_run(s, &random);
   if (!run) return;
   struct dk_event event = {.kind = kind, .run = run->number};
-  uint8_t *tasks = sim_chance(&random, 600) ? random_tasks(run->plan, &random) : NULL;
+  uint8_t *tasks = sim_chance(&random, 700) ? random_tasks(run->plan, &random) : NULL;
   event.u.ask.tasks = tasks;
   event.u.ask.hard = kind == DK_EV_CANCEL && sim_chance(&random, 400);
   event.u.ask.priority = kind == DK_EV_PRIORITY ? (int32_t)sim_below(&random, 7) - 3 : 0;
