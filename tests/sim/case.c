@@ -267,6 +267,8 @@ static void expect(struct sim_plan *plan) {
   for (uint32_t k = 0; k < plan->graph.n_nodes; k++) {
     const struct dk_graph_node *node = &plan->graph.nodes[plan->order[k]];
     for (uint32_t task = node->first; task < node->first + node->rows; task++) {
+      plan->tasks[task].has_key =
+          !sim_plan_is_pick(plan, task) && sim_plan_key(plan, task, facts, &plan->tasks[task].key);
       plan->tasks[task].expect = sim_plan_class(plan, task, facts, &plan->tasks[task].fact);
       if (plan->tasks[task].expect == SIM_GOOD) facts[task] = &plan->tasks[task].fact;
     }

@@ -33,6 +33,8 @@ struct sim_task {
   uint32_t bad_ends;
   uint64_t duration_ns;
   bool is_wanted;
+  bool has_key; /* an undisturbed run comes to run it, or to find its result */
+  struct dk_digest key;
   enum sim_class expect;
   struct dk_digest fact; /* of a good one: digest of its result (a pick: of its choice) */
 };

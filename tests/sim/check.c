@@ -130,6 +130,32 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
   if (last.run && !sim_has_failed(s)) check_order(s, last);
 }
 
+#define SOON (20 * SIM_SECOND) /* messages and the grace of a soft cancel take less */
+
+/* A run goes on, or came to its end, with this task, and it is not to be cancelled. */
+static bool is_wanted(const struct sim_run *run, uint32_t task) {
+  return run->plan->is_foreground || !run->is_stopped[task];
+}
+
+void sim_check_wanted(struct sim *s, const struct sim_item *item) {
+  uint64_t since = s->listens_since;
+  bool is_known = false;
+  if (!since || s->now < s->asleep_until) return;
+  for (uint32_t i = 0; i < s->c->n_plans; i++) {
+    const struct sim_run *run = &s->runs[i];
+    for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
+      const struct sim_task *of = &run->plan->tasks[task];
+      if (!of->is_wanted || !of->has_key || !dk_digest_equal(&of->key, &item->key)) continue;
+      if (is_wanted(run, task)) return;
+      is_known = true;
+      if (run->stopped_at > since) since = run->stopped_at;
+    }
+  }
+  if (is_known && s->now - since > SOON)
+    sim_fail(s, "attempt %llu ran on to its end, %llu ms after the last one that wanted it was cancelled",
+             (unsigned long long)item->id.n, (unsigned long long)((s->now - since) / SIM_MS));
+}
+
 /* Nothing will happen by itself any more: then only what people hold back may wait. */
 void sim_check_rest(struct sim *s) {
   for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {

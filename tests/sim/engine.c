@@ -171,6 +171,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   if (fault == FAULT_COMMIT_BEFORE) return SIM_DEAD;
   if (fault == FAULT_COMMIT_SLOW) s->now += 15 * SIM_SECOND;
   if (fault == FAULT_COMMIT_SLOW) s->silent_since = s->now;
+  if (fault == FAULT_COMMIT_SLOW && s->listens_since) s->listens_since = s->now;
   sim_disk_commit(s, records, n, bytes);
   dk_core_digest(s->core, &s->durable);
   return fault == FAULT_COMMIT_AFTER ? SIM_DEAD : 0;
@@ -193,8 +194,9 @@ static int take(struct sim *s, struct dk_event *ret) {
     s->engine_session = s->highest_session = ret->session;
     s->is_lost = false;
   }
+  if (ret->kind == DK_EV_HAS_END && ret->session == s->engine_session) s->listens_since = s->now;
   if (ret->kind == DK_EV_AGENT_DOWN && ret->session == s->engine_session) {
-    s->engine_session = 0;
+    s->engine_session = s->listens_since = 0;
     s->silent_since = s->now;
   }
   return 1;
@@ -217,6 +219,7 @@ static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64
       if (s->now < s->asleep_until) s->now = s->asleep_until;
       s->asleep_until = 0;
       s->silent_since = s->now;
+      if (s->listens_since) s->listens_since = s->now;
     }
     *ret_now = s->now;
     if (s->queue_n) return take(s, ret);
@@ -246,6 +249,7 @@ static void new_life(struct sim *s) {
   s->engine_session = s->highest_session = 0;
   s->silent_since = s->now;
   s->is_lost = false;
+  s->listens_since = 0;
   s->commit_fault = FAULT_N_KINDS;
   s->conn = 0;
   s->late_from = s->last_conn;
@@ -282,5 +286,6 @@ int sim_engine_run(struct sim *s) {
   dk_turn_finish(&s->turn);
   dk_core_destroy(s->core);
   s->core = NULL;
+  s->listens_since = 0;
   return r;
 }

@@ -82,6 +82,7 @@ static void end_by_habit(struct sim *s, struct sim_keeper *keeper, struct sim_it
   const struct sim_task *task = &s->c->plans[item->plan].tasks[item->task];
   struct sim_key *key = sim_key_of(s, &item->key);
   bool is_bad_yet = key->bad_ends < task->bad_ends;
+  sim_check_wanted(s, item);
   switch (task->habit) {
   case HABIT_EXIT: end(s, keeper, item, DK_CAUSE_EXIT, 1); return;
   case HABIT_SIGNAL: end(s, keeper, item, DK_CAUSE_SIGNAL, 11); return;

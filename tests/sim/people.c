@@ -209,6 +209,7 @@ void sim_ask(struct sim *s, struct sim_run *run, const struct dk_event *event) {
   }
   run->asks[run->n_asks++] = ask;
   want(run, &ask);
+  if (ask.kind == DK_EV_CANCEL) run->stopped_at = s->now;
   static const char *const words[] = {"cancel", "pause", "resume", "priority"};
   sim_trace(s, "%s%s of %s of run %u, priority %d", ask.is_hard ? "hard " : "", words[ask.kind - DK_EV_CANCEL],
             ask.tasks ? "some" : "all", run->number, ask.priority);

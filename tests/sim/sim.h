@@ -140,6 +140,7 @@ struct sim_run {
 
   /* What people want by now: the sum of the asks. */
   bool is_paused, is_cancelled;
+  uint64_t stopped_at; /* something was cancelled last */
   int32_t priority;
   uint8_t *is_held, *is_stopped, *has_own; /* a byte per task */
   int32_t *own_priority;
@@ -207,7 +208,8 @@ struct sim {
   struct sim_heard heard[SIM_HEARD];
   uint32_t n_heard;
   uint64_t asleep_until, silent_since;
-  bool is_lost; /* it was silent for so long that its attempts were given up */
+  uint64_t listens_since; /* it knows what the agent has, and is awake; 0: it does not */
+  bool is_lost;           /* it was silent for so long that its attempts were given up */
   uint32_t unclaimed;
   enum sim_fault_kind commit_fault; /* FAULT_N_KINDS: none */
   struct dk_digest durable;         /* the core's digest at the last commit */
@@ -278,6 +280,8 @@ void sim_people_event(struct sim *s, struct sim_event *event);
 void sim_check_core(struct sim *s);
 /* After a step: what it has decided is in out->actions from first_action on. */
 void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action);
+/* A task comes to its end by itself: somebody wants that. */
+void sim_check_wanted(struct sim *s, const struct sim_item *item);
 void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
 void sim_check_end(struct sim *s, const struct sim_run *run);
 
