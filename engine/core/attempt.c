@@ -85,9 +85,29 @@ static void count_owner(struct dk_core *core, const struct dk_attempt *attempt, 
   count(core->claims[attempt->claim].run, core->claims[attempt->claim].task, attempt, by);
 }
 
+/* So that the next engine knows whose cancel ends it. What may have ended before anybody asked for it again stays with who made it
+ * (session.c: its failure is not theirs). */
+void dk_attempt_own(struct dk_core *core, uint32_t i) {
+  struct dk_attempt *attempt = &core->attempts[i];
+  if (attempt->claim == DK_NONE) return;
+  const struct dk_claim *claim = &core->claims[attempt->claim];
+  bool is_living =
+      attempt->id.inc == core->incarnation || (attempt->flags & ATTEMPT_SEEN && !(attempt->flags & ATTEMPT_UNHEARD));
+  if (!is_living || (attempt->run == claim->run->number && attempt->task == claim->task)) return;
+  attempt->run = claim->run->number;
+  attempt->task = claim->task;
+  dk_emit_attempt(core, attempt, false);
+}
+
+void dk_attempt_condemn(struct dk_core *core, uint32_t i) {
+  core->attempts[i].task = DK_NO_TASK;
+  dk_emit_attempt(core, &core->attempts[i], false);
+}
+
 void dk_attempt_move(struct dk_core *core, uint32_t i, struct dk_core_run *from, uint32_t task) {
   count(from, task, &core->attempts[i], UINT32_MAX);
   count_owner(core, &core->attempts[i], 1);
+  dk_attempt_own(core, i);
 }
 
 static void leave_claim(struct dk_core *core, uint32_t i) {
@@ -129,6 +149,7 @@ void dk_attempt_claim(struct dk_core *core, uint32_t i, uint32_t claim, enum dk_
   dk_task_do(core, core->claims[claim].run, core->claims[claim].task, event, &core->claims[claim]);
   if (event == TASK_ADOPT) core->has_moved = true;
   if (attempt->flags & ATTEMPT_STARTED) emit_owner(core, attempt);
+  dk_attempt_own(core, i);
 }
 
 void dk_attempt_release(struct dk_core *core, uint32_t i) {

@@ -59,8 +59,12 @@ int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t
       core->saved.counter = record->counter;
       if (record->id.inc == core->incarnation) take_no_number_twice(core, record->counter);
     } else if (record->kind == DK_REC_ATTEMPT) {
-      struct dk_attempt loaded = {
-          .id = record->id, .key = record->key, .run = record->run, .task = record->task, .booked = 1};
+      struct dk_attempt loaded = {.id = record->id,
+                                  .key = record->key,
+                                  .run = record->run,
+                                  .task = record->task,
+                                  .made_by = record->run,
+                                  .booked = 1};
       if (record->id.inc == core->incarnation) take_no_number_twice(core, record->id.n);
       core->n_loaded++;
       if (dk_attempt_find(core, record->id) == DK_NONE) dk_attempt_add(core, &loaded);

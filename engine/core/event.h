@@ -112,7 +112,7 @@ struct dk_event {
  * store; the core and the simulator see the struct. */
 enum dk_record_kind {
   DK_REC_INCARNATION, /* one fact, a put replaces it: incarnation, and the highest number taken in blocks (never reused) */
-  DK_REC_ATTEMPT,     /* put at assignment, deleted when its end is recorded */
+  DK_REC_ATTEMPT,     /* put at assignment, and when another task has it; deleted when its end is recorded */
   DK_REC_TASK,        /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
   DK_REC_RESULT,      /* key -> bytes; first one wins */
   DK_REC_FAILURE,     /* attempt -> bytes of a failed attempt (for logs) */

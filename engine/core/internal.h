@@ -66,9 +66,11 @@ enum {
 struct dk_attempt {
   struct dk_id id;
   struct dk_digest key;
-  uint32_t run, task; /* as recorded: of the run that made it */
-  uint32_t claim;     /* or DK_NONE */
-  uint32_t booked;    /* slots */
+  uint32_t run,
+      task; /* as recorded: whose it is, or was last; DK_NO_TASK: to be ended when the agent tells of it, unless claimed */
+  uint32_t made_by; /* run that made it, or had it when this engine began */
+  uint32_t claim;   /* or DK_NONE */
+  uint32_t booked;  /* slots */
   uint32_t slot;
   uint32_t flags;
   uint32_t next; /* free list */
@@ -268,7 +270,10 @@ void dk_attempt_remove(struct dk_core *core, uint32_t attempt);                 
 void dk_attempt_claim(struct dk_core *core, uint32_t attempt, uint32_t claim, enum dk_task_event event);
 void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gives it up; it lives on */
 void dk_attempt_move(struct dk_core *core, uint32_t attempt, struct dk_core_run *from,
-                     uint32_t task); /* its claim has a new owner */
+                     uint32_t task);                         /* its claim has a new owner */
+void dk_attempt_own(struct dk_core *core, uint32_t attempt); /* records whose it is by now, when it is known to live */
+/* Nobody wants it, and its host is lost: it is to be ended when it is seen. */
+void dk_attempt_condemn(struct dk_core *core, uint32_t attempt);
 void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
 void dk_attempt_finish(struct dk_core *core);
 

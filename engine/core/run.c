@@ -288,11 +288,19 @@ static bool is_stopping(const struct dk_core *core, const struct dk_core_run *ru
   return false;
 }
 
+/* Nobody knows what became of its host. */
+static void leave_lost(struct dk_core *core, const struct dk_core_run *run) {
+  for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
+    if (dk_run_has_left(run, &core->attempts[i])) dk_attempt_condemn(core, i);
+  }
+}
+
 void dk_run_end(struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_runs; i++) {
     struct dk_core_run *run = core->runs[i];
     if (!run->is_started || run->is_finished || run->unfinished || run->asked || is_stopping(core, run)) continue;
     run->is_finished = true;
+    leave_lost(core, run);
     core->has_ended = true;
     struct dk_record *record = dk_emit_record(core, DK_REC_RUN);
     record->run = run->number;

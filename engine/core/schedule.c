@@ -151,8 +151,12 @@ static struct dk_id new_id(struct dk_core *core) {
 
 static void assign(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t cost) {
   uint32_t claim = run->word[task];
-  struct dk_attempt made = {
-      .id = new_id(core), .key = core->claims[claim].key, .run = run->number, .task = task, .booked = cost};
+  struct dk_attempt made = {.id = new_id(core),
+                            .key = core->claims[claim].key,
+                            .run = run->number,
+                            .task = task,
+                            .made_by = run->number,
+                            .booked = cost};
   uint32_t i = dk_attempt_add(core, &made);
   if (i == DK_NONE) return;
   if (core->claims[claim].attempts < UINT8_MAX) core->claims[claim].attempts++;

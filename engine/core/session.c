@@ -78,7 +78,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     if (is_ok) dk_claim_note(core, &gone.key, gone.id);
   } else if (is_ok) {
     dk_claim_end(core, gone.claim, TASK_OK, DK_CAUSE_OK, event->u.ended.code);
-  } else if (gone.flags & ATTEMPT_UNHEARD && core->claims[gone.claim].run->number != gone.run) {
+  } else if (gone.flags & ATTEMPT_UNHEARD && core->claims[gone.claim].run->number != gone.made_by) {
     /* It failed before this run was asked for: a failure is tried again by the next run. */
     was_not_started(core, gone.claim);
   } else {
@@ -132,7 +132,10 @@ static void remind(struct dk_core *core, uint32_t i) {
   const struct dk_attempt *attempt = &core->attempts[i];
   if (attempt->claim == DK_NONE) {
     const struct dk_core_run *run = dk_run_find(core, attempt->run);
-    if (run && dk_run_has_left(run, attempt)) dk_session_stop(core, i, run->flags[attempt->task] & TASK_HARD, false);
+    if (run && dk_run_has_left(run, attempt))
+      dk_session_stop(core, i, run->flags[attempt->task] & TASK_HARD, false);
+    else if (attempt->task == DK_NO_TASK)
+      dk_session_stop(core, i, false, false);
     return;
   }
   const struct dk_claim *claim = &core->claims[attempt->claim];
@@ -176,6 +179,7 @@ static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) 
   if (event->u.has.state == DK_ATTEMPT_ENDED && event->id.inc != core->incarnation)
     core->attempts[i].flags |= ATTEMPT_UNHEARD;
   take_back(core, i);
+  dk_attempt_own(core, i);
   if (event->u.has.state != DK_ATTEMPT_QUEUED) dk_attempt_set_started(core, i, event->u.has.slot);
   if (event->u.has.state != DK_ATTEMPT_ENDED) remind(core, i);
 }

@@ -209,7 +209,9 @@ static void check_left(struct sim *s, const struct sim_run *run) {
   uint32_t by_run, by_task;
   for (uint32_t i = 0; i < s->n_attempts && !run->was_lost; i++) {
     const struct dk_record *attempt = &s->attempts[i];
-    if (attempt->run != run->number || run->tasks[attempt->task].state != DK_TASK_CANCELLED) continue;
+    if (attempt->run != run->number || attempt->task >= run->plan->graph.n_tasks ||
+        run->tasks[attempt->task].state != DK_TASK_CANCELLED)
+      continue;
     if (!dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
       sim_fail(s, "run %u is over, but attempt %llu of its cancelled task %u is left", run->number,
                (unsigned long long)attempt->id.n, attempt->task);

@@ -50,6 +50,10 @@ static void put_attempt(struct sim *s, const struct dk_record *record) {
     return;
   }
   struct sim_attempt *attempt = sim_attempt_of(s, record->id);
+  if (i != UINT32_MAX && dk_digest_equal(&s->attempts[i].key, &record->key)) { /* another task has it */
+    s->attempts[i] = *record;
+    return;
+  }
   if (attempt->is_recorded) sim_fail(s, "attempt %llu is made twice", (unsigned long long)record->id.n);
   attempt->is_recorded = true;
   if (s->n_attempts == s->cap_attempts) {

@@ -581,6 +581,66 @@ static void test_a_paused_owner_lets_who_shares_it_go_first(void **state) {
   close_bed(&bed);
 }
 
+static void has_running(struct bed *bed, uint64_t session, struct dk_id id) {
+  agent_up(bed, session);
+  give(bed, (struct dk_event){.kind = DK_EV_HAS, .session = session, .id = id, .u.has = {.state = DK_ATTEMPT_RUNNING}});
+}
+
+/* The record of an attempt follows who has it: the next engine must know whose cancel ends it. */
+static void test_an_attempt_is_recorded_as_of_who_adopts_it(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_record living = {.kind = DK_REC_ATTEMPT, .id = {70, 3}, .key = key_of(1), .run = 4, .task = 9};
+  open_bed(&bed, &two, &living, 1);
+  looked_up(&bed, 1, DK_LOOKUP_MISS, 1);
+  assert_int_equal(dk_core_task_state(bed.core, 5, 1), DK_TASK_RUNNING);
+  has_running(&bed, 1, living.id);
+  const struct dk_record *record = find_record(&bed, DK_REC_ATTEMPT);
+  assert_non_null(record);
+  assert_false(record->del);
+  assert_int_equal(record->run, 5);
+  assert_int_equal(record->task, 1);
+  living.run = 5;
+  living.task = 1;
+  close_bed(&bed);
+  open_bed(&bed, &two, &living, 1); /* the next engine, which is asked for the cancel before anything is looked up */
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 5, .u.ask.hard = true});
+  has_running(&bed, 1, living.id);
+  assert_true(find_action(&bed, DK_ACT_KILL)->hard);
+  close_bed(&bed);
+}
+
+/* The host is lost: the run is over all the same. When it comes back, what was cancelled is ended, by any engine. */
+static void test_what_is_cancelled_at_a_lost_host_ends_when_it_comes_back(void **state) {
+  (void)state;
+  struct bed bed;
+  open_bed(&bed, &one, NULL, 0);
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 1);
+  agent_listed(&bed, 1);
+  struct dk_id id = find_action(&bed, DK_ACT_ASSIGN)->id;
+  give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = id});
+  give(&bed, (struct dk_event){.kind = DK_EV_AGENT_DOWN, .session = 1});
+  bed.now += 61 * SECOND;
+  give(&bed, (struct dk_event){.kind = DK_EV_TICK});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 5});
+  assert_non_null(find_action(&bed, DK_ACT_FINISHED));
+  struct dk_record left = *find_record(&bed, DK_REC_ATTEMPT);
+  assert_false(left.del);
+  dk_core_remove_run(bed.core, 5);
+  has_running(&bed, 2, id);
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, id));
+  close_bed(&bed);
+  open_bed(&bed, &one, &left, 1);
+  has_running(&bed, 1, id);
+  assert_true(dk_id_equal(find_action(&bed, DK_ACT_KILL)->id, id));
+  close_bed(&bed);
+  open_bed(&bed, &one, &left, 1); /* unless it is wanted again by then */
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 1);
+  has_running(&bed, 1, id);
+  assert_null(find_action(&bed, DK_ACT_KILL));
+  close_bed(&bed);
+}
+
 /* Every allocation fails once: the step says so, and the core can be destroyed. */
 static void test_no_memory(void **state) {
   (void)state;
@@ -643,6 +703,8 @@ int main(void) {
       cmocka_unit_test(test_what_has_lost_its_result_is_cancelled),
       cmocka_unit_test(test_a_cancel_ends_what_an_earlier_engine_had_handed_out),
       cmocka_unit_test(test_a_paused_owner_lets_who_shares_it_go_first),
+      cmocka_unit_test(test_an_attempt_is_recorded_as_of_who_adopts_it),
+      cmocka_unit_test(test_what_is_cancelled_at_a_lost_host_ends_when_it_comes_back),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
