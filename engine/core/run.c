@@ -137,6 +137,7 @@ static bool is_asked(const struct dk_event *event, uint32_t task) {
 
 bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *attempt) {
   if (!attempt->is_used || attempt->claim != DK_NONE || attempt->run != run->number) return false;
+  if (attempt->task == DK_NO_TASK) return true;
   return attempt->task < run->graph->n_tasks && (run->is_cancelled || run->flags[attempt->task] & TASK_STOPPED);
 }
 
@@ -144,7 +145,7 @@ bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *att
 static void stop_unclaimed(struct dk_core *core, const struct dk_core_run *run, const struct dk_event *event) {
   for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
-    if (dk_run_has_left(run, attempt) && is_asked(event, attempt->task))
+    if (dk_run_has_left(run, attempt) && (attempt->task == DK_NO_TASK || is_asked(event, attempt->task)))
       dk_session_stop(core, i, event->u.ask.hard, true);
   }
 }
@@ -291,7 +292,7 @@ static bool is_stopping(const struct dk_core *core, const struct dk_core_run *ru
 /* Nobody knows what became of its host. */
 static void leave_lost(struct dk_core *core, const struct dk_core_run *run) {
   for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
-    if (dk_run_has_left(run, &core->attempts[i])) dk_attempt_condemn(core, i);
+    if (dk_run_has_left(run, &core->attempts[i]) && core->attempts[i].task != DK_NO_TASK) dk_attempt_condemn(core, i);
   }
 }
 

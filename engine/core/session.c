@@ -132,10 +132,10 @@ static void remind(struct dk_core *core, uint32_t i) {
   const struct dk_attempt *attempt = &core->attempts[i];
   if (attempt->claim == DK_NONE) {
     const struct dk_core_run *run = dk_run_find(core, attempt->run);
-    if (run && dk_run_has_left(run, attempt))
-      dk_session_stop(core, i, run->flags[attempt->task] & TASK_HARD, false);
-    else if (attempt->task == DK_NO_TASK)
+    if (attempt->task == DK_NO_TASK)
       dk_session_stop(core, i, false, false);
+    else if (run && dk_run_has_left(run, attempt))
+      dk_session_stop(core, i, run->flags[attempt->task] & TASK_HARD, false);
     return;
   }
   const struct dk_claim *claim = &core->claims[attempt->claim];
