@@ -130,7 +130,19 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
   if (last.run && !sim_has_failed(s)) check_order(s, last);
 }
 
-#define SOON (20 * SIM_SECOND) /* messages and the grace of a soft cancel take less */
+/* What is durable of an attempt that runs says whose it is: a new engine must know whose cancel ends it. */
+void sim_check_owners(struct sim *s) {
+  uint32_t run, task;
+  for (uint32_t i = 0; i < s->n_attempts && s->listens_since; i++) {
+    const struct dk_record *record = &s->attempts[i];
+    if (!dk_core_attempt_task(s->core, record->id, &run, &task) || !sim_is_running(s, record->id)) continue;
+    if (record->run != run || record->task != task)
+      sim_fail(s, "attempt %llu is recorded as of task %u of run %u, but task %u of run %u has it",
+               (unsigned long long)record->id.n, record->task, record->run, task, run);
+  }
+}
+
+#define SOON (12 * SIM_SECOND) /* messages and the grace of a soft cancel take less */
 
 /* A run goes on, or came to its end, with this task, and it is not to be cancelled. */
 static bool is_wanted(const struct sim_run *run, uint32_t task) {
@@ -204,17 +216,17 @@ static void check_undisturbed(struct sim *s, const struct sim_run *run, uint32_t
     sim_fail(s, "task %u of run %u came to another end than in an undisturbed run", task, run->number);
 }
 
-/* Attempts of what was cancelled have ended, or another run goes on with them; unless nobody knows what became of their host. */
+/* Attempts of what was cancelled have ended, or another run goes on with them. When nobody knows what became of their host they may live,
+ * but their records say that they are to be ended. */
 static void check_left(struct sim *s, const struct sim_run *run) {
   uint32_t by_run, by_task;
-  for (uint32_t i = 0; i < s->n_attempts && !run->was_lost; i++) {
+  for (uint32_t i = 0; i < s->n_attempts; i++) {
     const struct dk_record *attempt = &s->attempts[i];
-    if (attempt->run != run->number || attempt->task >= run->plan->graph.n_tasks ||
-        run->tasks[attempt->task].state != DK_TASK_CANCELLED)
-      continue;
-    if (!dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
-      sim_fail(s, "run %u is over, but attempt %llu of its cancelled task %u is left", run->number,
-               (unsigned long long)attempt->id.n, attempt->task);
+    bool is_known = attempt->task < run->plan->graph.n_tasks;
+    if (attempt->run != run->number || (is_known && run->tasks[attempt->task].state != DK_TASK_CANCELLED)) continue;
+    if ((is_known || !run->was_lost) && !dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
+      sim_fail(s, "run %u is over, but attempt %llu of a cancelled task is left", run->number,
+               (unsigned long long)attempt->id.n);
   }
 }
 
@@ -235,7 +247,7 @@ void sim_check_end(struct sim *s, const struct sim_run *run) {
   for (uint32_t task = 0; task < graph->n_tasks && !is_stopped; task++) {
     if (run->plan->tasks[task].is_wanted) check_undisturbed(s, run, task);
   }
-  check_left(s, run);
+  if (is_cancelled) check_left(s, run);
   enum dk_run_state state = is_cancelled ? DK_RUN_INTERRUPTED : is_failed ? DK_RUN_FAILED : DK_RUN_DONE;
   if (run->state != state) sim_fail(s, "run %u ends in state %d, not %d", run->number, run->state, state);
   dk_free(facts);

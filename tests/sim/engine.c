@@ -173,6 +173,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   if (fault == FAULT_COMMIT_SLOW) s->silent_since = s->now;
   if (fault == FAULT_COMMIT_SLOW && s->listens_since) s->listens_since = s->now;
   sim_disk_commit(s, records, n, bytes);
+  sim_check_owners(s);
   dk_core_digest(s->core, &s->durable);
   return fault == FAULT_COMMIT_AFTER ? SIM_DEAD : 0;
 }

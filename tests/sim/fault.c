@@ -67,6 +67,7 @@ static bool happen(struct sim *s, const struct sim_fault *fault) {
   case FAULT_DARK:
     sim_break(s);
     s->dark_until = s->now + some % 150 * SIM_SECOND;
+    if (fault->random % 5 == 0) sim_ask_some(s, DK_EV_CANCEL, fault->random); /* somebody gives up on it */
     break;
   case FAULT_CANCEL: sim_ask_some(s, DK_EV_CANCEL, fault->random); return is_killed_then(fault);
   case FAULT_PAUSE: sim_ask_some(s, DK_EV_PAUSE, fault->random); return is_killed_then(fault);

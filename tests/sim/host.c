@@ -101,6 +101,16 @@ static void end_by_habit(struct sim *s, struct sim_keeper *keeper, struct sim_it
   }
 }
 
+bool sim_is_running(const struct sim *s, struct dk_id id) {
+  for (uint32_t slot = 0; slot < SIM_SLOTS; slot++) {
+    for (uint32_t i = 0; i < s->keepers[slot].n; i++) {
+      const struct sim_item *item = &s->keepers[slot].items[i];
+      if (item->phase == ITEM_RUNNING && dk_id_equal(item->id, id)) return true;
+    }
+  }
+  return false;
+}
+
 uint32_t sim_running(const struct sim *s, const struct dk_digest *key) {
   uint32_t n = 0;
   for (uint32_t slot = 0; slot < SIM_SLOTS; slot++) {

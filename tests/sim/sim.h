@@ -248,6 +248,7 @@ void sim_keeper_unlink(struct sim *s, uint32_t slot);
 void sim_reboot(struct sim *s, uint64_t random);
 void sim_host_event(struct sim *s, struct sim_event *event);
 uint32_t sim_running(const struct sim *s, const struct dk_digest *key); /* tasks of this key that run now */
+bool sim_is_running(const struct sim *s, struct dk_id id);
 
 /* disk.c */
 struct sim_key *sim_key_of(struct sim *s, const struct dk_digest *key);
@@ -280,6 +281,7 @@ void sim_people_event(struct sim *s, struct sim_event *event);
 void sim_check_core(struct sim *s);
 /* After a step: what it has decided is in out->actions from first_action on. */
 void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action);
+void sim_check_owners(struct sim *s); /* after a commit */
 /* A task comes to its end by itself: somebody wants that. */
 void sim_check_wanted(struct sim *s, const struct sim_item *item);
 void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
