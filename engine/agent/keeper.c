@@ -367,8 +367,9 @@ static void begin_task(struct keeper *k) {
   k->slot.n_gpus = k->booking.n_gpus;
   k->is_told = false;
   if (k->flush_at == UINT64_MAX) k->flush_at = dk_now_ns() + BATCH_NS;
-  k->task =
-      (struct dk_task){.id = order.id, .job = {.cpus = order.job.cpus}}; /* what a HELLO or KILL meanwhile looks at */
+  k->task = (struct dk_task){.id = order.id,
+                             .job = {.cpus = order.job.cpus},
+                             .group = DK_CGROUP_NONE}; /* what a HELLO or KILL meanwhile looks at */
   k->is_busy = true;
   bool has_started = dk_task_start(&k->task, &k->slot, order.id, &order.job, service, k);
   k->is_busy = false;
@@ -464,6 +465,15 @@ static int open_journal(struct keeper *k, struct dk_error *error) {
   return r;
 }
 
+/* What an earlier keeper of this slot left in the slot's group, which is named by the slot's folder: no two have one name. */
+static void end_group(struct keeper *k) {
+  struct stat st;
+  if (!k->slot.cgroups || fstat(k->slot.dir, &st) < 0) return;
+  snprintf(k->slot.group, sizeof k->slot.group, "dkrun-%llx-%llx", (unsigned long long)st.st_dev,
+           (unsigned long long)st.st_ino);
+  (void)dk_cgroup_remove(k->slot.cgroups, k->slot.group);
+}
+
 static void begin_tasks(struct keeper *k) {
   while (!k->is_running && k->n > k->first) {
     if (refuse_needy(k)) continue;
@@ -479,6 +489,7 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
   k->slot = (struct dk_slot){.number = options->slot, .dir = -1, .path = options->path};
   dk_machine_look(options->machine, &k->machine);
   k->slot.vendor = k->machine.gpus.vendor;
+  k->slot.cgroups = options->cgroups;
   dk_booking_init(&k->booking, &k->machine, options->ledger, options->books_cpus);
   dk_proc_raise_nofile(&k->slot.nofile);
   dk_conn_init(&k->conn, -1);
@@ -498,6 +509,7 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
   sigprocmask(SIG_BLOCK, &mask, NULL);
   k->child_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   if (k->child_fd < 0) return dk_error_system(error, -errno, "cannot watch for ended tasks");
+  end_group(k);
   bool has_journal = open_journal(k, NULL) == 0; /* ends what an earlier task left running */
   dk_workdir_sweep(&k->slot.workdir);
   if (!has_journal) (void)open_journal(k, NULL); /* there may be room now; else the next order says why not */

@@ -2,6 +2,7 @@
  * Linux of its architecture; started by the engine, not by hand. */
 #include "engine/agent/keeper.h"
 #include "engine/agent/serve.h"
+#include "engine/sys/cgroup.h"
 #include "lang/base/alloc.h"
 #include "lang/base/version.h"
 
@@ -19,8 +20,10 @@
 #define KEEPER_LEDGER 4
 
 static const char usage[] =
-    "usage: dkagent serve --root DIR [--slots N] [--ledger DIR|auto|off] [--machine DIR] [--idle-ms N]\n"
-    "       dkagent keeper --slot N --dir DIR/slots/N [--book all|some] [--machine DIR] [--idle-ms N]\n"
+    "usage: dkagent serve --root DIR [--slots N] [--ledger DIR|auto|off] [--cgroup DIR|auto|off] [--machine DIR]\n"
+    "                     [--idle-ms N]\n"
+    "       dkagent keeper --slot N --dir DIR/slots/N [--book all|some] [--cgroup DIR|off] [--machine DIR] [--idle-ms "
+    "N]\n"
     "                      (started by serve; its socket is descriptor 3, what it books over is 4)\n"
     "       dkagent --version\n";
 
@@ -40,19 +43,14 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *ret) {
 
 int main(int argc, char **argv) {
   static const struct option known[] = {
-      {"root", required_argument, NULL, 'r'},
-      {"slots", required_argument, NULL, 's'},
-      {"slot", required_argument, NULL, 'n'},
-      {"dir", required_argument, NULL, 'd'},
-      {"ledger", required_argument, NULL, 'l'},
-      {"machine", required_argument, NULL, 'm'},
-      {"book", required_argument, NULL, 'b'},
-      {"idle-ms", required_argument, NULL, 'i'},
-      {"version", no_argument, NULL, 'V'},
-      {"help", no_argument, NULL, 'h'},
-      {0},
+      {"root", required_argument, NULL, 'r'},    {"slots", required_argument, NULL, 's'},
+      {"slot", required_argument, NULL, 'n'},    {"dir", required_argument, NULL, 'd'},
+      {"ledger", required_argument, NULL, 'l'},  {"machine", required_argument, NULL, 'm'},
+      {"cgroup", required_argument, NULL, 'c'},  {"book", required_argument, NULL, 'b'},
+      {"idle-ms", required_argument, NULL, 'i'}, {"version", no_argument, NULL, 'V'},
+      {"help", no_argument, NULL, 'h'},          {0},
   };
-  const char *root = NULL, *dir = NULL, *ledger = NULL, *machine = "", *book = NULL;
+  const char *root = NULL, *dir = NULL, *ledger = NULL, *machine = "", *book = NULL, *cgroup = DK_CGROUP_OFF;
   uint64_t slots = 0, slot = UINT64_MAX, idle_ms = 60000;
   dk_alloc_init();
   for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -62,6 +60,7 @@ int main(int argc, char **argv) {
     case 'l': ledger = strcmp(optarg, "off") == 0 ? NULL : optarg; break;
     case 'm': machine = optarg; break;
     case 'b': book = optarg; break;
+    case 'c': cgroup = optarg; break;
     case 's':
       if (!parse_number(optarg, 65535, &slots)) return fail_usage("--slots takes a number up to 65535");
       break;
@@ -82,7 +81,7 @@ int main(int argc, char **argv) {
   int r;
   if (strcmp(argv[optind], "serve") == 0) {
     if (!root) return fail_usage("serve needs --root");
-    r = dk_serve_run(&(struct dk_serve_options){root, (uint32_t)slots, ledger, machine, idle_ms}, &error);
+    r = dk_serve_run(&(struct dk_serve_options){root, (uint32_t)slots, ledger, cgroup, machine, idle_ms}, &error);
   } else if (strcmp(argv[optind], "keeper") == 0) {
     if (!dir || slot == UINT64_MAX) return fail_usage("keeper needs --slot and --dir");
     if (fcntl(KEEPER_LISTENER, F_SETFD, FD_CLOEXEC) < 0 || fcntl(KEEPER_LISTENER, F_SETFL, O_NONBLOCK) < 0)
@@ -94,6 +93,7 @@ int main(int argc, char **argv) {
                                         .listener = KEEPER_LISTENER,
                                         .ledger = book ? KEEPER_LEDGER : -1,
                                         .books_cpus = book && strcmp(book, "all") == 0,
+                                        .cgroups = strcmp(cgroup, DK_CGROUP_OFF) == 0 ? NULL : cgroup,
                                         .machine = machine,
                                         .idle_ms = idle_ms};
     r = dk_keeper_run(&options, &error);

@@ -141,6 +141,18 @@ static int find_ledger(struct serve *s, struct dk_error *error) {
   return dk_buf_ok(&s->ledger) ? 0 : dk_error_set(error, -ENOMEM, "no memory to start the agent");
 }
 
+/* Before the first keeper: they are to be where this process is then. */
+static void find_cgroups(struct serve *s) {
+  dk_cgroups_find(s->options.cgroup, &s->cgroups);
+  dk_cgroups_open(&s->cgroups, false);
+  bool was_named = strcmp(s->options.cgroup, DK_CGROUP_AUTO) != 0 && strcmp(s->options.cgroup, DK_CGROUP_OFF) != 0;
+  if (s->cgroups.version == 0 && was_named) {
+    struct dk_error why = {0};
+    dk_error_set(&why, -ENOTSUP, "%s", dk_buf_text(&s->cgroups.why));
+    dk_serve_complain("memory limits are only watched", &why);
+  }
+}
+
 static int make_agent(struct serve *s, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   dk_buf_printf(&path, "%s/state", s->root);
@@ -179,6 +191,7 @@ static int open_serve(struct serve *s, struct dk_error *error) {
   if (r != 0) return r;
   r = make_loop(s, error);
   if (r == 0) r = find_ledger(s, error);
+  if (r == 0) find_cgroups(s);
   if (r == 0) r = make_agent(s, error);
   if (r == 0) r = dk_serve_find_slots(s, error);
   if (r < 0) return r;
@@ -205,11 +218,17 @@ static void close_serve(struct serve *s) {
   dk_loop_destroy(s->loop);
   dk_lock_release(&s->lock);
   dk_buf_finish(&s->ledger);
+  dk_cgroups_finish(&s->cgroups);
   dk_free(s->root);
 }
 
 int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error) {
-  struct serve s = {.options = *options, .lock = DK_LOCK_INIT, .memory = {.fd = -1}, .listener = -1, .next_conn = 1};
+  struct serve s = {.options = *options,
+                    .cgroups = DK_CGROUPS_INIT,
+                    .lock = DK_LOCK_INIT,
+                    .memory = {.fd = -1},
+                    .listener = -1,
+                    .next_conn = 1};
   dk_proc_raise_nofile(&s.nofile);
   int r = open_serve(&s, error);
   bool is_other = r > 0;

@@ -13,6 +13,7 @@ struct dk_serve_options {
   /* Where the machine is booked: a directory, or DK_LEDGER_AUTO. NULL: only memory and GPUs, and only in this root. With more slots
    * than there are cpus, no cpus are booked. */
   const char *ledger;
+  const char *cgroup;  /* where tasks get groups with memory limits, as dk_cgroups_find takes it */
   const char *machine; /* before /dev, /proc and /sys, where GPUs are looked for; "" is this machine */
   uint64_t idle_ms;    /* ends itself this long after the last engine left, when nothing runs or is unacknowledged */
 };

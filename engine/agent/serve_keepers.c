@@ -78,6 +78,8 @@ static int spawn_keeper(struct keeper *keeper, int listener, struct dk_error *er
                   idle,
                   (char *)"--machine",
                   (char *)s->options.machine,
+                  (char *)"--cgroup",
+                  (char *)(s->cgroups.version ? dk_buf_text(&s->cgroups.path) : DK_CGROUP_OFF),
                   (char *)(keeper->ledger < 0 ? NULL
                            : s->books_cpus    ? "--book=all"
                                               : "--book=some"),

@@ -7,6 +7,7 @@
 #include "engine/agent/memory.h"
 #include "engine/agent/serve.h"
 #include "engine/agent/state.h"
+#include "engine/sys/cgroup.h"
 #include "engine/sys/lock.h"
 #include "engine/sys/loop.h"
 
@@ -44,9 +45,10 @@ struct keeper {
 struct serve {
   struct dk_serve_options options;
   char *root;
-  struct dk_buf ledger; /* directory where the machine is booked */
-  bool books_cpus;      /* else only memory and GPUs */
-  struct rlimit nofile; /* as it was at the start: the tasks' */
+  struct dk_buf ledger;      /* directory where the machine is booked */
+  struct dk_cgroups cgroups; /* for tasks with a memory limit */
+  bool books_cpus;           /* else only memory and GPUs */
+  struct rlimit nofile;      /* as it was at the start: the tasks' */
   struct dk_lock lock;
   struct dk_loop *loop;
   struct dk_memory memory;

@@ -40,6 +40,25 @@ static int write_script(struct dk_task *task, struct dk_buf *path, struct dk_err
   return dk_fs_write(path->data, task->job.script, strlen(task->job.script), 0600, false, error);
 }
 
+static void drop_group(struct dk_task *task) {
+  if (task->group.dir < 0) return;
+  dk_cgroup_close(&task->group);
+  (void)dk_cgroup_remove(task->slot->cgroups, task->slot->group);
+}
+
+/* In its group, when it has one. One that cannot be entered after all is no reason not to run: it is watched then. */
+static int spawn_in_group(struct dk_task *task, struct dk_spawn *how, struct dk_error *error) {
+  if (task->slot->cgroups && task->job.memory > 0)
+    (void)dk_cgroup_make(task->slot->cgroups, task->slot->group, task->job.memory, &task->group, NULL);
+  if (task->group.dir >= 0) how->cgroup = dk_cgroup_entrance(&task->group);
+  int r = how->cgroup >= 0 ? dk_spawn(how, &task->pid, NULL) : -ENOENT;
+  if (how->cgroup >= 0) close(how->cgroup);
+  how->cgroup = -1;
+  if (r == 0) return 0;
+  drop_group(task);
+  return dk_spawn(how, &task->pid, error);
+}
+
 static int spawn(struct dk_task *task, struct dk_error *error) {
   dk_autobuf script = DK_BUF_INIT;
   struct dk_environ with;
@@ -70,7 +89,7 @@ static int spawn(struct dk_task *task, struct dk_error *error) {
     if (r < 0) goto out;
     how.landlock = task->slot->sandbox.ruleset;
   }
-  r = dk_spawn(&how, &task->pid, error);
+  r = spawn_in_group(task, &how, error);
 out:
   dk_environ_finish(&with);
   return r;
@@ -114,7 +133,8 @@ static int start(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
 
 bool dk_task_start(struct dk_task *task, struct dk_slot *slot, struct dk_id id, struct dk_job *job, dk_fs_stop_fn *stop,
                    void *ctx) {
-  *task = (struct dk_task){.slot = slot, .id = id, .job = *job, .out = {.fd = -1}, .err = {.fd = -1}};
+  *task = (struct dk_task){
+      .slot = slot, .id = id, .job = *job, .out = {.fd = -1}, .err = {.fd = -1}, .group = DK_CGROUP_NONE};
   memset(job, 0, sizeof *job);
   task->timeout_at = task->kill_at = task->oom_kills = UINT64_MAX;
   task->result.started_unix_ns = dk_unix_ns();
@@ -149,16 +169,37 @@ static void add_usage(struct dk_result *result, const struct rusage *usage) {
   if (rss > result->max_rss) result->max_rss = rss;
 }
 
+/* The kernel ended some of it at its limit, or because the machine had no more: then all of it ends, whatever the rest says. `was_killed`: the
+ * leader, or what it waited for, got a KILL. */
+static bool has_met_limit(struct dk_task *task, bool was_killed) {
+  struct dk_cgroup_use use;
+  if (task->group.dir < 0) return false;
+  dk_cgroup_look(&task->group, &use);
+  if (use.is_blind ? !was_killed || use.hits == 0 : use.kills == 0) return false;
+  char text[160];
+  unsigned long long most = task->job.memory >> 20, peak = use.peak >> 20;
+  if (use.hits == 0)
+    snprintf(text, sizeof text, "the machine had no more memory, and the kernel ended it; its limit is %llu MiB", most);
+  else if (use.peak == 0)
+    snprintf(text, sizeof text, "it wanted more memory than it may have, its limit is %llu MiB (cgroup v%u)", most,
+             task->group.version);
+  else
+    snprintf(text, sizeof text, "it used %llu MiB of memory, its limit is %llu MiB (cgroup v%u)", peak, most,
+             task->group.version);
+  decide(task, DK_CAUSE_OOM, text);
+  return true;
+}
+
 static void judge(struct dk_task *task, int status) {
   if (WIFEXITED(status)) {
     task->result.code = WEXITSTATUS(status);
-    if (task->is_decided) return;
+    if (task->is_decided || has_met_limit(task, task->result.code == 128 + SIGKILL)) return;
     decide(task, task->result.code == 0 ? DK_CAUSE_OK : DK_CAUSE_EXIT, NULL);
     return;
   }
   int signal = WTERMSIG(status);
   task->result.code = signal;
-  if (task->is_decided) return;
+  if (task->is_decided || has_met_limit(task, signal == SIGKILL)) return;
   if (signal == SIGKILL && task->oom_kills != UINT64_MAX && dk_proc_oom_kills() > task->oom_kills) {
     decide(task, DK_CAUSE_OOM, "the kernel ended it, and has ended processes for lack of memory meanwhile");
     return;
@@ -199,6 +240,11 @@ static void look_at_memory(struct dk_task *task, uint64_t now_ns) {
   if (task->oom_kills == UINT64_MAX) task->oom_kills = dk_proc_oom_kills();
   uint64_t limit = task->job.memory;
   if (limit == 0 || task->is_decided) return;
+  if (task->group.dir >= 0) {
+    /* v2 ends all of it; v1 one process, and the rest would wait for that. */
+    if (has_met_limit(task, false)) task->kill_at = now_ns;
+    return;
+  }
   struct dk_pids pids = {0};
   (void)dk_proc_descendants(getpid(), &pids);
   uint64_t rss = 0, pss = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -240,6 +286,7 @@ bool dk_task_wake(struct dk_task *task, uint64_t now_ns) {
   }
   if (now_ns < task->kill_at) return false;
   /* Whoever forks while it is ended is found in the next round. */
+  if (task->group.dir >= 0) (void)dk_cgroup_kill(&task->group);
   signal_tree(SIGKILL);
   task->kill_at = task->has_exited ? after(now_ns, 2) : after(now_ns, 10);
   return reap(task, now_ns);
@@ -275,6 +322,7 @@ void dk_task_collect(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   struct dk_blobs blobs = {.fd = -1, .stop = stop, .ctx = ctx};
   int work = task->slot->workdir.work;
   int r = 0;
+  drop_group(task);
   if (result->cause == DK_CAUSE_EXIT || result->cause == DK_CAUSE_SPAWN) dk_postmortem(task);
   if (needs_objects(task)) r = dk_blobs_open(&blobs, task->job.objects, &error);
   fail_disk(task, r, &error);

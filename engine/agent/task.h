@@ -8,6 +8,7 @@
 #include "engine/agent/log.h"
 #include "engine/agent/sandbox.h"
 #include "engine/agent/workdir.h"
+#include "engine/sys/cgroup.h"
 #include "engine/sys/gpu.h"
 #include "engine/sys/spawn.h"
 
@@ -26,6 +27,9 @@ struct dk_slot {
   enum dk_gpu_vendor vendor;   /* of the machine's GPUs */
   const uint32_t *gpus;        /* that the task may use */
   uint32_t n_gpus;
+  const char *
+      cgroups; /* folder in which a task with a limit gets a group (engine/sys/cgroup.h); NULL: its memory is watched */
+  char group[64]; /* name of the slot's group there */
 };
 
 struct dk_task {
@@ -39,9 +43,10 @@ struct dk_task {
   uint64_t timeout_at, kill_at; /* UINT64_MAX: not (yet) */
   uint64_t look_at;             /* at logs and memory */
   uint64_t log_size;
-  uint64_t oom_kills; /* the kernel's count when it was first looked at; UINT64_MAX: not yet */
-  bool is_decided;    /* result.cause says why it was ended; else the exit status will */
-  bool has_exited;    /* the leader was reaped */
+  struct dk_cgroup group; /* that it runs in, until it was collected */
+  uint64_t oom_kills;     /* the kernel's count when it was first looked at; UINT64_MAX: not yet */
+  bool is_decided;        /* result.cause says why it was ended; else the exit status will */
+  bool has_exited;        /* the leader was reaped */
 };
 
 /* Takes the job over. Fills the directory and starts the program. true: it runs; false: it ended before it began, the result says

@@ -5,6 +5,7 @@
 #include "engine/cli/session.h"
 #include "engine/report/json.h"
 #include "engine/source/repo.h"
+#include "engine/sys/cgroup.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/probe.h"
 #include "engine/sys/proc.h"
@@ -258,11 +259,19 @@ static void check_reading(struct doctor *d) {
 
 static void check_memory(struct doctor *d) {
   dk_autobuf text = DK_BUF_INIT;
-  unsigned groups = dk_probe_memory_groups();
-  dk_buf_add_text(&text, "`needs { memory }` is watched 4 to 10 times a second, not held by the kernel");
-  if (groups) dk_buf_printf(&text, " (cgroup v%u could be used; this version does not)", groups);
-  tell(d, STATE_NOT_ENFORCED, "memory", dk_buf_text(&text),
-       "a task over its limit is ended, but may take more for a moment: leave some of the machine's memory free");
+  struct dk_cgroups cgroups;
+  dk_cgroups_find(dk_cgroup_asked(), &cgroups);
+  dk_cgroups_open(&cgroups, true);
+  if (cgroups.version) {
+    dk_buf_printf(&text, "`needs { memory }` is enforced by cgroup v%u, in %s", cgroups.version,
+                  dk_buf_text(&cgroups.path));
+    tell(d, STATE_OK, "memory", dk_buf_text(&text), NULL);
+  } else {
+    dk_buf_printf(&text, "`needs { memory }` is only watched, 4 to 10 times a second: %s", dk_buf_text(&cgroups.why));
+    tell(d, STATE_NOT_ENFORCED, "memory", dk_buf_text(&text),
+         "a task over its limit is ended, but may take more for a moment: leave some of the machine's memory free");
+  }
+  dk_cgroups_finish(&cgroups);
 }
 
 /* The machine. */

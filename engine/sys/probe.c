@@ -81,30 +81,3 @@ bool dk_probe_is_clock_set(void) {
   struct timex now = {0};
   return adjtimex(&now) != TIME_ERROR && !(now.status & STA_UNSYNC);
 }
-
-/* Lines such as "0::/user.slice" (v2) and "4:memory:/a" (v1), cgroups(7). */
-unsigned dk_probe_memory_groups(void) {
-  char line[1024], path[1200];
-  unsigned found = 0;
-  FILE *file = fopen("/proc/self/cgroup", "re");
-  while (file && !found && fgets(line, sizeof line, file)) {
-    line[strcspn(line, "\n")] = '\0';
-    char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
-    if (!group) continue;
-    *group++ = '\0';
-    if (controllers[1] == '\0') {
-      char offered[256] = "";
-      snprintf(path, sizeof path, "/sys/fs/cgroup%s/cgroup.controllers", group);
-      FILE *list = fopen(path, "re");
-      if (list && !fgets(offered, sizeof offered, list)) offered[0] = '\0';
-      if (list) fclose(list);
-      snprintf(path, sizeof path, "/sys/fs/cgroup%s", group);
-      if (strstr(offered, "memory") && access(path, W_OK) == 0) found = 2;
-    } else if (strcmp(controllers + 1, "memory") == 0) {
-      snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s", group);
-      if (access(path, W_OK) == 0) found = 1;
-    }
-  }
-  if (file) fclose(file);
-  return found;
-}

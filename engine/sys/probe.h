@@ -16,7 +16,5 @@ bool dk_probe_is_static(const char *path);
 void dk_probe_gpus(uint32_t *ret_nvidia, uint32_t *ret_amd);
 /* Does the kernel think that its clock is set by somebody (NTP)? */
 bool dk_probe_is_clock_set(void);
-/* May this process make groups that limit memory: in its own group of cgroup v2 or of v1? 2, 1; 0: neither. */
-unsigned dk_probe_memory_groups(void);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define FOUND_NS 250000000u
 
-enum stage { STAGE_NONE, STAGE_SETUP, STAGE_DIR, STAGE_SANDBOX, STAGE_EXEC };
+enum stage { STAGE_NONE, STAGE_SETUP, STAGE_DIR, STAGE_SANDBOX, STAGE_GROUP, STAGE_EXEC };
 
 struct plan {
   const struct dk_spawn *spawn;
@@ -114,6 +114,7 @@ static void enter_sandbox(struct plan *plan) {
 
 static _Noreturn void run_child(struct plan *plan) {
   const struct dk_spawn *spawn = plan->spawn;
+  if (spawn->cgroup >= 0 && write(spawn->cgroup, "0", 1) != 1) fail(plan, STAGE_GROUP);
   enter_sandbox(plan);
   if (spawn->new_session) {
     if (setsid() < 0) fail(plan, STAGE_SETUP);
@@ -172,6 +173,7 @@ static int explain(const struct plan *plan, struct dk_error *error) {
   if (plan->stage == STAGE_DIR) return dk_error_system(error, -code, "cannot enter the directory of program %s", name);
   if (plan->stage == STAGE_SANDBOX)
     return dk_error_system(error, -code, "cannot keep program %s from the repository", name);
+  if (plan->stage == STAGE_GROUP) return dk_error_system(error, -code, "cannot put program %s into its cgroup", name);
   if (plan->stage == STAGE_SETUP)
     return dk_error_system(error, -code, "cannot prepare the process of program %s", name);
   switch (code) {

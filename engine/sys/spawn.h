@@ -34,10 +34,11 @@ struct dk_spawn {
   struct dk_spawn_found *found; /* kept by the caller from start to start; or NULL */
   int landlock; /* a ruleset (landlock(7)) that it and its children live under, or -1. Sets no_new_privs where this process may not do
                    without */
+  int cgroup; /* open for writing: the `cgroup.procs` of a group that it enters, or -1 */
 };
 /* Everything zero but the descriptors and umask: -1. */
 #define DK_SPAWN_INIT                                                                                                  \
-  { .dir_fd = -1, .fds = {-1, -1, -1}, .umask = -1, .landlock = -1 }
+  { .dir_fd = -1, .fds = {-1, -1, -1}, .umask = -1, .landlock = -1, .cgroup = -1 }
 
 /* Starts it: all signals at their defaults and unblocked, no other descriptor inherited. Returns when the program has been
  * exec'd. 0, or a negative errno with the program's name and what to do (program not found, not executable, script without

@@ -1,5 +1,6 @@
 #include "providers/local/local.h"
 
+#include "engine/sys/cgroup.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/ledger.h"
 #include "engine/sys/loop.h"
@@ -32,6 +33,8 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
                         root,
                         "--ledger",
                         dk_ledger_asked(),
+                        "--cgroup",
+                        dk_cgroup_asked(),
                         options->slots ? "--slots" : NULL,
                         slots,
                         NULL};

@@ -17,6 +17,7 @@ unset NO_COLOR COLUMNS GIT_DIR GIT_WORK_TREE
 dkrun=${DKRUN:?the program to test}
 room=$(mktemp -d)
 export DKRUN_LEDGER=$room/ledger # whoever else uses this machine is not waited for
+export DKRUN_CGROUP=off          # the same everywhere; memory.sh and doctor.sh try what there is
 out='' err='' status=0 last=''
 
 mounts=() # where a case mounted something; unmounted at the end
