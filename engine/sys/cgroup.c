@@ -138,16 +138,18 @@ bool dk_cgroup_remove(const char *folder, const char *name) {
   int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0) return true;
   uint64_t until = dk_now_ns() + PATIENCE_NS;
-  bool is_gone;
+  bool is_gone = false;
   /* Busy as long as a process of it has not been taken off by the kernel. */
-  while (!(is_gone = unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT) && errno == EBUSY) {
+  for (;;) {
+    is_gone = unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+    if (is_gone || errno != EBUSY || dk_now_ns() > until) break;
     struct dk_cgroup left = {.dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (left.dir < 0) continue;
-    left.version = version_of(left.dir);
-    size_t n = dk_cgroup_kill(&left);
-    dk_cgroup_close(&left);
-    if (dk_now_ns() > until) break;
-    poll(NULL, 0, n ? 2 : 1);
+    if (left.dir >= 0) {
+      left.version = version_of(left.dir);
+      (void)dk_cgroup_kill(&left);
+      dk_cgroup_close(&left);
+    }
+    poll(NULL, 0, 1);
   }
   close(parent);
   return is_gone;
