@@ -61,7 +61,7 @@ chmod +x "$room/init"
 failed=0
 for mode in v2 v1 own; do
   # shellcheck disable=SC2086 # a name of a file on the kernel's command line has no blanks
-  (cd "$room" && HOME=$room TMPDIR=$room timeout 250 "$kernel" mem=1G root=none rootfstype=hostfs rootflags=/ ro init=$room/init \
+  (cd "$room" && HOME=$room TMPDIR=$room timeout 400 "$kernel" mem=1G root=none rootfstype=hostfs rootflags=/ ro init=$room/init \
     mode=$mode con=null con0=null,fd:1 </dev/null >"$room/$mode.out" 2>&1) || true
   if grep -q '^ended with 0' "$room/$mode.out"; then
     echo "$mode: well; $(grep '^top: ' "$room/$mode.out" | tr -d '\r')"
