@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define READ_SIZE (256u << 10)
@@ -13,6 +14,8 @@
 int dk_blobs_open(struct dk_blobs *blobs, const char *path, struct dk_error *error) {
   blobs->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (blobs->fd < 0) return dk_error_system(error, -errno, "cannot open the object directory %s", path);
+  (void)getrandom(&blobs->counter, sizeof blobs->counter,
+                  0); /* what a killed keeper left has a process id that may be ours */
   return 0;
 }
 
@@ -59,13 +62,13 @@ static int rename_in(struct dk_blobs *blobs, const char *temporary, const struct
 }
 
 static void temporary_name(struct dk_blobs *blobs, char ret[40]) {
-  snprintf(ret, 40, "tmp/a%ld-%llu", (long)getpid(), (unsigned long long)blobs->counter++);
+  snprintf(ret, 40, "tmp/a%ld-%llx", (long)getpid(), (unsigned long long)blobs->counter++);
 }
 
 int dk_blobs_begin(struct dk_blobs *blobs, char ret_name[40], struct dk_error *error) {
   for (int i = 0; i < 2; i++) {
     temporary_name(blobs, ret_name);
-    int fd = openat(blobs->fd, ret_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(blobs->fd, ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0) return fd;
     if (errno != ENOENT || mkdirat(blobs->fd, "tmp", 0700) < 0) break;
   }

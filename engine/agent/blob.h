@@ -11,7 +11,7 @@
 
 struct dk_blobs {
   int fd;              /* the objects directory; -1: closed */
-  uint64_t counter;    /* of temporary names */
+  uint64_t counter;    /* of temporary names; begins anywhere */
   dk_fs_stop_fn *stop; /* asked while long files are read; may be NULL */
   void *ctx;
 };

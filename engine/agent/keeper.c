@@ -49,8 +49,8 @@ struct keeper {
   bool is_away;         /* the slot's folder is no longer where it was: this keeper takes no orders */
   struct order *orders; /* a queue: first .. n */
   size_t first, n, cap;
-  bool is_running, is_busy; /* a task is here; its files are being worked on, outside of poll */
-  bool is_told;             /* STARTED or HAS was said for it */
+  bool is_running; /* a task is here */
+  bool is_told;    /* STARTED or HAS was said for it */
   struct dk_task task;
   struct dk_machine machine;
   struct dk_booking booking; /* of the running task, or of the first order while that waits */
@@ -113,7 +113,15 @@ static int say_result(void *ctx, uint64_t seq, struct dk_id id, struct dk_result
 
 /* The queue of orders. */
 
+static size_t find_order(const struct keeper *k, struct dk_id id) {
+  size_t i = k->first;
+  while (i < k->n && !dk_id_equal(k->orders[i].id, id)) i++;
+  return i;
+}
+
+/* One that is here already is the same order, said again: an attempt starts once. */
 static int add_order(struct keeper *k, struct dk_message *message) {
+  if (find_order(k, message->id) < k->n || (k->is_running && dk_id_equal(k->task.id, message->id))) return 0;
   if (k->first > 0 && k->first * 2 >= k->n) {
     k->n -= k->first;
     memmove(k->orders, k->orders + k->first, k->n * sizeof *k->orders);
@@ -129,12 +137,6 @@ static int add_order(struct keeper *k, struct dk_message *message) {
   k->orders[k->n++] = (struct order){message->id, message->u.job};
   memset(&message->u.job, 0, sizeof message->u.job);
   return 0;
-}
-
-static size_t find_order(const struct keeper *k, struct dk_id id) {
-  size_t i = k->first;
-  while (i < k->n && !dk_id_equal(k->orders[i].id, id)) i++;
-  return i;
 }
 
 static void remove_order(struct keeper *k, size_t i) {
@@ -326,9 +328,7 @@ static uint64_t room_deadline(const struct keeper *k) {
 /* Tasks. */
 
 static void end_task(struct keeper *k) {
-  k->is_busy = true;
   dk_task_collect(&k->task, service, k);
-  k->is_busy = false;
   uint64_t seq;
   (void)dk_journal_finish(&k->journal, &k->task.result, &seq, NULL);
   k->is_running = false;
@@ -370,9 +370,7 @@ static void begin_task(struct keeper *k) {
   k->task = (struct dk_task){.id = order.id,
                              .job = {.cpus = order.job.cpus},
                              .group = DK_CGROUP_NONE}; /* what a HELLO or KILL meanwhile looks at */
-  k->is_busy = true;
   bool has_started = dk_task_start(&k->task, &k->slot, order.id, &order.job, service, k);
-  k->is_busy = false;
   if (!has_started) end_task(k);
 }
 
@@ -410,10 +408,7 @@ static uint64_t deadline(const struct keeper *k) {
  * and is for a keeper that was started there (the daemon orders it again). */
 static void look_for_folder(struct keeper *k) {
   struct stat own, named;
-  uint64_t now = dk_now_ns();
-  bool begins = !k->is_running && k->n > k->first;
-  if (!begins && now < k->folder_at) return;
-  k->folder_at = now + PATIENCE_NS;
+  k->folder_at = dk_now_ns() + PATIENCE_NS;
   if (!k->is_away && fstat(k->slot.dir, &own) == 0) {
     bool is_removed = own.st_nlink == 0;
     k->is_away =
@@ -478,7 +473,8 @@ static void begin_tasks(struct keeper *k) {
   while (!k->is_running && k->n > k->first) {
     if (refuse_needy(k)) continue;
     if (!has_room(k)) return;
-    begin_task(k);
+    look_for_folder(k); /* what is ordered for a folder that is gone is not begun there */
+    if (k->n > k->first) begin_task(k);
   }
   if (!k->is_running) dk_booking_drop(&k->booking); /* the order that waited may be gone */
 }
@@ -534,7 +530,7 @@ int dk_keeper_run(const struct dk_keeper_options *options, struct dk_error *erro
   int r = open_keeper(&k, options, error);
   while (r == 0 && !is_over(&k)) {
     poll_once(&k, deadline(&k));
-    look_for_folder(&k);
+    if (dk_now_ns() >= k.folder_at) look_for_folder(&k);
     if (k.is_running) run_task(&k);
     begin_tasks(&k);
     if (!k.is_running && k.slot.sandbox.ruleset >= 0 && dk_now_ns() >= k.idle_since + RULES_NS)

@@ -26,6 +26,7 @@ uint64_t dk_log_trim(struct dk_log *log) {
   struct stat st;
   if (log->fd < 0 || fstat(log->fd, &st) < 0) return 0;
   uint64_t size = (uint64_t)st.st_size;
+  if (size < log->punched) log->punched = 0; /* the task cut it, and wrote on */
   uint64_t from = log->punched ? log->punched : log->head;
   if (log->is_stuck || size <= from + log->cap - log->head) return size;
   uint64_t to = (size - log->tail) & ~(uint64_t)4095;
@@ -72,7 +73,8 @@ static int write_range(struct writer *writer, uint64_t at, uint64_t end) {
 
 /* Head, what was left out, tail. */
 static int write_capped(const struct dk_log *log, struct writer *writer, uint64_t size) {
-  uint64_t tail = size - log->tail;
+  uint64_t tail = size > log->tail ? size - log->tail : 0;
+  if (tail < log->head) tail = log->head;
   if (tail < log->punched) tail = log->punched;
   char note[80];
   int len = snprintf(note, sizeof note, "\n[%llu bytes left out]\n", (unsigned long long)(tail - log->head));
@@ -108,6 +110,7 @@ int dk_log_keep(struct dk_log *log, struct dk_blobs *blobs, struct dk_kept *ret,
   if (log->fd < 0) return 0;
   if (fstat(log->fd, &st) < 0) return dk_error_system(error, -errno, "cannot look at the log of a slot");
   uint64_t size = (uint64_t)st.st_size;
+  if (size < log->punched) log->punched = 0;
   ret->total = size;
   if (size == 0) return 0;
   if (size <= DK_LOG_INLINE) {

@@ -133,7 +133,7 @@ int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error) {
 }
 
 static void say_lost(struct keeper *keeper) {
-  keeper->is_known = true;
+  keeper->is_known = keeper->is_lost = true;
   struct dk_agent_event event = {.kind = DK_AGENT_EV_KEEPER_LOST, .slot = keeper->slot};
   dk_serve_step(keeper->serve, &event);
 }
@@ -205,7 +205,10 @@ static void on_keeper(void *ctx, int fd, short revents) {
   while (keeper->conn.fd == fd && (r = dk_conn_next(&keeper->conn, &message, &error)) > 0) {
     struct dk_agent_event event;
     if (message.type == DK_MSG_WELCOME) keeper->is_old = message.u.welcome.protocol != DK_PROTOCOL;
-    if (message.type == DK_MSG_HAS_END) close_fd(&keeper->bequest);
+    if (message.type == DK_MSG_HAS_END) {
+      keeper->is_lost = false;
+      close_fd(&keeper->bequest);
+    }
     if (make_event(keeper, &message, &event)) dk_serve_step(keeper->serve, &event);
     dk_message_finish(&message);
   }

@@ -33,6 +33,7 @@ struct keeper {
   uint32_t slot;
   struct dk_conn conn;
   bool is_known;     /* the core was told of it */
+  bool is_lost;      /* and that it was lost, but not yet that it, or the next one, is ready */
   uint64_t ack;      /* to be sent: everything up to here is forgotten; 0: nothing */
   uint64_t retry_at; /* UINT64_MAX: not to be started again by itself */
   uint64_t started_at;

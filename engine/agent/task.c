@@ -326,7 +326,8 @@ void dk_task_collect(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   if (result->cause == DK_CAUSE_EXIT || result->cause == DK_CAUSE_SPAWN) dk_postmortem(task);
   if (needs_objects(task)) r = dk_blobs_open(&blobs, task->job.objects, &error);
   fail_disk(task, r, &error);
-  if (task->slot->workdir.n_lent > 0 && task->has_exited && dk_workdir_compare(&task->slot->workdir, &error) < 0)
+  bool is_its_own_end = result->cause == DK_CAUSE_OK || result->cause == DK_CAUSE_EXIT;
+  if (task->slot->workdir.n_lent > 0 && is_its_own_end && dk_workdir_compare(&task->slot->workdir, &error) < 0)
     decide(task, DK_CAUSE_INPUT, error.text);
   if (result->cause == DK_CAUSE_OK && task->has_exited)
     fail_disk(task, dk_collect_outputs(&blobs, work, &task->job, result), &error);

@@ -2,6 +2,7 @@
 #include "engine/cli/client.h"
 
 #include "engine/sys/fs.h"
+#include "engine/sys/lock.h"
 #include "engine/sys/sock.h"
 #include "engine/sys/spawn.h"
 #include "lang/base/alloc.h"
@@ -63,7 +64,7 @@ static int say_hello(struct dk_client *client, char *root, uint32_t pid, struct 
 
   if (r == 0) r = dk_client_next(client, ANSWER_NS, &answer);
   if (r == 0) return dk_error_set(error, -ETIMEDOUT, "the engine (process %u) does not answer", pid);
-  if (r < 0) return r;
+  if (r < 0) return dk_error_system(error, r, "talking to the engine (process %u)", pid);
   if (answer.kind == DK_TALK_REFUSED) {
     dk_error_set(error, answer.value < 0 ? answer.value : -EIO, "%s", answer.text);
     r = error->code;
@@ -102,8 +103,15 @@ int dk_client_connect(struct dk_cli *cli, struct dk_client *ret, struct dk_error
 
   while ((r = connect_now(cli, ret, error)) == -EAGAIN && dk_now_ns() < until) poll(NULL, 0, POLL_MS);
   if (r != -EAGAIN) return r;
-  return dk_error_set(error, r, "the engine that works here does not listen\nhelp: its words are in %s/engine.log",
-                      cli->state);
+  dk_autobuf path = DK_BUF_INIT;
+  char holder[DK_LOCK_WORDS];
+  dk_buf_printf(&path, "%s/lock", cli->state);
+  dk_lock_words(dk_buf_text(&path), holder);
+  return dk_error_set(
+      error, r,
+      "process %s has %s for itself, and does not listen\nhelp: run again when it has ended; an engine's words "
+      "are in %s/engine.log",
+      holder, cli->state, cli->state);
 }
 
 /* --- starting --- */
@@ -161,7 +169,7 @@ int dk_client_start(struct dk_cli *cli, struct dk_client *ret, struct dk_error *
     if (r != -ENOENT && r != -EAGAIN) return r;
     if (r == -ENOENT && pid == 0) {
       r = spawn(cli, dk_buf_text(&log), &pid, error);
-      if (r < 0) return r;
+      if (r < 0) return r == -ENOENT ? -EIO : r; /* that would say that nobody works here */
     }
     /* Of several that start at once one gets the lock; the others end, and the one is found. */
     if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid) {

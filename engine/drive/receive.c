@@ -47,7 +47,12 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
       .attempt = message->id, .run = run ? run->record.number : 0, .host = engine->host, .result = message->u.result};
   if (run) {
     dk_plan_task_name(run->plan, task, &label);
+    /* Only for `why`: what the task was made of may be gone by now (a mount). */
     r = key_parts(run, task, &names, &parts, &saved.n_parts, error);
+    if (r < 0 && !dk_lookup_is_system_error(r)) {
+      saved.n_parts = 0;
+      r = 0;
+    }
     saved.parts = parts;
   }
   saved.label = (char *)dk_buf_text(&label);

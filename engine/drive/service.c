@@ -28,6 +28,7 @@ struct dk_service {
   struct stat bound; /* the socket's file */
   uint32_t slots;
   bool is_dismissed;
+  bool is_deaf; /* nobody can be let in now (too many open files): until the next tick the listener is not watched */
   struct client **clients;
   uint32_t n_clients, cap_clients;
 };
@@ -248,6 +249,10 @@ static void on_listener(void *ctx, int fd, short revents) {
     service->is_dismissed |= dk_service_is_gone(service);
     if (service->is_dismissed || add_client(service, client) < 0) close(client);
   }
+  if (client != -EAGAIN) {
+    service->is_deaf = true;
+    dk_loop_unwatch(service->loop, fd);
+  }
   if (service->is_dismissed && service->engine) dk_engine_wake(service->engine);
 }
 
@@ -294,6 +299,10 @@ static uint64_t on_tick(void *ctx, uint64_t now_ns) {
   struct dk_service *service = ctx;
 
   drop_gone(service);
+  if (service->is_deaf) {
+    service->is_deaf = false;
+    (void)dk_loop_watch(service->loop, service->listener, POLLIN, on_listener, service);
+  }
   return service->local.tick ? service->local.tick(service->local.ctx, now_ns) : UINT64_MAX;
 }
 

@@ -21,13 +21,13 @@ int dk_lock_take(struct dk_lock *lock, const char *path, const char *holder, str
   if (fd < 0) return dk_error_system(error, -errno, "cannot open the lock file %s", path);
   if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
     int code = -errno;
-    char text[200];
+    char text[DK_LOCK_WORDS];
     read_holder(fd, text, sizeof text);
     close(fd);
     if (code != -EWOULDBLOCK) return dk_error_system(error, code, "cannot lock %s", path);
     return dk_error_set(error, code, "%s is taken by process %s", path, text[0] ? text : "(unknown)");
   }
-  char text[200];
+  char text[DK_LOCK_WORDS];
   int len = holder ? snprintf(text, sizeof text, "%ld (%.150s)\n", (long)getpid(), holder)
                    : snprintf(text, sizeof text, "%ld\n", (long)getpid());
   /* The words are a courtesy: a full disk must not make the lock fail. */
@@ -41,12 +41,17 @@ void dk_lock_release(struct dk_lock *lock) {
   lock->fd = -1;
 }
 
-int dk_lock_holder(const char *path) {
+void dk_lock_words(const char *path, char ret[DK_LOCK_WORDS]) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return 0;
-  char text[200];
-  read_holder(fd, text, sizeof text);
-  close(fd);
+  ret[0] = '\0';
+  if (fd >= 0) read_holder(fd, ret, DK_LOCK_WORDS);
+  if (fd >= 0) close(fd);
+  if (!ret[0]) strcpy(ret, "(unknown)");
+}
+
+int dk_lock_holder(const char *path) {
+  char text[DK_LOCK_WORDS];
+  dk_lock_words(path, text);
   long pid = strtol(text, NULL, 10);
   return pid > 0 && pid < 1L << 30 ? (int)pid : 0;
 }

@@ -14,6 +14,9 @@ struct dk_lock {
  * 0; -EWOULDBLOCK: "taken by process 123 (text)"; another negative errno. The file stays when the lock is released. */
 int dk_lock_take(struct dk_lock *lock, const char *path, const char *holder, struct dk_error *error);
 void dk_lock_release(struct dk_lock *lock);
+/* All that is written in it: "123 (dkrun gc)", or "(unknown)". */
+#define DK_LOCK_WORDS 200
+void dk_lock_words(const char *path, char ret[DK_LOCK_WORDS]);
 /* The pid that is written in the file, 0 if none can be read. A hint: the lock decides. */
 int dk_lock_holder(const char *path);
 

@@ -42,6 +42,22 @@ sed -i 's/version = "1"/version = "2"/' mount.dk
 run run mount.dk
 has 'seen again'
 
+# What it was made of may be gone when it is done: the result counts all the same.
+put gone.dk <<EOF
+task t {
+  inputs { set = mount("$room/gone", version = "1") }
+  metrics { found = match(stdout, '(seen.*)') }
+  run = "cat {{inputs.set}}/a; touch $room/on; while [ -e $room/on ]; do sleep 0.02; done"
+}
+EOF
+cp -r "$room/set" "$room/gone"
+"$dkrun" run --plain gone.dk >"$room/gone.out" 2>&1 </dev/null &
+until [ -e "$room/on" ]; do sleep 0.02; done
+rm -r "$room/gone"
+rm "$room/on"
+wait $! || fail "$(<"$room/gone.out")"
+grep -q '1 ran' "$room/gone.out" || fail "$(<"$room/gone.out")"
+
 rm -r "$room/set"
 sed -i 's/version = "2"/version = "3"/' mount.dk
 run -e 1 run mount.dk

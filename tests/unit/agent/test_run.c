@@ -282,6 +282,27 @@ static void huge_output(void **state) {
   dk_result_finish(&result);
 }
 
+/* A task may cut what it has written: what it says afterwards is its log. */
+static void cut_output(void **state) {
+  (void)state;
+  static const char *const after[] = {"echo end", "head -c 300000 /dev/zero | tr '\\0' y; echo end"};
+  for (size_t i = 0; i < sizeof after / sizeof *after; i++) {
+    dk_autobuf script = DK_BUF_INIT;
+    dk_buf_printf(&script, "head -c 30000000 /dev/zero | tr '\\0' x; sleep 0.5; : >/dev/stdout; %s", after[i]);
+    struct dk_job job = client_job(&client, dk_buf_text(&script));
+    job.log_cap = 1u << 20;
+    struct dk_result result;
+    client_run(&client, next++, &job, &result);
+    if (result.cause != DK_CAUSE_OK) fail_msg("%s", result.text);
+    dk_autofree char *text = result.out.bytes ? dk_strdup(result.out.bytes) : client_text(&client, &result.out);
+    assert_null(strchr(text, 'x'));
+    assert_null(strstr(text, "left out"));
+    assert_int_equal(result.out.size, i == 0 ? 4 : 300004);
+    assert_string_equal(text + result.out.size - 4, "end\n");
+    dk_result_finish(&result);
+  }
+}
+
 static void log_object(void **state) {
   (void)state;
   struct dk_result result = run("seq 1 5000");
@@ -312,6 +333,7 @@ int main(void) {
       cmocka_unit_test(many_small),
       cmocka_unit_test(killed_by_somebody),
       cmocka_unit_test(huge_output),
+      cmocka_unit_test(cut_output),
       cmocka_unit_test(log_object),
   };
   return cmocka_run_group_tests_name("run", tests, set_up, tear_down);
