@@ -25,18 +25,18 @@ static int parse_priority(int argc, char **argv, struct options *ret) {
   return -1;
 }
 
-static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+/* -1: go on. `order`: what getopt_long(3) calls the first character of its optstring. */
+static int parse_options(struct dk_cli *cli, int argc, char **argv, const char *order, struct options *ret) {
   static const struct option options[] = {{"run", required_argument, NULL, 'R'},
                                           {"where", required_argument, NULL, 'w'},
                                           {"now", no_argument, NULL, 'n'},
                                           DK_CLI_OPTIONS,
                                           {NULL, 0, NULL, 0}};
-  int opt, r = -1;
+  int opt;
 
   dk_cli_options_reset();
-  /* A negative priority is no option: they end where the first word begins. */
-  while ((opt = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
-    r = -1;
+  while ((opt = getopt_long(argc, argv, order, options, NULL)) != -1) {
+    int r = -1;
     if (opt == 'R')
       r = dk_look_run_number(optarg, &ret->run)
               ? -1
@@ -49,13 +49,28 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
       r = dk_cli_usage(ret->command, "--now is an option of cancel");
     else if (opt == '?' && ret->ask.kind == DK_EV_PRIORITY && argv[optind - 1][1] >= '0' &&
              argv[optind - 1][1] <= '9') {
-      optind--;
+      optind--; /* a negative priority */
       break;
     } else
       r = dk_cli_option(cli, opt, argc, argv, options);
     if (r >= 0) return r;
   }
-  if (ret->ask.kind == DK_EV_PRIORITY) r = parse_priority(argc, argv, ret);
+  return -1;
+}
+
+/* Options may stand anywhere; of prio the priority is the first word, which may begin as an option does. */
+static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+  bool has_priority = ret->ask.kind == DK_EV_PRIORITY;
+  int r = parse_options(cli, argc, argv, has_priority ? "+:" : ":", ret);
+
+  if (r < 0 && has_priority) {
+    r = parse_priority(argc, argv, ret);
+    if (r < 0) {
+      argv += optind - 1;
+      argc -= optind - 1;
+      r = parse_options(cli, argc, argv, ":", ret);
+    }
+  }
   ret->selection.words = (const char *const *)argv + optind;
   ret->selection.n_words = (uint32_t)(argc - optind);
   return r;
@@ -64,7 +79,8 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
 /* --- which run --- */
 
 struct open_runs {
-  uint32_t n, last;
+  uint32_t n, last; /* that go on */
+  uint32_t newest;  /* of all */
 };
 
 static int see_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
@@ -74,6 +90,7 @@ static int see_run(void *ctx, const void *key, size_t klen, const void *value, s
   (void)key;
   (void)klen;
   if (dk_run_decode(value, vlen, &run) < 0) return 0;
+  if (run.number > open->newest) open->newest = run.number;
   if (run.state == DK_RUN_RUNNING) {
     open->n++;
     open->last = run.number;
@@ -89,6 +106,8 @@ static int find_run(struct dk_cli *cli, struct options *options, struct dk_error
 
   if (r == 0) r = dk_store_each(store, DK_TABLE_RUNS, NULL, 0, see_run, &open, error);
   if (store) dk_store_close(store);
+  if (r == 0 && options->run > open.newest)
+    return dk_error_set(error, -ENOENT, "no run %u: the last one is %u", options->run, open.newest);
   if (r < 0 || options->run) return r;
   if (open.n == 0) return dk_error_set(error, -ENOENT, "no run goes on here\nhelp: `dkrun status` lists the runs");
   if (open.n > 1)

@@ -81,6 +81,12 @@ int dk_cmd_results(struct dk_cli *cli, int argc, char **argv) {
   if (code == DK_EXIT_OK) {
     code = print(cli, &look, format);
   }
+  if (code == DK_EXIT_OK && look.rows.n_damaged > 0) {
+    code =
+        dk_cli_failf(DK_EXIT_ENGINE,
+                     "values of the store are damaged: they are shown as if they were missing\nhelp: `dkrun fsck` says "
+                     "which; `dkrun fsck --repair`, then `dkrun run`, reads them again from the logs");
+  }
   dk_look_close(&look);
   return code;
 }

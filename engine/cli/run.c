@@ -256,8 +256,9 @@ static int run_there(struct dk_cli *cli, const struct options *options, const st
     return dk_cli_fail(r == -EINVAL ? DK_EXIT_FILE : DK_EXIT_ENGINE, &error);
   }
   uint32_t run = answer.run;
+  bool was_there = answer.value; /* somebody else's: it does not end with this command */
   dk_cli_note(answer.text);
-  if (answer.value && !options->quiet) fprintf(stderr, "dkrun: note: run %u does the same already: watching it\n", run);
+  if (was_there && !options->quiet) fprintf(stderr, "dkrun: note: run %u does the same already: watching it\n", run);
   dk_talk_finish(&answer);
   if (options->detach) {
     dk_client_close(client);
@@ -265,7 +266,8 @@ static int run_there(struct dk_cli *cli, const struct options *options, const st
     if (!options->quiet) dk_cli_printf(cli, "  watch   dkrun attach %u\n  end     dkrun cancel --run %u\n", run, run);
     return DK_EXIT_OK;
   }
-  struct dk_remote_options remote = {.mode = mode_of(options), .asks = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+  bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+  struct dk_remote_options remote = {.mode = mode_of(options), .asks = was_there || is_terminal};
   return dk_remote_watch(cli, client, run, &remote);
 }
 

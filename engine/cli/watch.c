@@ -79,7 +79,9 @@ static void stop(struct dk_watch *watch) {
 static void on_signal(void *ctx, int signal) {
   struct dk_watch *watch = ctx;
 
-  if (watch->with.asks && (signal == SIGHUP || signal == SIGTERM))
+  /* Where nobody can be asked what ^C means, it means this command, not the run. */
+  bool can_ask = dk_live_input_fd(watch->live) >= 0;
+  if (watch->with.asks && (signal != SIGINT || !can_ask))
     wish(watch, DK_WISH_DETACH);
   else
     stop(watch);

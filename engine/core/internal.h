@@ -80,6 +80,7 @@ struct dk_attempt {
 struct dk_node_count {
   uint32_t by_state[DK_N_STATES];
   uint32_t queued, started; /* RUNNING ones: order not started yet; started */
+  uint32_t open;            /* READY ones that nothing keeps back */
 };
 
 /* Tasks that are handed out at the same priority. */
@@ -110,11 +111,12 @@ struct dk_core_run {
   uint32_t asked;      /* lookups not answered */
   uint32_t n_failed;
   uint32_t node_hint;
-  uint32_t window;       /* LOOKUP and READY ones of nodes without at_once */
+  uint32_t window;       /* LOOKUP ones and open READY ones of nodes without at_once */
   uint32_t jobs, booked; /* slots: limit (0: none), of the attempts that its tasks own */
   struct dk_id *foreign; /* last attempts that are of other incarnations, of ended tasks */
   uint32_t n_foreign, cap_foreign;
   bool is_started, is_finished, is_paused;
+  bool has_enough;   /* of the slots that it may book, while orders are handed out */
   bool is_cancelled; /* as a whole: also attempts that none of its tasks claims are to end */
 };
 

@@ -74,12 +74,15 @@ static int check_tasks(const struct dk_core *core, const struct dk_core_run *run
       }
       count.by_state[state]++;
       unfinished += !dk_task_state_is_end(state);
-      window += node->at_once == 0 && (state == DK_TASK_LOOKUP || state == DK_TASK_READY);
+      bool is_open = state == DK_TASK_READY && !(run->flags[task] & (TASK_HELD | TASK_STOPPED));
+      count.open += is_open;
+      window += node->at_once == 0 && (state == DK_TASK_LOOKUP || is_open);
       int r = check_task(core, run, task, error);
       if (r < 0) return r;
     }
     if (memcmp(count.by_state, run->nodes[n].by_state, sizeof count.by_state) != 0)
       BROKEN("node %u: counts of states", n);
+    if (count.open != run->nodes[n].open) BROKEN("node %u: %u ready, not %u", n, count.open, run->nodes[n].open);
     /* Adoption and inheritance may go over the limit: what runs already is not ended for it. */
     if (node->at_once && count.by_state[DK_TASK_RUNNING] > node->at_once && !core->has_moved)
       BROKEN("node %u: %u at once", n, count.by_state[DK_TASK_RUNNING]);

@@ -21,7 +21,7 @@ static bool is_window_full(const struct dk_core_run *run, uint32_t node) {
   uint32_t limit = run->graph->nodes[node].at_once;
   const uint32_t *count = run->nodes[node].by_state;
   if (!limit) return run->window >= WINDOW;
-  return (uint64_t)count[DK_TASK_LOOKUP] + count[DK_TASK_READY] + count[DK_TASK_RUNNING] >=
+  return (uint64_t)count[DK_TASK_LOOKUP] + run->nodes[node].open + count[DK_TASK_RUNNING] >=
          (uint64_t)limit + WINDOW_LIMITED;
 }
 
@@ -201,14 +201,16 @@ void dk_schedule_assign(struct dk_core *core) {
   const struct dk_session *agent = &core->agent;
   if (!agent->session || !agent->is_listed || core->now < agent->hold_until) return;
   uint64_t capacity = depth(core);
+  for (uint32_t i = 0; i < core->n_runs; i++) core->runs[i]->has_enough = false;
   for (uint32_t i = 0; i < core->n_turns; i++) {
     struct dk_core_run *run = core->turns[i].run;
     struct dk_bits *ready = &run->lanes[core->turns[i].lane].ready;
     enum handed handed = HANDED_ALL;
-    if (run->is_paused) continue;
+    if (run->is_paused || run->has_enough) continue;
     for (uint32_t n = 0; n < run->graph->n_nodes && ready->count && handed == HANDED_ALL; n++)
       handed = assign_node(core, run, ready, node_at(run, n), capacity);
     if (handed == HANDED_ENOUGH) return;
+    run->has_enough = handed == HANDED_ENOUGH_OF_RUN; /* its lower lanes do not overtake what waits here */
   }
 }
 

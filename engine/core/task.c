@@ -60,9 +60,22 @@ static struct dk_lane *lane_of(struct dk_core_run *run, uint32_t task) {
   return &run->lanes[run->lane_of ? run->lane_of[task] : 0];
 }
 
+/* What is kept back must not take the place of others in the window. */
+static void put_ready(struct dk_core_run *run, uint32_t task, bool belongs) {
+  struct dk_bits *ready = &lane_of(run, task)->ready;
+  uint32_t node = dk_task_node(run, task), by = belongs ? 1 : UINT32_MAX;
+  if (dk_bits_has(ready, task) == belongs) return;
+  if (belongs)
+    dk_bits_add(ready, task);
+  else
+    dk_bits_remove(ready, task);
+  run->nodes[node].open += by;
+  if (run->graph->nodes[node].at_once == 0) run->window += by;
+}
+
 void dk_task_unqueue(struct dk_core_run *run, uint32_t task) {
   dk_bits_remove(&lane_of(run, task)->pending, task);
-  dk_bits_remove(&lane_of(run, task)->ready, task);
+  put_ready(run, task, false);
 }
 
 static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
@@ -78,11 +91,7 @@ void dk_task_queue(struct dk_core_run *run, uint32_t task) {
        was_ended = run->flags[task] & TASK_RESTORED;
   put(&run->recalled, task, is_free && was_ended);
   put(&lane_of(run, task)->pending, task, is_free && is_open && !was_ended);
-  put(&lane_of(run, task)->ready, task, is_open && run->state[task] == DK_TASK_READY);
-}
-
-static bool is_in_window(uint8_t state) {
-  return state == DK_TASK_LOOKUP || state == DK_TASK_READY;
+  put_ready(run, task, is_open && run->state[task] == DK_TASK_READY);
 }
 
 static void set_state(struct dk_core_run *run, uint32_t task, uint8_t to) {
@@ -93,7 +102,7 @@ static void set_state(struct dk_core_run *run, uint32_t task, uint8_t to) {
   run->all.by_state[from]--;
   run->all.by_state[to]++;
   if (run->graph->nodes[node].at_once == 0) {
-    run->window += (uint32_t)is_in_window(to) - (uint32_t)is_in_window(from);
+    run->window += (uint32_t)(to == DK_TASK_LOOKUP) - (uint32_t)(from == DK_TASK_LOOKUP);
   }
   run->state[task] = to;
   if (from == DK_TASK_WAITING || from == DK_TASK_READY || to == DK_TASK_READY) dk_task_queue(run, task);

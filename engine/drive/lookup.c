@@ -228,21 +228,18 @@ int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup 
   dk_prepared_finish(&prepared);
   if (*ret == DK_LOOKUP_SKIP || !tmpl->cached || !state->with.store) return 0;
 
-  r = dk_store_get_saved(state->with.store, ret_key, &saved, why);
-  if (r == -ENOENT) return 0;
-  if (r < 0 && r != -EBADMSG) return r;
-  int there = r == 0 && saved.result.n_outputs == tmpl->n_outputs ? outputs_are_there(state, &saved, why) : 0;
-  if (there < 0) {
-    r = there;
-  } else if (there) {
+  int found = dk_store_get_saved(state->with.store, ret_key, &saved, why);
+  if (found == -ENOENT) return 0;
+  if (found < 0 && found != -EBADMSG) return found;
+  r = found == 0 && saved.result.n_outputs == tmpl->n_outputs ? outputs_are_there(state, &saved, why) : 0;
+  if (r > 0) {
     r = dk_lookup_learn(state, task, ret_key, &saved, why);
-    *ret = DK_LOOKUP_HIT;
-  } else if (!state->with.dry) {
+    if (r == 0) *ret = DK_LOOKUP_HIT;
+  } else if (r == 0 && !state->with.dry) {
     /* Damaged, or without its outputs, it is as good as none: it gives way to the one that is made now. */
     dk_batch_del(&state->extra, DK_TABLE_RESULTS, ret_key->bytes, sizeof ret_key->bytes);
   }
-  if (r == -EBADMSG) return 0;
-  dk_saved_finish(&saved);
+  if (found == 0) dk_saved_finish(&saved);
   return r;
 }
 
@@ -258,7 +255,7 @@ static int read_metrics(struct dk_lookup_state *state, uint32_t task, const stru
   if (!t->extractor) return 0;
   if (state->with.store) {
     r = dk_store_get_metrics(state->with.store, key, &t->metrics, ret, error);
-    if (r != -ENOENT) return r;
+    if (r != -ENOENT && r != -EBADMSG) return r; /* damaged ones too: what they were read from is kept */
   }
   r = dk_plan_order(state->with.plan, task, &state->late, &order, error);
   if (r < 0) return r;

@@ -159,6 +159,7 @@ void dk_row_label(const struct dk_row_source *rows, uint32_t task, struct dk_buf
 
 /* Damage to one value must not hide the others. */
 static void remember_failure(struct dk_row_source *rows, int r, const struct dk_error *error) {
+  rows->n_damaged += r == -EBADMSG;
   if (r != -ENOENT && r != -EBADMSG && rows->failure.code == 0) {
     rows->failure = *error;
   }

@@ -25,6 +25,7 @@ struct dk_row_source {
   struct dk_metric_values metrics; /* of the task asked for last */
   uint32_t metrics_task;           /* DK_NO_TASK: none */
   struct dk_error failure;         /* the first one of dk_row_metrics and dk_row_choice */
+  uint32_t n_damaged;              /* values that they could not read, and that are shown as missing: to be said */
 };
 
 /* `run` 0 is the last one. `plan`: the live plan, which must be the one that was pinned; NULL: the pin is read and decoded. -ENOENT: no such run
