@@ -36,6 +36,9 @@ static void add_needs(const struct dk_plan *plan, const struct dk_template *t, u
   if (order->memory) {
     dk_number_size_text(order->memory, text);
     dk_buf_printf(out, ", %s memory", text);
+    const struct dk_retry *retry = &plan->graph.nodes[t->node].retry;
+    if (retry->oom > 0 && retry->grow > DK_GROW_NONE)
+      dk_buf_printf(out, " (x%g after each oom, %u times)", (double)retry->grow / DK_GROW_NONE, retry->oom);
   }
   if (t->needs.kind == DK_CELL_CONST || t->needs.kind == DK_CELL_COLUMN) {
     dk_value_id id = t->needs.kind == DK_CELL_CONST ? t->needs.value : dk_column_value(&t->needs.column, row);

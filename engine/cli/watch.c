@@ -31,6 +31,7 @@ void dk_watch_note(struct dk_watch *watch, const struct dk_engine_note *note) {
       .cause = note->cause,
       .code = note->code,
       .attempts = note->attempts,
+      .memory = note->memory,
       .wall_ns = note->wall_ns,
       .text = note->text,
       .metrics = note->metrics,

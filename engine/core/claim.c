@@ -49,6 +49,25 @@ static void give_back(struct dk_core *core, uint32_t claim) {
   core->free_claim = claim;
 }
 
+/* Its run was added with what it had been before: nothing is tried anew because an engine was killed. */
+static void take_up(const struct dk_core *core, struct dk_claim *claim) {
+  const struct dk_core_tried *tried = dk_run_find_tried(core, claim->run, claim->task, &claim->key);
+  if (!tried) return;
+  claim->last = tried->attempt;
+  claim->attempts = tried->attempts;
+  claim->tries = tried->tries;
+}
+
+struct dk_claim dk_claim_of_tried(const struct dk_core_tried *tried) {
+  return (struct dk_claim){.key = tried->key,
+                           .last = tried->attempt,
+                           .attempt = DK_NONE,
+                           .attempts = tried->attempts,
+                           .tries = tried->tries,
+                           .cause = tried->cause,
+                           .code = tried->code};
+}
+
 uint32_t dk_claim_open(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
   uint32_t i = take(core);
   if (i == DK_NONE) return i;
@@ -61,6 +80,7 @@ uint32_t dk_claim_open(struct dk_core *core, struct dk_core_run *run, uint32_t t
                                       .next = DK_NONE,
                                       .outcome = CLAIM_OPEN,
                                       .is_used = true};
+  if (run) take_up(core, &core->claims[i]);
   if (dk_index_add(&core->claim_by_key, hash_key(key), i) < 0) {
     give_back(core, i);
     core->is_failed = true;
@@ -149,6 +169,7 @@ void dk_claim_yield(struct dk_core *core, uint32_t i) {
   share->task = old_task;
   dk_task_do(core, old_run, old_task, TASK_SHARE, claim);
   old_run->word[old_task] = at;
+  if (!dk_tries_is_none(&claim->tries)) dk_emit_task(core, old_run, old_task, NULL); /* they are the new owner's now */
   claim->run->word[claim->task] = i;
   dk_task_inherit(core, claim->run, claim->task, DK_TASK_READY);
 }

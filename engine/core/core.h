@@ -7,8 +7,8 @@
  * Any number of runs, each with its own graph, share one core: the tasks of all of them that have the same key share one attempt, and
  * what is handed out next is chosen over all runs, by priority. A task is named by (run number, task number).
  *
- * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, results by key (the store's; the
- * core asks with LOOKUP). Tasks of a run are found again by their keys: a run that is added, new or not finished by an earlier engine,
+ * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, the retries that tasks have used,
+ * results by key (the store's; the core asks with LOOKUP). Tasks of a run are found again by their keys: a run that is added, new or not finished by an earlier engine,
  * looks every task up; one that has a result is cached (done, when this very run made it), one whose key has a living attempt adopts
  * it, anything else runs. An attempt that failed while no engine listened is a failure of the run that made it, of no other. */
 #ifndef DK_CORE_CORE_H
@@ -44,6 +44,16 @@ struct dk_core_ended {
   struct dk_id attempt; /* last one, or none */
 };
 
+/* A task that has not ended, as its last record has it: it goes on with what is left of its retries. */
+struct dk_core_tried {
+  uint32_t task;
+  struct dk_digest key;
+  struct dk_id attempt; /* last one, or none */
+  uint8_t attempts, cause;
+  int32_t code;
+  struct dk_tries tries;
+};
+
 struct dk_core_run_options {
   uint32_t run;                 /* its number: not in use in this core */
   const struct dk_graph *graph; /* borrowed until dk_core_remove_run */
@@ -56,6 +66,8 @@ struct dk_core_run_options {
   bool paused;
   const struct dk_core_ended *ended; /* of an earlier life, all of them; copied */
   uint32_t n_ended;
+  const struct dk_core_tried *tried; /* of an earlier life; copied */
+  uint32_t n_tried;
 };
 /* Adds a run; nothing of it happens before its START. May be called between any two steps. -ENOMEM breaks the core. */
 int dk_core_add_run(struct dk_core *core, const struct dk_core_run_options *options);
@@ -85,7 +97,10 @@ uint32_t dk_core_unclaimed(const struct dk_core *core);
 
 int dk_core_check(const struct dk_core *core,
                   struct dk_error *error); /* invariants; -EINVAL with the first that is broken */
-void dk_core_digest(const struct dk_core *core, struct dk_digest *ret); /* of what lasts */
+/* Of what lasts: attempts and the incarnation. */
+void dk_core_digest(const struct dk_core *core, struct dk_digest *ret);
+/* Of the retries that a run's tasks have used, which a core has again when the run is added with what its records say (`tried`). */
+void dk_core_tries_digest(const struct dk_core *core, uint32_t run, struct dk_digest *ret);
 
 void dk_out_clear(struct dk_out *out);
 void dk_out_finish(struct dk_out *out);

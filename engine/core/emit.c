@@ -66,6 +66,7 @@ void dk_emit_task(struct dk_core *core, const struct dk_core_run *run, uint32_t 
   record->cause = claim->cause;
   record->code = claim->code;
   record->attempts = claim->attempts;
+  record->tries = claim->tries;
   if (claim->attempt != DK_NONE) record->slot = core->attempts[claim->attempt].slot;
 }
 

@@ -108,6 +108,16 @@ struct dk_event {
   } u;
 };
 
+/* Attempts of a task that came to nothing in its run, as its limits count them (lang/plan/graph.h, dk_retry). */
+struct dk_tries {
+  uint8_t lost, oom, other;
+  bool
+      is_over; /* one came to nothing that may not be tried again, before its task was asked for: it fails when it is */
+};
+static inline bool dk_tries_is_none(const struct dk_tries *tries) {
+  return !tries->lost && !tries->oom && !tries->other && !tries->is_over;
+}
+
 /* Records: puts and deletes of facts. Keys and values are encoded by engine/store/record.h's functions on the way to the
  * store; the core and the simulator see the struct. */
 enum dk_record_kind {
@@ -121,15 +131,16 @@ enum dk_record_kind {
 struct dk_record {
   enum dk_record_kind kind;
   bool del;
-  struct dk_id id;      /* ATTEMPT, FAILURE; TASK: last attempt or none */
-  struct dk_digest key; /* ATTEMPT, TASK, RESULT */
-  uint32_t run, task;   /* ATTEMPT, TASK, RUN */
-  uint8_t state, cause; /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
-  uint8_t attempts;     /* TASK: attempts made in this run */
-  int32_t code;         /* TASK: exit code or signal */
-  uint32_t slot;        /* TASK RUNNING */
-  uint64_t counter;     /* INCARNATION: numbers up to this are taken; id.inc is the incarnation */
-  uint32_t off, len;    /* RESULT, FAILURE: bytes in dk_out.bytes */
+  struct dk_id id;       /* ATTEMPT, FAILURE; TASK: last attempt or none */
+  struct dk_digest key;  /* ATTEMPT, TASK, RESULT */
+  uint32_t run, task;    /* ATTEMPT, TASK, RUN */
+  uint8_t state, cause;  /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
+  uint8_t attempts;      /* TASK: attempts made in this run */
+  struct dk_tries tries; /* TASK: those that count against a limit */
+  int32_t code;          /* TASK: exit code or signal */
+  uint32_t slot;         /* TASK RUNNING */
+  uint64_t counter;      /* INCARNATION: numbers up to this are taken; id.inc is the incarnation */
+  uint32_t off, len;     /* RESULT, FAILURE: bytes in dk_out.bytes */
 };
 
 enum dk_action_kind {
@@ -148,6 +159,7 @@ struct dk_action {
   struct dk_id id; /* ASSIGN REVOKE KILL */
   uint32_t run;    /* LOOKUP DECIDE ASSIGN FINISHED */
   uint32_t task;   /* LOOKUP DECIDE ASSIGN */
+  uint32_t ooms;   /* ASSIGN: attempts of it that ended for lack of memory: this one gets more (dk_plan_memory) */
   uint64_t seq;    /* ACK */
   uint64_t
       session; /* LIST ASSIGN REVOKE KILL ACK: that it was decided in; to be dropped when another is open by then */

@@ -37,14 +37,15 @@ struct dk_claim {
   struct dk_digest key;
   struct dk_core_run *run; /* of the task that owns it; NULL: nobody (dk_claim_note) */
   uint32_t task;
-  uint32_t attempt;                   /* living one, or DK_NONE */
-  uint32_t shares;                    /* first of those that wait for the same key, or DK_NONE */
-  struct dk_id last;                  /* attempt made or adopted last, or none */
-  uint64_t due;                       /* BACKOFF */
-  uint32_t heap_at;                   /* in core->timers, or DK_NONE */
-  uint32_t next;                      /* free, draining and retired ones are lists */
-  uint8_t attempts, lost, oom, other; /* made in this run; that count for each limit */
-  uint8_t outcome;                    /* CLAIM_OPEN, or the event for its sharers */
+  uint32_t attempt;  /* living one, or DK_NONE */
+  uint32_t shares;   /* first of those that wait for the same key, or DK_NONE */
+  struct dk_id last; /* attempt made or adopted last, or none */
+  uint64_t due;      /* BACKOFF */
+  uint32_t heap_at;  /* in core->timers, or DK_NONE */
+  uint32_t next;     /* free, draining and retired ones are lists */
+  uint8_t attempts;  /* made in this run */
+  struct dk_tries tries;
+  uint8_t outcome; /* CLAIM_OPEN, or the event for its sharers */
   uint8_t cause;
   int32_t code;
   bool is_used, is_retired;
@@ -115,6 +116,8 @@ struct dk_core_run {
   uint32_t jobs, booked; /* slots: limit (0: none), of the attempts that its tasks own */
   struct dk_id *foreign; /* last attempts that are of other incarnations, of ended tasks */
   uint32_t n_foreign, cap_foreign;
+  struct dk_core_tried *tried; /* of an earlier life, by key; of a task that was looked up since it counts no more */
+  uint32_t n_tried, cap_tried;
   bool is_started, is_finished, is_paused;
   bool has_enough;   /* of the slots that it may book, while orders are handed out */
   bool is_cancelled; /* as a whole: also attempts that none of its tasks claims are to end */
@@ -236,6 +239,14 @@ void dk_run_end(struct dk_core *core); /* FINISHED for those that are over */
 /* The attempt is of a task of this run that was cancelled, and no task claims it. */
 bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *attempt);
 void dk_run_destroy_all(struct dk_core *core);
+/* What the task had used of its retries in an earlier life of its run; NULL: nothing. */
+const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key);
+/* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
+const struct dk_core_tried *dk_run_find_tried(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
+                                              const struct dk_digest *key);
+bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task); /* not looked up in this life */
+/* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
+void dk_run_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
 static inline bool dk_run_keeps_back(const struct dk_core_run *run, uint32_t task) {
   return run->is_paused || run->flags[task] & (TASK_HELD | TASK_STOPPED);
 }
@@ -243,7 +254,8 @@ static inline bool dk_run_keeps_back(const struct dk_core_run *run, uint32_t tas
 /* claim.c */
 uint32_t dk_claim_find(const struct dk_core *core, const struct dk_digest *key);
 uint32_t dk_claim_open(struct dk_core *core, struct dk_core_run *run, uint32_t task,
-                       const struct dk_digest *key); /* DK_NONE: no memory */
+                       const struct dk_digest *key);                  /* DK_NONE: no memory */
+struct dk_claim dk_claim_of_tried(const struct dk_core_tried *tried); /* what a record says of it; in no list */
 void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *run, uint32_t task);
 /* The task waits no longer for the claim of another (it was cancelled). */
 void dk_claim_unshare(struct dk_core *core, struct dk_core_run *run, uint32_t task);
@@ -295,8 +307,8 @@ bool dk_schedule_has_ready(const struct dk_core *core);
 bool dk_schedule_is_urgent(const struct dk_core *core);
 
 /* retry.c */
-/* Counts the end against the node's limits; true: the claim may try again. */
-bool dk_retry_count(struct dk_claim *claim, enum dk_cause cause, int32_t code);
+/* Counts the end of an attempt against the limits of its task; true: it may be tried again. */
+bool dk_retry_count(struct dk_core_run *run, uint32_t task, struct dk_tries *tries, enum dk_cause cause, int32_t code);
 void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
 void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
 void dk_retry_due(struct dk_core *core);

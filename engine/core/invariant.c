@@ -220,28 +220,62 @@ int dk_core_check(const struct dk_core *core, struct dk_error *error) {
   return r;
 }
 
-/* Attempts have no order: their digests are added up. */
+/* Facts without an order: their digests are added up. */
+static void add_fact(struct dk_hasher *hasher, uint64_t sum[4]) {
+  struct dk_digest one;
+  uint64_t words[4];
+  dk_hasher_get(hasher, &one);
+  memcpy(words, one.bytes, sizeof words);
+  for (uint32_t k = 0; k < 4; k++) sum[k] += words[k];
+}
+
 void dk_core_digest(const struct dk_core *core, struct dk_digest *ret) {
   uint64_t sum[4] = {0};
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
     if (!attempt->is_used) continue;
     struct dk_hasher hasher;
-    struct dk_digest one;
-    uint64_t words[4];
     dk_hasher_init(&hasher);
     dk_hasher_add_u64(&hasher, attempt->id.inc);
     dk_hasher_add_u64(&hasher, attempt->id.n);
     dk_hasher_add(&hasher, attempt->key.bytes, DK_DIGEST_SIZE);
     dk_hasher_add_u64(&hasher, (uint64_t)attempt->run << 32 | attempt->task);
-    dk_hasher_get(&hasher, &one);
-    memcpy(words, one.bytes, sizeof words);
-    for (uint32_t k = 0; k < 4; k++) sum[k] += words[k];
+    add_fact(&hasher, sum);
   }
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
   dk_hasher_add_u64(&hasher, core->saved.inc);
   dk_hasher_add_u64(&hasher, core->saved.counter);
+  for (uint32_t k = 0; k < 4; k++) dk_hasher_add_u64(&hasher, sum[k]);
+  dk_hasher_get(&hasher, ret);
+}
+
+static void add_tries(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key,
+                      const struct dk_tries *tries, uint64_t sum[4]) {
+  struct dk_hasher hasher;
+  if (dk_tries_is_none(tries)) return;
+  dk_hasher_init(&hasher);
+  dk_hasher_add(&hasher, key->bytes, DK_DIGEST_SIZE);
+  dk_hasher_add_u64(&hasher, (uint64_t)run->number << 32 | task);
+  dk_hasher_add_u64(&hasher, (uint64_t)tries->is_over << 24 | (uint64_t)tries->lost << 16 | (uint64_t)tries->oom << 8 |
+                                 tries->other);
+  add_fact(&hasher, sum);
+}
+
+void dk_core_tries_digest(const struct dk_core *core, uint32_t number, struct dk_digest *ret) {
+  const struct dk_core_run *run = dk_run_find(core, number);
+  uint64_t sum[4] = {0};
+  for (uint32_t i = 0; i < core->n_claims; i++) {
+    const struct dk_claim *claim = &core->claims[i];
+    if (claim->is_used && claim->outcome == CLAIM_OPEN && claim->run == run)
+      add_tries(run, claim->task, &claim->key, &claim->tries, sum);
+  }
+  for (uint32_t i = 0; run && i < run->n_tried; i++) {
+    const struct dk_core_tried *tried = &run->tried[i];
+    if (dk_run_is_untouched(run, tried->task)) add_tries(run, tried->task, &tried->key, &tried->tries, sum);
+  }
+  struct dk_hasher hasher;
+  dk_hasher_init(&hasher);
   for (uint32_t k = 0; k < 4; k++) dk_hasher_add_u64(&hasher, sum[k]);
   dk_hasher_get(&hasher, ret);
 }

@@ -18,14 +18,14 @@ static bool use(uint8_t *used, uint32_t limit) {
   return true;
 }
 
-bool dk_retry_count(struct dk_claim *claim, enum dk_cause cause, int32_t code) {
-  const struct dk_retry *retry = &claim->run->graph->nodes[dk_task_node(claim->run, claim->task)].retry;
+bool dk_retry_count(struct dk_core_run *run, uint32_t task, struct dk_tries *tries, enum dk_cause cause, int32_t code) {
+  const struct dk_retry *retry = &run->graph->nodes[dk_task_node(run, task)].retry;
   switch (cause) {
   case DK_CAUSE_LOST:
-  case DK_CAUSE_KILLED: return use(&claim->lost, retry->lost); /* killed, but not by us: as good as lost */
-  case DK_CAUSE_OOM: return use(&claim->oom, retry->oom);
-  case DK_CAUSE_EXIT: return is_listed(retry, code) && use(&claim->other, retry->other);
-  case DK_CAUSE_SIGNAL: return is_listed(retry, 128 + code) && use(&claim->other, retry->other); /* as shells say it */
+  case DK_CAUSE_KILLED: return use(&tries->lost, retry->lost); /* killed, but not by us: as good as lost */
+  case DK_CAUSE_OOM: return use(&tries->oom, retry->oom);
+  case DK_CAUSE_EXIT: return is_listed(retry, code) && use(&tries->other, retry->other);
+  case DK_CAUSE_SIGNAL: return is_listed(retry, 128 + code) && use(&tries->other, retry->other); /* as shells say it */
   case DK_CAUSE_OK:
   case DK_CAUSE_TIMEOUT:
   case DK_CAUSE_OUTPUT:
@@ -68,7 +68,7 @@ static void sink(struct dk_core *core, uint32_t at, uint32_t claim) {
 }
 
 static uint64_t delay(const struct dk_core *core, const struct dk_claim *claim) {
-  uint32_t tries = (uint32_t)claim->lost + claim->oom + claim->other;
+  uint32_t tries = (uint32_t)claim->tries.lost + claim->tries.oom + claim->tries.other;
   uint64_t wait = core->policy.backoff_ns;
   for (uint32_t i = 1; i < tries && wait < core->policy.backoff_max_ns; i++) wait *= 2;
   if (wait > core->policy.backoff_max_ns) wait = core->policy.backoff_max_ns;

@@ -60,7 +60,7 @@ void dk_schedule_load(struct dk_core *core) {
   }
 }
 
-/* It has no result: it shares, adopts, or waits to be handed out. */
+/* It has no result: it has failed before, shares, adopts, or waits to be handed out. */
 static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
   uint32_t claim = dk_claim_find(core, key);
   run->flags[task] &= (uint8_t)~TASK_RESTORED; /* what it had come to is gone: what was asked of it counts */
@@ -72,16 +72,29 @@ static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, c
     dk_task_do(core, run, task, TASK_HIT, &core->claims[claim]); /* recorded while it was looked for */
     return;
   }
+  const struct dk_core_tried *tried = dk_run_tried(run, task, key);
+  if (tried && tried->tries.is_over) {
+    struct dk_claim known = dk_claim_of_tried(tried);
+    dk_task_do(core, run, task, TASK_BAD, &known);
+    return;
+  }
   if (claim != DK_NONE) {
     dk_claim_share(core, claim, run, task);
+    /* What its record says of retries is the claim's now: who owns that (it may be this one) has the same in its record. */
+    if (tried) dk_emit_task(core, run, task, run->state[task] == DK_TASK_SHARED ? NULL : &core->claims[claim]);
     return;
   }
   claim = dk_claim_open(core, run, task, key);
   if (claim == DK_NONE) return;
   dk_task_do(core, run, task, TASK_MISS, &core->claims[claim]);
   run->word[task] = claim;
+  if (!dk_tries_is_none(&core->claims[claim].tries)) dk_emit_task(core, run, task, &core->claims[claim]);
   uint32_t attempt = dk_attempt_find_unclaimed(core, key);
-  if (attempt != DK_NONE) dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+  if (attempt == DK_NONE) return;
+  bool is_new =
+      core->attempts[attempt].run == run->number && !dk_id_equal(core->claims[claim].last, core->attempts[attempt].id);
+  if (is_new && core->claims[claim].attempts < UINT8_MAX) core->claims[claim].attempts++; /* no record counted it yet */
+  dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
 }
 
 /* The run and task that an answer is for, if it is waited for. */
@@ -166,6 +179,7 @@ static void assign(struct dk_core *core, struct dk_core_run *run, uint32_t task,
   action->id = made.id;
   action->run = run->number;
   action->task = task;
+  action->ooms = core->claims[claim].tries.oom;
   core->fresh += cost;
 }
 

@@ -26,7 +26,7 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
   of->code = code;
   if (dk_claim_is_stopped(of))
     was_stopped(core, claim, cause, code);
-  else if (dk_retry_count(of, cause, code))
+  else if (dk_retry_count(of->run, of->task, &of->tries, cause, code))
     dk_retry_wait(core, claim);
   else
     dk_claim_end(core, claim, TASK_FAIL, cause, code);
@@ -75,7 +75,10 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
   core->agent.hold_until = 0;
   bool is_ok = event->u.ended.cause == DK_CAUSE_OK;
   if (gone.claim == DK_NONE) {
-    if (is_ok) dk_claim_note(core, &gone.key, gone.id);
+    if (is_ok)
+      dk_claim_note(core, &gone.key, gone.id);
+    else
+      dk_run_note_end(core, &gone, event->u.ended.cause, event->u.ended.code);
   } else if (is_ok) {
     dk_claim_end(core, gone.claim, TASK_OK, DK_CAUSE_OK, event->u.ended.code);
   } else if (gone.flags & ATTEMPT_UNHEARD && core->claims[gone.claim].run->number != gone.made_by) {
@@ -98,7 +101,7 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_SPAWN, 0);
   } else if (reason != DK_REFUSED_DISK) {
     came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
-  } else if (dk_retry_count(of, DK_CAUSE_LOST, 0)) { /* may pass: tried again as often as a lost one */
+  } else if (dk_retry_count(of->run, of->task, &of->tries, DK_CAUSE_LOST, 0)) { /* may pass: as often as a lost one */
     dk_retry_wait(core, claim);
   } else {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_DISK, 0);

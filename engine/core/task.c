@@ -163,7 +163,8 @@ void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, en
 void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state) {
   assert(run->state[task] == DK_TASK_SHARED);
   set_state(run, task, state);
-  if (state != DK_TASK_READY) dk_emit_task(core, run, task, &core->claims[run->word[task]]);
+  const struct dk_claim *claim = &core->claims[run->word[task]];
+  if (state != DK_TASK_READY || !dk_tries_is_none(&claim->tries)) dk_emit_task(core, run, task, claim);
 }
 
 void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended) {

@@ -83,7 +83,8 @@ static void act_assign(struct dk_engine_run *run, const struct dk_action *action
   int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
   if (r == 0) {
-    r = dk_job_build(&run->lookup, action->task, &prepared, engine->with.folder->trees, &build, &error);
+    uint64_t memory = dk_job_memory(run->plan, action->task, action->ooms);
+    r = dk_job_build(&run->lookup, action->task, &prepared, engine->with.folder->trees, memory, &build, &error);
     if (r == 0) {
       struct dk_message message = {
           .type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};

@@ -1,5 +1,6 @@
 /* The engine: see engine.h. What it commits, it tells; what it tells is durable. */
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/job.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -31,6 +32,11 @@ static void note_record(struct dk_engine_run *run, const struct dk_record *recor
     n.wall_ns = fact->wall_ns;
     n.metrics = &fact->metrics;
     if (dk_plan_template(run->plan, record->task, NULL)->kind == DK_NODE_PICK) n.choice = &fact->choice;
+  }
+  /* What the next try gets, where that is more than what this one had. */
+  if (n.state == DK_TASK_BACKOFF && n.cause == DK_CAUSE_OOM && record->tries.oom > 0) {
+    n.memory = dk_job_memory(run->plan, record->task, record->tries.oom);
+    if (n.memory == dk_job_memory(run->plan, record->task, record->tries.oom - 1u)) n.memory = 0;
   }
   if (n.state == DK_TASK_FAILED && run->bad) n.text = run->bad[record->task];
   if (n.state == DK_TASK_RUNNING) n.started = record->slot != UINT32_MAX;

@@ -21,6 +21,7 @@ struct dk_engine_note {
   enum dk_cause cause;
   int32_t code;
   uint8_t attempts;
+  uint64_t memory; /* BACKOFF: the next one's limit, where it was raised; 0: it was not */
   uint64_t wall_ns;
   const char *text;                       /* FAILED: words */
   const struct dk_metric_values *metrics; /* DONE, CACHED */

@@ -3,6 +3,7 @@
 
 #include "engine/drive/environment.h"
 #include "engine/sys/fs.h"
+#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -91,8 +92,13 @@ static int add_sandbox(struct dk_lookup_state *state, const struct dk_template *
   return 0;
 }
 
+uint64_t dk_job_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms) {
+  uint64_t memory = dk_plan_memory(plan, task, ooms), most = dk_proc_memory();
+  return memory > most ? most : memory;
+}
+
 int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared, const char *trees,
-                 struct dk_job_build *ret, struct dk_error *error) {
+                 uint64_t memory, struct dk_job_build *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   const struct dk_template *tmpl = dk_plan_template(plan, task, NULL);
   const struct dk_order *order = &prepared->order;
@@ -118,7 +124,7 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   job->timeout_ms = (order->timeout_ns + 999999) / 1000000;
   job->grace_ms = DK_JOB_GRACE_MS;
   job->log_cap = LOG_CAP;
-  job->memory = order->memory;
+  job->memory = memory;
   job->cpus = order->cpus > 0 ? order->cpus : 1;
   job->gpus = order->gpus;
   job->gpu = (char *)order->gpu;

@@ -7,15 +7,17 @@
 
 #define DK_JOB_GRACE_MS 5000u /* from TERM to KILL */
 
-/* `trees` is the directory of materialised code trees, one each, named by the code digest. *ret borrows strings of `prepared` and of
- * the plan, owns what it lists in `owned`. */
+/* `trees` is the directory of materialised code trees, one each, named by the code digest; `memory` is the attempt's limit. *ret borrows
+ * strings of `prepared` and of the plan, owns what it lists in `owned`. */
 struct dk_job_build {
   struct dk_job job;
   struct dk_buf *owned;
   uint32_t n_owned;
 };
 int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared, const char *trees,
-                 struct dk_job_build *ret, struct dk_error *error);
+                 uint64_t memory, struct dk_job_build *ret, struct dk_error *error);
+/* The memory of an attempt after `ooms` of them ended for lack of it; never more than this machine has. */
+uint64_t dk_job_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms);
 void dk_job_build_finish(struct dk_job_build *build);
 
 #endif

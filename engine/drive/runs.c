@@ -123,9 +123,18 @@ static int make_room(struct dk_engine *engine) {
   return 0;
 }
 
+/* What an earlier engine's records say of the run's tasks. */
+struct past {
+  struct dk_engine_run *run;
+  struct dk_core_ended *ended;
+  uint32_t n_ended, cap_ended;
+  struct dk_core_tried *tried;
+  uint32_t n_tried, cap_tried;
+};
+
 /* Into the core, and off. The run is the list's from here on, also when this fails. */
 static int start(struct dk_engine *engine, struct dk_engine_run *run, const struct dk_asked_run *asked,
-                 const struct dk_core_ended *ended, uint32_t n_ended, struct dk_error *error) {
+                 const struct past *past, struct dk_error *error) {
   struct dk_event event = {.kind = DK_EV_START, .run = run->record.number};
   dk_autofree uint32_t *order = dk_engine_order(engine->with.folder->store, run->plan, &run->durations);
 
@@ -136,8 +145,10 @@ static int start(struct dk_engine *engine, struct dk_engine_run *run, const stru
                                         .priority = asked->priority,
                                         .jobs = asked->jobs,
                                         .paused = asked->is_paused,
-                                        .ended = ended,
-                                        .n_ended = n_ended};
+                                        .ended = past->ended,
+                                        .n_ended = past->n_ended,
+                                        .tried = past->tried,
+                                        .n_tried = past->n_tried};
   if (!order || dk_core_add_run(engine->core, &options) < 0) {
     dk_engine_fail(engine, -ENOMEM, NULL);
     return dk_error_system(error, -ENOMEM, "starting run %u", run->record.number);
@@ -239,7 +250,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   ret->run = run->record.number;
   dk_snapshot_left_out_text(&run->snapshot, &ret->notes);
   r = dk_engine_supersede(engine, run, submission->prune, &ret->notes, error);
-  int started = start(engine, run, &asked, NULL, 0, error);
+  int started = start(engine, run, &asked, &(struct past){.run = run}, error);
   return r < 0 ? r : started;
 }
 
@@ -365,21 +376,36 @@ void dk_engine_destroy_runs(struct dk_engine *engine) {
 
 /* --- what earlier engines left --- */
 
-struct past {
-  struct dk_engine_run *run;
-  struct dk_core_ended *ended;
-  uint32_t n_ended, cap_ended;
-};
+static int recall_tried(struct past *past, uint32_t task, const struct dk_task_record *record) {
+  if (past->n_tried == past->cap_tried) {
+    uint32_t cap = past->cap_tried ? 2 * past->cap_tried : 64;
+    struct dk_core_tried *grown = dk_realloc_array(past->tried, cap, sizeof *grown);
+    if (!grown) return -ENOMEM;
+    past->tried = grown;
+    past->cap_tried = cap;
+  }
+  past->tried[past->n_tried++] = (struct dk_core_tried){.task = task,
+                                                        .key = record->key,
+                                                        .attempt = record->attempt,
+                                                        .attempts = record->attempts,
+                                                        .cause = (uint8_t)record->cause,
+                                                        .code = record->code,
+                                                        .tries = record->tries};
+  return 0;
+}
 
-/* What a run had come to: done ones are done when they are looked up again, failed and cancelled ones stay so; and what was asked of
- * the run, which is asked again, does not touch them a second time. */
+/* What a run had come to: done ones are done when they are looked up again, failed and cancelled ones stay so, and what was asked of the
+ * run, which is asked again, does not touch them a second time; what was tried has that many tries less. */
 static int recall_task(void *ctx, uint32_t task, const struct dk_task_record *record) {
   struct past *past = ctx;
   struct dk_engine_run *run = past->run;
 
   if (task >= run->plan->graph.n_tasks) return -EBADMSG;
   if (record->state == DK_TASK_DONE) run->was_done[task / 8] |= (uint8_t)(1u << (task % 8));
-  if (!dk_task_state_is_end(record->state)) return 0;
+  if (!dk_task_state_is_end(record->state)) {
+    bool is_tried = record->attempts > 0 || !dk_tries_is_none(&record->tries);
+    return is_tried ? recall_tried(past, task, record) : 0;
+  }
   if (past->n_ended == past->cap_ended) {
     uint32_t cap = past->cap_ended ? 2 * past->cap_ended : 64;
     struct dk_core_ended *grown = dk_realloc_array(past->ended, cap, sizeof *grown);
@@ -444,12 +470,13 @@ static int recall(struct dk_engine *engine, struct dk_engine_run *run, struct dk
   if (r == 0) {
     run->record.engine_pid = (uint32_t)getpid();
     r = dk_batch_put_run(&run->lookup.extra, &run->record);
-    int started = start(engine, run, asked, past.ended, past.n_ended, error);
+    int started = start(engine, run, asked, &past, error);
     if (r == 0) r = started;
     if (r == 0) r = dk_store_each_ask(store, run->record.number, recall_asked, &past, error);
     if (r < 0) dk_engine_fail(engine, r, error);
   }
   dk_free(past.ended);
+  dk_free(past.tried);
   return r;
 }
 

@@ -29,7 +29,7 @@ static void put_submit(struct dk_buf *out, const struct dk_talk *talk) {
   dk_write_u8(out, (uint8_t)(talk->submit.paused | talk->submit.refuse_dirty << 1 | talk->submit.prune << 2));
 }
 
-enum { NOTE_STARTED = 1, NOTE_METRICS = 2, NOTE_CHOICE = 4, NOTE_TEXT = 8 };
+enum { NOTE_STARTED = 1, NOTE_METRICS = 2, NOTE_CHOICE = 4, NOTE_TEXT = 8, NOTE_MEMORY = 16 };
 
 static int put_note(struct dk_buf *out, const struct dk_engine_note *note) {
   dk_autobuf metrics = DK_BUF_INIT;
@@ -39,11 +39,13 @@ static int put_note(struct dk_buf *out, const struct dk_engine_note *note) {
   dk_write_u32(out, note->task);
   dk_write_u8(out, (uint8_t)note->state);
   dk_write_u8(out, (uint8_t)((note->started ? NOTE_STARTED : 0) | (note->metrics ? NOTE_METRICS : 0) |
-                             (note->choice ? NOTE_CHOICE : 0) | (note->text ? NOTE_TEXT : 0)));
+                             (note->choice ? NOTE_CHOICE : 0) | (note->text ? NOTE_TEXT : 0) |
+                             (note->memory ? NOTE_MEMORY : 0)));
   dk_write_u8(out, (uint8_t)note->cause);
   dk_write_signed(out, note->code);
   dk_write_u8(out, note->attempts);
   dk_write_varint(out, note->wall_ns);
+  if (note->memory) dk_write_varint(out, note->memory);
   if (note->metrics) dk_write_bytes(out, dk_buf_text(&metrics), metrics.len);
   if (note->choice) {
     dk_write_u32(out, note->choice->row);
@@ -137,6 +139,7 @@ static void get_note(struct dk_reader *reader, struct dk_talk *ret) {
   note->code = (int32_t)dk_read_signed(reader);
   note->attempts = dk_read_u8(reader);
   note->wall_ns = dk_read_varint(reader);
+  if (flags & NOTE_MEMORY) note->memory = dk_read_varint(reader);
   if (flags & NOTE_METRICS) {
     const char *bytes = dk_read_bytes(reader, &len);
     if (reader->failed || dk_metric_values_decode(bytes, len, &ret->metrics) < 0) reader->failed = true;

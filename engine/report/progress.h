@@ -34,6 +34,7 @@ struct dk_progress_note {
   enum dk_cause cause; /* FAILED, BACKOFF */
   int32_t code;        /* exit code or signal number */
   uint8_t attempts;    /* made so far */
+  uint64_t memory;     /* BACKOFF: limit of the next one, where it was raised; 0: it was not */
   uint64_t wall_ns;    /* DONE, FAILED: of the attempt; 0: unknown */
   const char *text;    /* FAILED: the agent's words, may be NULL or empty; copied */
   const struct dk_metric_values

@@ -96,6 +96,11 @@ static void failure_line(struct dk_progress *p, const struct dk_progress_note *n
   add_wall(note->wall_ns, out);
   if (note->state == DK_TASK_BACKOFF) {
     dk_buf_printf(out, ", attempt %u follows", note->attempts + 1u);
+    if (note->memory) {
+      char text[DK_NUMBER_TEXT];
+      dk_number_size_text(note->memory, text);
+      dk_buf_printf(out, " with %s of memory", text);
+    }
   } else if (note->attempts > 1) {
     dk_buf_printf(out, ", %u attempts", note->attempts);
   }

@@ -105,9 +105,13 @@ void dk_run_finish(struct dk_run *run) {
   memset(run, 0, sizeof *run);
 }
 
+/* Of a task; version 1 has no tries, and is what most have. */
+#define TRIES_VERSION 2
+
 int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out) {
   size_t before = out->len;
-  dk_write_u8(out, VERSION);
+  bool has_tries = !dk_tries_is_none(&task->tries);
+  dk_write_u8(out, has_tries ? TRIES_VERSION : VERSION);
   dk_write_u8(out, (uint8_t)task->state);
   dk_write_u8(out, (uint8_t)task->cause);
   dk_write_u8(out, task->attempts);
@@ -115,6 +119,12 @@ int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out)
   dk_write_u32(out, task->slot);
   dk_codec_write_id(out, task->attempt);
   dk_codec_write_digest(out, &task->key);
+  if (has_tries) {
+    dk_write_u8(out, task->tries.lost);
+    dk_write_u8(out, task->tries.oom);
+    dk_write_u8(out, task->tries.other);
+    dk_write_u8(out, task->tries.is_over);
+  }
   return written(out, before);
 }
 
@@ -122,7 +132,8 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   struct dk_reader reader;
   dk_reader_init(&reader, data, len);
   memset(ret, 0, sizeof *ret);
-  read_version(&reader);
+  uint8_t version = dk_read_u8(&reader);
+  if (version != VERSION && version != TRIES_VERSION) reader.failed = true;
   uint8_t state = dk_read_u8(&reader), cause = dk_read_u8(&reader);
   if (state > DK_TASK_CANCELLED || cause > DK_CAUSE_LOST) reader.failed = true;
   ret->state = (enum dk_task_state)state;
@@ -134,6 +145,12 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   ret->slot = dk_read_u32(&reader);
   ret->attempt = dk_codec_read_id(&reader);
   dk_codec_read_digest(&reader, &ret->key);
+  if (version == TRIES_VERSION) {
+    ret->tries.lost = dk_read_u8(&reader);
+    ret->tries.oom = dk_read_u8(&reader);
+    ret->tries.other = dk_read_u8(&reader);
+    ret->tries.is_over = dk_read_u8(&reader);
+  }
   return dk_reader_error(&reader);
 }
 

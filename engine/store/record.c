@@ -101,6 +101,7 @@ static int add_task(struct dk_batch *batch, const struct dk_record *record) {
                                       .cause = (enum dk_cause)record->cause,
                                       .code = record->code,
                                       .attempts = record->attempts,
+                                      .tries = record->tries,
                                       .slot = record->slot,
                                       .attempt = record->id,
                                       .key = record->key};

@@ -27,6 +27,7 @@ struct dk_task_record {
   enum dk_cause cause;
   int32_t code;
   uint8_t attempts;
+  struct dk_tries tries;
   uint32_t slot;        /* RUNNING: where its log is being written */
   struct dk_id attempt; /* last one; FAILURES has its result when it failed */
   struct dk_digest key; /* RESULTS has its result when it is done or cached */

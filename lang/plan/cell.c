@@ -110,6 +110,26 @@ dk_value_id dk_cell_value(const struct dk_cell *cell, uint32_t row) {
   return cell->kind == DK_CELL_COLUMN ? dk_column_value(&cell->column, row) : DK_NULL;
 }
 
+dk_value_id dk_plan_need(const struct dk_plan *plan, const struct dk_template *tmpl, uint32_t row, const char *name) {
+  const struct dk_values *values = plan->values;
+  dk_value_id needs = dk_cell_value(&tmpl->needs, row);
+  const struct dk_value *v = dk_value_get(values, needs);
+  for (uint32_t i = 0; v->type == DK_TYPE_RECORD && i < v->len; i++)
+    if (strcmp(dk_value_name(values, needs, i)->text, name) == 0) return dk_value_item(values, needs, i);
+  return DK_NULL;
+}
+
+uint64_t dk_plan_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms) {
+  uint32_t row;
+  const struct dk_template *tmpl = dk_plan_template(plan, task, &row);
+  const struct dk_value *v = dk_value_get(plan->values, dk_plan_need(plan, tmpl, row, "memory"));
+  if (v->type != DK_TYPE_SIZE || v->u.i <= 0) return 0;
+  double memory = (double)v->u.i, factor = (double)plan->graph.nodes[tmpl->node].retry.grow / DK_GROW_NONE;
+  for (uint32_t i = 0; i < ooms && memory < (double)INT64_MAX; i++) memory *= factor;
+  if (ooms == 0) return (uint64_t)v->u.i;
+  return memory < (double)INT64_MAX ? (uint64_t)memory : INT64_MAX;
+}
+
 bool dk_cell_each(struct dk_planner *planner, const struct dk_cell *cell, uint32_t rows, const uint8_t *active,
                   dk_cell_visit_fn *visit, void *ctx) {
   if (cell->kind == DK_CELL_CONST) return visit(ctx, cell->value, DK_NO_ROW);

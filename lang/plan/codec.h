@@ -5,6 +5,6 @@
 #include "lang/plan/plan.h"
 
 #define DK_PIN_MAGIC 0x6e69706bu /* "kpin" */
-#define DK_PIN_VERSION 2 /* 1 had no programs, lines of variables and paths of columns */
+#define DK_PIN_VERSION 3         /* 2 had no growth of memory; 1 no programs, lines of variables and paths of columns */
 
 #endif

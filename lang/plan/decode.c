@@ -412,6 +412,7 @@ static void get_node(struct decoder *d, const struct dk_template *tmpl, struct d
   }
   memcpy(node->retry.exit, codes, n_exit);
   node->retry.n_exit = (uint8_t)n_exit;
+  node->retry.grow = d->version > 2 ? dk_read_u32(&d->reader) : DK_GROW_NONE;
   node->at_once = dk_read_u32(&d->reader);
   node->cpus = dk_read_u32(&d->reader);
   node->n_edges = dk_read_count(&d->reader, 7);

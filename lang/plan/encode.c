@@ -1,7 +1,7 @@
 /* The pin of a run as bytes: names, columns, cells, edges, tables, and the programs as they were written (for `why`); no expressions,
  * no scripts. Read by decode.c.
  *
- * Format 2, little-endian (lang/base/bytes.h): magic, version, texts, values (each behind those it is made of), templates
+ * Format 3, little-endian (lang/base/bytes.h): magic, version, texts, values (each behind those it is made of), templates
  * with their nodes, tables, parameters. A version is never changed, only followed by another. */
 #include "lang/plan/codec.h"
 
@@ -128,6 +128,7 @@ static void put_node(struct encoder *e, const struct dk_graph_node *node) {
   dk_write_u16(e->out, node->retry.oom);
   dk_write_u16(e->out, node->retry.other);
   dk_write_bytes(e->out, node->retry.exit, node->retry.n_exit);
+  dk_write_u32(e->out, node->retry.grow);
   dk_write_u32(e->out, node->at_once);
   dk_write_u32(e->out, node->cpus);
   dk_write_varint(e->out, node->n_edges);

@@ -172,19 +172,40 @@ static void build_exit(struct dk_template_build *build, struct dk_retry *retry) 
   }
 }
 
+/* In thousandths; 0: no factor. */
+static uint32_t grow_factor(const struct dk_value *v) {
+  if (v->type != DK_TYPE_INT && v->type != DK_TYPE_FLOAT) return 0;
+  double factor = v->type == DK_TYPE_INT ? (double)v->u.i : v->u.f;
+  return factor >= 1 && factor <= 1000 ? (uint32_t)(factor * DK_GROW_NONE + 0.5) : 0;
+}
+
+static bool build_grow(struct dk_template_build *build, struct dk_retry *retry) {
+  struct field field = {build, build->task->retry_grow, "grow",
+                        "a record { memory = FACTOR }, the factor from 1 to 1000"};
+  struct dk_values *values = build->planner->values;
+  dk_value_id record;
+  if (!constant(&field, &record)) return false;
+  const struct dk_value *v = dk_value_get(values, record);
+  uint32_t factor = 0;
+  if (v->type == DK_TYPE_RECORD && v->len == 1 && strcmp(dk_value_name(values, record, 0)->text, "memory") == 0)
+    factor = grow_factor(dk_value_get(values, dk_value_item(values, record, 0)));
+  if (factor == 0) return wrong(&field, record, DK_NO_ROW);
+  retry->grow = factor;
+  return true;
+}
+
 static void build_retry(struct dk_template_build *build, struct dk_retry *retry) {
   const char *wants = "a whole number from 0 to 1000";
   struct field lost = {build, build->task->retry_lost, "lost", wants},
                oom = {build, build->task->retry_oom, "oom", wants};
   int64_t n;
-  *retry = (struct dk_retry){.lost = 3};
+  *retry = (struct dk_retry){.lost = 3, .grow = DK_GROW_NONE};
   if (whole(&lost, 0, 1000, &n)) retry->lost = (uint16_t)n;
   if (whole(&oom, 0, 1000, &n)) retry->oom = (uint16_t)n;
   build_exit(build, retry);
   if (retry->n_exit) retry->other = 3;
-  if (build->task->retry_grow && build->task->retry_grow->kind != DK_EXPR_ERROR)
-    dk_template_error(build, DK_E0220, build->task->retry_grow->span, DK_NO_ROW,
-                      "`grow` of `retry` is not built yet in this version");
+  bool grows = build_grow(build, retry);
+  if (grows && !build->task->retry_oom) retry->oom = 3;
 }
 
 /* --- code --- */

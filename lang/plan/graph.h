@@ -30,11 +30,13 @@ struct dk_edge {
 
 enum dk_node_kind { DK_NODE_TASK, DK_NODE_PICK };
 
-/* How often an attempt that ended for a reason is tried again. */
+/* How often an attempt that ended for a reason is tried again, and with what. */
+#define DK_GROW_NONE 1000u
 struct dk_retry {
   uint16_t lost; /* machine or keeper gone; default 3 */
   uint16_t oom;
   uint16_t other; /* with one of exit[] */
+  uint32_t grow;  /* of its memory after each oom, in thousandths; 1000: none */
   uint8_t n_exit;
   uint8_t exit[16];
 };

@@ -140,12 +140,7 @@ static void add_outputs(struct keying *k, const struct dk_template_build *build)
 }
 
 static dk_value_id need(const struct keying *k, const char *name) {
-  const struct dk_values *values = k->plan->values;
-  dk_value_id needs = dk_cell_value(&k->tmpl->needs, k->row);
-  const struct dk_value *v = dk_value_get(values, needs);
-  for (uint32_t i = 0; v->type == DK_TYPE_RECORD && i < v->len; i++)
-    if (strcmp(dk_value_name(values, needs, i)->text, name) == 0) return dk_value_item(values, needs, i);
-  return DK_NULL;
+  return dk_plan_need(k->plan, k->tmpl, k->row, name);
 }
 
 static void add_gpus(struct keying *k) {

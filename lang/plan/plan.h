@@ -255,6 +255,10 @@ struct dk_plan_needs {
 typedef bool dk_plan_needs_fn(void *ctx, const struct dk_plan_needs *needs);
 int dk_plan_each_needs(const struct dk_plan *plan, dk_plan_needs_fn *visit, void *ctx);
 
+/* The memory of a task's attempt after `ooms` of them ended for lack of it: what it needs, as `grow` has it by then. Bytes, not held to any
+ * machine's; 0: no limit asked. */
+uint64_t dk_plan_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms);
+
 /* Key of a task (key.c has the exact list; docs/architecture.md says why each thing is in or out). `inputs` are content
  * digests in the order of order->inputs; `code` is the code digest (zero: none); `environment` the environment id. */
 #define DK_KEY_FORMAT 1

@@ -119,6 +119,8 @@ bool dk_cell_make(struct dk_planner *planner, struct dk_expr *expr, const struct
                   const uint8_t *active, struct dk_expr_uses *uses, struct dk_cell *ret);
 /* The value of a row: null for NONE; LATE is the caller's business. */
 dk_value_id dk_cell_value(const struct dk_cell *cell, uint32_t row);
+/* What a row's `needs` say of `name`; DK_NULL: nothing. */
+dk_value_id dk_plan_need(const struct dk_plan *plan, const struct dk_template *tmpl, uint32_t row, const char *name);
 /* Calls visit once per distinct value of the cell with the first row that has it (DK_NO_ROW for a CONST: no point is to be named); stops at false. Not for LATE. */
 typedef bool dk_cell_visit_fn(void *ctx, dk_value_id value, uint32_t row);
 bool dk_cell_each(struct dk_planner *planner, const struct dk_cell *cell, uint32_t rows, const uint8_t *active,

@@ -128,8 +128,8 @@ static void make_task(struct sim_task *task, struct sim_random *random, uint32_t
   task->duration_ns = sim_chance(random, 30) ? sim_below(random, 200) * SECOND : sim_random_next(random) % pace;
   task->bad_ends = 1 + sim_below(random, 2);
   if (!sim_chance(random, failing)) return;
-  static const enum sim_habit habits[] = {HABIT_EXIT,   HABIT_TRANSIENT, HABIT_TRANSIENT, HABIT_OOM,
-                                          HABIT_SIGNAL, HABIT_TIMEOUT,   HABIT_WHEN,      HABIT_BAD};
+  static const enum sim_habit habits[] = {HABIT_EXIT,     HABIT_TRANSIENT, HABIT_TRANSIENT, HABIT_OOM,  HABIT_STUBBORN,
+                                          HABIT_STUBBORN, HABIT_SIGNAL,    HABIT_TIMEOUT,   HABIT_WHEN, HABIT_BAD};
   task->habit = habits[sim_below(random, sizeof habits / sizeof *habits)];
 }
 

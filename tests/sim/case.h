@@ -21,6 +21,7 @@ enum sim_habit {
   HABIT_EXIT,      /* always fails */
   HABIT_TRANSIENT, /* exit 75, `bad_ends` times, then ok */
   HABIT_OOM,       /* the same with OOM */
+  HABIT_STUBBORN,  /* exit 75, each time */
   HABIT_SIGNAL,
   HABIT_TIMEOUT,
   HABIT_WHEN, /* `when` is false */

@@ -56,6 +56,8 @@ static void put_attempt(struct sim *s, const struct dk_record *record) {
   }
   if (attempt->is_recorded) sim_fail(s, "attempt %llu is made twice", (unsigned long long)record->id.n);
   attempt->is_recorded = true;
+  attempt->run = record->run;
+  attempt->task = record->task;
   if (s->n_attempts == s->cap_attempts) {
     s->cap_attempts = s->cap_attempts ? s->cap_attempts * 2 : 64;
     s->attempts = sim_need(dk_realloc_array(s->attempts, s->cap_attempts, sizeof *s->attempts));
@@ -116,6 +118,28 @@ static void put_run(struct sim *s, const struct dk_record *record) {
     sim_fail(s, "the end of run %u is recorded, which is not there", record->run);
 }
 
+static bool is_shared(const struct sim *s, uint64_t program) {
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < s->c->n_plans; i++) {
+    const struct sim_plan *plan = &s->c->plans[i];
+    for (uint32_t task = 0; task < plan->graph.n_tasks; task++) found += plan->tasks[task].program == program;
+  }
+  return found > 1;
+}
+
+/* Nothing gets more tries than its limit allows, however many engines had its run. Tasks that share a key can: who was not told of the
+ * failure before the kill has the key by itself then. */
+static void put_failure(struct sim *s, const struct dk_record *record) {
+  const struct sim_attempt *attempt = sim_attempt_of(s, record->id);
+  struct sim_run *run = sim_run_of(s, attempt->run);
+  uint32_t task = attempt->task, row;
+  if (!run || attempt->cause != DK_CAUSE_EXIT) return;
+  uint32_t allowed = run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].retry.other + 1u;
+  if (++run->failures[task] > allowed && !is_shared(s, run->plan->tasks[task].program))
+    sim_fail(s, "task %u of run %u failed %u times, of %u that its limit allows", task, run->number,
+             run->failures[task], allowed);
+}
+
 void sim_disk_sync(struct sim *s) {
   for (uint32_t i = 0; i < s->n_keys; i++) {
     if (s->keys[i].object == OBJECT_WRITTEN) s->keys[i].object = OBJECT_DURABLE;
@@ -135,8 +159,8 @@ void sim_disk_commit(struct sim *s, const struct dk_record *records, uint32_t n,
     case DK_REC_ATTEMPT: put_attempt(s, &records[i]); break;
     case DK_REC_TASK: put_task(s, &records[i]); break;
     case DK_REC_RUN: put_run(s, &records[i]); break;
-    case DK_REC_RESULT:
-    case DK_REC_FAILURE: break;
+    case DK_REC_FAILURE: put_failure(s, &records[i]); break;
+    case DK_REC_RESULT: break;
     }
   }
 }

@@ -175,6 +175,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   sim_disk_commit(s, records, n, bytes);
   sim_check_owners(s);
   dk_core_digest(s->core, &s->durable);
+  sim_runs_committed(s);
   return fault == FAULT_COMMIT_AFTER ? SIM_DEAD : 0;
 }
 

@@ -73,6 +73,7 @@ static void end(struct sim *s, struct sim_keeper *keeper, struct sim_item *item,
   if (cause == DK_CAUSE_OK && key->object == OBJECT_NONE) key->object = OBJECT_WRITTEN;
   item->phase = ITEM_ENDED;
   item->cause = cause;
+  sim_attempt_of(s, item->id)->cause = cause;
   item->code = code;
   item->seq = ++keeper->next_seq;
   say(s, slot_of(s, keeper), DK_AGENT_EV_KEEPER_ENDED, item->id);
@@ -84,6 +85,7 @@ static void end_by_habit(struct sim *s, struct sim_keeper *keeper, struct sim_it
   bool is_bad_yet = key->bad_ends < task->bad_ends;
   sim_check_wanted(s, item);
   switch (task->habit) {
+  case HABIT_STUBBORN: end(s, keeper, item, DK_CAUSE_EXIT, 75); return;
   case HABIT_EXIT: end(s, keeper, item, DK_CAUSE_EXIT, 1); return;
   case HABIT_SIGNAL: end(s, keeper, item, DK_CAUSE_SIGNAL, 11); return;
   case HABIT_TIMEOUT: end(s, keeper, item, DK_CAUSE_TIMEOUT, 0); return;

@@ -15,6 +15,7 @@ void sim_runs_init(struct sim *s) {
     run->again = 1;
     run->tasks = sim_need(dk_calloc(n, sizeof *run->tasks));
     run->ended_in = sim_need(dk_calloc(n, sizeof *run->ended_in));
+    run->failures = sim_need(dk_calloc(n, sizeof *run->failures));
     run->is_held = sim_need(dk_calloc(n, 1));
     run->is_stopped = sim_need(dk_calloc(n, 1));
     run->has_own = sim_need(dk_calloc(n, 1));
@@ -38,6 +39,7 @@ void sim_runs_finish(struct sim *s) {
     dk_free(run->asks);
     dk_free(run->tasks);
     dk_free(run->ended_in);
+    dk_free(run->failures);
     dk_free(run->is_held);
     dk_free(run->is_stopped);
     dk_free(run->has_own);
@@ -65,14 +67,26 @@ bool sim_runs_are_over(const struct sim *s) {
 
 /* --- runs begin, go on, end --- */
 
+/* A run as its records have it: what engine/drive/runs.c makes of them. */
 static void add(struct sim *s, struct sim_run *run) {
-  uint32_t n = run->plan->graph.n_tasks, n_ended = 0;
+  uint32_t n = run->plan->graph.n_tasks, n_ended = 0, n_tried = 0;
   struct dk_core_ended *ended = sim_need(dk_calloc(n + 1, sizeof *ended));
+  struct dk_core_tried *tried = sim_need(dk_calloc(n + 1, sizeof *tried));
   memset(run->facts, 0, n * sizeof *run->facts);
   for (uint32_t task = 0; task < n; task++) {
     const struct dk_record *record = &run->tasks[task];
     run->was_done[task] = record->state == DK_TASK_DONE;
-    if (!dk_task_state_is_end(record->state)) continue;
+    if (!dk_task_state_is_end(record->state)) {
+      if (record->attempts > 0 || !dk_tries_is_none(&record->tries))
+        tried[n_tried++] = (struct dk_core_tried){.task = task,
+                                                  .key = record->key,
+                                                  .attempt = record->id,
+                                                  .attempts = record->attempts,
+                                                  .cause = record->cause,
+                                                  .code = record->code,
+                                                  .tries = record->tries};
+      continue;
+    }
     ended[n_ended++] = (struct dk_core_ended){.task = task,
                                               .state = record->state,
                                               .cause = record->cause,
@@ -87,9 +101,12 @@ static void add(struct sim *s, struct sim_run *run) {
                                         .jobs = run->plan->jobs,
                                         .paused = run->plan->is_paused,
                                         .ended = ended,
-                                        .n_ended = n_ended};
+                                        .n_ended = n_ended,
+                                        .tried = tried,
+                                        .n_tried = n_tried};
   if (dk_core_add_run(s->core, &options) < 0) sim_fail(s, "run %u cannot be added", run->number);
   dk_free(ended);
+  dk_free(tried);
   sim_engine_push(s, &(struct dk_event){.kind = DK_EV_START, .run = run->number}, NULL);
 }
 
@@ -100,6 +117,7 @@ static void submit(struct sim *s, struct sim_run *run) {
   run->state = 0;
   memset(run->tasks, 0, n * sizeof *run->tasks);
   memset(run->ended_in, 0, n * sizeof *run->ended_in);
+  memset(run->failures, 0, n * sizeof *run->failures);
   memset(run->is_held, 0, n);
   memset(run->is_stopped, 0, n);
   memset(run->has_own, 0, n);
@@ -110,6 +128,7 @@ static void submit(struct sim *s, struct sim_run *run) {
   sim_trace(s, "run %u of plan %u: %u tasks, priority %d, jobs %u%s", run->number, (uint32_t)(run - s->runs), n,
             run->priority, run->plan->jobs, run->is_paused ? ", paused" : "");
   add(s, run);
+  dk_core_tries_digest(s->core, run->number, &run->durable_tries);
 }
 
 void sim_runs_submit(struct sim *s) {
@@ -139,6 +158,20 @@ static void close_run(struct sim *s, struct sim_run *run) {
   run->first_turn = s->turns + sim_below(&s->engine, 60);
 }
 
+static void check_tries(struct sim *s, const struct sim_run *run) {
+  struct dk_digest loaded;
+  dk_core_tries_digest(s->core, run->number, &loaded);
+  if (!dk_digest_equal(&loaded, &run->durable_tries))
+    sim_fail(s, "the retries of run %u that were loaded are not those that were durable", run->number);
+}
+
+void sim_runs_committed(struct sim *s) {
+  for (uint32_t i = 0; i < s->c->n_plans; i++) {
+    struct sim_run *run = &s->runs[i];
+    if (run->phase == RUN_OPEN) dk_core_tries_digest(s->core, run->number, &run->durable_tries);
+  }
+}
+
 void sim_runs_recall(struct sim *s) {
   for (uint32_t i = 0; i < s->c->n_plans; i++) {
     struct sim_run *run = &s->runs[i];
@@ -151,6 +184,7 @@ void sim_runs_recall(struct sim *s) {
     }
     sim_trace(s, "run %u goes on, %u asks", run->number, run->n_asks);
     add(s, run);
+    check_tries(s, run);
     for (uint32_t k = 0; k < run->n_asks; k++) push(s, run, &run->asks[k]);
   }
 }

@@ -104,7 +104,9 @@ struct sim_key {
 struct sim_attempt {
   struct dk_id id;
   uint32_t assigned, started;
-  bool is_recorded; /* ever durable */
+  bool is_recorded;    /* ever durable */
+  uint32_t run, task;  /* that made it */
+  enum dk_cause cause; /* of its end */
 };
 
 /* Results that the engine was given, of late: what an acknowledgement may cover. */
@@ -128,14 +130,16 @@ struct sim_ask {
 enum sim_run_phase { RUN_LATER, RUN_OPEN, RUN_OVER };
 struct sim_run {
   const struct sim_plan *plan;
-  uint32_t number;          /* * 0: not asked for yet */
-  enum sim_run_phase phase; /* * */
-  uint32_t first_turn;      /* LATER: asked for then */
-  uint32_t again;           /* how often it is asked for again after it was cancelled */
-  uint8_t state;            /* * of its RUN record; 0: none */
-  struct dk_record *tasks;  /* * TASK record of each; state 0: none */
-  uint32_t *ended_in;       /* epoch of the engine that recorded its end; 0: none */
-  struct sim_ask *asks;     /* * */
+  uint32_t number;                /* * 0: not asked for yet */
+  enum sim_run_phase phase;       /* * */
+  uint32_t first_turn;            /* LATER: asked for then */
+  uint32_t again;                 /* how often it is asked for again after it was cancelled */
+  uint8_t state;                  /* * of its RUN record; 0: none */
+  struct dk_record *tasks;        /* * TASK record of each; state 0: none */
+  uint32_t *ended_in;             /* epoch of the engine that recorded its end; 0: none */
+  uint32_t *failures;             /* of each task: exits of attempts that were made for it */
+  struct dk_digest durable_tries; /* the core's digest of its retries at the last commit */
+  struct sim_ask *asks;           /* * */
   uint32_t n_asks, cap_asks;
 
   /* What people want by now: the sum of the asks. */
@@ -269,6 +273,7 @@ void sim_runs_finish(struct sim *s);
 struct sim_run *sim_run_of(struct sim *s, uint32_t number); /* an open one; NULL: none */
 void sim_runs_submit(struct sim *s);                        /* those whose turn has come */
 void sim_runs_recall(struct sim *s);                        /* a new engine goes on with those that are open */
+void sim_runs_committed(struct sim *s);                     /* what the core knows of them is durable */
 void sim_runs_reap(struct sim *s);
 bool sim_runs_are_over(const struct sim *s);
 void sim_run_finish(struct sim *s, uint32_t number); /* FINISHED */

@@ -641,6 +641,58 @@ static void test_what_is_cancelled_at_a_lost_host_ends_when_it_comes_back(void *
   close_bed(&bed);
 }
 
+static const struct dk_core_tried tried_once = {
+    .task = 0, .attempt = {3, 9}, .attempts = 1, .cause = DK_CAUSE_OOM, .tries = {.oom = 1}};
+
+/* A run that is taken up has what is left of its retries, and its tasks what they had grown to. */
+static void test_retries_go_on(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_core_tried tried = tried_once;
+  tried.key = key_of(0);
+  open_bed(&bed, &two, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 4, .graph = &one, .tried = &tried, .n_tried = 1});
+  struct dk_digest before, after_it;
+  dk_core_tries_digest(bed.core, 4, &before);
+  looked_up_in(&bed, 4, 0, DK_LOOKUP_MISS, 0);
+  assert_int_equal(find_record(&bed, DK_REC_TASK)->tries.oom, 1);
+  dk_core_tries_digest(bed.core, 4, &after_it);
+  assert_true(dk_digest_equal(&before, &after_it));
+  agent_listed(&bed, 1);
+  const struct dk_action *assign = find_action(&bed, DK_ACT_ASSIGN);
+  assert_int_equal(assign->run, 4);
+  assert_int_equal(assign->ooms, 1);
+  ended(&bed, 1, assign->id, DK_CAUSE_OOM, 9);
+  assert_int_equal(find_record(&bed, DK_REC_TASK)->state, DK_TASK_FAILED);
+  assert_int_equal(find_record(&bed, DK_REC_TASK)->attempts, 2);
+  close_bed(&bed);
+}
+
+/* The end of an earlier engine's attempt comes before its task can be looked up: it counts all the same, for its own run. */
+static void test_an_end_before_the_lookup(void **state) {
+  (void)state;
+  static const struct {
+    int32_t code;
+    enum dk_task_state state;
+  } table[] = {{75, DK_TASK_READY}, {1, DK_TASK_FAILED}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    struct bed bed;
+    struct dk_record record = living_attempt(5, 12, 0);
+    record.run = 5;
+    open_bed(&bed, &one, &record, 1);
+    agent_up(&bed, 1);
+    give(&bed, (struct dk_event){.kind = DK_EV_HAS, .session = 1, .id = {5, 12}, .u.has = {DK_ATTEMPT_ENDED, 0}});
+    ended(&bed, 1, (struct dk_id){5, 12}, DK_CAUSE_EXIT, table[i].code);
+    const struct dk_record *noted = find_record(&bed, DK_REC_TASK);
+    assert_int_equal(noted->attempts, 1);
+    assert_int_equal(noted->tries.is_over, table[i].state == DK_TASK_FAILED);
+    looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+    assert_int_equal(dk_core_task_state(bed.core, 5, 0), table[i].state);
+    assert_int_equal(find_record(&bed, DK_REC_TASK)->code, table[i].state == DK_TASK_FAILED ? 1 : 0);
+    close_bed(&bed);
+  }
+}
+
 /* Every allocation fails once: the step says so, and the core can be destroyed. */
 static void test_no_memory(void **state) {
   (void)state;
@@ -654,7 +706,9 @@ static void test_no_memory(void **state) {
     dk_alloc_fail_at(n);
     int r = dk_core_create(&core, &policy, 77, 1);
     if (r == 0) r = dk_core_load(core, &record, 1);
-    if (r == 0) r = dk_core_add_run(core, &(struct dk_core_run_options){.run = 5, .graph = &two});
+    struct dk_core_tried tried = tried_once;
+    if (r == 0)
+      r = dk_core_add_run(core, &(struct dk_core_run_options){.run = 5, .graph = &two, .tried = &tried, .n_tried = 1});
     struct dk_event events[] = {
         {.kind = DK_EV_START, .run = 5},
         {.kind = DK_EV_LOOKED_UP, .run = 5, .task = 0, .u.looked_up = {DK_LOOKUP_MISS, key_of(0)}},
@@ -705,6 +759,8 @@ int main(void) {
       cmocka_unit_test(test_a_paused_owner_lets_who_shares_it_go_first),
       cmocka_unit_test(test_an_attempt_is_recorded_as_of_who_adopts_it),
       cmocka_unit_test(test_what_is_cancelled_at_a_lost_host_ends_when_it_comes_back),
+      cmocka_unit_test(test_retries_go_on),
+      cmocka_unit_test(test_an_end_before_the_lookup),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

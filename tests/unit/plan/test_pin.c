@@ -16,7 +16,7 @@ static const char text[] =
     "task t over g { doc = \"words\" inputs { d = prep.d f = file(\"x{{lr}}\") w = write(\"a.json\", { a = null b = "
     "2USD }) } outputs { m = \"m{{lr}}\" } env { A = lr S = secret(\"Z\") } "
     "pass = [\"P\"] code = [\"c\"] metrics { a = match(stdout, 'x(.)') j = json(\"j\", \"a\") } needs = { cpus = 2 } "
-    "timeout = 1s retry { exit = [7, 9] } when = lr > 0 "
+    "timeout = 1s retry { exit = [7, 9] grow { memory = 1.5 } } when = lr > 0 "
     "run = \"x {{n}} {{size}} {{k}} {{q}} {{w}} {{outputs.m}}\" }\n"
     "pick best { from = t maximize = a per = [size] mean_over = [q] best = 2 }\n"
     "grid h { size in sizes } task u over h { inputs { all = gather(t.m) b = best[rank = 1].m } run = \"y {{best[rank "
@@ -42,7 +42,8 @@ static void read_all(const struct dk_plan *plan, struct dk_buf *out) {
       dk_buf_printf(out, "%s %lld\n", t->steps[k].text, (long long)t->steps[k].change);
     for (uint32_t k = 0; k < t->n_pass; k++) dk_buf_add_text(out, t->pass[k]);
     for (uint32_t k = 0; k < t->n_code; k++) dk_buf_add_text(out, t->code[k]);
-    dk_buf_printf(out, "%u %u %u %u %u\n", node->rows, node->first, node->cpus, node->retry.n_exit, node->at_once);
+    dk_buf_printf(out, "%u %u %u %u %u %u %u\n", node->rows, node->first, node->cpus, node->retry.n_exit,
+                  node->retry.oom, node->retry.grow, node->at_once);
     for (uint32_t k = 0; k < node->n_edges; k++) {
       for (uint32_t row = 0; row < node->rows; row++) {
         const uint32_t *list;

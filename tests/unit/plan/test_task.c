@@ -45,6 +45,9 @@ static void test_errors(void **state) {
       {"task t { at_once = 0 run = \"x\" }", "E0511", "at_once"},
       {"task t { retry { exit = [0] } run = \"x\" }", "E0511", "exit"},
       {"task t { retry { lost = -1 } run = \"x\" }", "E0511", "lost"},
+      {"task t { retry { grow = { memory = 0.5 } } run = \"x\" }", "E0511", "grow"},
+      {"task t { retry { grow { cpus = 2 } } run = \"x\" }", "E0511", "memory"},
+      {"task t { retry { grow = { memory = 2GiB } } run = \"x\" }", "E0511", "factor"},
       {"task t { code = [\"../x\"] run = \"x\" }", "E0511", "code"},
       {"task t { needs = { cpu = 1 } run = \"x\" }", "E0512", "did you mean `cpus`?"},
       {"task t { needs = { cpus = 0 } run = \"x\" }", "E0512", "more than nothing"},
@@ -290,12 +293,32 @@ static void test_tables(void **state) {
   world_destroy(world);
 }
 
+static void test_memory(void **state) {
+  (void)state;
+  struct world *world =
+      world_good("grid g { m in [1GiB, 3GiB] }\n"
+                 "task t over g { needs = { memory = m } retry { grow = { memory = 1.5 } } run = \"x\" }\n"
+                 "task u { needs = { memory = 1GiB } retry { oom = 2 } run = \"x\" }\n"
+                 "task v { retry { oom = 1 grow { memory = 2 } } run = \"x\" }\n");
+  const struct dk_plan *plan = world->plan;
+  assert_int_equal(plan->graph.nodes[0].retry.oom, 3); /* with growth, without a number */
+  assert_int_equal(plan->graph.nodes[2].retry.oom, 1);
+  assert_int_equal(dk_plan_memory(plan, 1, 0), 3ull << 30);
+  assert_int_equal(dk_plan_memory(plan, 0, 1), 3ull << 29);
+  assert_int_equal(dk_plan_memory(plan, 0, 2), 9ull << 28);
+  assert_int_equal(dk_plan_memory(plan, 0, 255), INT64_MAX);
+  assert_int_equal(dk_plan_memory(plan, 2, 2), 1ull << 30);
+  assert_int_equal(dk_plan_memory(plan, 3, 1), 0);
+  world_destroy(world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_errors),          cmocka_unit_test(test_uses),
       cmocka_unit_test(test_order),           cmocka_unit_test(test_late),
       cmocka_unit_test(test_nothing_chosen),  cmocka_unit_test(test_picks),
       cmocka_unit_test(test_rows_of_records), cmocka_unit_test(test_tables),
+      cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,12 @@ static void test_core_records(void **state) {
        .id = {12, 9},
        .slot = 14,
        .key = digest_of("t")},
+      {.kind = DK_REC_TASK,
+       .run = 1,
+       .task = 8,
+       .state = DK_TASK_BACKOFF,
+       .attempts = 6,
+       .tries = {.lost = 1, .oom = 2, .other = 3, .is_over = true}},
       {.kind = DK_REC_RUN, .run = 1, .state = DK_RUN_DONE},
   };
   for (size_t i = 0; i < sizeof records / sizeof *records; i++)
@@ -188,6 +194,12 @@ static void test_core_records(void **state) {
   assert_int_equal(task.code, -5);
   assert_int_equal(task.attempts, 3);
   assert_int_equal(task.attempt.n, 9);
+  assert_true(dk_tries_is_none(&task.tries));
+  assert_int_equal(dk_store_get_task(store, 1, 8, &task, &error), 0);
+  assert_int_equal(task.tries.lost, 1);
+  assert_int_equal(task.tries.oom, 2);
+  assert_int_equal(task.tries.other, 3);
+  assert_true(task.tries.is_over);
   assert_int_equal(dk_store_get_task(store, 2, 7, &task, &error), -ENOENT);
   dk_batch_finish(&batch);
   dk_store_close(store);

@@ -1,0 +1,80 @@
+#!/bin/bash
+# A task that ran out of memory is tried again, with `grow` with more; and what a task used of its retries is not given back when the
+# engine is killed.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+repo
+
+# Takes so many MiB and keeps them for a moment.
+put eat.py <<'EOF2'
+import sys, time
+blocks = []
+for _ in range(int(sys.argv[1])):
+    blocks.append(bytearray(b"x" * 1048576))
+    if len(blocks) % 16 == 0:
+        time.sleep(0.01)
+time.sleep(float(sys.argv[2]) if len(sys.argv) > 2 else 1.5)
+print("ate", len(blocks))
+EOF2
+
+# --- more at each try ---
+put grow.dk <<'EOF2'
+task eat {
+  code  = ["eat.py"]
+  needs = { memory = 64MiB }
+  retry { grow = { memory = 2 } }
+  run   = "python3 eat.py 150"
+}
+EOF2
+commit
+run show grow.dk eat
+has '64 MiB memory (x2 after each oom, 3 times)'
+run run grow.dk
+has 'attempt 2 follows with 128 MiB of memory'
+has 'attempt 3 follows with 256 MiB of memory'
+lacks 'attempt 4'
+has 'done: 1 ran'
+run logs eat
+has 'ate 150'
+# Memory is no part of what a result is known by.
+sed -i 's/memory = 64MiB/memory = 96MiB/' grow.dk
+run run grow.dk
+has '1 cached'
+
+# Without `grow` as often as `oom` says, with what it needs.
+put same.dk <<'EOF2'
+task eat {
+  code  = ["eat.py"]
+  needs = { memory = 32MiB }
+  retry { oom = 1 }
+  run   = "python3 eat.py 100"
+}
+EOF2
+run -e 1 run same.dk
+has 'attempt 2 follows'
+lacks 'follows with'
+has '2 attempts'
+has 'its limit is 32 MiB'
+
+# --- tries are counted over engines ---
+put tries.dk <<'EOF2'
+task t {
+  pass  = ["MARKS"]
+  retry { exit = [75] }
+  run   = "date >> $MARKS/tries; exit 75"
+}
+EOF2
+export MARKS=$room/marks
+mkdir -p "$MARKS"
+engine_pid() { sed 's/ .*//' .dkrun/lock; }
+run run -d tries.dk
+for n in 1 2; do
+  until [ -e "$MARKS/tries" ] && [ "$(wc -l <"$MARKS/tries")" -ge "$n" ]; do sleep 0.02; done
+  [ "$n" -eq 1 ] || sleep 0.3 # once before it has heard, likely; once while it waits for the next try
+  kill -KILL "$(engine_pid)"
+  "$dkrun" attach --plain >"$room/attach.$n" 2>&1 </dev/null & # starts the next one
+done
+wait
+run -e 1 attach --plain
+has '4 attempts'
+[ "$(wc -l <"$MARKS/tries")" -eq 4 ] || fail "$(wc -l <"$MARKS/tries") tries"
