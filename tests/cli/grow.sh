@@ -6,26 +6,25 @@
 repo
 
 # Takes so many MiB and keeps them for a moment.
-put eat.py <<'EOF2'
-import sys, time
-blocks = []
-for _ in range(int(sys.argv[1])):
-    blocks.append(bytearray(b"x" * 1048576))
-    if len(blocks) % 16 == 0:
-        time.sleep(0.01)
-time.sleep(float(sys.argv[2]) if len(sys.argv) > 2 else 1.5)
-print("ate", len(blocks))
-EOF2
+put eat.pl <<'EOF'
+my ($n, $time) = @ARGV;
+for my $i (1 .. $n) {
+  push @blocks, "x" x 1048576;
+  select(undef, undef, undef, 0.01) if $i % 16 == 0;
+}
+select(undef, undef, undef, $time // 1.5);
+print "ate ", scalar @blocks, "\n";
+EOF
 
 # --- more at each try ---
-put grow.dk <<'EOF2'
+put grow.dk <<'EOF'
 task eat {
-  code  = ["eat.py"]
+  code  = ["eat.pl"]
   needs = { memory = 64MiB }
   retry { grow = { memory = 2 } }
-  run   = "python3 eat.py 150"
+  run   = "perl eat.pl 150"
 }
-EOF2
+EOF
 commit
 run show grow.dk eat
 has '64 MiB memory (x2 after each oom, 3 times)'
@@ -42,14 +41,14 @@ run run grow.dk
 has '1 cached'
 
 # Without `grow` as often as `oom` says, with what it needs.
-put same.dk <<'EOF2'
+put same.dk <<'EOF'
 task eat {
-  code  = ["eat.py"]
+  code  = ["eat.pl"]
   needs = { memory = 32MiB }
   retry { oom = 1 }
-  run   = "python3 eat.py 100"
+  run   = "perl eat.pl 100"
 }
-EOF2
+EOF
 run -e 1 run same.dk
 has 'attempt 2 follows'
 lacks 'follows with'
@@ -57,13 +56,13 @@ has '2 attempts'
 has 'its limit is 32 MiB'
 
 # --- tries are counted over engines ---
-put tries.dk <<'EOF2'
+put tries.dk <<'EOF'
 task t {
   pass  = ["MARKS"]
   retry { exit = [75] }
   run   = "date >> $MARKS/tries; exit 75"
 }
-EOF2
+EOF
 export MARKS=$room/marks
 mkdir -p "$MARKS"
 engine_pid() { sed 's/ .*//' .dkrun/lock; }
