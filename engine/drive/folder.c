@@ -108,3 +108,11 @@ void dk_folder_close(struct dk_folder *folder) {
   dk_free(folder->trees);
   *folder = (struct dk_folder){.lock = DK_LOCK_INIT, .objects = {.fd = -1}};
 }
+
+bool dk_folder_is_ours(const struct dk_folder *folder) {
+  dk_autofree char *lock = below(folder->path, "lock");
+  struct stat held, named;
+
+  return lock && fstat(folder->lock.fd, &held) == 0 && lstat(lock, &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}

@@ -28,6 +28,8 @@ int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, 
 /* For reading only: lock is not taken. Store and objects stay closed (store NULL) when nothing was run here yet. */
 int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error);
 void dk_folder_close(struct dk_folder *folder);
+/* Is the lock that we have still the one in that place? The folder may have been removed, moved, or replaced. */
+bool dk_folder_is_ours(const struct dk_folder *folder);
 
 /* The steps of these, for who must look at the folder before it is opened (fsck). Paths only; with the lock; then store and objects. Close
  * in any case. lock: -ENOENT when nothing was run here yet. */

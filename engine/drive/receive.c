@@ -126,6 +126,15 @@ void dk_engine_down(void *ctx, uint64_t session, const char *why) {
   struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .session = session};
   struct dk_error text = {0};
 
+  /* What now stands in its place has another agent, which is not this engine's to take over. */
+  if (!dk_folder_is_ours(engine->with.folder)) {
+    dk_error_set(
+        &text, -ESTALE,
+        "the state folder %s was removed, moved or replaced\nhelp: run again; an engine of the new one goes on",
+        engine->with.folder->path);
+    dk_engine_fail(engine, -ESTALE, &text);
+    return;
+  }
   dk_error_set(&text, -ENOTCONN, "%s; connecting again", why);
   dk_engine_say(engine, text.text);
   dk_engine_push(engine, &event, NULL);

@@ -249,9 +249,11 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   engine->last_number = run->record.number;
   ret->run = run->record.number;
   dk_snapshot_left_out_text(&run->snapshot, &ret->notes);
-  r = dk_engine_supersede(engine, run, submission->prune, &ret->notes, error);
-  int started = start(engine, run, &asked, &(struct past){.run = run}, error);
-  return r < 0 ? r : started;
+  /* The run is recorded: it goes on whether or not what it replaces could be told. */
+  struct dk_error why = {0};
+  if (dk_engine_supersede(engine, run, submission->prune, &ret->notes, &why) < 0)
+    dk_buf_printf(&ret->notes, "what earlier runs of this file still do is not known: %s\n", why.text);
+  return start(engine, run, &asked, &(struct past){.run = run}, error);
 }
 
 /* --- what is asked of a run --- */
@@ -512,8 +514,12 @@ static int take_up(struct dk_engine *engine, uint32_t number, struct dk_error *e
   run->engine = engine;
   int r = dk_store_get_run(engine->with.folder->store, number, &run->record, error);
   if (r == 0) r = dk_store_get_asked_run(engine->with.folder->store, number, &asked, &why);
-  bool goes_on = r == 0 && !asked.is_foreground && recall(engine, run, &asked, &why) == 0;
+  int recalled = r == 0 && !asked.is_foreground ? recall(engine, run, &asked, &why) : 0;
+  bool goes_on = r == 0 && !asked.is_foreground && recalled == 0;
   if (r == -ENOENT || r == -EBADMSG) r = 0;
+  /* What passes must not end a run: the next engine goes on with it. */
+  if (r == 0 && dk_lookup_is_system_error(recalled))
+    r = dk_error_set(error, recalled, "run %u cannot go on now: %s", number, why.text);
   if (r == 0 && !goes_on && !is_listed(engine, run)) {
     if (why.code && !asked.is_foreground) say_interrupted(engine, number, &why);
     r = interrupt(engine, &run->record, error);
@@ -524,22 +530,31 @@ static int take_up(struct dk_engine *engine, uint32_t number, struct dk_error *e
 }
 
 struct open_runs {
-  uint32_t numbers[64];
-  uint32_t n, last;
+  uint32_t *numbers;
+  uint32_t n, cap, last;
 };
+
+static int add_open(struct open_runs *open, uint32_t number) {
+  if (open->n == open->cap) {
+    uint32_t cap = open->cap ? 2 * open->cap : 16;
+    uint32_t *numbers = dk_realloc_array(open->numbers, cap, sizeof *numbers);
+    if (!numbers) return -ENOMEM;
+    open->numbers = numbers;
+    open->cap = cap;
+  }
+  open->numbers[open->n++] = number;
+  return 0;
+}
 
 static int see_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   struct open_runs *open = ctx;
   struct dk_run run;
 
-  (void)key;
-  (void)klen;
-  if (dk_run_decode(value, vlen, &run) < 0) return 0; /* fsck tells of it */
-  open->last = run.number;
-  if (run.state == DK_RUN_RUNNING && open->n < sizeof open->numbers / sizeof *open->numbers)
-    open->numbers[open->n++] = run.number;
+  if (dk_store_run_number(key, klen, &open->last) < 0 || dk_run_decode(value, vlen, &run) < 0)
+    return 0; /* fsck tells of it; its number is not used again */
+  int r = run.state == DK_RUN_RUNNING ? add_open(open, run.number) : 0;
   dk_run_finish(&run);
-  return 0;
+  return r;
 }
 
 int dk_engine_resume(struct dk_engine *engine, struct dk_error *error) {
@@ -547,6 +562,8 @@ int dk_engine_resume(struct dk_engine *engine, struct dk_error *error) {
   int r = dk_store_each(engine->with.folder->store, DK_TABLE_RUNS, NULL, 0, see_run, &open, error);
 
   engine->last_number = open.last;
+  if (r == -ENOMEM) dk_error_system(error, r, "going on with earlier runs");
   for (uint32_t i = 0; r == 0 && i < open.n; i++) r = take_up(engine, open.numbers[i], error);
+  dk_free(open.numbers);
   return r;
 }

@@ -310,6 +310,14 @@ int dk_store_load_core(struct dk_store *store, struct dk_record **ret, uint32_t 
   return 0;
 }
 
+int dk_store_run_number(const void *key, size_t klen, uint32_t *ret) {
+  uint32_t big;
+  if (klen != sizeof big) return -EBADMSG;
+  memcpy(&big, key, sizeof big);
+  *ret = be32toh(big);
+  return 0;
+}
+
 int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret, struct dk_error *error) {
   dk_autobuf value = DK_BUF_INIT;
   dk_autobuf last = DK_BUF_INIT;
@@ -319,7 +327,7 @@ int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret, s
                      : dk_store_get(store, DK_TABLE_RUNS, key.bytes, key.len, &value, error);
   memset(ret, 0, sizeof *ret);
   if (err == -ENOENT && run == 0) return dk_error_set(error, err, "there is no run yet\nhelp: `dkrun run` makes one");
-  if (err == -ENOENT) return dk_error_set(error, err, "there is no run %u\nhelp: `dkrun runs` lists them", run);
+  if (err == -ENOENT) return dk_error_set(error, err, "there is no run %u\nhelp: `dkrun status` lists them", run);
   if (err) return err;
   err = dk_run_decode(value.data, value.len, ret);
   return err ? bad_value(err, DK_TABLE_RUNS, error) : 0;

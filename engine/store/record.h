@@ -109,8 +109,9 @@ int dk_batch_put_unchanged(struct dk_batch *batch, const struct dk_digest *asked
 int dk_store_get_unchanged(struct dk_store *store, const struct dk_digest *asked, struct dk_buf *ret);
 
 /* Reading. -ENOENT when there is none. */
-int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret,
-                     struct dk_error *error); /* run 0: the last one */
+int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret, struct dk_error *error);
+/* The run that a key of the table `runs` names. 0, -EBADMSG. */
+int dk_store_run_number(const void *key, size_t klen, uint32_t *ret); /* run 0: the last one */
 int dk_store_get_task(struct dk_store *store, uint32_t run, uint32_t task, struct dk_task_record *ret,
                       struct dk_error *error);
 int dk_store_get_saved(struct dk_store *store, const struct dk_digest *key, struct dk_saved *ret,

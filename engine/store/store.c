@@ -88,6 +88,19 @@ bool dk_store_has_data(const char *path) {
   return n > 0 && (size_t)n < sizeof file && stat(file, &st) == 0 && st.st_size > 0;
 }
 
+/* A store that may not be looked at is not one that is not there. */
+static int look_for_data(const char *path, struct dk_error *error) {
+  struct stat st;
+  dk_autobuf file = DK_BUF_INIT;
+  dk_buf_printf(&file, "%s/data.mdb", path);
+  if (!dk_buf_ok(&file)) return dk_error_system(error, -ENOMEM, "opening the store %s", path);
+  if (stat(file.data, &st) == 0) return st.st_size > 0 ? 0 : dk_store_none(path, error);
+  if (errno == ENOENT || errno == ENOTDIR) return dk_store_none(path, error);
+  return dk_error_set(error, -errno,
+                      "opening the store %s: %s\nhelp: whose is it, and may you read it? `ls -ld %s %s/..`", path,
+                      strerror(errno), path, path);
+}
+
 int dk_store_none(const char *path, struct dk_error *error) {
   return dk_error_set(error, -ENOENT, "there is no store in %s yet\nhelp: `dkrun run` makes it", path);
 }
@@ -255,7 +268,7 @@ int dk_store_open(const char *path, const struct dk_store_options *options, stru
   *ret = NULL;
   if (!options) options = &defaults;
   int err = options->read_only ? 0 : make_folder(path, error);
-  if (err == 0 && options->read_only && !dk_store_has_data(path)) err = dk_store_none(path, error);
+  if (err == 0 && options->read_only) err = look_for_data(path, error);
   if (err == 0) err = dk_place_check(path, error);
   if (err) return err;
   struct dk_store *store = dk_calloc(1, sizeof *store);
