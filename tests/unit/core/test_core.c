@@ -693,6 +693,77 @@ static void test_an_end_before_the_lookup(void **state) {
   }
 }
 
+/* A task was done for an earlier engine; an older attempt of it, that was given up for lost, fails now. It stays done. */
+static void test_what_was_done_is_not_tried(void **state) {
+  (void)state;
+  struct bed bed;
+  static const struct dk_core_ended was_done[] = {{.task = 0, .state = DK_TASK_DONE}};
+  struct dk_record record = living_attempt(5, 12, 0);
+  record.run = 6;
+  open_bed(&bed, &one, &record, 1);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one, .ended = was_done, .n_ended = 1});
+  agent_up(&bed, 1);
+  ended(&bed, 1, (struct dk_id){5, 12}, DK_CAUSE_EXIT, 75);
+  assert_null(find_record(&bed, DK_REC_TASK));
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_OWN, 0);
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_DONE);
+  close_bed(&bed);
+}
+
+static const struct dk_record *last_task_record(const struct bed *bed, uint32_t run) {
+  const struct dk_record *last = NULL;
+  for (uint32_t i = 0; i < bed->out.n_records; i++) {
+    const struct dk_record *record = &bed->out.records[i];
+    if (record->kind == DK_REC_TASK && record->run == run) last = record;
+  }
+  return last;
+}
+
+/* Retries go with the claim: its owner has them in its record, and who leaves it to a sharer has them no more. */
+static void test_retries_go_to_the_owner(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_core_tried tried = tried_once;
+  tried.key = key_of(0);
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one, .tried = &tried, .n_tried = 1});
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  assert_int_equal(last_task_record(&bed, 5)->tries.oom, 1);
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 5});
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 0); /* it shares, and goes first at once */
+  assert_int_equal(dk_core_task_state(bed.core, 6, 0), DK_TASK_READY);
+  assert_int_equal(last_task_record(&bed, 6)->tries.oom, 1);
+  assert_int_equal(last_task_record(&bed, 5)->tries.oom, 0);
+  give(&bed, (struct dk_event){.kind = DK_EV_RESUME, .run = 5});
+  give(&bed, (struct dk_event){.kind = DK_EV_PAUSE, .run = 6}); /* and back */
+  assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_READY);
+  assert_int_equal(last_task_record(&bed, 5)->tries.oom, 1);
+  assert_int_equal(last_task_record(&bed, 6)->tries.oom, 0);
+  close_bed(&bed);
+}
+
+/* Of several that had tried the same, what the one that used most had left; what was looked up since counts no more. */
+static void test_the_most_retries_count(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_core_tried once = tried_once, twice = tried_once;
+  once.key = twice.key = key_of(0);
+  twice.tries.other = 1;
+  open_bed(&bed, &one, NULL, 0);
+  add(&bed, (struct dk_core_run_options){.run = 6, .graph = &one, .tried = &once, .n_tried = 1});
+  add(&bed, (struct dk_core_run_options){.run = 7, .graph = &one, .tried = &twice, .n_tried = 1});
+  looked_up_in(&bed, 6, 0, DK_LOOKUP_MISS, 0);
+  assert_int_equal(last_task_record(&bed, 6)->tries.oom, 1);
+  assert_int_equal(last_task_record(&bed, 6)->tries.other, 1);
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 6});
+  give(&bed, (struct dk_event){.kind = DK_EV_CANCEL, .run = 7});
+  looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
+  assert_null(last_task_record(&bed, 5)); /* it has all of its own */
+  agent_listed(&bed, 1);
+  assert_int_equal(find_action(&bed, DK_ACT_ASSIGN)->ooms, 0);
+  close_bed(&bed);
+}
+
 /* Every allocation fails once: the step says so, and the core can be destroyed. */
 static void test_no_memory(void **state) {
   (void)state;
@@ -761,6 +832,9 @@ int main(void) {
       cmocka_unit_test(test_what_is_cancelled_at_a_lost_host_ends_when_it_comes_back),
       cmocka_unit_test(test_retries_go_on),
       cmocka_unit_test(test_an_end_before_the_lookup),
+      cmocka_unit_test(test_what_was_done_is_not_tried),
+      cmocka_unit_test(test_retries_go_to_the_owner),
+      cmocka_unit_test(test_the_most_retries_count),
       cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
