@@ -32,7 +32,7 @@ struct dk_files {
   struct dk_arena *arena;
   struct dk_strs *strs;
   struct dk_diags *diags;
-  const char *root; /* canonical */
+  const char *root;                                                /* canonical */
   bool (*pinned)(void *ctx, const char *path, struct dk_buf *ret); /* see lang.h; NULL: none */
   void *pinned_ctx;
   struct dk_buf bytes; /* of the pinned file that is being read */

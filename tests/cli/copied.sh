@@ -66,7 +66,7 @@ has 'done: 2 ran, 0 cached, 0 failed' # run 1 goes on here
 run results
 has 7
 [ "$(lines "$ONCE")" -eq 1 ] || fail 'what had a result ran again'
-[ "$(lines "$GO.started")" -eq 1 ] && [ "$(lines "$GO.ended")" -eq 1 ] || fail 'the copy ran it more than once'
+[ "$(lines "$GO.started") $(lines "$GO.ended")" = '1 1' ] || fail 'the copy ran it more than once'
 grep -q 'this folder is a copy' .dkrun/agent/log || fail 'the agent says nothing of it'
 is_there "$task" || fail "the original's task was ended"
 run run --plain
@@ -80,7 +80,7 @@ touch "$GO"
 run attach 1 --plain
 has 'done: 2 ran, 0 cached, 0 failed'
 lacks again
-[ "$(lines "$GO.started")" -eq 1 ] && [ "$(lines "$GO.ended")" -eq 1 ] || fail "the original's task ran more than once"
+[ "$(lines "$GO.started") $(lines "$GO.ended")" = '1 1' ] || fail "the original's task ran more than once"
 [ "$(cut -d' ' -f2 "$GO.started")" != "$(cut -d' ' -f2 "$room/copied.started")" ] || fail 'one attempt id started twice'
 run results
 has 7
