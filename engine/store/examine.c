@@ -9,12 +9,13 @@
 
 #define SECONDS 3600 /* a large store may take long; a loop in damaged pages must end */
 #define FREE_PAGES (-1)
+#define ALL_PAGES DK_N_TABLES
 #define END UINT32_MAX
 
 struct look {
   const char *path;
   unsigned env_flags;
-  int table; /* FREE_PAGES: opens the file and reads LMDB's own list */
+  int table; /* FREE_PAGES: opens the file and reads LMDB's own list; ALL_PAGES: looks at the pages themselves */
 };
 
 /* What the child says at its end, behind the keys of bad values (u32 length, bytes). */
@@ -70,8 +71,11 @@ static void in_child(void *ctx, FILE *to) {
   MDB_txn *txn;
   MDB_dbi dbi = 0;
   verdict.rc = dk_check_begin(look->path, look->env_flags, &env, &txn);
-  if (verdict.rc == 0 && look->table == FREE_PAGES) verdict.rc = dk_check_walk(txn, 0);
-  if (verdict.rc == 0 && look->table != FREE_PAGES) {
+  if (verdict.rc == 0 && look->table == FREE_PAGES) {
+    verdict.rc = dk_check_walk(txn, 0);
+  } else if (verdict.rc == 0 && look->table == ALL_PAGES) {
+    verdict.rc = dk_check_pages(txn);
+  } else if (verdict.rc == 0) {
     read_counts(txn, look->path, look->table, &verdict);
     verdict.rc = mdb_dbi_open(txn, dk_store_table_name((enum dk_table)look->table), 0, &dbi);
     if (verdict.rc == 0) verdict.rc = walk(txn, dbi, &verdict.rows, to);
@@ -100,7 +104,9 @@ static int listen(FILE *from, const struct look *look, dk_damage_fn *fn, void *c
   return err;
 }
 
-static int look_at(const struct look *look, dk_damage_fn *fn, void *ctx, bool *ret_opens, struct dk_error *error) {
+/* *ret_reads: false from then on that something is wrong with more than values. */
+static int look_at(const struct look *look, dk_damage_fn *fn, void *ctx, bool *ret_reads, struct dk_error *error) {
+  bool is_file = look->table == FREE_PAGES || look->table == ALL_PAGES;
   struct dk_child child;
   struct verdict verdict = {.rc = 0};
   bool has_verdict;
@@ -109,12 +115,12 @@ static int look_at(const struct look *look, dk_damage_fn *fn, void *ctx, bool *r
   err = listen(child.from, look, fn, ctx, &verdict, &has_verdict);
   const char *why = dk_child_end(&child);
   if (!why && !has_verdict) why = "reading it ended in an error";
+  if (!why && look->table == ALL_PAGES && verdict.rc == MDB_CORRUPTED) why = "one of its pages is not as it was written";
   if (!why && verdict.rc) why = mdb_strerror(verdict.rc);
-  if (err || (!why && (look->table == FREE_PAGES || !verdict.has_counts || verdict.rows == verdict.recorded)))
-    return err;
-  *ret_opens = look->table != FREE_PAGES;
-  struct dk_damage damage = {.kind = look->table == FREE_PAGES ? DK_DAMAGE_FILE : DK_DAMAGE_TABLE, .text = why};
-  damage.table = look->table == FREE_PAGES ? DK_TABLE_META : (enum dk_table)look->table;
+  if (err || (!why && (is_file || !verdict.has_counts || verdict.rows == verdict.recorded))) return err;
+  *ret_reads = false;
+  struct dk_damage damage = {.kind = is_file ? DK_DAMAGE_FILE : DK_DAMAGE_TABLE, .text = why};
+  damage.table = is_file ? DK_TABLE_META : (enum dk_table)look->table;
   if (!why) damage.kind = DK_DAMAGE_ROWS;
   damage.is = verdict.rows;
   damage.should = verdict.recorded;
@@ -125,9 +131,12 @@ int dk_store_examine(const char *path, dk_damage_fn *fn, void *ctx, struct dk_er
   if (!dk_store_has_data(path)) return dk_store_none(path, error);
   int err = dk_place_check(path, error);
   struct look look = {path, dk_store_open_flags(path, true), FREE_PAGES};
-  bool opens = true;
-  for (; err == 0 && opens && look.table < DK_N_TABLES; look.table++) err = look_at(&look, fn, ctx, &opens, error);
-  return err;
+  bool reads = true;
+  if (err == 0) err = look_at(&look, fn, ctx, &reads, error);
+  if (!reads) return err;
+  for (look.table = 0; err == 0 && look.table < DK_N_TABLES; look.table++) err = look_at(&look, fn, ctx, &reads, error);
+  look.table = ALL_PAGES; /* what reads well may still be the end of who writes */
+  return err == 0 && reads ? look_at(&look, fn, ctx, &reads, error) : err;
 }
 
 static int first_one(void *ctx, const struct dk_damage *damage) {

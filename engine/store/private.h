@@ -113,7 +113,9 @@ int dk_check_in_child(const char *path, unsigned env_flags, struct dk_error *err
 /* For children: LMDB's results. */
 int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_txn **ret);
 int dk_check_rows(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret); /* as LMDB counts them, if the file has room for so many */
-int dk_check_walk(MDB_txn *txn, MDB_dbi dbi);                /* all pairs, every page of them touched */
+/* pages.c: every page that the transaction can reach, looked at without LMDB. 0, MDB_CORRUPTED, or what went wrong. */
+int dk_check_pages(MDB_txn *txn);
+int dk_check_walk(MDB_txn *txn, MDB_dbi dbi); /* all pairs, every page of them touched */
 void dk_check_touch(const MDB_val *value);
 bool dk_check_value(const MDB_val *key, const MDB_val *value); /* its checksum */
 int dk_check_code(int rc);                                     /* what LMDB says of rubbish, as MDB_INVALID */
