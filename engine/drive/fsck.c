@@ -73,7 +73,7 @@ static int on_damage(void *ctx, const struct dk_damage *damage) {
   const char *table = dk_store_table_name(damage->table);
   char hex[65];
   switch (damage->kind) {
-  case DK_DAMAGE_FILE: dk_fsck_found(files->fsck, true, anew, "the store cannot be opened: %s", damage->text); break;
+  case DK_DAMAGE_FILE: dk_fsck_found(files->fsck, true, anew, "the file of the store: %s", damage->text); break;
   case DK_DAMAGE_TABLE:
     dk_fsck_found(files->fsck, true, anew, "the store's table `%s` cannot be read to its end: %s", table, damage->text);
     break;
