@@ -78,8 +78,8 @@ static const char *field(const char *line, size_t len, unsigned n, size_t *ret_l
 static void add_unescaped(struct dk_buf *out, const char *text, size_t len) {
   for (size_t i = 0; i < len; i++) {
     bool is_escape = text[i] == '\\' && i + 3 < len;
-    dk_buf_add_char(out, is_escape ? (char)((text[i + 1] - '0') << 6 | (text[i + 2] - '0') << 3 | (text[i + 3] - '0'))
-                                   : text[i]);
+    int octal = is_escape ? (text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0') : text[i];
+    dk_buf_add_char(out, (char)octal);
     if (is_escape) i += 3;
   }
 }
