@@ -5,16 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 repo
 
-# Takes so many MiB and keeps them for a moment.
-put eat.pl <<'EOF'
-my ($n, $time) = @ARGV;
-for my $i (1 .. $n) {
-  push @blocks, "x" x 1048576;
-  select(undef, undef, undef, 0.01) if $i % 16 == 0;
-}
-select(undef, undef, undef, $time // 1.5);
-print "ate ", scalar @blocks, "\n";
-EOF
+eater
 
 # --- more at each try ---
 put grow.dk <<'EOF'

@@ -107,6 +107,19 @@ count() {
   [ "$n" -eq "$1" ] || fail "$n lines with \`$2\`, expected $1"
 }
 
+# eat.pl: takes so many MiB of memory and keeps them for a moment.
+eater() {
+  put eat.pl <<'EOF'
+my ($n, $time) = @ARGV;
+for my $i (1 .. $n) {
+  push @blocks, "x" x 1048576;
+  select(undef, undef, undef, 0.01) if $i % 16 == 0;
+}
+select(undef, undef, undef, $time // 1.5);
+print "ate ", scalar @blocks, "\n";
+EOF
+}
+
 # A small experiment that most cases use: 2 x 2 points, a pick, and a final task.
 small() {
   repo
