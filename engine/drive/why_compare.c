@@ -186,7 +186,9 @@ int dk_why_compare(struct dk_why_book *book, const struct dk_why_side *before, c
   for (uint32_t i = 0; r == 0 && i < before->n_parts; i++)
     if (!find_part(now, before->parts[i].name)) r = compare_part(book, before, now, before->parts[i].name, answer);
   const struct dk_key_part *was = find_part(before, "values"), *is = find_part(now, "values");
-  if (r == 0 && answer->n_reasons == 0 && was && is && !dk_digest_equal(&was->digest, &is->digest))
-    r = tell_part("values", answer);
-  return r;
+  if (r < 0 || answer->n_reasons > 0 || !was || !is || dk_digest_equal(&was->digest, &is->digest)) return r;
+  /* The same contents under another name: its place in the task's directory has that name too. */
+  const struct dk_template *tmpl = dk_plan_template(now->plan, now->task, NULL);
+  return dk_why_add(answer, tmpl->path, tmpl->line, "a path",
+                    "a path that it is given changed: the file of an input, or an output, has another name");
 }

@@ -228,3 +228,14 @@ if unshare -rm mount --bind "$room/release" /etc/os-release 2>/dev/null; then
     the environment changed: it was '
   has ', debian 99, glibc '
 fi
+
+# The same content under another name: the task sees the name.
+put name.dk <<'EOF'
+task a { inputs { d = file("in.txt") }  outputs { o = "o" }  run = "cp {{inputs.d}} {{outputs.o}}" }
+EOF
+echo same >in.txt
+run run name.dk -q
+cp in.txt other.txt
+sed -i 's/in.txt/other.txt/' name.dk
+run why name.dk a
+has 'a path that it is given changed: the file of an input, or an output, has another name (name.dk:1)'
