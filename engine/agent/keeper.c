@@ -420,11 +420,18 @@ static void look_for_folder(struct keeper *k) {
   drop_orders(k);
 }
 
-static bool is_over(const struct keeper *k) {
+static bool has_nothing_left(const struct keeper *k) {
   if (k->is_running || k->n > k->first) return false;
   if (k->must_end) return true;
   /* What is not acknowledged is in the journal: the next daemon starts a keeper that tells it. */
   return !k->has_daemon && dk_now_ns() >= k->idle_since + k->options.idle_ms * 1000000u;
+}
+
+/* A daemon that came just now is let in instead. */
+static bool is_over(struct keeper *k) {
+  if (!has_nothing_left(k)) return false;
+  if (!k->must_end) poll_once(k, 0);
+  return has_nothing_left(k);
 }
 
 /* What an earlier keeper of this slot left: its task is ended and counts as lost. */
@@ -528,6 +535,7 @@ static void close_keeper(struct keeper *k) {
 int dk_keeper_run(const struct dk_keeper_options *options, struct dk_error *error) {
   struct keeper k;
   int r = open_keeper(&k, options, error);
+  k.idle_since = dk_now_ns(); /* what an earlier one left may have taken long to end */
   while (r == 0 && !is_over(&k)) {
     poll_once(&k, deadline(&k));
     if (dk_now_ns() >= k.folder_at) look_for_folder(&k);

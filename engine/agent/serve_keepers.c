@@ -129,7 +129,9 @@ int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error) {
   r = spawn_keeper(keeper, listener, error);
   int fd = r < 0 ? r : dk_sock_connect(socket.data, error);
   close(listener);
-  return fd < 0 ? fd : greet(keeper, fd);
+  if (fd < 0) return fd;
+  r = greet(keeper, fd);
+  return r < 0 ? dk_error_system(error, r, "talking to a new keeper") : 0;
 }
 
 static void say_lost(struct keeper *keeper) {
