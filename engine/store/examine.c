@@ -115,7 +115,8 @@ static int look_at(const struct look *look, dk_damage_fn *fn, void *ctx, bool *r
   err = listen(child.from, look, fn, ctx, &verdict, &has_verdict);
   const char *why = dk_child_end(&child);
   if (!why && !has_verdict) why = "reading it ended in an error";
-  if (!why && look->table == ALL_PAGES && verdict.rc == MDB_CORRUPTED) why = "one of its pages is not as it was written";
+  if (!why && look->table == ALL_PAGES && verdict.rc == MDB_CORRUPTED)
+    why = "one of its pages is not as it was written";
   if (!why && verdict.rc) why = mdb_strerror(verdict.rc);
   if (err || (!why && (is_file || !verdict.has_counts || verdict.rows == verdict.recorded))) return err;
   *ret_reads = false;
