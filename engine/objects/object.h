@@ -1,7 +1,7 @@
 /* Objects: contents by digest, in files `objects/ab/cdef...`, sealed (dk_fs_seal), never changed once they are there.
  *
  * Writing: to objects/tmp/, then rename; dk_objects_sync makes all that was added durable (one syncfs). A directory is kept as a manifest object
- * (agent's canonical form: engine/agent/manifest.h or shared code below) that names the digests of its files. */
+ * (the canonical form below) that names the digests of its files. */
 #ifndef DK_OBJECTS_OBJECT_H
 #define DK_OBJECTS_OBJECT_H
 
@@ -25,6 +25,8 @@ void dk_objects_path(const struct dk_objects *objects, const struct dk_digest *d
  * is read, and sealed again when its content is right. */
 bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *digest,
                     uint64_t *ret_size); /* ret_size may be NULL */
+/* The same of a directory: its manifest, and every file that it names. 1, 0, or a negative errno when the manifest cannot be read now. */
+int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest *manifest, struct dk_error *error);
 int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,
                    struct dk_error *error);
 /* Copies (reflink where it can) a file in, hashing the copy. -EAGAIN when the file changed while it was read. */
@@ -39,8 +41,6 @@ bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_di
 int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
                       struct dk_error *error);
 int dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
-/* The same of a directory: its manifest, and every file that it names. 1, 0, or a negative errno when the manifest cannot be read now. */
-int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest *manifest, struct dk_error *error);
 /* Reads the object and compares; -EBADMSG when its content is not what its name says. */
 int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error);
 

@@ -31,21 +31,6 @@ sed -i 's/memory = 64MiB/memory = 96MiB/' grow.dk
 run run grow.dk
 has '1 cached'
 
-# Without `grow` as often as `oom` says, with what it needs.
-put same.dk <<'EOF'
-task eat {
-  code  = ["eat.pl"]
-  needs = { memory = 32MiB }
-  retry { oom = 1 }
-  run   = "perl eat.pl 100"
-}
-EOF
-run -e 1 run same.dk
-has 'attempt 2 follows'
-lacks 'follows with'
-has '2 attempts'
-has 'its limit is 32 MiB'
-
 # --- tries are counted over engines ---
 put tries.dk <<'EOF'
 task t {

@@ -20,6 +20,7 @@ task eat {
 EOF
   run -e 1 run same.dk
   has 'attempt 2 follows'
+  lacks 'follows with' # more: that is grow.sh's
   has '2 attempts'
   has 'its limit is 32 MiB'
 }
