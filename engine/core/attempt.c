@@ -21,9 +21,23 @@ static bool has_id(const void *ctx, uint32_t item, const void *key) {
   return dk_id_equal(core->attempts[item].id, *(const struct dk_id *)key);
 }
 
-static bool has_key(const void *ctx, uint32_t item, const void *key) {
-  const struct dk_core *core = ctx;
+static bool has_key(const struct dk_core *core, uint32_t item, const void *key) {
   return dk_digest_equal(&core->attempts[item].key, key);
+}
+
+static bool is_there(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_core *core = ctx;
+  return has_key(core, item, key) && core->hosts[core->attempts[item].host].is_listed;
+}
+
+static bool is_expected(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_core *core = ctx;
+  return has_key(core, item, key) && !core->hosts[core->attempts[item].host].is_lost;
+}
+
+static bool is_idle(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_core *core = ctx;
+  return has_key(core, item, key) && core->attempts[item].task != DK_NO_TASK;
 }
 
 uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id) {
@@ -31,7 +45,12 @@ uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id) {
 }
 
 uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key) {
-  return dk_index_find(&core->unclaimed_by_key, hash_key(key), has_key, core, key);
+  uint32_t i = dk_index_find(&core->unclaimed_by_key, hash_key(key), is_there, core, key);
+  return i != DK_NONE ? i : dk_index_find(&core->unclaimed_by_key, hash_key(key), is_expected, core, key);
+}
+
+uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key) {
+  return dk_index_find(&core->unclaimed_by_key, hash_key(key), is_idle, core, key);
 }
 
 static void add_unclaimed(struct dk_core *core, uint32_t i) {
@@ -47,6 +66,8 @@ static void remove_unclaimed(struct dk_core *core, uint32_t i) {
 
 uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt) {
   uint32_t i = core->free_attempt;
+  struct dk_host *host = dk_host_need(core, attempt->host);
+  if (!host) return DK_NONE;
   if (i != DK_NONE) {
     core->free_attempt = core->attempts[i].next;
   } else {
@@ -68,7 +89,8 @@ uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt) 
   if (dk_index_add(&core->attempt_by_id, hash_id(attempt->id), i) < 0) core->is_failed = true;
   add_unclaimed(core, i);
   core->n_living++;
-  core->booked += attempt->booked;
+  host->n_living++;
+  host->booked += attempt->booked;
   return core->is_failed ? DK_NONE : i;
 }
 
@@ -125,7 +147,8 @@ void dk_attempt_remove(struct dk_core *core, uint32_t i) {
     remove_unclaimed(core, i);
   dk_emit_attempt(core, attempt, true);
   dk_index_remove(&core->attempt_by_id, hash_id(attempt->id), i);
-  core->booked -= attempt->booked;
+  core->hosts[attempt->host].booked -= attempt->booked;
+  core->hosts[attempt->host].n_living--;
   core->n_living--;
   attempt->is_used = false;
   attempt->next = core->free_attempt;

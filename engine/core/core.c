@@ -13,6 +13,7 @@ void dk_core_policy_default(struct dk_core_policy *ret) {
                                  .backoff_ns = SECOND,
                                  .backoff_max_ns = 300 * SECOND,
                                  .queue_per_slot = 2,
+                                 .recall_ns = SECOND,
                                  .max_out = 1024};
 }
 
@@ -38,6 +39,7 @@ void dk_core_destroy(struct dk_core *core) {
   dk_run_destroy_all(core);
   dk_claim_finish(core);
   dk_attempt_finish(core);
+  dk_host_finish(core);
   dk_retry_finish(core);
   dk_free(core);
 }
@@ -64,7 +66,8 @@ int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t
                                   .run = record->run,
                                   .task = record->task,
                                   .made_by = record->run,
-                                  .booked = 1};
+                                  .host = record->host,
+                                  .booked = record->booked ? record->booked : 1};
       if (record->id.inc == core->incarnation) take_no_number_twice(core, record->id.n);
       core->n_loaded++;
       if (dk_attempt_find(core, record->id) == DK_NONE) dk_attempt_add(core, &loaded);
@@ -76,9 +79,7 @@ int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t
 static void dispatch(struct dk_core *core, const struct dk_event *event) {
   switch (event->kind) {
   case DK_EV_TICK: break;
-  case DK_EV_GAP:
-    if (core->agent.is_timed) core->agent.down_since = core->now;
-    break;
+  case DK_EV_GAP: dk_host_gap(core); break;
   case DK_EV_LOOKED_UP: dk_schedule_looked_up(core, event); break;
   case DK_EV_DECIDED: dk_schedule_decided(core, event); break;
   case DK_EV_START:
@@ -113,19 +114,16 @@ int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const stru
   core->seq = seq;
   core->out = out;
   core->out_limit = out->n_records + out->n_actions + core->policy.max_out;
-  if (core->fresh_seq != seq) {
-    core->fresh_seq = seq;
-    core->fresh = 0; /* what was ordered under the last sequence number is on its way */
-  }
   core->has_ended = false;
   dispatch(core, event);
-  dk_session_pass_time(core);
+  dk_host_pass_time(core);
   dk_retry_due(core);
   dk_run_stop(core);
   dk_claim_drain(core);
   dk_task_propagate(core);
   dk_schedule_load(core);
   dk_schedule_assign(core);
+  dk_schedule_recall(core);
   core->is_cut = has_more(core);
   if (!core->is_cut) dk_run_end(core);
   out->more = core->is_cut;
@@ -140,13 +138,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 uint64_t dk_core_deadline(const struct dk_core *core) {
   if (core->is_cut) return core->now;
-  const struct dk_session *agent = &core->agent;
-  uint64_t at = dk_retry_next(core);
-  if (agent->is_timed && !agent->is_lost && core->n_living) {
-    at = earlier(at, agent->down_since + core->policy.lost_after_ns);
-  }
-  if (agent->hold_until > core->now && dk_schedule_has_ready(core)) at = earlier(at, agent->hold_until);
-  return at;
+  return earlier(dk_retry_next(core), earlier(dk_host_deadline(core), dk_schedule_deadline(core)));
 }
 
 /* Callers name runs that are there. */
@@ -196,8 +188,17 @@ bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t 
   return true;
 }
 
-uint32_t dk_core_unclaimed(const struct dk_core *core) {
-  return core->n_unclaimed;
+uint32_t dk_core_unclaimed(const struct dk_core *core, uint32_t host) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    n += attempt->is_used && attempt->host == host && attempt->claim == DK_NONE && attempt->task != DK_NO_TASK;
+  }
+  return n;
+}
+
+uint64_t dk_core_session(const struct dk_core *core, uint32_t host) {
+  return host < core->n_hosts ? core->hosts[host].session : 0;
 }
 
 void dk_out_clear(struct dk_out *out) {

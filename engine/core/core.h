@@ -7,6 +7,10 @@
  * Any number of runs, each with its own graph, share one core: the tasks of all of them that have the same key share one attempt, and
  * what is handed out next is chosen over all runs, by priority. A task is named by (run number, task number).
  *
+ * Any number of hosts, each with an agent: a task goes to the one that is loaded least. When a host was silent for lost_after, what it had
+ * is started elsewhere. It may come back with that: of several attempts of one key the first good end is the task's result, the others
+ * are ended, and nothing of them is recorded.
+ *
  * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, the retries that tasks have used,
  * results by key (the store's; the core asks with LOOKUP). Tasks of a run are found again by their keys: a run that is added, new or not finished by an earlier engine,
  * looks every task up; one that has a result is cached (done, when this very run made it), one whose key has a living attempt adopts
@@ -21,10 +25,11 @@
 struct dk_core;
 
 struct dk_core_policy {
-  uint64_t lost_after_ns; /* an agent silent for so long: its attempts count as lost (default 60 s here) */
+  uint64_t lost_after_ns; /* a host silent for so long: its attempts count as lost (default 60 s here) */
   uint64_t backoff_ns;    /* before the first retry; doubles, with jitter from the seed (default 1 s) */
   uint64_t backoff_max_ns;
-  uint32_t queue_per_slot; /* orders kept at the agent per slot, running one included (default 2) */
+  uint32_t queue_per_slot; /* orders kept at an agent per slot, running one included (default 2) */
+  uint64_t recall_ns;      /* an order that waits so long at one host while another has room comes back (default 1 s) */
   uint32_t max_out;        /* records + actions a step (default 1024) */
 };
 void dk_core_policy_default(struct dk_core_policy *ret);
@@ -62,7 +67,7 @@ struct dk_core_run_options {
   const uint8_t *wanted;
   const uint32_t *order; /* nodes in the order of handing out (n_nodes, each once), NULL: as numbered; copied */
   int32_t priority;      /* higher first; among equals the lower run number */
-  uint32_t jobs;         /* slots that its tasks may book at a time; 0: as many as there are */
+  uint32_t jobs;         /* slots that its tasks may book at a time, over all hosts; 0: as many as there are */
   bool paused;
   const struct dk_core_ended *ended; /* of an earlier life, all of them; copied */
   uint32_t n_ended;
@@ -92,8 +97,12 @@ struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t run, uint
 const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id);   /* NULL: unknown attempt */
 /* The task that has claimed an attempt (others may share it); false: none. */
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task);
-/* Living attempts of earlier runs that no task asks for (tests look). */
-uint32_t dk_core_unclaimed(const struct dk_core *core);
+/* Living attempts at a host that no task asks for, and that are not to be ended (tests look). */
+uint32_t dk_core_unclaimed(const struct dk_core *core, uint32_t host);
+/* The open session with a host's agent, as the core knows it; 0: none. */
+uint64_t dk_core_session(const struct dk_core *core, uint32_t host);
+/* A host has just fallen silent: time is measured until it counts as lost. */
+bool dk_core_is_timing(const struct dk_core *core);
 
 int dk_core_check(const struct dk_core *core,
                   struct dk_error *error); /* invariants; -EINVAL with the first that is broken */

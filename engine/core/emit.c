@@ -42,7 +42,14 @@ struct dk_action *dk_emit_action(struct dk_core *core, enum dk_action_kind kind,
   } else {
     core->is_failed = true;
   }
-  *action = (struct dk_action){.kind = kind, .gate = gate, .session = core->agent.session, .task = DK_NO_TASK};
+  *action = (struct dk_action){.kind = kind, .gate = gate, .task = DK_NO_TASK};
+  return action;
+}
+
+struct dk_action *dk_emit_order(struct dk_core *core, enum dk_action_kind kind, uint64_t gate, uint32_t host) {
+  struct dk_action *action = dk_emit_action(core, kind, gate);
+  action->host = host;
+  action->session = core->hosts[host].session;
   return action;
 }
 
@@ -53,6 +60,8 @@ void dk_emit_attempt(struct dk_core *core, const struct dk_attempt *attempt, boo
   record->key = attempt->key;
   record->run = attempt->run;
   record->task = attempt->task;
+  record->host = attempt->host;
+  record->booked = attempt->booked;
 }
 
 void dk_emit_task(struct dk_core *core, const struct dk_core_run *run, uint32_t task, const struct dk_claim *claim) {

@@ -38,7 +38,7 @@ enum dk_event_kind {
   DK_EV_START,      /* the run was added; go */
   DK_EV_LOOKED_UP,  /* answer to DK_ACT_LOOKUP */
   DK_EV_DECIDED,    /* answer to DK_ACT_DECIDE: a pick */
-  DK_EV_AGENT_UP,   /* a session is open: slots, boot */
+  DK_EV_AGENT_UP,   /* a session with a host's agent is open: slots, boot. Makes the host known */
   DK_EV_AGENT_DOWN, /* the session's connection is closed */
   DK_EV_HAS,        /* answer to DK_ACT_LIST, an attempt each */
   DK_EV_HAS_END,
@@ -62,12 +62,18 @@ enum dk_lookup {
   DK_LOOKUP_BAD /* cannot be handed out: text says why */
 };
 
+#define DK_HOSTS_MAX 65536u
+#define DK_HOST_LOCAL 0u /* this machine */
+
 struct dk_event {
   enum dk_event_kind kind;
-  struct dk_id id;  /* HAS STARTED REFUSED REVOKED ENDED */
-  uint64_t session; /* AGENT_UP (higher than any before) and all that come from an agent: stale ones are dropped */
-  uint32_t run;     /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
-  uint32_t task;    /* LOOKED_UP, DECIDED */
+  struct dk_id id; /* HAS STARTED REFUSED REVOKED ENDED */
+  /* AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the same in every
+   * engine of a store), and the session with it (higher than any before with this host): stale ones are dropped. */
+  uint32_t host;
+  uint64_t session;
+  uint32_t run;  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
+  uint32_t task; /* LOOKED_UP, DECIDED */
   union {
     struct {
       enum dk_lookup answer;
@@ -134,6 +140,7 @@ struct dk_record {
   struct dk_id id;       /* ATTEMPT, FAILURE; TASK: last attempt or none */
   struct dk_digest key;  /* ATTEMPT, TASK, RESULT */
   uint32_t run, task;    /* ATTEMPT, TASK, RUN */
+  uint32_t host, booked; /* ATTEMPT: where it is, and the slots that it books there */
   uint8_t state, cause;  /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
   uint8_t attempts;      /* TASK: attempts made in this run */
   struct dk_tries tries; /* TASK: those that count against a limit */
@@ -146,7 +153,7 @@ struct dk_record {
 enum dk_action_kind {
   DK_ACT_LOOKUP,   /* ungated: compute the task's key and look for a result; answer LOOKED_UP */
   DK_ACT_DECIDE,   /* gated: compute a pick from recorded metrics; answer DECIDED */
-  DK_ACT_LIST,     /* ungated: ask the agent what it has; answers HAS ..., HAS_END */
+  DK_ACT_LIST,     /* ungated: ask the host's agent what it has; answers HAS ..., HAS_END */
   DK_ACT_ASSIGN,   /* gated */
   DK_ACT_REVOKE,   /* gated: a queued order that is not started yet */
   DK_ACT_KILL,     /* gated */
@@ -155,15 +162,15 @@ enum dk_action_kind {
 };
 struct dk_action {
   enum dk_action_kind kind;
-  uint64_t gate;   /* do it only when the commit of this sequence number is durable; 0: at once */
-  struct dk_id id; /* ASSIGN REVOKE KILL */
-  uint32_t run;    /* LOOKUP DECIDE ASSIGN FINISHED */
-  uint32_t task;   /* LOOKUP DECIDE ASSIGN */
-  uint32_t ooms;   /* ASSIGN: attempts of it that ended for lack of memory: this one gets more (dk_plan_memory) */
-  uint64_t seq;    /* ACK */
-  uint64_t
-      session; /* LIST ASSIGN REVOKE KILL ACK: that it was decided in; to be dropped when another is open by then */
-  bool hard;   /* KILL: no TERM first */
+  uint64_t gate;    /* do it only when the commit of this sequence number is durable; 0: at once */
+  struct dk_id id;  /* ASSIGN REVOKE KILL */
+  uint32_t run;     /* LOOKUP DECIDE ASSIGN FINISHED */
+  uint32_t task;    /* LOOKUP DECIDE ASSIGN */
+  uint32_t ooms;    /* ASSIGN: attempts of it that ended for lack of memory: this one gets more (dk_plan_memory) */
+  uint64_t seq;     /* ACK */
+  uint32_t host;    /* LIST ASSIGN REVOKE KILL ACK: whose agent it is for */
+  uint64_t session; /* the same: that it was decided in; to be dropped when another is open by then */
+  bool hard;        /* KILL: no TERM first */
 };
 
 struct dk_out { /* caller-owned, reused: cleared by the caller */

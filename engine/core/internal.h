@@ -8,7 +8,8 @@
  *            unclaimed. Exactly these are what lasts, as DK_REC_ATTEMPT.
  *
  * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan (countdown),
- * claim, attempt, session (the agent), schedule (what next), retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
+ * claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next, and where), retry (when again),
+ * emit (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 
@@ -61,7 +62,8 @@ enum {
   ATTEMPT_STARTED = 1,
   ATTEMPT_SEEN = 2,
   ATTEMPT_KILLED = 4,
-  ATTEMPT_UNHEARD = 8 /* ended while no engine listened */
+  ATTEMPT_UNHEARD = 8,  /* ended while no engine listened */
+  ATTEMPT_RECALLED = 16 /* asked back, because another host has room */
 };
 
 struct dk_attempt {
@@ -71,7 +73,9 @@ struct dk_attempt {
       task; /* as recorded: whose it is, or was last; DK_NO_TASK: to be ended when the agent tells of it, unless claimed */
   uint32_t made_by; /* run that made it, or had it when this engine began */
   uint32_t claim;   /* or DK_NONE */
-  uint32_t booked;  /* slots */
+  uint32_t host;
+  uint64_t since;  /* when it was ordered */
+  uint32_t booked; /* slots */
   uint32_t slot;
   uint32_t flags;
   uint32_t next; /* free list */
@@ -129,7 +133,13 @@ struct dk_core_turn {
   uint32_t lane;
 };
 
-struct dk_session {
+/* A host, and the session with its agent. */
+struct dk_host {
+  bool is_known;
+  uint32_t n_living; /* attempts */
+  uint32_t booked;   /* slots of these */
+  uint32_t fresh;    /* of these, ordered under fresh_seq (not sent before it is durable) */
+  uint64_t fresh_seq;
   uint64_t session; /* 0: none is open */
   uint64_t last;    /* highest session ever */
   bool is_listed;   /* HAS_END came in this session */
@@ -141,6 +151,9 @@ struct dk_session {
   /* Ends per window, for the queue's depth. */
   uint64_t window_at;
   uint32_t window_ends, rate; /* rate: ends a second in the last full window */
+  /* While orders are handed out. */
+  uint64_t
+      capacity; /* slots' worth of orders that it is to have; 0: it gets none, or what waits for it must not be overtaken */
 };
 
 struct dk_core {
@@ -168,14 +181,12 @@ struct dk_core {
   struct dk_attempt *attempts;
   uint32_t n_attempts, cap_attempts, free_attempt, n_living, n_unclaimed, n_loaded;
   struct dk_index attempt_by_id, unclaimed_by_key;
-  uint32_t booked; /* slots of living attempts */
-  uint32_t fresh;  /* of these, ordered under fresh_seq (not sent before it is durable) */
-  uint64_t fresh_seq;
 
   uint32_t *timers; /* heap of claims by due */
   uint32_t n_timers, cap_timers;
 
-  struct dk_session agent;
+  struct dk_host *hosts; /* by number */
+  uint32_t n_hosts, cap_hosts;
   bool is_failed; /* out of memory: throw it away */
   bool is_cut;    /* the step's output was full: there is more to do */
   bool has_ended; /* this step finished a run */
@@ -278,7 +289,10 @@ static inline bool dk_claim_is_stopped(const struct dk_claim *claim) {
 
 /* attempt.c */
 uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id);
+/* One that a task could adopt: best at a host that is there, else at one that is not lost. DK_NONE: none. */
 uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key);
+/* One that nobody has condemned yet. */
+uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key);
 uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt); /* unclaimed; DK_NONE: no memory */
 void dk_attempt_remove(struct dk_core *core, uint32_t attempt);                  /* and its record */
 void dk_attempt_claim(struct dk_core *core, uint32_t attempt, uint32_t claim, enum dk_task_event event);
@@ -286,14 +300,25 @@ void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gi
 void dk_attempt_move(struct dk_core *core, uint32_t attempt, struct dk_core_run *from,
                      uint32_t task);                         /* its claim has a new owner */
 void dk_attempt_own(struct dk_core *core, uint32_t attempt); /* records whose it is by now, when it is known to live */
-/* Nobody wants it, and its host is lost: it is to be ended when it is seen. */
+/* Nobody wants it: it is to be ended when its host is seen, and nothing of it is recorded (unless a task claims it before). */
 void dk_attempt_condemn(struct dk_core *core, uint32_t attempt);
 void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
 void dk_attempt_finish(struct dk_core *core);
 
-/* session.c: the events that come from it */
+/* host.c */
+struct dk_host *dk_host_need(struct dk_core *core, uint32_t number);           /* NULL: no memory */
+const struct dk_host *dk_host_at(const struct dk_core *core, uint32_t number); /* of a living attempt: it is known */
+void dk_host_gap(struct dk_core *core);                                        /* silence begins anew */
+void dk_host_pass_time(struct dk_core *core);                                  /* lost_after */
+uint64_t dk_host_deadline(const struct dk_core *core);
+void dk_host_finish(struct dk_core *core);
+
+/* session.c: the events that come from agents */
 void dk_session_event(struct dk_core *core, const struct dk_event *event);
-void dk_session_pass_time(struct dk_core *core); /* lost_after */
+/* The claim gives up its attempt, whose host is lost. */
+void dk_session_lose(struct dk_core *core, uint32_t attempt);
+/* A result of the key is recorded: whatever else runs for it is to end. */
+void dk_session_end_rivals(struct dk_core *core, const struct dk_digest *key);
 /* Tells the agent to end an attempt; `again`: though it was told before. Nothing while none is there: HAS will do it. */
 void dk_session_stop(struct dk_core *core, uint32_t attempt, bool is_hard, bool again);
 void dk_session_revoke(struct dk_core *core, uint32_t attempt); /* unless it has started */
@@ -301,9 +326,10 @@ void dk_session_revoke(struct dk_core *core, uint32_t attempt); /* unless it has
 /* schedule.c */
 void dk_schedule_load(struct dk_core *core); /* READY queue is filled by lookups */
 void dk_schedule_assign(struct dk_core *core);
+void dk_schedule_recall(struct dk_core *core); /* orders that wait while another host has room come back */
+uint64_t dk_schedule_deadline(const struct dk_core *core);
 void dk_schedule_looked_up(struct dk_core *core, const struct dk_event *event);
 void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
-bool dk_schedule_has_ready(const struct dk_core *core);
 bool dk_schedule_is_urgent(const struct dk_core *core);
 
 /* retry.c */
@@ -319,6 +345,7 @@ void dk_retry_finish(struct dk_core *core);
 bool dk_emit_is_full(const struct dk_core *core);
 struct dk_record *dk_emit_record(struct dk_core *core, enum dk_record_kind kind); /* zeroed but for kind; never NULL */
 struct dk_action *dk_emit_action(struct dk_core *core, enum dk_action_kind kind, uint64_t gate);
+struct dk_action *dk_emit_order(struct dk_core *core, enum dk_action_kind kind, uint64_t gate, uint32_t host);
 void dk_emit_attempt(struct dk_core *core, const struct dk_attempt *attempt, bool del);
 void dk_emit_task(struct dk_core *core, const struct dk_core_run *run, uint32_t task, const struct dk_claim *claim);
 void dk_emit_bytes(struct dk_core *core, struct dk_record *record, const void *bytes, uint32_t len);

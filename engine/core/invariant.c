@@ -136,13 +136,32 @@ static int check_waits(const struct dk_core_run *run, struct dk_error *error) {
   return 0;
 }
 
+/* What hosts have is what attempts say. */
+static int check_hosts(const struct dk_core *core, struct dk_error *error) {
+  for (uint32_t h = 0; h < core->n_hosts; h++) {
+    uint32_t living = 0, booked = 0;
+    for (uint32_t i = 0; i < core->n_attempts; i++) {
+      if (!core->attempts[i].is_used || core->attempts[i].host != h) continue;
+      living++;
+      booked += core->attempts[i].booked;
+    }
+    const struct dk_host *host = &core->hosts[h];
+    if (living != host->n_living || booked != host->booked) BROKEN("host %u: counts of attempts", h);
+    if (host->is_lost && host->session) BROKEN("host %u is lost, and has a session", h);
+  }
+  return 0;
+}
+
 static int check_attempts(const struct dk_core *core, struct dk_error *error) {
-  uint32_t living = 0, unclaimed = 0, booked = 0;
+  uint32_t living = 0, unclaimed = 0;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
     if (!attempt->is_used) continue;
     living++;
-    booked += attempt->booked;
+    if (attempt->host >= core->n_hosts || !core->hosts[attempt->host].is_known)
+      BROKEN("attempt %llu is at host %u, which is not known", (unsigned long long)attempt->id.n, attempt->host);
+    if (attempt->claim != DK_NONE && core->hosts[attempt->host].is_lost)
+      BROKEN("attempt %llu is waited for, but its host is lost", (unsigned long long)attempt->id.n);
     if (dk_attempt_find(core, attempt->id) != i)
       BROKEN("attempt %llu is not found, or there twice", (unsigned long long)attempt->id.n);
     if (attempt->claim == DK_NONE) {
@@ -157,8 +176,7 @@ static int check_attempts(const struct dk_core *core, struct dk_error *error) {
     if (claim->run->state[claim->task] != DK_TASK_RUNNING)
       BROKEN("attempt %llu: its task is not running", (unsigned long long)attempt->id.n);
   }
-  if (living != core->n_living || unclaimed != core->n_unclaimed || booked != core->booked)
-    BROKEN("counts of attempts");
+  if (living != core->n_living || unclaimed != core->n_unclaimed) BROKEN("counts of attempts");
   return 0;
 }
 
@@ -214,6 +232,7 @@ int dk_core_check(const struct dk_core *core, struct dk_error *error) {
     asked += core->runs[i]->asked;
   }
   if (r == 0) r = check_attempts(core, error);
+  if (r == 0) r = check_hosts(core, error);
   if (r == 0) r = check_claims(core, error);
   if (r == 0 && asked != core->asked[0] + core->asked[1])
     BROKEN("%u lookups under way, not %u", asked, core->asked[0] + core->asked[1]);
@@ -240,6 +259,7 @@ void dk_core_digest(const struct dk_core *core, struct dk_digest *ret) {
     dk_hasher_add_u64(&hasher, attempt->id.n);
     dk_hasher_add(&hasher, attempt->key.bytes, DK_DIGEST_SIZE);
     dk_hasher_add_u64(&hasher, (uint64_t)attempt->run << 32 | attempt->task);
+    dk_hasher_add_u64(&hasher, (uint64_t)attempt->host << 32 | attempt->booked);
     add_fact(&hasher, sum);
   }
   struct dk_hasher hasher;

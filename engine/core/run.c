@@ -373,11 +373,11 @@ bool dk_run_is_done_stopping(const struct dk_core *core) {
 
 /* --- the end --- */
 
-/* Something that was cancelled still runs, as far as anybody can know. */
+/* Something that was cancelled, or that nobody waits for any more, still runs, as far as anybody can know. */
 static bool is_stopping(const struct dk_core *core, const struct dk_core_run *run) {
-  if (!core->n_unclaimed || core->agent.is_lost || !run->all.by_state[DK_TASK_CANCELLED]) return false;
-  for (uint32_t i = 0; i < core->n_attempts; i++) {
-    if (dk_run_has_left(run, &core->attempts[i])) return true;
+  for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    if (dk_run_has_left(run, attempt) && !dk_host_at(core, attempt->host)->is_lost) return true;
   }
   return false;
 }

@@ -135,19 +135,23 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event) {
 
 /* --- handing out --- */
 
-/* Slots' worth of orders to keep at the agent: a few a slot, more when tasks are so short that it would run dry between two
+/* Slots' worth of orders to keep at a host: a few a slot, more when tasks are so short that it would run dry between two
  * commits. */
-static uint64_t depth(struct dk_core *core) {
-  struct dk_session *agent = &core->agent;
-  uint64_t passed = core->now - agent->window_at;
+static uint64_t depth(const struct dk_core *core, struct dk_host *host) {
+  uint64_t passed = core->now - host->window_at;
   if (passed >= RATE_WINDOW_NS) {
-    agent->rate = (uint32_t)(agent->window_ends * UINT64_C(1000000000) / passed);
-    agent->window_ends = 0;
-    agent->window_at = core->now;
+    host->rate = (uint32_t)(host->window_ends * UINT64_C(1000000000) / passed);
+    host->window_ends = 0;
+    host->window_at = core->now;
   }
-  uint64_t ahead = (uint64_t)agent->rate * WORK_AHEAD_NS / 1000000000u;
+  uint64_t ahead = (uint64_t)host->rate * WORK_AHEAD_NS / 1000000000u;
   if (ahead > DEPTH_MAX) ahead = DEPTH_MAX;
-  return (uint64_t)agent->slots * core->policy.queue_per_slot + ahead;
+  return (uint64_t)host->slots * core->policy.queue_per_slot + ahead;
+}
+
+/* Slots of orders that are not sent yet: their commit is under way. */
+static uint32_t fresh(const struct dk_core *core, const struct dk_host *host) {
+  return host->fresh_seq == core->seq ? host->fresh : 0;
 }
 
 static struct dk_id new_id(struct dk_core *core) {
@@ -162,59 +166,110 @@ static struct dk_id new_id(struct dk_core *core) {
   return id;
 }
 
-static void assign(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t cost) {
+static void assign(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t number, uint32_t cost) {
   uint32_t claim = run->word[task];
+  struct dk_host *host = &core->hosts[number];
   struct dk_attempt made = {.id = new_id(core),
                             .key = core->claims[claim].key,
                             .run = run->number,
                             .task = task,
                             .made_by = run->number,
+                            .host = number,
+                            .since = core->now,
                             .booked = cost};
   uint32_t i = dk_attempt_add(core, &made);
   if (i == DK_NONE) return;
   if (core->claims[claim].attempts < UINT8_MAX) core->claims[claim].attempts++;
   dk_attempt_claim(core, i, claim, TASK_ASSIGN);
   dk_emit_attempt(core, &core->attempts[i], false);
-  struct dk_action *action = dk_emit_action(core, DK_ACT_ASSIGN, core->seq);
+  struct dk_action *action = dk_emit_order(core, DK_ACT_ASSIGN, core->seq, number);
   action->id = made.id;
   action->run = run->number;
   action->task = task;
   action->ooms = core->claims[claim].tries.oom;
-  core->fresh += cost;
+  host->fresh = fresh(core, host) + cost;
+  host->fresh_seq = core->seq;
 }
 
-/* No overtaking: when the next one does not fit, nothing behind it is handed out, or a wide task would starve. */
-static bool fits(const struct dk_core *core, uint32_t cost, uint64_t capacity) {
-  return !core->booked || core->booked + (uint64_t)cost <= capacity;
+/* Which hosts orders can go to. */
+struct places {
+  uint32_t n_open; /* hosts with capacity */
+  uint64_t slots;  /* of all that are there */
+  uint32_t most;   /* slots of the largest */
+};
+
+static struct places open_hosts(struct dk_core *core) {
+  struct places places = {0};
+  for (uint32_t i = 0; i < core->n_hosts; i++) {
+    struct dk_host *host = &core->hosts[i];
+    host->capacity = 0;
+    if (!host->session || !host->is_listed) continue;
+    places.slots += host->slots;
+    if (host->slots > places.most) places.most = host->slots;
+    if (core->now < host->hold_until) continue;
+    host->capacity = depth(core, host);
+    places.n_open++;
+  }
+  return places;
 }
 
-/* A run that may have all of the agent has orders wait there like any other. */
-static bool fits_run(const struct dk_core *core, const struct dk_core_run *run, uint32_t cost) {
-  if (!run->jobs || run->jobs >= core->agent.slots) return true;
+/* What a task books of a host; 0: it is too small, another one has as many processors as it wants. The largest one has all of it. */
+static uint32_t cost_at(const struct dk_host *host, const struct places *places, uint32_t cpus) {
+  uint32_t cost = cpus < 1 ? 1 : cpus > places->most ? places->most : cpus;
+  return cost <= host->slots ? cost : 0;
+}
+
+/* No overtaking: when the next one does not fit, nothing behind it is handed out there, or a wide task would starve. */
+static bool fits(const struct dk_host *host, uint32_t cost) {
+  return !host->booked || host->booked + (uint64_t)cost <= host->capacity;
+}
+
+/* The host of which the smallest part is booked, DK_NONE: none has room. Then those that the task waits for are closed to others. */
+static uint32_t choose(struct dk_core *core, struct places *places, uint32_t cpus) {
+  uint32_t best = DK_NONE;
+  for (uint32_t i = 0; i < core->n_hosts; i++) {
+    const struct dk_host *host = &core->hosts[i], *first = best == DK_NONE ? NULL : &core->hosts[best];
+    uint32_t cost = host->capacity ? cost_at(host, places, cpus) : 0;
+    if (!cost || !fits(host, cost)) continue;
+    if (!first || (uint64_t)host->booked * first->slots < (uint64_t)first->booked * host->slots) best = i;
+  }
+  for (uint32_t i = 0; best == DK_NONE && i < core->n_hosts; i++) {
+    struct dk_host *host = &core->hosts[i];
+    if (!host->capacity || !cost_at(host, places, cpus)) continue;
+    host->capacity = 0;
+    places->n_open--;
+  }
+  return best;
+}
+
+/* A run that may have all that there is has orders wait there like any other. */
+static bool fits_run(const struct dk_core_run *run, const struct places *places, uint32_t cost) {
+  if (!run->jobs || run->jobs >= places->slots) return true;
   return !run->booked || run->booked + (uint64_t)cost <= run->jobs;
 }
 
 enum handed { HANDED_ALL, HANDED_ENOUGH_OF_RUN, HANDED_ENOUGH };
 
 static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, struct dk_bits *ready, uint32_t at,
-                               uint64_t capacity) {
+                               struct places *places) {
   const struct dk_graph_node *node = &run->graph->nodes[at];
   const uint32_t *count = run->nodes[at].by_state;
-  uint32_t cost = node->cpus < 1 ? 1 : node->cpus > core->agent.slots ? core->agent.slots : node->cpus;
   uint32_t task = node->first;
   while (count[DK_TASK_READY] && (!node->at_once || count[DK_TASK_RUNNING] < node->at_once) &&
          (task = dk_bits_next(ready, task)) < node->first + node->rows) {
-    if (dk_emit_is_full(core) || !fits(core, cost, capacity)) return HANDED_ENOUGH;
-    if (!fits_run(core, run, cost)) return HANDED_ENOUGH_OF_RUN;
-    assign(core, run, task, cost);
+    if (dk_emit_is_full(core)) return HANDED_ENOUGH;
+    uint32_t host = choose(core, places, node->cpus);
+    if (host == DK_NONE) return places->n_open ? HANDED_ALL : HANDED_ENOUGH;
+    uint32_t cost = cost_at(&core->hosts[host], places, node->cpus);
+    if (!fits_run(run, places, cost)) return HANDED_ENOUGH_OF_RUN;
+    assign(core, run, task, host, cost);
   }
   return HANDED_ALL;
 }
 
 void dk_schedule_assign(struct dk_core *core) {
-  const struct dk_session *agent = &core->agent;
-  if (!agent->session || !agent->is_listed || core->now < agent->hold_until) return;
-  uint64_t capacity = depth(core);
+  struct places places = open_hosts(core);
+  if (!places.n_open) return;
   for (uint32_t i = 0; i < core->n_runs; i++) core->runs[i]->has_enough = false;
   for (uint32_t i = 0; i < core->n_turns; i++) {
     struct dk_core_run *run = core->turns[i].run;
@@ -222,21 +277,79 @@ void dk_schedule_assign(struct dk_core *core) {
     enum handed handed = HANDED_ALL;
     if (run->is_paused || run->has_enough) continue;
     for (uint32_t n = 0; n < run->graph->n_nodes && ready->count && handed == HANDED_ALL; n++)
-      handed = assign_node(core, run, ready, node_at(run, n), capacity);
+      handed = assign_node(core, run, ready, node_at(run, n), &places);
     if (handed == HANDED_ENOUGH) return;
     run->has_enough = handed == HANDED_ENOUGH_OF_RUN; /* its lower lanes do not overtake what waits here */
   }
 }
 
-bool dk_schedule_has_ready(const struct dk_core *core) {
+static bool has_ready(const struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_turns; i++) {
     if (core->turns[i].run->lanes[core->turns[i].lane].ready.count) return true;
   }
   return false;
 }
 
+/* --- orders that wait at the wrong host --- */
+
+/* Slots that nothing that is ready could be given to. */
+static uint64_t free_slots(const struct dk_core *core) {
+  uint64_t n = 0;
+  for (uint32_t i = 0; i < core->n_hosts; i++) {
+    const struct dk_host *host = &core->hosts[i];
+    if (host->capacity && host->booked < host->slots) n += host->slots - host->booked;
+  }
+  return n;
+}
+
+static bool has_waiting(const struct dk_core *core) {
+  for (uint32_t i = 0; i < core->n_runs; i++) {
+    if (core->runs[i]->all.queued) return true;
+  }
+  return false;
+}
+
+/* It waits behind others, as far as is known, and could start elsewhere. */
+static bool is_stuck(const struct dk_core *core, const struct dk_attempt *attempt) {
+  const struct dk_host *host = dk_host_at(core, attempt->host);
+  return attempt->is_used && attempt->claim != DK_NONE && !(attempt->flags & (ATTEMPT_STARTED | ATTEMPT_RECALLED)) &&
+         host->is_listed && host->booked > host->slots;
+}
+
+void dk_schedule_recall(struct dk_core *core) {
+  uint64_t room = core->n_hosts > 1 && has_waiting(core) ? free_slots(core) : 0;
+  for (uint32_t i = 0; i < core->n_attempts && room && !dk_emit_is_full(core); i++) {
+    struct dk_attempt *attempt = &core->attempts[i];
+    if (!is_stuck(core, attempt) || core->now - attempt->since < core->policy.recall_ns) continue;
+    attempt->flags |= ATTEMPT_RECALLED;
+    dk_session_revoke(core, i);
+    room -= attempt->booked < room ? attempt->booked : room;
+  }
+}
+
+uint64_t dk_schedule_deadline(const struct dk_core *core) {
+  uint64_t at = UINT64_MAX;
+  bool is_ready = has_ready(core);
+  for (uint32_t i = 0; is_ready && i < core->n_hosts; i++) {
+    uint64_t until = core->hosts[i].hold_until;
+    if (until > core->now && until < at) at = until;
+  }
+  if (core->n_hosts < 2 || !has_waiting(core) || !free_slots(core)) return at;
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    uint64_t due = core->attempts[i].since + core->policy.recall_ns;
+    if (is_stuck(core, &core->attempts[i]) && due < at) at = due > core->now ? due : core->now + core->policy.recall_ns;
+  }
+  return at;
+}
+
 bool dk_schedule_is_urgent(const struct dk_core *core) {
+  bool has_facts = core->facts_seq == core->seq && core->asked[0] + core->asked[1];
   if (core->has_ended) return true;
-  if (!core->agent.is_listed || core->booked >= (uint64_t)core->fresh + core->agent.slots) return false;
-  return core->fresh || (core->facts_seq == core->seq && core->asked[0] + core->asked[1]);
+  for (uint32_t i = 0; i < core->n_hosts; i++) {
+    const struct dk_host *host = &core->hosts[i];
+    uint32_t waiting = fresh(core, host);
+    bool runs_dry = host->is_listed && host->booked < (uint64_t)waiting + host->slots;
+    if (runs_dry && (waiting || has_facts)) return true;
+  }
+  return false;
 }

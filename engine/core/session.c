@@ -1,7 +1,10 @@
-/* What the agent tells: sessions, what it has, ends of attempts. Everything that is not of the open session is dropped (the agent
- * repeats in the next one whatever is not acknowledged). Nothing is handed out before the agent has said what it has: an
+/* What agents tell: sessions, what they have, ends of attempts. Everything that is not of the host's open session is dropped (the agent
+ * repeats in the next one whatever is not acknowledged). Nothing is handed out to a host before its agent has said what it has: an
  * order that an earlier session left undone is then known to be absent, and any order of that session that is still under
- * way is refused by the agent. */
+ * way is refused by the agent.
+ *
+ * A host that was given up may come back with attempts that were made anew elsewhere. Who is ahead of the other stays: a good end, then
+ * what has started. The other one is condemned: it is ended, and nothing of it is recorded. */
 #include "engine/core/internal.h"
 
 /* --- ends --- */
@@ -43,13 +46,44 @@ static void was_not_started(struct dk_core *core, uint32_t claim) {
   dk_claim_yield(core, claim);
 }
 
-/* An attempt that was given up for lost shows up: its task takes it back unless it has another one by now. */
-static void take_back(struct dk_core *core, uint32_t attempt) {
-  if (core->attempts[attempt].claim != DK_NONE) return;
+/* Nobody waits for it any more. */
+static void condemn(struct dk_core *core, uint32_t attempt) {
+  dk_attempt_condemn(core, attempt);
+  dk_session_stop(core, attempt, true, false);
+}
+
+void dk_session_end_rivals(struct dk_core *core, const struct dk_digest *key) {
+  for (uint32_t i; !core->is_failed && (i = dk_attempt_find_idle(core, key)) != DK_NONE;) condemn(core, i);
+}
+
+/* The open claim that an unclaimed attempt would be of; DK_NONE: none. */
+static uint32_t claim_for(const struct dk_core *core, uint32_t attempt) {
+  if (core->attempts[attempt].claim != DK_NONE) return DK_NONE;
   uint32_t claim = dk_claim_find(core, &core->attempts[attempt].key);
-  if (claim == DK_NONE || core->claims[claim].outcome != CLAIM_OPEN || core->claims[claim].attempt != DK_NONE) return;
-  if (dk_task_can(core->claims[claim].run, core->claims[claim].task, TASK_ADOPT))
-    dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+  return claim != DK_NONE && core->claims[claim].outcome == CLAIM_OPEN ? claim : DK_NONE;
+}
+
+/* An attempt that was given up for lost shows up: its task takes it back. When that has another one by now, this one replaces it if it is
+ * ahead, else it is to end, unless it has ended already. */
+enum ahead { AHEAD_OF_NONE, AHEAD_OF_QUEUED, AHEAD_OF_ALL };
+
+static void take_back(struct dk_core *core, uint32_t attempt, enum ahead ahead, bool has_ended) {
+  uint32_t claim = claim_for(core, attempt);
+  if (claim == DK_NONE) return;
+  struct dk_claim *of = &core->claims[claim];
+  uint32_t other = of->attempt;
+  if (other != DK_NONE) {
+    bool is_ahead =
+        ahead == AHEAD_OF_ALL || (ahead == AHEAD_OF_QUEUED && !(core->attempts[other].flags & ATTEMPT_STARTED));
+    if (!is_ahead) {
+      if (!has_ended) condemn(core, attempt);
+      return;
+    }
+    dk_attempt_release(core, other);
+    condemn(core, other);
+    dk_task_do(core, of->run, of->task, TASK_AGAIN, of);
+  }
+  if (dk_task_can(of->run, of->task, TASK_ADOPT)) dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
 }
 
 static void record_end(struct dk_core *core, const struct dk_attempt *attempt, const struct dk_event *event) {
@@ -61,19 +95,18 @@ static void record_end(struct dk_core *core, const struct dk_attempt *attempt, c
   if (is_ok) core->facts_seq = core->seq;
 }
 
-static void acknowledge(struct dk_core *core, uint64_t agent_seq) {
-  struct dk_action *action = dk_emit_action(core, DK_ACT_ACK, core->seq);
-  action->seq = agent_seq;
-}
-
 static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event) {
-  take_back(core, i);
-  struct dk_attempt gone = core->attempts[i];
-  record_end(core, &gone, event);
-  dk_attempt_remove(core, i);
-  core->agent.window_ends++;
-  core->agent.hold_until = 0;
   bool is_ok = event->u.ended.cause == DK_CAUSE_OK;
+  if (is_ok || core->attempts[i].task != DK_NO_TASK) take_back(core, i, is_ok ? AHEAD_OF_ALL : AHEAD_OF_NONE, true);
+  struct dk_attempt gone = core->attempts[i];
+  struct dk_host *host = &core->hosts[gone.host];
+  bool is_condemned = gone.claim == DK_NONE && gone.task == DK_NO_TASK;
+  if (!is_condemned) record_end(core, &gone, event);
+  dk_attempt_remove(core, i);
+  host->window_ends++;
+  host->hold_until = 0;
+  if (is_condemned) return;
+  if (is_ok) dk_session_end_rivals(core, &gone.key);
   if (gone.claim == DK_NONE) {
     if (is_ok)
       dk_claim_note(core, &gone.key, gone.id);
@@ -91,8 +124,9 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
 
 static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   uint32_t claim = core->attempts[i].claim;
+  struct dk_host *host = &core->hosts[core->attempts[i].host];
   dk_attempt_remove(core, i);
-  if (reason == DK_REFUSED_BUSY) core->agent.hold_until = core->now + core->policy.backoff_ns;
+  if (reason == DK_REFUSED_BUSY) host->hold_until = core->now + core->policy.backoff_ns;
   if (claim == DK_NONE) return;
   struct dk_claim *of = &core->claims[claim];
   if (reason == DK_REFUSED_BUSY || dk_claim_is_stopped(of)) {
@@ -111,7 +145,7 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
 /* --- ending what runs --- */
 
 static struct dk_action *order(struct dk_core *core, enum dk_action_kind kind, const struct dk_attempt *attempt) {
-  struct dk_action *action = dk_emit_action(core, kind, core->seq);
+  struct dk_action *action = dk_emit_order(core, kind, core->seq, attempt->host);
   action->id = attempt->id;
   action->task = attempt->task;
   return action;
@@ -119,15 +153,15 @@ static struct dk_action *order(struct dk_core *core, enum dk_action_kind kind, c
 
 void dk_session_stop(struct dk_core *core, uint32_t i, bool is_hard, bool again) {
   struct dk_attempt *attempt = &core->attempts[i];
-  if (!core->agent.session || (attempt->flags & ATTEMPT_KILLED && !again)) return;
+  if (!core->hosts[attempt->host].session || (attempt->flags & ATTEMPT_KILLED && !again)) return;
   bool is_started = attempt->flags & ATTEMPT_STARTED;
   if (is_started) attempt->flags |= ATTEMPT_KILLED;
   order(core, is_started ? DK_ACT_KILL : DK_ACT_REVOKE, attempt)->hard = is_hard;
 }
 
 void dk_session_revoke(struct dk_core *core, uint32_t i) {
-  if (core->agent.session && !(core->attempts[i].flags & ATTEMPT_STARTED))
-    order(core, DK_ACT_REVOKE, &core->attempts[i]);
+  const struct dk_attempt *attempt = &core->attempts[i];
+  if (core->hosts[attempt->host].session && !(attempt->flags & ATTEMPT_STARTED)) order(core, DK_ACT_REVOKE, attempt);
 }
 
 /* What was asked of its task (or of its run, when no task has it) is said again to whom has it now. */
@@ -151,29 +185,33 @@ static void remind(struct dk_core *core, uint32_t i) {
 /* --- sessions --- */
 
 static void up(struct dk_core *core, const struct dk_event *event) {
-  struct dk_session *agent = &core->agent;
-  if (event->session <= agent->last) return; /* sessions of one engine grow */
-  agent->session = agent->last = event->session;
-  agent->slots = event->u.agent_up.slots ? event->u.agent_up.slots : 1;
-  agent->is_listed = false;
-  agent->is_lost = false;
-  agent->is_timed = false;
-  agent->hold_until = 0;
-  for (uint32_t i = 0; i < core->n_attempts; i++) core->attempts[i].flags &= ~(uint32_t)(ATTEMPT_SEEN | ATTEMPT_KILLED);
-  dk_emit_action(core, DK_ACT_LIST, 0);
+  struct dk_host *host = dk_host_need(core, event->host);
+  if (!host || event->session <= host->last) return; /* sessions of one engine grow */
+  host->session = host->last = event->session;
+  host->slots = event->u.agent_up.slots ? event->u.agent_up.slots : 1;
+  host->is_listed = false;
+  host->is_lost = false;
+  host->is_timed = false;
+  host->hold_until = 0;
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    if (core->attempts[i].host == event->host)
+      core->attempts[i].flags &= ~(uint32_t)(ATTEMPT_SEEN | ATTEMPT_KILLED | ATTEMPT_RECALLED);
+  }
+  dk_emit_order(core, DK_ACT_LIST, 0, event->host);
 }
 
-static void down(struct dk_core *core) {
-  core->agent.session = 0;
-  core->agent.is_listed = false;
-  core->agent.is_timed = true;
-  core->agent.down_since = core->now;
+static void down(struct dk_core *core, struct dk_host *host) {
+  host->session = 0;
+  host->is_listed = false;
+  host->is_timed = true;
+  host->down_since = core->now;
 }
 
 static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) {
   if (i == DK_NONE) {
     if (event->u.has.state == DK_ATTEMPT_ENDED) return; /* its result follows, and is acknowledged */
-    struct dk_action *action = dk_emit_action(core, DK_ACT_KILL, core->seq); /* nobody's: the store never heard of it */
+    /* Nobody's: the store never heard of it. */
+    struct dk_action *action = dk_emit_order(core, DK_ACT_KILL, core->seq, event->host);
     action->id = event->id;
     action->hard = true;
     return;
@@ -181,19 +219,20 @@ static void has(struct dk_core *core, uint32_t i, const struct dk_event *event) 
   core->attempts[i].flags |= ATTEMPT_SEEN;
   if (event->u.has.state == DK_ATTEMPT_ENDED && event->id.inc != core->incarnation)
     core->attempts[i].flags |= ATTEMPT_UNHEARD;
-  take_back(core, i);
+  bool has_ended = event->u.has.state == DK_ATTEMPT_ENDED; /* how it ended is told next */
+  take_back(core, i, event->u.has.state == DK_ATTEMPT_RUNNING ? AHEAD_OF_QUEUED : AHEAD_OF_NONE, has_ended);
   dk_attempt_own(core, i);
   if (event->u.has.state != DK_ATTEMPT_QUEUED) dk_attempt_set_started(core, i, event->u.has.slot);
   if (event->u.has.state != DK_ATTEMPT_ENDED) remind(core, i);
 }
 
 /* What it did not name, it does not have: never arrived, or lost with the machine. */
-static void has_end(struct dk_core *core) {
-  if (core->agent.is_listed) return;
-  core->agent.is_listed = true;
+static void has_end(struct dk_core *core, uint32_t host) {
+  if (core->hosts[host].is_listed) return;
+  core->hosts[host].is_listed = true;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
-    if (!attempt->is_used || attempt->flags & ATTEMPT_SEEN) continue;
+    if (!attempt->is_used || attempt->host != host || attempt->flags & ATTEMPT_SEEN) continue;
     uint32_t claim = attempt->claim;
     bool is_started = attempt->flags & ATTEMPT_STARTED;
     dk_attempt_remove(core, i);
@@ -210,6 +249,13 @@ static void started(struct dk_core *core, uint32_t i, uint32_t slot) {
   remind(core, i); /* a REVOKE came too late */
 }
 
+/* The attempt that a host's agent speaks of; DK_NONE: none, or one that is not this host's. */
+static uint32_t find(const struct dk_core *core, const struct dk_event *event) {
+  if (event->kind == DK_EV_AGENT_DOWN || event->kind == DK_EV_HAS_END) return DK_NONE;
+  uint32_t i = dk_attempt_find(core, event->id);
+  return i != DK_NONE && core->attempts[i].host == event->host ? i : DK_NONE;
+}
+
 void dk_session_event(struct dk_core *core, const struct dk_event *event) {
   if (event->kind == DK_EV_AGENT_UP) {
     up(core, event);
@@ -220,16 +266,15 @@ void dk_session_event(struct dk_core *core, const struct dk_event *event) {
     if (own != DK_NONE) ended(core, own, event);
     return;
   }
-  if (event->session == 0 || event->session != core->agent.session) return;
-  uint32_t i =
-      event->kind == DK_EV_AGENT_DOWN || event->kind == DK_EV_HAS_END ? DK_NONE : dk_attempt_find(core, event->id);
+  if (event->session == 0 || event->session != dk_core_session(core, event->host)) return;
+  uint32_t i = find(core, event);
   switch (event->kind) {
-  case DK_EV_AGENT_DOWN: down(core); break;
+  case DK_EV_AGENT_DOWN: down(core, &core->hosts[event->host]); break;
   case DK_EV_HAS: has(core, i, event); break;
-  case DK_EV_HAS_END: has_end(core); break;
+  case DK_EV_HAS_END: has_end(core, event->host); break;
   case DK_EV_ENDED:
     if (i != DK_NONE) ended(core, i, event);
-    acknowledge(core, event->u.ended.seq);
+    dk_emit_order(core, DK_ACT_ACK, core->seq, event->host)->seq = event->u.ended.seq;
     break;
   case DK_EV_STARTED:
     if (i != DK_NONE) started(core, i, event->u.started.slot);
@@ -248,24 +293,12 @@ void dk_session_event(struct dk_core *core, const struct dk_event *event) {
   }
 }
 
-/* Silent for too long: what it had may be run again. The attempts stay known, in case it comes back with them. */
-void dk_session_pass_time(struct dk_core *core) {
-  struct dk_session *agent = &core->agent;
-  if (agent->session || agent->is_lost) return;
-  if (!agent->is_timed) {
-    agent->is_timed = true;
-    agent->down_since = core->now;
-  }
-  if (core->now - agent->down_since < core->policy.lost_after_ns) return;
-  agent->is_lost = true;
-  for (uint32_t i = 0; i < core->n_attempts; i++) {
-    if (!core->attempts[i].is_used || core->attempts[i].claim == DK_NONE) continue;
-    uint32_t claim = core->attempts[i].claim;
-    bool is_started = core->attempts[i].flags & ATTEMPT_STARTED;
-    dk_attempt_release(core, i);
-    if (is_started)
-      came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
-    else
-      was_not_started(core, claim);
-  }
+void dk_session_lose(struct dk_core *core, uint32_t i) {
+  uint32_t claim = core->attempts[i].claim;
+  bool is_started = core->attempts[i].flags & ATTEMPT_STARTED;
+  dk_attempt_release(core, i);
+  if (is_started)
+    came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+  else
+    was_not_started(core, claim);
 }

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-bool dk_heard_event(const struct dk_message *message, uint64_t session, struct dk_event *ret) {
+bool dk_heard_event(const struct dk_message *message, uint32_t host, uint64_t session, struct dk_event *ret) {
   memset(ret, 0, sizeof *ret); /* padding too: the simulator's events are compared */
   ret->id = message->id;
+  ret->host = host;
   ret->session = session;
   switch (message->type) {
   case DK_MSG_WELCOME:

@@ -7,6 +7,6 @@
 
 /* false: the message is no event (CLOSED, or one that only an engine says). The bytes of a RESULT's event (u.ended.bytes) are the
  * caller's to add. */
-bool dk_heard_event(const struct dk_message *message, uint64_t session, struct dk_event *ret);
+bool dk_heard_event(const struct dk_message *message, uint32_t host, uint64_t session, struct dk_event *ret);
 
 #endif

@@ -110,7 +110,7 @@ void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) 
   struct dk_event event;
 
   if (message->type == DK_MSG_CLOSED) on_closed(engine, message->u.closed.text);
-  if (!dk_heard_event(message, session, &event)) return;
+  if (!dk_heard_event(message, DK_HOST_LOCAL, session, &event)) return;
   if (event.kind == DK_EV_AGENT_UP) {
     engine->slots = event.u.agent_up.slots;
     engine->with.observer.where(engine->with.observer.ctx, engine->slots);
@@ -123,7 +123,7 @@ void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) 
 
 void dk_engine_down(void *ctx, uint64_t session, const char *why) {
   struct dk_engine *engine = ctx;
-  struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .session = session};
+  struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .host = DK_HOST_LOCAL, .session = session};
   struct dk_error text = {0};
 
   /* What now stands in its place has another agent, which is not this engine's to take over. */

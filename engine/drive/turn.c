@@ -22,24 +22,35 @@ static bool is_for_agent(enum dk_action_kind kind) {
          kind == DK_ACT_ACK;
 }
 
+static bool is_open(const struct dk_turn *turn, const struct dk_action *action) {
+  return action->session && action->session == dk_core_session(turn->core, action->host);
+}
+
 static void act(struct dk_turn *turn, const struct dk_action *action) {
-  if (is_for_agent(action->kind) && action->session != turn->session) return;
+  if (is_for_agent(action->kind) && !is_open(turn, action)) return;
   turn->world->act(turn->world->ctx, action);
+}
+
+/* A later acknowledgement that is done now covers it. */
+static bool is_covered(const struct dk_out *out, uint32_t at, uint64_t durable) {
+  const struct dk_action *ack = &out->actions[at];
+  for (uint32_t i = at + 1; i < out->n_actions; i++) {
+    const struct dk_action *action = &out->actions[i];
+    if (action->kind == DK_ACT_ACK && action->host == ack->host && action->session == ack->session)
+      return action->gate <= durable;
+  }
+  return false;
 }
 
 /* Does the actions whose gate is at most `durable` in their order, keeps the others. */
 static void act_all(struct dk_turn *turn, uint64_t durable) {
   struct dk_out *out = &turn->out;
-  uint32_t kept = 0, last_ack = UINT32_MAX;
-  for (uint32_t i = 0; i < out->n_actions; i++) {
-    const struct dk_action *action = &out->actions[i];
-    if (action->kind == DK_ACT_ACK && action->gate <= durable && action->session == turn->session) last_ack = i;
-  }
+  uint32_t kept = 0;
   for (uint32_t i = 0; i < out->n_actions; i++) {
     struct dk_action action = out->actions[i];
     if (action.gate > durable)
       out->actions[kept++] = action;
-    else if (action.kind != DK_ACT_ACK || i == last_ack)
+    else if (action.kind != DK_ACT_ACK || !is_covered(out, i, durable))
       act(turn, &action);
   }
   out->n_actions = kept;
@@ -98,9 +109,6 @@ static int settle(struct dk_turn *turn, bool is_idle) {
 }
 
 static int step(struct dk_turn *turn, const struct dk_event *event) {
-  if (event->kind == DK_EV_AGENT_UP && event->session > turn->last_session)
-    turn->session = turn->last_session = event->session;
-  if (event->kind == DK_EV_AGENT_DOWN && event->session == turn->session) turn->session = 0;
   return dk_core_step(turn->core, turn->last_now, turn->seq, event, &turn->out);
 }
 
@@ -109,7 +117,7 @@ static uint64_t deadline_of(const struct dk_turn *turn) {
   const struct dk_out *out = &turn->out;
   if (out->more || out->urgent || turn->looks) return turn->last_now;
   uint64_t at = dk_core_deadline(turn->core);
-  if (!turn->session && at > turn->last_now + GAP_NS / 2) at = turn->last_now + GAP_NS / 2;
+  if (dk_core_is_timing(turn->core) && at > turn->last_now + GAP_NS / 2) at = turn->last_now + GAP_NS / 2;
   return at < turn->commit_at ? at : turn->commit_at;
 }
 

@@ -3,8 +3,8 @@
  * quickly: a task has a result already); when it is urgent (an agent's queue runs
  * dry, the run is over) as soon as no event waits; else after `pace_ns`.
  *
- * What was decided for a session of the agent that is not open any more when its gate opens is not done: the core decides anew
- * after it has heard what the agent has. Acknowledgements of one commit are done as one, the highest. */
+ * What was decided for a session with an agent that is not open any more when its gate opens is not done: the core decides anew
+ * after it has heard what the agent has. Acknowledgements to one agent in one commit are done as one, the highest. */
 #ifndef DK_DRIVE_TURN_H
 #define DK_DRIVE_TURN_H
 
@@ -20,9 +20,7 @@ struct dk_turn {
   struct dk_out out;  /* records waiting for the commit, actions waiting for their gate */
   uint32_t n_weighed; /* records of `out` that were looked at, and how many of them are worth a commit */
   uint32_t n_worth;
-  uint64_t session;      /* of the agent, as the core knows it; 0: none */
-  uint64_t last_session; /* the highest so far */
-  bool looks;            /* the next wait only looks: a commit may have taken long */
+  bool looks; /* the next wait only looks: a commit may have taken long */
 };
 
 void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world);

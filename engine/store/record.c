@@ -80,6 +80,8 @@ static int put(struct dk_batch *batch, enum dk_table table, const struct key *ke
   return err;
 }
 
+#define ATTEMPT_VERSION 2 /* 1: of this machine, one slot */
+
 static int add_attempt(struct dk_batch *batch, const struct dk_record *record) {
   struct key key = key_of_id(record->id);
   struct dk_buf value = DK_BUF_INIT;
@@ -87,10 +89,12 @@ static int add_attempt(struct dk_batch *batch, const struct dk_record *record) {
     dk_batch_del(batch, DK_TABLE_ATTEMPTS, key.bytes, key.len);
     return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
   }
-  dk_write_u8(&value, 1);
+  dk_write_u8(&value, ATTEMPT_VERSION);
   dk_codec_write_digest(&value, &record->key);
   dk_write_u32(&value, record->run);
   dk_write_u32(&value, record->task);
+  dk_write_varint(&value, record->host);
+  dk_write_varint(&value, record->booked);
   return put(batch, DK_TABLE_ATTEMPTS, &key, &value, 0);
 }
 
@@ -266,11 +270,17 @@ static int load_attempt(void *ctx, const void *key, size_t klen, const void *val
   struct dk_reader reader;
   dk_reader_init(&reader, value, vlen);
   record->kind = DK_REC_ATTEMPT;
-  if (klen != 16 || dk_read_u8(&reader) != 1) return -EBADMSG;
+  if (klen != 16) return -EBADMSG;
   record->id = id_at(key);
+  uint8_t version = dk_read_u8(&reader);
+  if (version < 1 || version > ATTEMPT_VERSION) return -EBADMSG;
   dk_codec_read_digest(&reader, &record->key);
   record->run = dk_read_u32(&reader);
   record->task = dk_read_u32(&reader);
+  uint64_t host = version >= 2 ? dk_read_varint(&reader) : 0, booked = version >= 2 ? dk_read_varint(&reader) : 1;
+  if (host >= DK_HOSTS_MAX || booked < 1 || booked > UINT32_MAX) return -EBADMSG;
+  record->host = (uint32_t)host;
+  record->booked = (uint32_t)booked;
   return dk_reader_done(&reader) ? 0 : -EBADMSG;
 }
 

@@ -33,12 +33,6 @@ struct dk_task_record {
   struct dk_digest key; /* RESULTS has its result when it is done or cached */
 };
 
-struct dk_attempt_record {
-  struct dk_id id;
-  struct dk_digest key;
-  uint32_t run, task;
-};
-
 /* One component of a key ("program", "code", "input train", "env X", "environment"), so that `why` can name what changed. */
 struct dk_key_part_record {
   char *name;

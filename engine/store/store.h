@@ -25,7 +25,7 @@
   X(RUNS, "runs", "run")             /* u32 run (big-endian) -> struct dk_run */                                       \
   X(TASKS, "tasks", "task")          /* u32 run, u32 task (big-endian) -> struct dk_task_record */                     \
   X(CHOICES, "choices", "choice")    /* u32 run, u32 pick task (big-endian) -> struct dk_choice */                     \
-  X(ATTEMPTS, "attempts", "attempt") /* attempt id (big-endian) -> struct dk_attempt_record: living ones */            \
+  X(ATTEMPTS, "attempts", "attempt") /* attempt id (big-endian) -> struct dk_record, ATTEMPT: living ones */           \
   X(FAILURES, "failures", "failure") /* attempt id (big-endian) -> result (wire/message.h) of a failed attempt */      \
   X(RESULTS, "results", "result")    /* key -> struct dk_saved: first one wins */                                      \
   X(METRICS, "metrics", "metrics")   /* key, extractors' digest -> struct dk_metric_values */                          \

@@ -284,7 +284,8 @@ static void make_policy(struct sim_case *c, struct sim_random *random) {
   c->policy.backoff_max_ns = 10 * SECOND;
   c->policy.queue_per_slot = 1 + sim_below(random, 3);
   c->policy.max_out = caps[sim_below(random, 3)];
-  c->slots = 1 + sim_below(random, 4);
+  c->policy.recall_ns = (1 + sim_below(random, 3000)) * MS;
+  for (uint32_t i = 0; i < SIM_MAX_HOSTS; i++) c->slots[i] = 1 + sim_below(random, 4);
 }
 
 static void make_order(struct sim_plan *plan, struct sim_random *random, uint32_t n) {
@@ -321,11 +322,13 @@ static void make_plan(struct sim_case *c, uint32_t i, const struct sim_limits *l
 }
 
 void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits *limits) {
-  static const uint32_t runs[] = {1, 1, 1, 2, 2, 2, 3, 4};
+  static const uint32_t runs[] = {1, 1, 1, 2, 2, 2, 3, 4}, hosts[] = {1, 1, 2, 3};
   struct sim_random random = sim_random_of(seed, 1);
   uint32_t n = runs[sim_below(&random, sizeof runs / sizeof *runs)];
   *ret = (struct sim_case){.seed = seed, .n_plans = n < limits->runs ? n : limits->runs};
   make_policy(ret, &random);
+  n = hosts[sim_below(&random, sizeof hosts / sizeof *hosts)];
+  ret->n_hosts = n < limits->hosts ? n : limits->hosts;
   ret->refuses = sim_chance(&random, 150);
   for (uint32_t i = 0; i < ret->n_plans; i++) make_plan(ret, i, limits);
 }

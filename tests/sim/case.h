@@ -42,6 +42,7 @@ struct sim_task {
 
 #define SIM_MAX_NODES 9u
 #define SIM_MAX_RUNS 4u
+#define SIM_MAX_HOSTS 3u
 
 /* What one run is to do, and how it is asked for. */
 struct sim_plan {
@@ -60,12 +61,12 @@ struct sim_case {
   struct sim_plan plans[SIM_MAX_RUNS];
   uint32_t n_plans;
   struct dk_core_policy policy;
-  uint32_t slots;
-  bool refuses; /* the agent's queue is short, and its keepers refuse at times */
+  uint32_t n_hosts, slots[SIM_MAX_HOSTS];
+  bool refuses; /* agents' queues are short, and their keepers refuse at times */
 };
 
 struct sim_limits { /* at most; for shrinking: the rest of the case is as the seed says */
-  uint32_t nodes, rows, runs;
+  uint32_t nodes, rows, runs, hosts;
 };
 void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits *limits);
 void sim_case_finish(struct sim_case *c);

@@ -4,24 +4,35 @@
 
 /* --- silence --- */
 
-static bool is_silent(const struct sim *s) {
-  return !s->engine_session && s->now - s->silent_since >= s->c->policy.lost_after_ns;
+static bool is_silent(const struct sim *s, const struct sim_host *host) {
+  return !host->engine_session && s->now - host->silent_since >= s->c->policy.lost_after_ns;
 }
 
-/* Attempts are given up only after the agent was silent for lost_after, all of it seen by an engine that was awake. */
-static void check_silence(struct sim *s) {
-  uint32_t unclaimed = dk_core_unclaimed(s->core);
-  if (unclaimed > s->unclaimed && !s->engine_session && !is_silent(s))
-    sim_fail(s, "attempts were given up after %llu ms of silence",
-             (unsigned long long)((s->now - s->silent_since) / SIM_MS));
-  s->unclaimed = unclaimed;
+/* Attempts are given up only after their host was silent for lost_after, all of it seen by an engine that was awake. */
+static void check_silence(struct sim *s, struct sim_host *host) {
+  uint32_t unclaimed = dk_core_unclaimed(s->core, host->number);
+  if (unclaimed > host->unclaimed && !host->engine_session && !is_silent(s, host))
+    sim_fail(s, "attempts at host %u were given up after %llu ms of silence", host->number,
+             (unsigned long long)((s->now - host->silent_since) / SIM_MS));
+  host->unclaimed = unclaimed;
+}
+
+/* What is there from now on may run beside what is at that host. */
+static void give_up(struct sim *s, struct sim_host *host) {
+  host->is_lost = true;
+  for (uint32_t i = 0; i < s->n_attempts; i++) {
+    if (s->attempts[i].host == host->number) sim_key_of(s, &s->attempts[i].key)->was_given_up = true;
+  }
 }
 
 void sim_check_core(struct sim *s) {
   struct dk_error error = {0};
   if (dk_core_check(s->core, &error) < 0) sim_fail(s, "core: %s", error.text);
-  check_silence(s);
-  s->is_lost |= is_silent(s);
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    struct sim_host *host = &s->hosts[i];
+    check_silence(s, host);
+    if (!host->is_lost && is_silent(s, host)) give_up(s, host);
+  }
 }
 
 /* --- what people asked for --- */
@@ -87,12 +98,21 @@ static bool is_before(struct rank a, struct rank b) {
   return a.priority != b.priority ? a.priority > b.priority : a.run < b.run;
 }
 
+/* It may wait for the larger hosts while narrower tasks go to smaller ones. */
+static bool is_choosy(const struct sim *s, const struct dk_graph_node *node) {
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    if (node->cpus > s->c->slots[i]) return s->c->n_hosts > 1;
+  }
+  return false;
+}
+
 /* Nothing but its rank can have kept it from being handed out. */
 static bool could_go(const struct sim *s, const struct sim_run *run, uint32_t task) {
   uint32_t row;
   if (run->plan->jobs || is_kept_back(run, task)) return false;
   if (dk_core_task_state(s->core, run->number, task) != DK_TASK_READY) return false;
-  return !run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].at_once;
+  const struct dk_graph_node *node = &run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)];
+  return !node->at_once && !is_choosy(s, node);
 }
 
 static void check_order(struct sim *s, struct rank last) {
@@ -123,7 +143,10 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
       if (run && (last.run == 0 || is_before(last, rank_of(run, action->task)))) last = rank_of(run, action->task);
     }
     struct sim_run *over = action->kind == DK_ACT_FINISHED ? sim_run_of(s, action->run) : NULL;
-    if (over) over->was_lost = s->is_lost;
+    if (over) over->were_lost = 0;
+    for (uint32_t h = 0; over && h < s->c->n_hosts; h++) {
+      if (s->hosts[h].is_lost) over->were_lost |= UINT32_C(1) << h;
+    }
     bool is_stop = action->kind == DK_ACT_KILL || action->kind == DK_ACT_REVOKE;
     if (is_stop && event->kind == DK_EV_CANCEL) check_stop(s, action);
   }
@@ -133,8 +156,9 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
 /* What is durable of an attempt that runs says whose it is: a new engine must know whose cancel ends it. */
 void sim_check_owners(struct sim *s) {
   uint32_t run, task;
-  for (uint32_t i = 0; i < s->n_attempts && s->listens_since; i++) {
+  for (uint32_t i = 0; i < s->n_attempts; i++) {
     const struct dk_record *record = &s->attempts[i];
+    if (!s->hosts[record->host].listens_since) continue;
     if (!dk_core_attempt_task(s->core, record->id, &run, &task) || !sim_is_running(s, record->id)) continue;
     if (record->run != run || record->task != task)
       sim_fail(s, "attempt %llu is recorded as of task %u of run %u, but task %u of run %u has it",
@@ -144,15 +168,25 @@ void sim_check_owners(struct sim *s) {
 
 #define SOON (12 * SIM_SECOND) /* messages and the grace of a soft cancel take less */
 
+static uint64_t later(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
 /* A run goes on, or came to its end, with this task, and it is not to be cancelled. */
 static bool is_wanted(const struct sim_run *run, uint32_t task) {
   return run->plan->is_foreground || !run->is_stopped[task];
 }
 
-void sim_check_wanted(struct sim *s, const struct sim_item *item) {
-  uint64_t since = s->listens_since;
+void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct sim_item *item) {
+  const struct sim_key *key = sim_key_of(s, &item->key);
+  uint64_t since = host->listens_since;
   bool is_known = false;
   if (!since || s->now < s->asleep_until) return;
+  if (key->results && s->now - later(since, key->result_at) > SOON) {
+    sim_fail(s, "attempt %llu ran on to its end, %llu ms after another one had brought the result",
+             (unsigned long long)item->id.n, (unsigned long long)((s->now - later(since, key->result_at)) / SIM_MS));
+    return;
+  }
   for (uint32_t i = 0; i < s->c->n_plans; i++) {
     const struct sim_run *run = &s->runs[i];
     for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
@@ -166,6 +200,33 @@ void sim_check_wanted(struct sim *s, const struct sim_item *item) {
   if (is_known && s->now - since > SOON)
     sim_fail(s, "attempt %llu ran on to its end, %llu ms after the last one that wanted it was cancelled",
              (unsigned long long)item->id.n, (unsigned long long)((s->now - since) / SIM_MS));
+}
+
+void sim_check_idle(struct sim *s) {
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    struct sim_host *host = &s->hosts[i];
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < s->n_attempts; k++) n += s->attempts[k].host == i;
+    if (n > 0)
+      host->idle_since = 0;
+    else if (!host->idle_since)
+      host->idle_since = s->now;
+  }
+}
+
+void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item) {
+  uint64_t assigned = sim_attempt_of(s, item->id)->assigned_at;
+  uint32_t run, task;
+  if (s->c->refuses || !host->listens_since || s->now < s->asleep_until) return;
+  if (!dk_core_attempt_task(s->core, item->id, &run, &task) || is_kept_back(sim_run_of(s, run), task)) return;
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    const struct sim_host *other = &s->hosts[i];
+    uint64_t since = later(later(assigned, other->idle_since), later(host->listens_since, other->listens_since));
+    if (!other->idle_since || !other->listens_since || item->cpus > other->slots) continue;
+    if (s->now - since > s->c->policy.recall_ns + SOON)
+      sim_fail(s, "attempt %llu waited %llu ms at host %u while host %u had nothing to do",
+               (unsigned long long)item->id.n, (unsigned long long)((s->now - since) / SIM_MS), host->number, i);
+  }
 }
 
 /* Nothing will happen by itself any more: then only what people hold back may wait. */
@@ -224,7 +285,8 @@ static void check_left(struct sim *s, const struct sim_run *run) {
     const struct dk_record *attempt = &s->attempts[i];
     bool is_known = attempt->task < run->plan->graph.n_tasks;
     if (attempt->run != run->number || (is_known && run->tasks[attempt->task].state != DK_TASK_CANCELLED)) continue;
-    if ((is_known || !run->was_lost) && !dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
+    bool was_lost = run->were_lost >> attempt->host & 1;
+    if ((is_known || !was_lost) && !dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
       sim_fail(s, "run %u is over, but attempt %llu of a cancelled task is left", run->number,
                (unsigned long long)attempt->id.n);
   }

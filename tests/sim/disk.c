@@ -74,6 +74,7 @@ static void put_result(struct sim *s, const struct dk_record *record, const stru
   if (key->object != OBJECT_DURABLE)
     sim_fail(s, "the result of attempt %llu is recorded before its outputs are durable",
              (unsigned long long)record->id.n);
+  key->result_at = s->now;
   if (key->results++) sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
 }
 
@@ -134,6 +135,7 @@ static void put_failure(struct sim *s, const struct dk_record *record) {
   struct sim_run *run = sim_run_of(s, attempt->run);
   uint32_t task = attempt->task, row;
   if (!run || attempt->cause != DK_CAUSE_EXIT) return;
+  if (sim_key_of(s, &record->key)->was_given_up) return; /* of two at a time one counts */
   uint32_t allowed = run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].retry.other + 1u;
   if (++run->failures[task] > allowed && !is_shared(s, run->plan->tasks[task].program))
     sim_fail(s, "task %u of run %u failed %u times, of %u that its limit allows", task, run->number,

@@ -74,6 +74,7 @@ static void look_up(struct sim *s, const struct dk_action *action) {
 static void assign(struct sim *s, const struct dk_action *action) {
   struct sim_attempt *attempt = sim_attempt_of(s, action->id);
   const struct dk_digest *key = dk_core_attempt_key(s->core, action->id);
+  attempt->assigned_at = s->now;
   if (attempt->assigned++) sim_fail(s, "attempt %llu is assigned twice", (unsigned long long)action->id.n);
   if (!sim_is_living(s, action->id))
     sim_fail(s, "attempt %llu is assigned before it is durable", (unsigned long long)action->id.n);
@@ -100,19 +101,21 @@ static void assign(struct sim *s, const struct dk_action *action) {
     sim_engine_push(s, &event, &(struct dk_digest){{0}});
     return;
   }
-  sim_trace(s, "assign attempt %llu of task %u of run %u", (unsigned long long)action->id.n, action->task, action->run);
-  sim_send_to_agent(s, action->session, &message);
+  sim_trace(s, "assign attempt %llu of task %u of run %u to host %u", (unsigned long long)action->id.n, action->task,
+            action->run, action->host);
+  sim_send_to_agent(s, &s->hosts[action->host], action->session, &message);
 }
 
 /* Nothing that is not durable may be acknowledged: the agent forgets it. */
 static void acknowledge(struct sim *s, const struct dk_action *action) {
   for (uint32_t i = 0; i < SIM_HEARD; i++) {
     const struct sim_heard *heard = &s->heard[i];
-    if (heard->session == action->session && heard->session && heard->seq <= action->seq && sim_is_living(s, heard->id))
+    if (heard->host == action->host && heard->session == action->session && heard->session &&
+        heard->seq <= action->seq && sim_is_living(s, heard->id))
       sim_fail(s, "the end of attempt %llu is acknowledged before it is durable", (unsigned long long)heard->id.n);
   }
   struct dk_message message = {.type = DK_MSG_ACK, .seq = action->seq};
-  sim_send_to_agent(s, action->session, &message);
+  sim_send_to_agent(s, &s->hosts[action->host], action->session, &message);
 }
 
 static void world_act(void *ctx, const struct dk_action *action) {
@@ -131,7 +134,7 @@ static void world_act(void *ctx, const struct dk_action *action) {
     message.u.kill.grace_ms = action->hard ? 0 : 5000;
     break;
   }
-  sim_send_to_agent(s, action->session, &message);
+  sim_send_to_agent(s, &s->hosts[action->host], action->session, &message);
 }
 
 /* --- steps: the turn's calls of dk_core_step come through here (CMakeLists.txt) --- */
@@ -153,6 +156,14 @@ int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, con
 
 /* --- commits --- */
 
+/* It was asleep: silence before that proves nothing. */
+static void begin_anew(struct sim *s) {
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    s->hosts[i].silent_since = s->now;
+    if (s->hosts[i].listens_since) s->hosts[i].listens_since = s->now;
+  }
+}
+
 static int world_sync(void *ctx) {
   sim_disk_sync(ctx);
   return 0;
@@ -170,10 +181,10 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   if (fault == FAULT_COMMIT_EIO) return -EIO;
   if (fault == FAULT_COMMIT_BEFORE) return SIM_DEAD;
   if (fault == FAULT_COMMIT_SLOW) s->now += 15 * SIM_SECOND;
-  if (fault == FAULT_COMMIT_SLOW) s->silent_since = s->now;
-  if (fault == FAULT_COMMIT_SLOW && s->listens_since) s->listens_since = s->now;
+  if (fault == FAULT_COMMIT_SLOW) begin_anew(s);
   sim_disk_commit(s, records, n, bytes);
   sim_check_owners(s);
+  sim_check_idle(s);
   dk_core_digest(s->core, &s->durable);
   sim_runs_committed(s);
   return fault == FAULT_COMMIT_AFTER ? SIM_DEAD : 0;
@@ -187,19 +198,20 @@ static int take(struct sim *s, struct dk_event *ret) {
     s->given = s->queue_bytes[s->queue_at];
     ret->u.ended.bytes = &s->given;
     ret->u.ended.len = sizeof s->given;
-    s->heard[s->n_heard++ % SIM_HEARD] = (struct sim_heard){ret->session, ret->u.ended.seq, ret->id};
+    s->heard[s->n_heard++ % SIM_HEARD] = (struct sim_heard){ret->host, ret->session, ret->u.ended.seq, ret->id};
   }
   s->queue_at = (s->queue_at + 1) % (sizeof s->queue / sizeof *s->queue);
   s->queue_n--;
   s->in_hand = ret->run;
-  if (ret->kind == DK_EV_AGENT_UP && ret->session > s->highest_session) {
-    s->engine_session = s->highest_session = ret->session;
-    s->is_lost = false;
+  struct sim_host *host = &s->hosts[ret->host];
+  if (ret->kind == DK_EV_AGENT_UP && ret->session > host->highest_session) {
+    host->engine_session = host->highest_session = ret->session;
+    host->is_lost = false;
   }
-  if (ret->kind == DK_EV_HAS_END && ret->session == s->engine_session) s->listens_since = s->now;
-  if (ret->kind == DK_EV_AGENT_DOWN && ret->session == s->engine_session) {
-    s->engine_session = s->listens_since = 0;
-    s->silent_since = s->now;
+  if (ret->kind == DK_EV_HAS_END && ret->session == host->engine_session) host->listens_since = s->now;
+  if (ret->kind == DK_EV_AGENT_DOWN && ret->session == host->engine_session) {
+    host->engine_session = host->listens_since = 0;
+    host->silent_since = s->now;
   }
   return 1;
 }
@@ -220,8 +232,7 @@ static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64
     if (s->asleep_until) {
       if (s->now < s->asleep_until) s->now = s->asleep_until;
       s->asleep_until = 0;
-      s->silent_since = s->now;
-      if (s->listens_since) s->listens_since = s->now;
+      begin_anew(s);
     }
     *ret_now = s->now;
     if (s->queue_n) return take(s, ret);
@@ -248,13 +259,15 @@ static void new_life(struct sim *s) {
   /* A random incarnation; at times the one before again, which is allowed: its numbers are durable. */
   if (s->inc == 0 || !sim_chance(&s->engine, 300)) s->inc = sim_random_next(&s->engine) | 1;
   s->queue_at = s->queue_n = 0;
-  s->engine_session = s->highest_session = 0;
-  s->silent_since = s->now;
-  s->is_lost = false;
-  s->listens_since = 0;
   s->commit_fault = FAULT_N_KINDS;
-  s->conn = 0;
-  s->late_from = s->last_conn;
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    struct sim_host *host = &s->hosts[i];
+    host->engine_session = host->highest_session = host->listens_since = 0;
+    host->silent_since = s->now;
+    host->is_lost = false;
+    host->conn = 0;
+    host->late_from = host->last_conn;
+  }
 }
 
 static int live(struct sim *s) {
@@ -265,11 +278,11 @@ static int live(struct sim *s) {
   if (s->engine_epoch > 1 && !dk_digest_equal(&digest, &s->durable))
     sim_fail(s, "what was loaded is not what was durable");
   s->durable = digest;
-  s->unclaimed = dk_core_unclaimed(s->core);
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) s->hosts[i].unclaimed = dk_core_unclaimed(s->core, i);
   dk_turn_init(&s->turn, s->core, &s->world);
   s->turn.last_now = s->now;
   if (r == 0) sim_runs_recall(s);
-  sim_connect(s);
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) sim_connect(s, &s->hosts[i]);
   while (r == 0 && !sim_runs_are_over(s) && !sim_has_failed(s)) {
     r = dk_turn_once(&s->turn);
     if (r == 0) sim_runs_reap(s);
@@ -284,10 +297,12 @@ int sim_engine_run(struct sim *s) {
   sim_trace(s, "engine %u starts, incarnation %llx", s->engine_epoch, (unsigned long long)s->inc);
   int r = live(s);
   sim_trace(s, "engine %u ends: %d", s->engine_epoch, r);
-  sim_break(s);
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    sim_break(s, &s->hosts[i]);
+    s->hosts[i].listens_since = 0;
+  }
   dk_turn_finish(&s->turn);
   dk_core_destroy(s->core);
   s->core = NULL;
-  s->listens_since = 0;
   return r;
 }

@@ -47,6 +47,7 @@ static bool is_killed_then(const struct sim_fault *fault) {
 static bool happen(struct sim *s, const struct sim_fault *fault) {
   sim_trace(s, "fault %s", sim_fault_name(fault->kind));
   uint32_t some = (uint32_t)(fault->random >> 40);
+  struct sim_host *host = &s->hosts[(fault->random >> 8) % s->c->n_hosts];
   switch (fault->kind) {
   case FAULT_ENGINE_KILL: return true;
   case FAULT_COMMIT_BEFORE:
@@ -54,19 +55,19 @@ static bool happen(struct sim *s, const struct sim_fault *fault) {
   case FAULT_COMMIT_ENOSPC:
   case FAULT_COMMIT_EIO:
   case FAULT_COMMIT_SLOW: s->commit_fault = fault->kind; break;
-  case FAULT_DROP: sim_break(s); break;
+  case FAULT_DROP: sim_break(s, host); break;
   case FAULT_FLAP:
-    s->flaps = true;
-    if (fault->random & 1) sim_break(s);
+    host->flaps = true;
+    if (fault->random & 1) sim_break(s, host);
     break;
-  case FAULT_AGENT_KILL: sim_agent_kill(s); break;
-  case FAULT_KEEPER_KILL: sim_keeper_kill(s, some % s->c->slots); break;
-  case FAULT_KEEPER_LINK: sim_keeper_unlink(s, some % s->c->slots); break;
-  case FAULT_REBOOT: sim_reboot(s, fault->random); break;
+  case FAULT_AGENT_KILL: sim_agent_kill(s, host); break;
+  case FAULT_KEEPER_KILL: sim_keeper_kill(s, host, some % host->slots); break;
+  case FAULT_KEEPER_LINK: sim_keeper_unlink(s, host, some % host->slots); break;
+  case FAULT_REBOOT: sim_reboot(s, host, fault->random); break;
   case FAULT_GAP: s->asleep_until = s->now + (16 + some % 200) * SIM_SECOND; break;
   case FAULT_DARK:
-    sim_break(s);
-    s->dark_until = s->now + some % 150 * SIM_SECOND;
+    sim_break(s, host);
+    host->dark_until = s->now + some % 150 * SIM_SECOND;
     if (fault->random % 5 == 0) sim_ask_some(s, DK_EV_CANCEL, fault->random); /* somebody gives up on it */
     break;
   case FAULT_CANCEL: sim_ask_some(s, DK_EV_CANCEL, fault->random); return is_killed_then(fault);

@@ -24,6 +24,12 @@ struct sim_event *sim_at(struct sim *s, uint64_t at, enum sim_event_kind kind) {
   return &s->heap[i];
 }
 
+struct sim_event *sim_at_host(struct sim *s, const struct sim_host *host, uint64_t at, enum sim_event_kind kind) {
+  struct sim_event *event = sim_at(s, at, kind);
+  event->host = host->number;
+  return event;
+}
+
 uint64_t sim_next_at(const struct sim *s) {
   return s->n_heap ? s->heap[0].at : UINT64_MAX;
 }
@@ -56,6 +62,7 @@ void sim_happen(struct sim *s, struct sim_event *event) {
   case EV_TASK_END:
   case EV_TASK_TERM:
   case EV_KEEPER_SAYS:
+  case EV_KEEPER_BUSY:
   case EV_KEEPER_FOUND: sim_host_event(s, event); break;
   case EV_ANSWER: sim_engine_event(s, event); break;
   case EV_ASK: sim_people_event(s, event); break;

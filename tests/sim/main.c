@@ -1,7 +1,7 @@
 /* sim: runs the engine's core through random runs with random faults, and says which seed broke what.
  *
  *   sim --seeds A..B            a range; a summary; a failing seed is shrunk and its command printed
- *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R] [--runs N]
+ *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R] [--runs N] [--hosts N]
  *   sim --plants                the table of planted bugs: each with the first seed that catches it
  *   plants/NAME --first --seeds A..B   one of them: the first seed that fails, as it is */
 #include "tests/sim/run.h"
@@ -42,7 +42,7 @@ static bool fails(const struct sim_choice *choice) {
   return pid > 0 && waitpid(pid, &status, 0) == pid && status != 0;
 }
 
-/* Fewer faults, then fewer runs, nodes and rows, as long as something fails. */
+/* Fewer faults, then fewer runs, hosts, nodes and rows, as long as something fails. */
 static void shrink(struct sim_choice *choice, uint32_t n_faults) {
   bool is_smaller = true;
   choice->faults &= (UINT32_C(1) << n_faults) - 1;
@@ -59,6 +59,9 @@ static void shrink(struct sim_choice *choice, uint32_t n_faults) {
     less.limits.runs--;
     if (less.limits.runs && fails(&less)) *choice = less, is_smaller = true;
     less = *choice;
+    less.limits.hosts--;
+    if (less.limits.hosts && fails(&less)) *choice = less, is_smaller = true;
+    less = *choice;
     less.limits.nodes--;
     if (less.limits.nodes && fails(&less)) *choice = less, is_smaller = true;
     less = *choice;
@@ -68,8 +71,9 @@ static void shrink(struct sim_choice *choice, uint32_t n_faults) {
 }
 
 static void print_command(const char *program, const struct sim_choice *choice, uint32_t n_faults) {
-  printf("replay: %s --seed %llu --runs %u --nodes %u --rows %u --faults ", program, (unsigned long long)choice->seed,
-         choice->limits.runs, choice->limits.nodes, choice->limits.rows);
+  printf("replay: %s --seed %llu --runs %u --hosts %u --nodes %u --rows %u --faults ", program,
+         (unsigned long long)choice->seed, choice->limits.runs, choice->limits.hosts, choice->limits.nodes,
+         choice->limits.rows);
   const char *comma = "";
   for (uint32_t i = 0; i < n_faults; i++) {
     if (choice->faults >> i & 1) printf("%s%u", comma, i), comma = ",";
@@ -110,7 +114,8 @@ static uint32_t parse_faults(const char *text) {
 static int usage(const char *program) {
   fprintf(
       stderr,
-      "usage: %s --seeds A..B [--first] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R] [--runs N] | "
+      "usage: %s --seeds A..B [--first] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R] [--runs N] "
+      "[--hosts N] | "
       "--plants\n",
       program);
   return 2;
@@ -136,8 +141,9 @@ static int run_range(const char *program, struct sim_choice *choice, uint64_t fi
 }
 
 int main(int argc, char **argv) {
-  struct sim_choice choice = {.faults = SIM_ALL_FAULTS,
-                              .limits = {.nodes = SIM_MAX_NODES, .rows = 64, .runs = SIM_MAX_RUNS}};
+  struct sim_choice choice = {
+      .faults = SIM_ALL_FAULTS,
+      .limits = {.nodes = SIM_MAX_NODES, .rows = 64, .runs = SIM_MAX_RUNS, .hosts = SIM_MAX_HOSTS}};
   unsigned long long first = 1, last = 200;
   for (int i = 1; i < argc; i++) {
     bool has_value = i + 1 < argc;
@@ -159,10 +165,13 @@ int main(int argc, char **argv) {
       choice.limits.rows = (uint32_t)strtoul(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--runs") == 0)
       choice.limits.runs = (uint32_t)strtoul(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--hosts") == 0)
+      choice.limits.hosts = (uint32_t)strtoul(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--seeds") != 0 || sscanf(argv[++i], "%llu..%llu", &first, &last) != 2)
       return usage(argv[0]);
   }
-  if (choice.limits.nodes == 0 || choice.limits.rows == 0 || choice.limits.runs == 0) return usage(argv[0]);
+  if (choice.limits.nodes == 0 || choice.limits.rows == 0 || choice.limits.runs == 0 || choice.limits.hosts == 0)
+    return usage(argv[0]);
   signal(SIGABRT, on_crash);
   signal(SIGSEGV, on_crash);
   return run_range(argv[0], &choice, first, last);

@@ -43,14 +43,13 @@ static void init(struct sim *s, const struct sim_case *c, const struct sim_choic
   sim_runs_init(s);
   sim_faults_make(s, c->seed);
   for (uint32_t i = 0; i < s->n_faults; i++) s->faults[i].is_done = !(choice->faults >> i & 1);
-  sim_host_init(s);
+  sim_hosts_init(s);
 }
 
 static void finish(struct sim *s) {
   struct sim_event event;
   while (sim_pop(s, UINT64_MAX, &event)) dk_buf_finish(&event.bytes);
-  dk_agent_destroy(s->agent);
-  dk_agent_out_finish(&s->agent_out);
+  sim_hosts_finish(s);
   dk_free(s->heap);
   dk_free(s->attempts);
   dk_free(s->keys);

@@ -1,5 +1,5 @@
-/* The fault simulator's world: one engine (the real core and the real turn) with some runs, people who ask for things, one host with the real agent core and model keepers, a
- * connection between them, a disk, a clock. Everything happens in one heap of events and follows from the seed.
+/* The fault simulator's world: one engine (the real core and the real turn) with some runs, people who ask for things, one to three hosts,
+ * each with the real agent core, model keepers and a connection to the engine, a disk, a clock. Everything happens in one heap of events and follows from the seed.
  *
  *   engine.c  drives core and turn: next, commit, act; connects, dies, starts again
  *   people.c  runs that are asked for, and what is asked of them: kept before it is done, so that the next engine goes on with it
@@ -61,6 +61,7 @@ enum sim_event_kind {
   EV_TASK_END,
   EV_TASK_TERM,
   EV_KEEPER_SAYS,
+  EV_KEEPER_BUSY,
   EV_KEEPER_FOUND,
   EV_ANSWER,
   EV_ASK
@@ -68,7 +69,7 @@ enum sim_event_kind {
 struct sim_event {
   uint64_t at, serial;
   enum sim_event_kind kind;
-  uint32_t conn, slot, epoch; /* epoch: of the engine, agent or keeper it is for; a later one does not get it */
+  uint32_t host, conn, slot, epoch; /* epoch: of the engine, agent or keeper it is for; a later one does not get it */
   struct dk_id id;
   struct dk_event answer;        /* ANSWER; ASK: of which run (tasks: as the last one of this kind) */
   enum dk_agent_event_kind says; /* KEEPER_SAYS */
@@ -100,9 +101,12 @@ struct sim_key {
   enum sim_object object; /* what the result names */
   uint32_t results;       /* recorded ones */
   uint32_t bad_ends;      /* ends that its habit asked for so far */
+  uint64_t result_at;     /* when it was recorded */
+  bool was_given_up;      /* a host with an attempt of it was silent for too long: another one may run beside it */
 };
 struct sim_attempt {
   struct dk_id id;
+  uint64_t assigned_at;
   uint32_t assigned, started;
   bool is_recorded;    /* ever durable */
   uint32_t run, task;  /* that made it */
@@ -111,10 +115,43 @@ struct sim_attempt {
 
 /* Results that the engine was given, of late: what an acknowledgement may cover. */
 struct sim_heard {
+  uint32_t host;
   uint64_t session, seq;
   struct dk_id id;
 };
 #define SIM_HEARD 256u
+
+/* --- hosts --- */
+
+struct sim_host {
+  uint32_t number;
+
+  /* net.c; numbers of connections are each host's own, so that sessions of different hosts have the same */
+  uint32_t conn; /* that the engine talks over; 0: none */
+  uint32_t last_conn;
+  uint32_t cut_from, late_from; /* connections up to it: cut (to the agent); of older ones late answers may arrive */
+  bool flaps;
+  uint64_t session, to_agent_at, to_engine_at, dark_until;
+
+  /* host.c */
+  uint32_t slots;
+  struct dk_agent *agent; /* NULL: not running */
+  struct dk_agent_out agent_out;
+  uint32_t agent_epoch;
+  uint8_t boot[16];
+  struct dk_agent_mark marks[DK_AGENT_MARKS_MAX];
+  uint32_t n_marks;
+  uint64_t agent_next_seq;
+  struct sim_keeper keepers[SIM_SLOTS];
+
+  /* engine.c: what the engine knows of it */
+  uint64_t highest_session, engine_session; /* session as the core knows it */
+  uint64_t silent_since;
+  uint64_t listens_since; /* it knows what the agent has, and is awake; 0: it does not */
+  uint64_t idle_since;    /* it has no attempt; 0: it has */
+  bool is_lost;           /* it was silent for so long that its attempts were given up */
+  uint32_t unclaimed;
+};
 
 /* --- runs --- */
 
@@ -152,9 +189,9 @@ struct sim_run {
   /* The engine's own. */
   const struct dk_digest **facts; /* durable ones */
   struct dk_digest *fact_of, *choice;
-  uint8_t *was_done; /* a byte per task */
-  bool is_finished;  /* to be removed after this turn */
-  bool was_lost;     /* the agent was, when its end was decided */
+  uint8_t *was_done;  /* a byte per task */
+  bool is_finished;   /* to be removed after this turn */
+  uint32_t were_lost; /* a bit per host, when its end was decided */
 };
 
 struct sim {
@@ -169,22 +206,7 @@ struct sim {
   uint32_t n_heap, cap_heap;
   struct sim_random net, tasks, disk, engine;
 
-  /* net.c */
-  uint32_t conn; /* that the engine talks over; 0: none */
-  uint32_t last_conn;
-  uint32_t cut_from, late_from; /* connections up to it: cut (to the agent); of older ones late answers may arrive */
-  bool flaps;
-  uint64_t session, to_agent_at, to_engine_at, dark_until;
-
-  /* host.c */
-  struct dk_agent *agent; /* NULL: not running */
-  struct dk_agent_out agent_out;
-  uint32_t agent_epoch;
-  uint8_t boot[16];
-  struct dk_agent_mark marks[DK_AGENT_MARKS_MAX];
-  uint32_t n_marks;
-  uint64_t agent_next_seq;
-  struct sim_keeper keepers[SIM_SLOTS];
+  struct sim_host hosts[SIM_MAX_HOSTS]; /* c->n_hosts of them */
 
   /* disk.c */
   struct dk_record *attempts; /* living ones */
@@ -203,7 +225,7 @@ struct sim {
   struct dk_turn turn;
   struct dk_world world;
   uint32_t engine_epoch;
-  uint64_t inc, highest_session, engine_session; /* session as the core knows it */
+  uint64_t inc;
   struct dk_event queue[4096];
   struct dk_digest queue_bytes[4096];
   uint32_t queue_at, queue_n;
@@ -211,10 +233,7 @@ struct sim {
   uint32_t in_hand; /* run of the event that was taken and not stepped yet: a GAP may come first */
   struct sim_heard heard[SIM_HEARD];
   uint32_t n_heard;
-  uint64_t asleep_until, silent_since;
-  uint64_t listens_since; /* it knows what the agent has, and is awake; 0: it does not */
-  bool is_lost;           /* it was silent for so long that its attempts were given up */
-  uint32_t unclaimed;
+  uint64_t asleep_until;
   enum sim_fault_kind commit_fault; /* FAULT_N_KINDS: none */
   struct dk_digest durable;         /* the core's digest at the last commit */
 };
@@ -228,28 +247,30 @@ void *sim_need(void *memory);
 
 /* heap.c */
 struct sim_event *sim_at(struct sim *s, uint64_t at,
-                         enum sim_event_kind kind);                 /* zeroed; to be filled before the next call */
+                         enum sim_event_kind kind); /* zeroed; to be filled before the next call */
+struct sim_event *sim_at_host(struct sim *s, const struct sim_host *host, uint64_t at, enum sim_event_kind kind);
 bool sim_pop(struct sim *s, uint64_t until, struct sim_event *ret); /* the first one not later than until */
 uint64_t sim_next_at(const struct sim *s);
 void sim_happen(struct sim *s, struct sim_event *event); /* and frees what it owns */
 
 /* net.c */
-void sim_send_to_agent(struct sim *s, uint64_t session, struct dk_message *message);
-void sim_send_to_engine(struct sim *s, uint32_t conn, const struct dk_message *message);
-void sim_connect(struct sim *s);
-void sim_break(struct sim *s);
-void sim_close_from_agent(struct sim *s, uint32_t conn);
+void sim_send_to_agent(struct sim *s, struct sim_host *host, uint64_t session, struct dk_message *message);
+void sim_send_to_engine(struct sim *s, struct sim_host *host, uint32_t conn, const struct dk_message *message);
+void sim_connect(struct sim *s, struct sim_host *host);
+void sim_break(struct sim *s, struct sim_host *host);
+void sim_close_from_agent(struct sim *s, struct sim_host *host, uint32_t conn);
 void sim_net_event(struct sim *s, struct sim_event *event);
 
 /* host.c */
-void sim_host_init(struct sim *s);
-void sim_agent_start(struct sim *s);
-void sim_agent_kill(struct sim *s);
-void sim_agent_message(struct sim *s, uint32_t conn, struct dk_message *message);
-void sim_agent_closed(struct sim *s, uint32_t conn);
-void sim_keeper_kill(struct sim *s, uint32_t slot);
-void sim_keeper_unlink(struct sim *s, uint32_t slot);
-void sim_reboot(struct sim *s, uint64_t random);
+void sim_hosts_init(struct sim *s);
+void sim_hosts_finish(struct sim *s);
+void sim_agent_start(struct sim *s, struct sim_host *host);
+void sim_agent_kill(struct sim *s, struct sim_host *host);
+void sim_agent_message(struct sim *s, struct sim_host *host, uint32_t conn, struct dk_message *message);
+void sim_agent_closed(struct sim *s, struct sim_host *host, uint32_t conn);
+void sim_keeper_kill(struct sim *s, struct sim_host *host, uint32_t slot);
+void sim_keeper_unlink(struct sim *s, struct sim_host *host, uint32_t slot);
+void sim_reboot(struct sim *s, struct sim_host *host, uint64_t random);
 void sim_host_event(struct sim *s, struct sim_event *event);
 uint32_t sim_running(const struct sim *s, const struct dk_digest *key); /* tasks of this key that run now */
 bool sim_is_running(const struct sim *s, struct dk_id id);
@@ -288,7 +309,10 @@ void sim_check_core(struct sim *s);
 void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action);
 void sim_check_owners(struct sim *s); /* after a commit */
 /* A task comes to its end by itself: somebody wants that. */
-void sim_check_wanted(struct sim *s, const struct sim_item *item);
+void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct sim_item *item);
+/* A task starts: it has not waited for that while another host had nothing to do. */
+void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item);
+void sim_check_idle(struct sim *s); /* after a commit */
 void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
 void sim_check_end(struct sim *s, const struct sim_run *run);
 

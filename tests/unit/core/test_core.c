@@ -198,7 +198,7 @@ static void test_adoption(void **state) {
   struct bed bed;
   struct dk_record records[2] = {living_attempt(5, 12, 0), living_attempt(5, 13, 9)};
   open_bed(&bed, &one, records, 2);
-  assert_int_equal(dk_core_unclaimed(bed.core), 2);
+  assert_int_equal(dk_core_unclaimed(bed.core, 0), 2);
   looked_up(&bed, 0, DK_LOOKUP_MISS, 0);
   assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_RUNNING);
   agent_up(&bed, 1);
@@ -209,7 +209,7 @@ static void test_adoption(void **state) {
   ended(&bed, 1, (struct dk_id){5, 12}, DK_CAUSE_OK, 0);
   assert_int_equal(dk_core_task_state(bed.core, 5, 0), DK_TASK_DONE);
   assert_int_equal(dk_core_task_attempt(bed.core, 5, 0).inc, 5);
-  assert_int_equal(dk_core_unclaimed(bed.core), 1); /* nobody asks for it: it runs on, and its result is kept */
+  assert_int_equal(dk_core_unclaimed(bed.core, 0), 1); /* nobody asks for it: it runs on, and its result is kept */
   ended(&bed, 1, (struct dk_id){5, 13}, DK_CAUSE_OK, 0);
   assert_non_null(find_record(&bed, DK_REC_RESULT));
   close_bed(&bed);

@@ -144,9 +144,9 @@ static void test_core_records(void **state) {
   struct dk_record records[] = {
       {.kind = DK_REC_INCARNATION, .id = {11, 0}, .counter = 64},
       {.kind = DK_REC_INCARNATION, .id = {12, 0}, .counter = 128},
-      {.kind = DK_REC_ATTEMPT, .id = {12, 2}, .key = digest_of("b"), .run = 1, .task = 5},
-      {.kind = DK_REC_ATTEMPT, .id = {12, 1}, .key = digest_of("a"), .run = 1, .task = 4},
-      {.kind = DK_REC_ATTEMPT, .id = {11, 300}, .key = digest_of("c"), .run = 1, .task = 4},
+      {.kind = DK_REC_ATTEMPT, .id = {12, 2}, .key = digest_of("b"), .run = 1, .task = 5, .host = 300, .booked = 4},
+      {.kind = DK_REC_ATTEMPT, .id = {12, 1}, .key = digest_of("a"), .run = 1, .task = 4, .booked = 1},
+      {.kind = DK_REC_ATTEMPT, .id = {11, 300}, .key = digest_of("c"), .run = 1, .task = 4, .booked = 1},
       {.kind = DK_REC_ATTEMPT, .id = {12, 1}, .del = true},
       {.kind = DK_REC_RESULT, .key = digest_of("a"), .off = 2, .len = 6},
       {.kind = DK_REC_RESULT, .key = digest_of("a"), .off = 0, .len = 2},
@@ -182,6 +182,8 @@ static void test_core_records(void **state) {
   assert_int_equal(loaded[1].id.n, 300);
   assert_int_equal(loaded[2].id.n, 2);
   assert_int_equal(loaded[2].task, 5);
+  assert_int_equal(loaded[2].host, 300);
+  assert_int_equal(loaded[2].booked, 4);
   assert_true(dk_digest_equal(&loaded[2].key, &records[2].key));
   dk_free(loaded);
   dk_autobuf value = DK_BUF_INIT;
