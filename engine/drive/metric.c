@@ -258,8 +258,9 @@ int dk_extract(const struct dk_extractor *x, const struct dk_objects *objects, c
   struct dk_error why = {0};
   dk_autobuf room = DK_BUF_INIT;
 
-  *ret = (struct dk_metric_values){dk_calloc(tmpl->n_metrics + 1, sizeof *ret->items), tmpl->n_metrics};
+  *ret = (struct dk_metric_values){dk_calloc(tmpl->n_metrics + 1, sizeof *ret->items), 0};
   if (!ret->items) return dk_error_system(error, -ENOMEM, "reading the metrics of %s", tmpl->name);
+  ret->n = tmpl->n_metrics;
 
   for (uint32_t i = 0; i < tmpl->n_metrics && r == 0; i++) {
     const struct dk_metric *metric = &tmpl->metrics[i];

@@ -1,5 +1,6 @@
 /* Metrics out of logs and files, as programs really write them. */
 #include "engine/drive/metric.h"
+#include "lang/base/alloc.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -112,10 +113,37 @@ static void test_bad_pattern(void **state) {
   assert_int_equal(dk_metric_check_pattern("a(b)", &offset, &error), 0);
 }
 
+/* What could not be read can be finished like any other. */
+static void test_no_memory(void **state) {
+  struct dk_metric metrics[] = {{.name = "x", .kind = DK_METRIC_MATCH_STDOUT, .pattern = "v=([0-9]+)"},
+                                {.name = "y", .kind = DK_METRIC_JSON, .path = "m", .pattern = "a"}};
+  struct dk_template tmpl = {.name = "t", .path = "f.dk", .metrics = metrics, .n_metrics = 2};
+  struct dk_kept file = text("{\"a\": 1}");
+  struct dk_result result = {.out = text("v=7"), .keep_files = &file, .n_keep_files = 1};
+  const char *keep[] = {"m"};
+  struct dk_extractor *extractor;
+  struct dk_error error = {0};
+  bool is_clean = false;
+
+  (void)state;
+  assert_int_equal(dk_extractor_create(&tmpl, &extractor, &error), 0);
+  for (uint64_t n = 1; !is_clean; n++) {
+    struct dk_metric_values values;
+    memset(&values, 0xa5, sizeof values);
+    dk_alloc_fail_at(n);
+    int r = dk_extract(extractor, NULL, &result, keep, 1, &values, &error);
+    is_clean = dk_alloc_count() < n;
+    dk_alloc_fail_at(0);
+    assert_int_equal(r, is_clean ? 0 : -ENOMEM);
+    dk_metric_values_finish(&values);
+  }
+  dk_extractor_destroy(extractor);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_match), cmocka_unit_test(test_match_is_bounded), cmocka_unit_test(test_json),
-      cmocka_unit_test(test_csv),   cmocka_unit_test(test_bad_pattern),
+      cmocka_unit_test(test_csv),   cmocka_unit_test(test_bad_pattern),      cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
