@@ -167,13 +167,7 @@ static void list_columns(struct where *w, struct dk_column_decls *ret) {
 /* --- points --- */
 
 static void take(struct where *w, uint32_t task) {
-  if (w->n_tasks == w->cap_tasks) {
-    uint32_t cap = w->cap_tasks ? 2 * w->cap_tasks : 64;
-    uint32_t *grown = dk_realloc_array(w->tasks, cap, sizeof *grown);
-    if (!grown) longjmp(w->oom, 1);
-    w->tasks = grown;
-    w->cap_tasks = cap;
-  }
+  if (!dk_grow(w->tasks, w->n_tasks, w->cap_tasks)) longjmp(w->oom, 1);
   w->tasks[w->n_tasks++] = task;
 }
 

@@ -127,13 +127,7 @@ static int add_order(struct keeper *k, struct dk_message *message) {
     memmove(k->orders, k->orders + k->first, k->n * sizeof *k->orders);
     k->first = 0;
   }
-  if (k->n == k->cap) {
-    size_t cap = k->cap ? 2 * k->cap : 16;
-    struct order *orders = dk_realloc_array(k->orders, cap, sizeof *orders);
-    if (!orders) return -ENOMEM;
-    k->orders = orders;
-    k->cap = cap;
-  }
+  if (!dk_grow(k->orders, k->n, k->cap)) return -ENOMEM;
   k->orders[k->n++] = (struct order){message->id, message->u.job};
   memset(&message->u.job, 0, sizeof message->u.job);
   return 0;

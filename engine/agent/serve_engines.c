@@ -33,13 +33,7 @@ struct engine *dk_serve_find_engine(struct serve *s, uint32_t number) {
 }
 
 static int add_engine(struct serve *s, int fd) {
-  if (s->n_engines == s->cap_engines) {
-    size_t cap = s->cap_engines ? 2 * s->cap_engines : 4;
-    struct engine **engines = dk_realloc_array(s->engines, cap, sizeof *engines);
-    if (!engines) return -ENOMEM;
-    s->engines = engines;
-    s->cap_engines = cap;
-  }
+  if (!dk_grow(s->engines, s->n_engines, s->cap_engines)) return -ENOMEM;
   struct engine *engine = dk_calloc(1, sizeof *engine);
   if (!engine) return -ENOMEM;
   engine->serve = s;

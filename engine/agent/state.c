@@ -76,13 +76,7 @@ struct attempt *dk_agent_add(struct dk_agent *a, struct dk_id id) {
   if (a->n_stale > a->n_live + 64 && rebuild_map(a) < 0) return NULL;
   uint32_t i = a->free;
   if (i == NONE) {
-    if (a->n_attempts == a->cap_attempts) {
-      uint32_t cap = a->cap_attempts ? 2 * a->cap_attempts : 64;
-      struct attempt *grown = dk_realloc_array(a->attempts, cap, sizeof *grown);
-      if (!grown) return NULL;
-      a->attempts = grown;
-      a->cap_attempts = cap;
-    }
+    if (!dk_grow(a->attempts, a->n_attempts, a->cap_attempts)) return NULL;
     i = a->n_attempts;
   }
   if (dk_map_add(&a->map, hash_of(id), i) < 0) return NULL;
@@ -207,13 +201,7 @@ static bool raise_mark(struct dk_agent *a, struct dk_id id) {
 /* Actions. */
 
 struct dk_agent_action *dk_agent_act(struct dk_agent_out *out, enum dk_agent_action_kind kind) {
-  if (out->n == out->cap) {
-    size_t cap = out->cap ? 2 * out->cap : 32;
-    struct dk_agent_action *actions = dk_realloc_array(out->actions, cap, sizeof *actions);
-    if (!actions) return NULL;
-    out->actions = actions;
-    out->cap = cap;
-  }
+  if (!dk_grow(out->actions, out->n, out->cap)) return NULL;
   struct dk_agent_action *action = &out->actions[out->n++];
   *action = (struct dk_agent_action){.kind = kind};
   return action;

@@ -39,13 +39,7 @@ static void finish(struct tree *tree) {
 }
 
 static struct entry *add(struct tree *tree, char kind, const char *name) {
-  if (tree->n == tree->cap) {
-    size_t cap = tree->cap ? 2 * tree->cap : 64;
-    struct entry *entries = dk_realloc_array(tree->entries, cap, sizeof *entries);
-    if (!entries) return NULL;
-    tree->entries = entries;
-    tree->cap = cap;
-  }
+  if (!dk_grow(tree->entries, tree->n, tree->cap)) return NULL;
   size_t len = tree->path.len;
   dk_buf_add_text(&tree->path, name);
   char *path = dk_buf_ok(&tree->path) ? dk_strdup(dk_buf_text(&tree->path)) : NULL;

@@ -75,13 +75,7 @@ struct walk {
 };
 
 static int walk_add(struct walk *walk, struct dk_manifest_entry entry, const char *path, const char *target) {
-  if (walk->n == walk->cap) {
-    uint32_t cap = walk->cap ? walk->cap * 2 : 64;
-    void *grown = dk_realloc_array(walk->entries, cap, sizeof *walk->entries);
-    if (!grown) return -ENOMEM;
-    walk->entries = grown;
-    walk->cap = cap;
-  }
+  if (!dk_grow(walk->entries, walk->n, walk->cap)) return -ENOMEM;
   entry.path = dk_strdup(path);
   entry.target = target ? dk_strdup(target) : NULL;
   walk->entries[walk->n++] = entry;
@@ -175,13 +169,7 @@ static int digest_dir(struct dk_lookup_state *state, const char *path, struct dk
 }
 
 int dk_file_recall(struct dk_lookup_state *state, const char *path, const struct dk_digest *digest, bool is_dir) {
-  if (state->n_files == state->cap_files) {
-    uint32_t cap = state->cap_files ? state->cap_files * 2 : 16;
-    void *grown = dk_realloc_array(state->file_items, cap, sizeof *state->file_items);
-    if (!grown) return -ENOMEM;
-    state->file_items = grown;
-    state->cap_files = cap;
-  }
+  if (!dk_grow(state->file_items, state->n_files, state->cap_files)) return -ENOMEM;
   char *copy = dk_strdup(path);
   if (!copy) return -ENOMEM;
   int r = dk_map_add(&state->files, path_hash(path), state->n_files);

@@ -47,13 +47,7 @@ int dk_uses_add(struct dk_uses *uses, const struct dk_digest *name, uint32_t run
     if (owner != found->owner) found->owner = DK_OWNER_SHARED;
     return 0;
   }
-  if (uses->n == uses->cap) {
-    uint32_t cap = uses->cap ? uses->cap * 2 : 256;
-    struct dk_use *items = dk_realloc_array(uses->items, cap, sizeof *items);
-    if (!items) return -ENOMEM;
-    uses->items = items;
-    uses->cap = cap;
-  }
+  if (!dk_grow(uses->items, uses->n, uses->cap)) return -ENOMEM;
   uses->items[uses->n] = (struct dk_use){.name = *name, .newest = run, .owner = owner};
   return dk_map_add(&uses->map, hash_of(name), uses->n++);
 }
@@ -153,12 +147,7 @@ static int add_run(void *ctx, const void *key, size_t klen, const void *value, s
   (void)klen;
   int err = dk_run_decode(value, vlen, &run);
   if (err) return dk_error_set(c->error, err, "a run in the store cannot be understood\nhelp: dkrun fsck");
-  if (refs->n_runs == refs->cap_runs) {
-    uint32_t cap = refs->cap_runs ? refs->cap_runs * 2 : 32;
-    void *grown = dk_realloc_array(refs->runs, cap, sizeof *refs->runs);
-    if (!grown) err = no_memory(c);
-    if (grown) refs->runs = grown, refs->cap_runs = cap;
-  }
+  if (!dk_grow(refs->runs, refs->n_runs, refs->cap_runs)) err = no_memory(c);
   if (err == 0) {
     struct dk_ref_run *ref = &refs->runs[refs->n_runs++];
     *ref = (struct dk_ref_run){.number = run.number,

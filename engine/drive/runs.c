@@ -111,18 +111,6 @@ static int init_lookup(struct dk_engine_run *run, struct dk_error *error) {
   return dk_lookup_init(&run->lookup, &lookup, error);
 }
 
-/* --- the list --- */
-
-static int make_room(struct dk_engine *engine) {
-  if (engine->n_runs < engine->cap_runs) return 0;
-  uint32_t cap = engine->cap_runs ? engine->cap_runs * 2 : 4;
-  struct dk_engine_run **runs = dk_realloc_array(engine->runs, cap, sizeof *runs);
-  if (!runs) return -ENOMEM;
-  engine->runs = runs;
-  engine->cap_runs = cap;
-  return 0;
-}
-
 /* What an earlier engine's records say of the run's tasks. */
 struct past {
   struct dk_engine_run *run;
@@ -225,7 +213,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   struct dk_asked_run asked = {0};
 
   *ret = (struct dk_submitted){0};
-  if (!run || make_room(engine) < 0) {
+  if (!run || !dk_grow(engine->runs, engine->n_runs, engine->cap_runs)) {
     dk_free(run);
     return dk_error_system(error, -ENOMEM, "starting a run");
   }
@@ -379,13 +367,7 @@ void dk_engine_destroy_runs(struct dk_engine *engine) {
 /* --- what earlier engines left --- */
 
 static int recall_tried(struct past *past, uint32_t task, const struct dk_task_record *record) {
-  if (past->n_tried == past->cap_tried) {
-    uint32_t cap = past->cap_tried ? 2 * past->cap_tried : 64;
-    struct dk_core_tried *grown = dk_realloc_array(past->tried, cap, sizeof *grown);
-    if (!grown) return -ENOMEM;
-    past->tried = grown;
-    past->cap_tried = cap;
-  }
+  if (!dk_grow(past->tried, past->n_tried, past->cap_tried)) return -ENOMEM;
   past->tried[past->n_tried++] = (struct dk_core_tried){.task = task,
                                                         .key = record->key,
                                                         .attempt = record->attempt,
@@ -408,13 +390,7 @@ static int recall_task(void *ctx, uint32_t task, const struct dk_task_record *re
     bool is_tried = record->attempts > 0 || !dk_tries_is_none(&record->tries);
     return is_tried ? recall_tried(past, task, record) : 0;
   }
-  if (past->n_ended == past->cap_ended) {
-    uint32_t cap = past->cap_ended ? 2 * past->cap_ended : 64;
-    struct dk_core_ended *grown = dk_realloc_array(past->ended, cap, sizeof *grown);
-    if (!grown) return -ENOMEM;
-    past->ended = grown;
-    past->cap_ended = cap;
-  }
+  if (!dk_grow(past->ended, past->n_ended, past->cap_ended)) return -ENOMEM;
   past->ended[past->n_ended++] = (struct dk_core_ended){.task = task,
                                                         .state = (uint8_t)record->state,
                                                         .cause = (uint8_t)record->cause,
@@ -457,7 +433,8 @@ static int recall(struct dk_engine *engine, struct dk_engine_run *run, struct dk
   struct past past = {.run = run};
   dk_autofree struct dk_check_given *given = dk_calloc(asked->n_params + 1, sizeof *given);
 
-  if (!given || make_room(engine) < 0) return dk_error_system(error, -ENOMEM, "going on with a run");
+  if (!given || !dk_grow(engine->runs, engine->n_runs, engine->cap_runs))
+    return dk_error_system(error, -ENOMEM, "going on with a run");
   for (uint32_t i = 0; i < asked->n_params; i++)
     given[i] = (struct dk_check_given){asked->params[i].name, asked->params[i].value};
   int r = dk_code_open_pinned(engine->with.folder->path, run->record.snapshot, &run->snapshot.code, error);
@@ -535,13 +512,7 @@ struct open_runs {
 };
 
 static int add_open(struct open_runs *open, uint32_t number) {
-  if (open->n == open->cap) {
-    uint32_t cap = open->cap ? 2 * open->cap : 16;
-    uint32_t *numbers = dk_realloc_array(open->numbers, cap, sizeof *numbers);
-    if (!numbers) return -ENOMEM;
-    open->numbers = numbers;
-    open->cap = cap;
-  }
+  if (!dk_grow(open->numbers, open->n, open->cap)) return -ENOMEM;
   open->numbers[open->n++] = number;
   return 0;
 }

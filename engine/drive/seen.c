@@ -58,14 +58,9 @@ int dk_seen_names(const char *path, struct dk_digest *ret) {
     struct dirent *entry;
     r = dk_fs_next_entry(dir, &entry);
     if (r < 0 || !entry) break;
-    if (n == cap) {
-      cap = cap ? cap * 2 : 64;
-      void *grown = dk_realloc_array(names, cap, sizeof *names);
-      if (!grown) {
-        r = -ENOMEM;
-        break;
-      }
-      names = grown;
+    if (!dk_grow(names, n, cap)) {
+      r = -ENOMEM;
+      break;
     }
     names[n] = dk_strdup(entry->d_name);
     r = names[n++] ? 0 : -ENOMEM;

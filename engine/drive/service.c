@@ -221,13 +221,7 @@ static void on_client(void *ctx, int fd, short revents) {
 }
 
 static int add_client(struct dk_service *service, int fd) {
-  if (service->n_clients == service->cap_clients) {
-    uint32_t cap = service->cap_clients ? 2 * service->cap_clients : 8;
-    struct client **clients = dk_realloc_array(service->clients, cap, sizeof *clients);
-    if (!clients) return -ENOMEM;
-    service->clients = clients;
-    service->cap_clients = cap;
-  }
+  if (!dk_grow(service->clients, service->n_clients, service->cap_clients)) return -ENOMEM;
   struct client *client = dk_calloc(1, sizeof *client);
   if (!client) return -ENOMEM;
   *client = (struct client){.service = service, .stream = {.fd = fd}};

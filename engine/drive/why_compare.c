@@ -12,13 +12,7 @@
 int dk_why_add(struct dk_why_answer *answer, const char *path, uint32_t line, const char *subject, const char *text) {
   dk_autobuf first = DK_BUF_INIT, second = DK_BUF_INIT;
 
-  if (answer->n_reasons == answer->cap_reasons) {
-    uint32_t cap = answer->cap_reasons ? answer->cap_reasons * 2 : 4;
-    void *grown = dk_realloc_array(answer->reasons, cap, sizeof *answer->reasons);
-    if (!grown) return -ENOMEM;
-    answer->reasons = grown;
-    answer->cap_reasons = cap;
-  }
+  if (!dk_grow(answer->reasons, answer->n_reasons, answer->cap_reasons)) return -ENOMEM;
   dk_buf_add_text(&first, subject);
   dk_buf_add_text(&second, text);
   if (path) dk_buf_printf(&first, " (%s:%u)", path, line);

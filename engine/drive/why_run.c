@@ -65,15 +65,9 @@ struct dk_why_run *dk_why_open(struct dk_why_book *book, uint32_t number, int *r
   for (uint32_t i = 0; i < book->n_runs; i++)
     if (book->runs[i]->number == number) return book->runs[i]->is_bad ? NULL : book->runs[i];
   if (!book->with.store || number == 0) return NULL;
-  if (book->n_runs == book->cap_runs) {
-    uint32_t cap = book->cap_runs ? book->cap_runs * 2 : 8;
-    void *grown = dk_realloc_array(book->runs, cap, sizeof *book->runs);
-    if (!grown) {
-      *ret_r = -ENOMEM;
-      return NULL;
-    }
-    book->runs = grown;
-    book->cap_runs = cap;
+  if (!dk_grow(book->runs, book->n_runs, book->cap_runs)) {
+    *ret_r = -ENOMEM;
+    return NULL;
   }
   struct dk_why_run *run = dk_calloc(1, sizeof *run);
   if (!run) {

@@ -42,13 +42,7 @@ static bool is_safe_name(const char *name) {
 }
 
 static int add(struct dk_code_repo *code, const char *path, const git_tree_entry *entry) {
-  if (code->n == code->cap) {
-    uint32_t cap = code->cap ? code->cap * 2 : 256;
-    struct dk_code_entry *entries = dk_realloc_array(code->entries, cap, sizeof *entries);
-    if (!entries) return -ENOMEM;
-    code->entries = entries;
-    code->cap = cap;
-  }
+  if (!dk_grow(code->entries, code->n, code->cap)) return -ENOMEM;
   struct dk_code_entry *out = &code->entries[code->n++];
   memset(out, 0, sizeof *out);
   out->path = path;

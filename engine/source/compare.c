@@ -38,13 +38,7 @@ struct comparing {
 };
 
 static int add(struct comparing *c, const char *path, enum dk_code_change_kind kind, uint32_t line) {
-  if (c->n == c->cap) {
-    uint32_t cap = c->cap ? c->cap * 2 : 8;
-    void *grown = dk_realloc_array(c->items, cap, sizeof *c->items);
-    if (!grown) return -ENOMEM;
-    c->items = grown;
-    c->cap = cap;
-  }
+  if (!dk_grow(c->items, c->n, c->cap)) return -ENOMEM;
   char *copy = dk_strdup(path);
   if (!copy) return -ENOMEM;
   c->items[c->n++] = (struct dk_code_change){copy, kind, line};

@@ -35,13 +35,7 @@ static bool has(const struct seen *seen, const git_oid *id) {
 }
 
 static int add(struct seen *seen, const git_oid *id) {
-  if (seen->n == seen->cap) {
-    uint32_t cap = seen->cap ? seen->cap * 2 : 256;
-    git_oid *ids = dk_realloc_array(seen->ids, cap, sizeof *ids);
-    if (!ids) return GIT_ERROR;
-    seen->ids = ids;
-    seen->cap = cap;
-  }
+  if (!dk_grow(seen->ids, seen->n, seen->cap)) return GIT_ERROR;
   git_oid_cpy(&seen->ids[seen->n], id);
   return dk_map_add(&seen->map, hash_of(id), seen->n++) ? GIT_ERROR : 0;
 }

@@ -85,13 +85,7 @@ static bool is_known(const struct list *list, const git_oid *id) {
 }
 
 static int add(struct list *list, const git_oid *id) {
-  if (list->n == list->cap) {
-    uint32_t cap = list->cap ? list->cap * 2 : 256;
-    git_oid *ids = dk_realloc_array(list->ids, cap, sizeof *ids);
-    if (!ids) return -ENOMEM;
-    list->ids = ids;
-    list->cap = cap;
-  }
+  if (!dk_grow(list->ids, list->n, list->cap)) return -ENOMEM;
   if (dk_map_add(&list->map, hash_of(id), list->n)) return -ENOMEM;
   git_oid_cpy(&list->ids[list->n++], id);
   return 0;

@@ -24,13 +24,7 @@ struct tree {
 };
 
 static int add(struct tree *tree, const char *path, uint32_t mode, const git_oid *id) {
-  if (tree->n == tree->cap) {
-    uint32_t cap = tree->cap ? tree->cap * 2 : 64;
-    struct entry *entries = dk_realloc_array(tree->entries, cap, sizeof *entries);
-    if (!entries) return -ENOMEM;
-    tree->entries = entries;
-    tree->cap = cap;
-  }
+  if (!dk_grow(tree->entries, tree->n, tree->cap)) return -ENOMEM;
   struct entry *entry = &tree->entries[tree->n];
   *entry = (struct entry){.path = dk_strdup(path), .id = *id, .mode = mode};
   if (!entry->path) return -ENOMEM;

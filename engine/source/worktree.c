@@ -29,13 +29,7 @@ static const char *path_of(const git_status_entry *entry) {
 }
 
 static int add(struct dk_changes *changes, const char *path, unsigned status) {
-  if (changes->n == changes->cap) {
-    uint32_t cap = changes->cap ? changes->cap * 2 : 64;
-    struct dk_change *items = dk_realloc_array(changes->items, cap, sizeof *items);
-    if (!items) return -ENOMEM;
-    changes->items = items;
-    changes->cap = cap;
-  }
+  if (!dk_grow(changes->items, changes->n, changes->cap)) return -ENOMEM;
   struct dk_change *change = &changes->items[changes->n];
   memset(change, 0, sizeof *change);
   change->path = dk_strdup(path);

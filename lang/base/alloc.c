@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROW_FIRST 16 /* items */
+
 static _Atomic uint64_t asked;
 static _Atomic uint64_t fail_at;
 static _Atomic bool only_once;
@@ -54,6 +56,25 @@ char *dk_strndup(const char *text, size_t len) {
 
 void dk_free(void *ptr) {
   free(ptr);
+}
+
+bool dk_grow_size(void *ptr_to_items, size_t *cap, size_t size) {
+  size_t larger = *cap ? *cap : GROW_FIRST / 2;
+  if (__builtin_mul_overflow(larger, 2, &larger)) return false;
+  void *items;
+  memcpy(&items, ptr_to_items, sizeof items); /* as in dk_alloc_cleanup */
+  items = dk_realloc_array(items, larger, size);
+  if (!items) return false;
+  memcpy(ptr_to_items, &items, sizeof items);
+  *cap = larger;
+  return true;
+}
+
+bool dk_grow_u32(void *ptr_to_items, uint32_t *cap, size_t size) {
+  size_t larger = *cap;
+  if (*cap > UINT32_MAX / 2 || !dk_grow_size(ptr_to_items, &larger, size)) return false;
+  *cap = (uint32_t)larger;
+  return true;
 }
 
 void dk_alloc_cleanup(void *ptr_to_ptr) {

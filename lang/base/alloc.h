@@ -5,6 +5,7 @@
 #ifndef DK_BASE_ALLOC_H
 #define DK_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,14 @@ void *dk_memdup(const void *data, size_t size);
 char *dk_strdup(const char *text);
 char *dk_strndup(const char *text, size_t len);
 void dk_free(void *ptr); /* NULL is fine */
+
+/* Room for one more item: dk_grow(list->items, list->n, list->cap). A full array (n == cap) doubles. `items` and `cap`
+ * are lvalues, NULL and 0 to begin with; `cap` is a uint32_t or a size_t. false: no memory, or `cap` cannot say so many;
+ * both are as they were. */
+#define dk_grow(items, n, cap)                                                                                         \
+  ((n) < (cap) || _Generic(&(cap), uint32_t * : dk_grow_u32, default : dk_grow_size)(&(items), &(cap), sizeof *(items)))
+bool dk_grow_u32(void *ptr_to_items, uint32_t *cap, size_t size);
+bool dk_grow_size(void *ptr_to_items, size_t *cap, size_t size);
 
 /* For a local that owns heap memory: `dk_autofree char *path = ...`. */
 #define dk_autofree __attribute__((cleanup(dk_alloc_cleanup)))

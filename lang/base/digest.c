@@ -100,15 +100,9 @@ void dk_content_init(struct dk_content_hasher *hasher) {
 }
 
 static void end_leaf(struct dk_content_hasher *hasher) {
-  if (hasher->n_leaves == hasher->cap_leaves) {
-    size_t cap = hasher->cap_leaves ? hasher->cap_leaves * 2 : 16;
-    struct dk_digest *leaves = dk_realloc_array(hasher->leaves, cap, sizeof *leaves);
-    if (!leaves) {
-      hasher->failed = true;
-      return;
-    }
-    hasher->leaves = leaves;
-    hasher->cap_leaves = cap;
+  if (!dk_grow(hasher->leaves, hasher->n_leaves, hasher->cap_leaves)) {
+    hasher->failed = true;
+    return;
   }
   sha256_digest(&hasher->leaf, DK_DIGEST_SIZE, hasher->leaves[hasher->n_leaves++].bytes);
   start_leaf(hasher);

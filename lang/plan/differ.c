@@ -71,13 +71,7 @@ struct lines {
 };
 
 static int end_line(struct lines *lines, size_t from, uint32_t line) {
-  if (lines->n == lines->cap) {
-    uint32_t cap = lines->cap ? lines->cap * 2 : 16;
-    void *grown = dk_realloc_array(lines->items, cap, sizeof *lines->items);
-    if (!grown) return -ENOMEM;
-    lines->items = grown;
-    lines->cap = cap;
-  }
+  if (!dk_grow(lines->items, lines->n, lines->cap)) return -ENOMEM;
   lines->items[lines->n].at = from;
   lines->items[lines->n].len = lines->text.len - from;
   lines->items[lines->n++].line = line;

@@ -9,10 +9,7 @@ struct sim_key *sim_key_of(struct sim *s, const struct dk_digest *key) {
   for (uint32_t i = 0; i < s->n_keys; i++) {
     if (dk_digest_equal(&s->keys[i].key, key)) return &s->keys[i];
   }
-  if (s->n_keys == s->cap_keys) {
-    s->cap_keys = s->cap_keys ? s->cap_keys * 2 : 64;
-    s->keys = sim_need(dk_realloc_array(s->keys, s->cap_keys, sizeof *s->keys));
-  }
+  if (!dk_grow(s->keys, s->n_keys, s->cap_keys)) sim_need(NULL);
   s->keys[s->n_keys] = (struct sim_key){.key = *key};
   return &s->keys[s->n_keys++];
 }
@@ -21,10 +18,7 @@ struct sim_attempt *sim_attempt_of(struct sim *s, struct dk_id id) {
   for (uint32_t i = s->n_ids; i-- > 0;) {
     if (dk_id_equal(s->ids[i].id, id)) return &s->ids[i];
   }
-  if (s->n_ids == s->cap_ids) {
-    s->cap_ids = s->cap_ids ? s->cap_ids * 2 : 64;
-    s->ids = sim_need(dk_realloc_array(s->ids, s->cap_ids, sizeof *s->ids));
-  }
+  if (!dk_grow(s->ids, s->n_ids, s->cap_ids)) sim_need(NULL);
   s->ids[s->n_ids] = (struct sim_attempt){.id = id};
   return &s->ids[s->n_ids++];
 }
@@ -58,10 +52,7 @@ static void put_attempt(struct sim *s, const struct dk_record *record) {
   attempt->is_recorded = true;
   attempt->run = record->run;
   attempt->task = record->task;
-  if (s->n_attempts == s->cap_attempts) {
-    s->cap_attempts = s->cap_attempts ? s->cap_attempts * 2 : 64;
-    s->attempts = sim_need(dk_realloc_array(s->attempts, s->cap_attempts, sizeof *s->attempts));
-  }
+  if (!dk_grow(s->attempts, s->n_attempts, s->cap_attempts)) sim_need(NULL);
   s->attempts[s->n_attempts++] = *record;
 }
 

@@ -9,10 +9,7 @@ static bool is_before(const struct sim_event *a, const struct sim_event *b) {
 }
 
 struct sim_event *sim_at(struct sim *s, uint64_t at, enum sim_event_kind kind) {
-  if (s->n_heap == s->cap_heap) {
-    s->cap_heap = s->cap_heap ? s->cap_heap * 2 : 256;
-    s->heap = sim_need(dk_realloc_array(s->heap, s->cap_heap, sizeof *s->heap));
-  }
+  if (!dk_grow(s->heap, s->n_heap, s->cap_heap)) sim_need(NULL);
   struct sim_event event;
   memset(&event, 0, sizeof event);
   event.at = at > s->now ? at : s->now;

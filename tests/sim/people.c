@@ -237,10 +237,7 @@ static void want(struct sim_run *run, const struct sim_ask *ask) {
 void sim_ask(struct sim *s, struct sim_run *run, const struct dk_event *event) {
   struct sim_ask ask = {.kind = event->kind, .is_hard = event->u.ask.hard, .priority = event->u.ask.priority};
   if (event->u.ask.tasks) ask.tasks = sim_need(dk_memdup(event->u.ask.tasks, run->plan->graph.n_tasks / 8 + 1));
-  if (run->n_asks == run->cap_asks) {
-    run->cap_asks = run->cap_asks ? run->cap_asks * 2 : 8;
-    run->asks = sim_need(dk_realloc_array(run->asks, run->cap_asks, sizeof *run->asks));
-  }
+  if (!dk_grow(run->asks, run->n_asks, run->cap_asks)) sim_need(NULL);
   run->asks[run->n_asks++] = ask;
   want(run, &ask);
   if (ask.kind == DK_EV_CANCEL) run->stopped_at = s->now;

@@ -42,6 +42,47 @@ static void test_overflow(void **state) {
   dk_free(kept);
 }
 
+static void test_grow(void **state) {
+  (void)state;
+  uint64_t *items = NULL;
+  uint32_t n = 0, cap = 0;
+  dk_alloc_fail_at(0);
+  while (n < 1000) {
+    assert_true(dk_grow(items, n, cap));
+    items[n] = n;
+    n++;
+  }
+  assert_in_range(dk_alloc_count(), 1, 10); /* doubled */
+  for (uint32_t i = 0; i < n; i++) assert_int_equal(items[i], i);
+  uint64_t *old = items;
+  n = cap;
+  dk_alloc_fail_at(1);
+  assert_false(dk_grow(items, n, cap));
+  dk_alloc_fail_at(0);
+  assert_ptr_equal(items, old);
+  assert_int_equal(cap, n);
+  assert_int_equal(items[999], 999);
+  dk_free(items);
+}
+
+/* Capacities that their type, or memory, cannot hold twice. */
+static void test_grow_overflow(void **state) {
+  (void)state;
+  char *small = NULL;
+  uint64_t *large = NULL;
+  uint32_t full = UINT32_MAX / 2 + 1;
+  size_t sizes[] = {SIZE_MAX / 2 + 1, SIZE_MAX / 8};
+  assert_false(dk_grow(small, full, full));
+  assert_int_equal(full, UINT32_MAX / 2 + 1);
+  for (int i = 0; i < 2; i++) {
+    size_t cap = sizes[i];
+    assert_false(dk_grow(large, cap, cap));
+    assert_int_equal(cap, sizes[i]);
+  }
+  assert_null(small);
+  assert_null(large);
+}
+
 static void test_fail_at(void **state) {
   (void)state;
   dk_alloc_fail_at(3);
@@ -75,10 +116,8 @@ static void test_environment(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_plain),
-      cmocka_unit_test(test_overflow),
-      cmocka_unit_test(test_fail_at),
-      cmocka_unit_test(test_environment),
+      cmocka_unit_test(test_plain),         cmocka_unit_test(test_overflow), cmocka_unit_test(test_grow),
+      cmocka_unit_test(test_grow_overflow), cmocka_unit_test(test_fail_at),  cmocka_unit_test(test_environment),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
