@@ -381,10 +381,6 @@ void dk_journal_forget(struct dk_journal *j, uint64_t seq) {
   (void)append(j, &record);
 }
 
-bool dk_journal_is_clear(const struct dk_journal *j) {
-  return !j->is_open_start && j->forgotten + 1 >= j->next_seq;
-}
-
 struct each {
   dk_journal_end_fn *fn;
   void *ctx;

@@ -57,8 +57,6 @@ int dk_journal_note(struct dk_journal *journal, struct dk_id id, const struct dk
                     struct dk_error *error);
 /* Everything up to seq is committed elsewhere. */
 void dk_journal_forget(struct dk_journal *journal, uint64_t seq);
-/* Is every end forgotten and nothing open? */
-bool dk_journal_is_clear(const struct dk_journal *journal);
 
 /* For who only looks at the slot of directory `dir`: the START that was written last, and whether it has no END yet. Writes and makes
  * nothing. -ENOENT: nothing was started in it (what a copied journal tells was started elsewhere). */

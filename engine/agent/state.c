@@ -228,10 +228,6 @@ int dk_agent_forget(struct dk_agent *a, struct attempt *attempt, struct dk_agent
 
 /* What is seen from outside. */
 
-bool dk_agent_has_engine(const struct dk_agent *a) {
-  return a->has_session;
-}
-
 bool dk_agent_is_idle(const struct dk_agent *a) {
   struct dk_agent_counts counts;
   dk_agent_count(a, &counts);

@@ -104,7 +104,6 @@ int dk_agent_step(struct dk_agent *agent, struct dk_agent_event *event, struct d
 
 /* No engine, nothing queued or running. What is not acknowledged waits in the keepers' journals for the next agent. */
 bool dk_agent_is_idle(const struct dk_agent *agent);
-bool dk_agent_has_engine(const struct dk_agent *agent);
 /* What MARK actions have told so far, oldest first; at most DK_AGENT_MARKS_MAX. */
 size_t dk_agent_marks(const struct dk_agent *agent, const struct dk_agent_mark **ret);
 

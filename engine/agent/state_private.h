@@ -59,7 +59,6 @@ struct dk_agent {
   bool wants_list;
   uint32_t conn;
   uint64_t session, incarnation;
-  uint8_t store[16];
 };
 
 struct attempt *dk_agent_find(const struct dk_agent *a, struct dk_id id);

@@ -225,7 +225,6 @@ static int on_hello(struct dk_agent *a, uint32_t conn, const struct dk_message *
   a->conn = conn;
   a->session = hello->session;
   a->incarnation = hello->u.hello.incarnation;
-  memcpy(a->store, hello->u.hello.store, sizeof a->store);
   for (uint32_t i = 0; i < a->n_attempts; i++) a->attempts[i].is_sent = false;
   struct dk_message *welcome = say(a, out, DK_MSG_WELCOME, (struct dk_id){0});
   if (!welcome) return -ENOMEM;

@@ -251,16 +251,6 @@ uint32_t dk_engine_n_runs(const struct dk_engine *engine) {
   return engine->n_runs;
 }
 
-uint32_t dk_engine_run_at(const struct dk_engine *engine, uint32_t i) {
-  return engine->runs[i]->record.number;
-}
-
-const struct dk_plan *dk_engine_plan(const struct dk_engine *engine, uint32_t run) {
-  const struct dk_engine_run *of = dk_engine_find_run(engine, run);
-
-  return of ? of->plan : NULL;
-}
-
 int dk_engine_turn(struct dk_engine *engine, struct dk_error *error) {
   engine->error = error;
   int r = dk_turn_once(&engine->turn);

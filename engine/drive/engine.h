@@ -80,9 +80,6 @@ int dk_engine_ask(struct dk_engine *engine, uint32_t run, const struct dk_ask *a
 
 bool dk_engine_has_run(const struct dk_engine *engine, uint32_t run);
 uint32_t dk_engine_n_runs(const struct dk_engine *engine); /* that go on */
-/* The plan and record of a run that goes on; valid until its `ended`. NULL: there is none. */
-const struct dk_plan *dk_engine_plan(const struct dk_engine *engine, uint32_t run);
-uint32_t dk_engine_run_at(const struct dk_engine *engine, uint32_t i); /* i < dk_engine_n_runs */
 
 /* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed; nothing is
  * lost, the next one goes on. */

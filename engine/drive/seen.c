@@ -46,7 +46,8 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int dk_seen_names(const char *path, struct dk_digest *ret) {
+/* dk_names_digest of a directory's entries; zero: it cannot be opened. 0 or -errno. */
+static int names_of(const char *path, struct dk_digest *ret) {
   DIR *dir = opendir(path);
   char **names = NULL;
   uint32_t n = 0, cap = 0;
@@ -99,8 +100,7 @@ static bool holds(const char *path, enum dk_seen_kind kind, bool trusted, const 
   struct dk_stat_key now = dk_seen_key(&st);
   if (trusted && same_stat(was, &now)) return true;
   if (kind == DK_SEEN_EXACT) return false;
-  if (kind == DK_SEEN_DIR)
-    return S_ISDIR(st.st_mode) && dk_seen_names(path, &names) == 0 && dk_digest_equal(&names, digest);
+  if (kind == DK_SEEN_DIR) return S_ISDIR(st.st_mode) && names_of(path, &names) == 0 && dk_digest_equal(&names, digest);
   return S_ISREG(st.st_mode) && same_file(path, now.size, digest, hashed);
 }
 

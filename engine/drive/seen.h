@@ -24,7 +24,5 @@ void dk_seen_add(struct dk_buf *out, enum dk_seen_kind kind, const char *path, c
                  uint64_t since_unix_ns, const struct dk_digest *digest);
 /* Looks at all of them again. False: something is not the same, or would take long to compare. */
 bool dk_seen_holds(const char *root, const void *data, size_t len);
-/* dk_names_digest of a directory's entries; zero: it cannot be opened. 0 or -errno. */
-int dk_seen_names(const char *path, struct dk_digest *ret);
 
 #endif

@@ -61,7 +61,5 @@ int dk_why_later(struct dk_why_book *book, struct dk_lookup_state *state, uint32
  * ran, or failed. -ENOENT: the task was not reached in that run. */
 int dk_why_then(struct dk_why_book *book, uint32_t run, const struct dk_plan *plan, uint32_t task,
                 struct dk_why_answer *ret, struct dk_task_record *ret_record, struct dk_error *error);
-/* The run that made a result. 0: there is none. */
-uint32_t dk_why_made_in(struct dk_why_book *book, const struct dk_digest *key);
 
 #endif

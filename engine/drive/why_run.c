@@ -141,11 +141,3 @@ struct dk_code_repo *dk_why_code_of(struct dk_why_book *book, struct dk_why_run 
   run->code_tried = true;
   return run->code;
 }
-
-uint32_t dk_why_made_in(struct dk_why_book *book, const struct dk_digest *key) {
-  struct dk_saved saved;
-  if (!book->with.store || dk_store_get_saved(book->with.store, key, &saved, NULL) < 0) return 0;
-  uint32_t run = saved.run;
-  dk_saved_finish(&saved);
-  return run;
-}

@@ -5,10 +5,6 @@
 #include "engine/wire/message.h"
 #include "lang/base/bytes.h"
 
-/* Text that may be NULL: 0, or 1 and the text. */
-void dk_wire_put_optional(struct dk_buf *buf, const char *text);
-char *dk_wire_get_optional(struct dk_reader *reader);
-bool dk_wire_get_bool(struct dk_reader *reader); /* anything but 0 and 1 fails */
 void dk_wire_get_fixed(struct dk_reader *reader, void *ret, size_t len);
 /* n zeroed items, or NULL with *ret_n 0 (none, or no memory: the reader has failed). */
 void *dk_wire_get_items(struct dk_reader *reader, size_t min_size, size_t item_size, uint32_t *ret_n);

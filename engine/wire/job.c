@@ -4,19 +4,21 @@
 
 #include <string.h>
 
-void dk_wire_put_optional(struct dk_buf *buf, const char *text) {
+/* Text that may be NULL: 0, or 1 and the text. */
+static void put_optional(struct dk_buf *buf, const char *text) {
   dk_write_u8(buf, text != NULL);
   if (text) dk_write_text(buf, text);
 }
 
-bool dk_wire_get_bool(struct dk_reader *reader) {
+/* Anything but 0 and 1 fails. */
+static bool get_bool(struct dk_reader *reader) {
   uint8_t value = dk_read_u8(reader);
   if (value > 1) reader->failed = true;
   return value == 1;
 }
 
-char *dk_wire_get_optional(struct dk_reader *reader) {
-  return dk_wire_get_bool(reader) ? dk_read_text(reader) : NULL;
+static char *get_optional(struct dk_reader *reader) {
+  return get_bool(reader) ? dk_read_text(reader) : NULL;
 }
 
 void dk_wire_get_fixed(struct dk_reader *reader, void *ret, size_t len) {
@@ -41,13 +43,13 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   dk_write_text(buf, job->label);
   dk_write_varint(buf, job->n_argv);
   for (uint32_t i = 0; i < job->n_argv; i++) dk_write_text(buf, job->argv[i]);
-  dk_wire_put_optional(buf, job->script);
+  put_optional(buf, job->script);
   dk_write_varint(buf, job->n_env);
   for (uint32_t i = 0; i < job->n_env; i++) {
     dk_write_text(buf, job->env[i].name);
     dk_write_text(buf, job->env[i].value);
   }
-  dk_wire_put_optional(buf, job->code);
+  put_optional(buf, job->code);
   dk_write_varint(buf, job->n_inputs);
   for (uint32_t i = 0; i < job->n_inputs; i++) {
     dk_write_text(buf, job->inputs[i].from);
@@ -68,36 +70,36 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   dk_write_varint(buf, job->log_cap);
   dk_write_varint(buf, job->memory);
   dk_write_u32(buf, job->cpus);
-  dk_wire_put_optional(buf, job->repository);
-  dk_wire_put_optional(buf, job->folder);
+  put_optional(buf, job->repository);
+  put_optional(buf, job->folder);
   dk_write_varint(buf, job->n_open);
   for (uint32_t i = 0; i < job->n_open; i++) dk_write_text(buf, job->open[i]);
   dk_write_varint(buf, job->gpus);
-  dk_wire_put_optional(buf, job->gpu);
+  put_optional(buf, job->gpu);
 }
 
 void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   ret->label = dk_read_text(reader);
   ret->argv = dk_wire_get_items(reader, 1, sizeof *ret->argv, &ret->n_argv);
   for (uint32_t i = 0; i < ret->n_argv; i++) ret->argv[i] = dk_read_text(reader);
-  ret->script = dk_wire_get_optional(reader);
+  ret->script = get_optional(reader);
   ret->env = dk_wire_get_items(reader, 2, sizeof *ret->env, &ret->n_env);
   for (uint32_t i = 0; i < ret->n_env; i++) {
     ret->env[i].name = dk_read_text(reader);
     ret->env[i].value = dk_read_text(reader);
   }
-  ret->code = dk_wire_get_optional(reader);
+  ret->code = get_optional(reader);
   ret->inputs = dk_wire_get_items(reader, 3, sizeof *ret->inputs, &ret->n_inputs);
   for (uint32_t i = 0; i < ret->n_inputs; i++) {
     ret->inputs[i].from = dk_read_text(reader);
     ret->inputs[i].place = dk_read_text(reader);
-    ret->inputs[i].is_dir = dk_wire_get_bool(reader);
+    ret->inputs[i].is_dir = get_bool(reader);
   }
   ret->outputs = dk_wire_get_items(reader, 3, sizeof *ret->outputs, &ret->n_outputs);
   for (uint32_t i = 0; i < ret->n_outputs; i++) {
     ret->outputs[i].name = dk_read_text(reader);
     ret->outputs[i].path = dk_read_text(reader);
-    ret->outputs[i].is_dir = dk_wire_get_bool(reader);
+    ret->outputs[i].is_dir = get_bool(reader);
   }
   ret->keep_files = dk_wire_get_items(reader, 1, sizeof *ret->keep_files, &ret->n_keep_files);
   for (uint32_t i = 0; i < ret->n_keep_files; i++) ret->keep_files[i] = dk_read_text(reader);
@@ -107,14 +109,14 @@ void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   ret->log_cap = dk_read_varint(reader);
   ret->memory = dk_read_varint(reader);
   ret->cpus = dk_read_u32(reader);
-  ret->repository = dk_wire_get_optional(reader);
-  ret->folder = dk_wire_get_optional(reader);
+  ret->repository = get_optional(reader);
+  ret->folder = get_optional(reader);
   ret->open = dk_wire_get_items(reader, 1, sizeof *ret->open, &ret->n_open);
   for (uint32_t i = 0; i < ret->n_open; i++) ret->open[i] = dk_read_text(reader);
   uint64_t gpus = dk_read_varint(reader);
   if (gpus > UINT32_MAX) reader->failed = true;
   ret->gpus = (uint32_t)gpus;
-  ret->gpu = dk_wire_get_optional(reader);
+  ret->gpu = get_optional(reader);
 }
 
 void dk_job_finish(struct dk_job *job) {

@@ -430,10 +430,12 @@ static bool binary(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *re
   }
 }
 
+static bool number_of(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret);
+
 static bool arithmetic(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret) {
   struct dk_num a, b;
-  if (expr->kind == DK_EXPR_UNARY) return dk_ev_num(ev, expr->unary.operand, &a) && dk_ev_negate(ev, expr, &a, ret);
-  return dk_ev_num(ev, expr->binary.left, &a) && dk_ev_num(ev, expr->binary.right, &b) &&
+  if (expr->kind == DK_EXPR_UNARY) return number_of(ev, expr->unary.operand, &a) && dk_ev_negate(ev, expr, &a, ret);
+  return number_of(ev, expr->binary.left, &a) && number_of(ev, expr->binary.right, &b) &&
          dk_ev_arith(ev, expr, expr->binary.op, &a, &b, ret);
 }
 
@@ -482,7 +484,7 @@ static bool enter(struct dk_ev *ev, const struct dk_expr *expr) {
   return false;
 }
 
-bool dk_ev_num(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret) {
+static bool number_of(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret) {
   if (!is_arithmetic(expr)) {
     ret->is_wide = false;
     return dk_ev_value(ev, expr, &ret->id);
@@ -496,7 +498,7 @@ bool dk_ev_num(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret)
 bool dk_ev_value(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret) {
   if (is_arithmetic(expr)) {
     struct dk_num num;
-    return dk_ev_num(ev, expr, &num) && dk_num_value(ev, expr, &num, ret);
+    return number_of(ev, expr, &num) && dk_num_value(ev, expr, &num, ret);
   }
   if (!enter(ev, expr)) return false;
   bool ok = value_of(ev, expr, ret);

@@ -44,7 +44,6 @@ struct dk_num {
 
 /* eval.c: false after a diagnostic, or when a reference is late (ev->why). */
 bool dk_ev_value(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret);
-bool dk_ev_num(struct dk_ev *ev, const struct dk_expr *expr, struct dk_num *ret);
 
 /* string.c */
 bool dk_ev_string(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *ret);

@@ -71,10 +71,6 @@ void dk_point_set(struct dk_point *point, uint32_t row); /* all columns */
 
 /* Evaluates; false after a diagnostic. The diagnostic gets the note "at lr=0.1 seed=2" when points has axes and row is not DK_NO_ROW. */
 bool dk_point_eval(struct dk_point *point, const struct dk_expr *expr, uint32_t row, dk_value_id *ret);
-/* "lr=0.1 seed=2": the axes of a row. */
-void dk_points_text(const struct dk_values *values, const struct dk_points *points, uint32_t row, struct dk_buf *out);
-/* The same in the arena; "" without axes. */
-const char *dk_points_arena_text(struct dk_planner *planner, const struct dk_points *points, uint32_t row);
 /* The one text on the heap (the evaluator's scratch: whoever owns it frees it when memory runs short): emptied, written, and
  * copied to the arena. No evaluation and no other use in between. */
 struct dk_buf *dk_planner_text(struct dk_planner *planner);

@@ -62,7 +62,9 @@ const char *dk_planner_show(struct dk_planner *planner, dk_value_id value) {
   return dk_planner_keep_text(planner);
 }
 
-void dk_points_text(const struct dk_values *values, const struct dk_points *points, uint32_t row, struct dk_buf *out) {
+/* "lr=0.1 seed=2": the axes of a row. */
+static void points_text(const struct dk_values *values, const struct dk_points *points, uint32_t row,
+                        struct dk_buf *out) {
   bool is_first = true;
   for (uint32_t i = 0; i < points->n_columns; i++) {
     const struct dk_column *column = &points->columns[i];
@@ -73,15 +75,16 @@ void dk_points_text(const struct dk_values *values, const struct dk_points *poin
   }
 }
 
-const char *dk_points_arena_text(struct dk_planner *planner, const struct dk_points *points, uint32_t row) {
+/* The same in the arena; "" without axes. */
+static const char *arena_text(struct dk_planner *planner, const struct dk_points *points, uint32_t row) {
   if (row >= points->rows) return "";
   struct dk_buf *text = dk_planner_text(planner);
-  dk_points_text(planner->values, points, row, text);
+  points_text(planner->values, points, row, text);
   return dk_planner_keep_text(planner);
 }
 
 void dk_point_note(struct dk_planner *planner, struct dk_diag *diag, const struct dk_points *points, uint32_t row) {
-  const char *text = dk_points_arena_text(planner, points, row);
+  const char *text = arena_text(planner, points, row);
   if (*text) dk_diag_note(planner->diags, diag, "at %s", text);
 }
 

@@ -113,12 +113,8 @@ static uint32_t indent_at(const struct dk_source *source, uint32_t line) {
   return width;
 }
 
-uint32_t dk_token_line(const struct dk_tokens *tokens, uint32_t index) {
-  return line_start(tokens->source, tokens->items[index].start);
-}
-
 uint32_t dk_token_indent(const struct dk_tokens *tokens, uint32_t index) {
-  return indent_at(tokens->source, dk_token_line(tokens, index));
+  return indent_at(tokens->source, line_start(tokens->source, tokens->items[index].start));
 }
 
 /* What the scanner calls. */
@@ -335,7 +331,7 @@ void dk_tokens_end_line(struct dk_tokens *tokens, uint32_t at) {
     tokens->line_ended = true;
 }
 
-void dk_tokens_end_file(struct dk_tokens *tokens, uint32_t at) {
+static void end_file(struct dk_tokens *tokens, uint32_t at) {
   for (bool reported = report_cut_hole(tokens, at); dk_tokens_mode(tokens)->kind != DK_MODE_CODE; reported = true) {
     tokens->line_ended = false;
     if (reported)
@@ -364,7 +360,7 @@ void dk_tokens_scan(struct dk_tokens *tokens, const struct dk_parse_env *env, co
   tokens->block_marks_total = total_block_marks(source);
   struct dk_scan scan = {tokens, env->arena, (char *)(uintptr_t)source->text, source->len};
   dk_scan_text(&scan);
-  dk_tokens_end_file(tokens, source->len);
+  end_file(tokens, source->len);
   if (tokens->too_many) tokens->count = tokens->n_comments = 0; /* half a file would only give errors that are none */
   add_flagged(tokens, TOK_END, source->len, source->len, 0);
   /* Two more, so that a look at the next two tokens needs no check. */

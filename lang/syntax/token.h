@@ -71,7 +71,6 @@ bool dk_token_begins_value(int kind);
 bool dk_token_is_reserved(int kind);
 /* task, grid, let ...: a word that begins a declaration. */
 bool dk_token_is_decl(int kind);
-uint32_t dk_token_line(const struct dk_tokens *tokens, uint32_t index); /* offset of the start of its line */
 /* Width of the blanks that its line begins with; a tab goes on to the next multiple of 8. */
 uint32_t dk_token_indent(const struct dk_tokens *tokens, uint32_t index);
 
@@ -89,7 +88,6 @@ bool dk_tokens_in_hole(const struct dk_tokens *tokens);
 void dk_tokens_pop(struct dk_tokens *tokens, uint32_t start, uint32_t end);
 /* The line ends in the middle of quoted strings and holes: reports the innermost and closes all up to a block string. */
 void dk_tokens_end_line(struct dk_tokens *tokens, uint32_t at);
-void dk_tokens_end_file(struct dk_tokens *tokens, uint32_t at);
 void dk_tokens_add_raw(struct dk_tokens *tokens, uint32_t start, uint32_t end, bool is_closed);
 /* A character that is no part of the language: reports it, and adds the token that was meant where that can be told. */
 void dk_tokens_add_odd(struct dk_tokens *tokens, uint32_t start, uint32_t end);

@@ -168,8 +168,8 @@ static void sessions(void **state) {
   assert_int_equal(SENT(DK_MSG_CLOSED, &action), 1);
   assert_int_equal(action.conn, 3);
   step((struct dk_agent_event){.kind = DK_AGENT_EV_CLOSED, .conn = 1});
-  assert_true(dk_agent_has_engine(agent));
-  hello(4, 8, 1); /* another engine */
+  assert_false(dk_agent_is_idle(agent)); /* it has its engine */
+  hello(4, 8, 1);                        /* another engine */
   assert_int_equal(SENT(DK_MSG_WELCOME, NULL), 1);
   struct dk_message message = {.type = DK_MSG_HELLO, .session = 99};
   message.u.hello.protocol = DK_PROTOCOL + 1;
