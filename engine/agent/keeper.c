@@ -359,6 +359,7 @@ static void begin_task(struct keeper *k) {
   k->is_running = true;
   k->slot.gpus = k->booking.gpus;
   k->slot.n_gpus = k->booking.n_gpus;
+  k->slot.stuck = dk_smi_stuck(&k->booking.smi);
   k->is_told = false;
   if (k->flush_at == UINT64_MAX) k->flush_at = dk_now_ns() + BATCH_NS;
   k->task = (struct dk_task){.id = order.id,

@@ -219,12 +219,22 @@ static void leader_exited(struct dk_task *task, int status, uint64_t now_ns) {
   if (task->kill_at == UINT64_MAX) task->kill_at = 0;
 }
 
+/* true: no child is left but one that would keep the slot for ever. */
+static bool is_only_stuck_left(const struct dk_task *task) {
+  pid_t stuck = task->slot->stuck;
+  if (stuck == 0) return false;
+  struct dk_pids pids = {0};
+  bool is_only = dk_proc_descendants(getpid(), &pids) == 0 && pids.n == 1 && pids.items[0] == stuck;
+  dk_pids_finish(&pids);
+  return is_only;
+}
+
 /* true: no child is left. */
 static bool reap(struct dk_task *task, uint64_t now_ns) {
   for (;;) {
     siginfo_t info = {0};
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) return errno == ECHILD;
-    if (info.si_pid == 0) return false;
+    if (info.si_pid == 0) return is_only_stuck_left(task);
     /* While the leader is a zombie, its group's number is no one else's. */
     if (info.si_pid == task->pid && task->kill_at == UINT64_MAX) kill(-task->pid, SIGKILL);
     int status;

@@ -27,6 +27,7 @@ struct dk_slot {
   enum dk_gpu_vendor vendor;   /* of the machine's GPUs */
   const uint32_t *gpus;        /* that the task may use */
   uint32_t n_gpus;
+  pid_t stuck; /* a child of the keeper that no signal ends (dk_smi_stuck), which no task waits for; 0: none */
   const char *
       cgroups; /* folder in which a task with a limit gets a group (engine/sys/cgroup.h); NULL: its memory is watched */
   char group[64]; /* name of the slot's group there */

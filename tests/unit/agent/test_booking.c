@@ -1,8 +1,11 @@
 /* What the real agent books of a machine: two of them over one ledger, killed keepers, GPUs of a made-up machine. */
+#include "engine/agent/smi.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "tests/unit/agent/client.h"
 
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -150,9 +155,68 @@ static void revoked(void **state) {
   run_says(&b, 3, &job, "0,1\n");
 }
 
+static bool is_written(void *ctx) {
+  struct stat st;
+  return stat(ctx, &st) == 0 && st.st_size > 0;
+}
+
+/* One that does not answer is ended, and the log (here this program's) says so. */
+static void hung_smi(void **state) {
+  struct dk_smi smi = DK_SMI_INIT;
+  struct dk_gpus gpus = {0};
+  bool busy[DK_GPU_MAX] = {false};
+  char log[1100];
+  (void)state;
+  sh("printf '#!/bin/sh\\nexec sleep 60\\n' > bin/nvidia-smi");
+  assert_true(dk_smi_start(&smi, 0));
+  pid_t pid = smi.pid;
+  assert_false(dk_smi_look(&smi, &gpus, UINT64_C(9999999999), busy));
+  snprintf(log, sizeof log, "%s/log", a.dir);
+  int fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), own = dup(2);
+  assert_int_equal(dup2(fd, 2), 2);
+  bool is_over = dk_smi_look(&smi, &gpus, UINT64_C(10000000000), busy);
+  dup2(own, 2);
+  close(own);
+  close(fd);
+  assert_true(is_over);
+  assert_int_equal(kill(pid, 0), -1);
+  sh("grep -q 'nvidia-smi did not answer within 10s' log");
+}
+
+/* One that cannot be ended (it hangs in the driver) stays behind: the slot is as good as before. It is another user's here, and the
+ * agent has no right to end it. For good: this is the last test. */
+static void stuck_smi(void **state) {
+  struct dk_message message, revoke = {.type = DK_MSG_REVOKE};
+  char pid_file[1100];
+  (void)state;
+  if (geteuid() != 0 || prctl(PR_CAPBSET_DROP, CAP_KILL, 0, 0, 0) < 0) skip();
+  start(&a);
+  sh("chmod 755 .; printf '#!/usr/bin/perl\\nuse POSIX; setuid(65534); open(F, q(>), q(%s/tmp/stuck)); print F $$; "
+     "close F; sleep 60;\\n' "
+     "\"$PWD\" > bin/nvidia-smi; mkdir -m 777 tmp");
+  struct dk_job job = gpu_job(&a, 1, "echo never");
+  client_assign(&a, 1, &job);
+  snprintf(pid_file, sizeof pid_file, "%s/tmp/stuck", a.dir);
+  assert_true(client_wait_for(is_written, pid_file));
+  revoke.id = (struct dk_id){a.inc, 1};
+  client_send(&a, &revoke);
+  client_expect(&a, DK_MSG_REVOKED, &message);
+  for (uint64_t n = 2; n < 4; n++) {
+    job = client_job(&a, "echo goes on");
+    run_says(&a, n, &job, "goes on\n");
+  }
+  job = gpu_job(&a, 1, "echo $DK_GPUS"); /* it is not asked again as long as it is there */
+  run_says(&a, 4, &job, "0\n");
+  dk_autobuf pid = DK_BUF_INIT;
+  assert_int_equal(dk_fs_read(pid_file, 20, &pid, NULL), 0);
+  assert_int_equal(kill(atoi(dk_buf_text(&pid)), SIGKILL), 0); /* only what is exec'd has lost the right */
+  sh("grep -q 'nvidia-smi (process [0-9]*) cannot be ended' log");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(gpus), TEST(beyond), TEST(two_agents), TEST(revoked)};
+  const struct CMUnitTest tests[] = {TEST(gpus),    TEST(beyond),   TEST(two_agents),
+                                     TEST(revoked), TEST(hung_smi), TEST(stuck_smi)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
