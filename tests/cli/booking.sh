@@ -62,7 +62,7 @@ EOF
 commit
 "$dkrun" run --plain >/dev/null 2>&1 </dev/null &
 engine=$!
-until [ -e "$MARKS/long" ]; do sleep 0.05; done
+wait_until test -e "$MARKS/long"
 kill -KILL "$engine"
 wait "$engine" 2>/dev/null || true
 stop_others

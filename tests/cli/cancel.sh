@@ -26,18 +26,6 @@ EOF
 commit
 export PIDS=$room/pids
 
-wait_until() { # COMMAND...: at most 20 s
-  local n
-  for ((n = 0; n < 400; n++)); do
-    "$@" && return
-    sleep 0.05
-  done
-  fail "this did not come true: $*"
-}
-is_there() { # PID: and no zombie
-  local state
-  { state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat"); } 2>/dev/null && [ "$state" != Z ]
-}
 said() { [ "$(grep -c . "$PIDS.$1" 2>/dev/null)" = 5 ]; } # TASK: all of it runs
 is_gone() { # TASK
   local pid

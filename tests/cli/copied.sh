@@ -26,18 +26,6 @@ report { table { from = long  columns = [n] } }
 EOF
 commit
 
-wait_until() { # COMMAND...: at most 20 s
-  local n
-  for ((n = 0; n < 400; n++)); do
-    "$@" && return
-    sleep 0.05
-  done
-  fail "this did not come true: $*"
-}
-is_there() { # PID: and no zombie
-  local state
-  { state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat"); } 2>/dev/null && [ "$state" != Z ]
-}
 lines() { # FILE: how many it has
   if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi
 }
@@ -131,7 +119,7 @@ export GO=$room/restored
 sed -i 's/echo 9/echo 10/' e.dk
 start_long
 task=$(cut -d' ' -f1 "$GO.started")
-engine=$(sed 's/ .*//' .dkrun/lock)
+engine=$(engine_pid)
 kill -KILL "$engine"
 wait_until eval '! is_there "$engine"'
 cp "$room/backup/data.mdb" .dkrun/store/data.mdb # in place: nothing says that it is another one

@@ -64,7 +64,7 @@ END
 commit
 "$dkrun" run -q slow.dk >/dev/null 2>&1 &
 engine=$!
-for ((i = 0; i < 1000; i++)); do [ ! -e "$room/started" ] || break; sleep 0.02; done
+wait_until test -e "$room/started"
 run doctor
 has "works here: process $engine"
 [ "$(grep -c 'works here: process' <<<"$out")" -eq 2 ] || fail "engine or agent is missing"

@@ -19,17 +19,8 @@ EOT
 commit
 export GO=$room/go
 
-wait_until() { # COMMAND...: at most 20 s
-  local n
-  for ((n = 0; n < 400; n++)); do
-    "$@" && return
-    sleep 0.05
-  done
-  fail "this did not come true: $*"
-}
 started() { [ "$(sort -u "$GO.started" 2>/dev/null | wc -l)" -ge "$1" ]; }
 says() { "$dkrun" status "$1" 2>/dev/null | grep -qF -- "$2"; } # RUN TEXT
-engine_pid() { sed 's/ .*//' .dkrun/lock; }
 
 # Handed over: the command returns, the run goes on, with the environment of who asked.
 run run -d -j 2

@@ -41,7 +41,6 @@ task t {
 EOF
 export MARKS=$room/marks
 mkdir -p "$MARKS"
-engine_pid() { sed 's/ .*//' .dkrun/lock; }
 run run -d tries.dk
 for n in 1 2; do
   until [ -e "$MARKS/tries" ] && [ "$(wc -l <"$MARKS/tries")" -ge "$n" ]; do sleep 0.02; done

@@ -52,7 +52,7 @@ task t {
 EOF
 cp -r "$room/set" "$room/gone"
 "$dkrun" run --plain gone.dk >"$room/gone.out" 2>&1 </dev/null &
-until [ -e "$room/on" ]; do sleep 0.02; done
+wait_until test -e "$room/on"
 rm -r "$room/gone"
 rm "$room/on"
 wait $! || fail "$(<"$room/gone.out")"

@@ -107,7 +107,7 @@ EOF
 export GO=$room/go
 "$dkrun" run slow.dk --plain >"$room/slow" 2>&1 </dev/null &
 slow=$!
-until [ -e "$GO.on" ]; do sleep 0.02; done
+wait_until test -e "$GO.on"
 run gc
 run du
 run fsck

@@ -218,8 +218,4 @@ disturb all $(((quota + 4) / 5))
 run run -p round="$round"
 has 'nothing to do'
 gone() { look && [ -z "$engine" ]; }
-for ((n = 0; n < 400; n++)); do
-  ! gone || break
-  sleep 0.05
-done
-gone || fail 'the engine did not end'
+wait_until gone

@@ -9,6 +9,9 @@
 #   is TEXT              stdout is exactly that
 #   count N TEXT         N lines of stdout hold that text
 #   fail TEXT            ends the case
+#   wait_until COMMAND...    for at most 20 s; the case fails when it does not come true
+#   is_there PID         is it a process, and no zombie?
+#   engine_pid           of the engine that works in this repository
 
 set -euo pipefail
 export LC_ALL=C.UTF-8 TZ=UTC GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
@@ -106,6 +109,20 @@ count() {
   n=$(grep -cF -- "$2" <<<"$out" || true)
   [ "$n" -eq "$1" ] || fail "$n lines with \`$2\`, expected $1"
 }
+
+wait_until() {
+  local n
+  for ((n = 0; n < 400; n++)); do
+    "$@" && return
+    sleep 0.05
+  done
+  fail "this did not come true: $*"
+}
+is_there() {
+  local state
+  { state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat"); } 2>/dev/null && [ "$state" != Z ]
+}
+engine_pid() { sed 's/ .*//' .dkrun/lock; }
 
 # eat.pl: takes so many MiB of memory and keeps them for a moment.
 eater() {

@@ -100,7 +100,7 @@ wait "$follower" || code=$?
 [ "$code" -eq 0 ] || fail "the follower's exit code is $code: $(cat "$room/err")"
 grep -q 'its end is known at the next `dkrun run`' "$room/err" || fail "no word of the end: $(cat "$room/err")"
 diff <(seq 1000 1020) <(grep -v 'last words of 1' "$room/followed") || fail "not what task 1 wrote"
-until [ -e "$GO.started.2" ]; do sleep 0.05; done
+wait_until test -e "$GO.started.2"
 run logs t1
 lacks 000
 has_err "its slot runs another task now"

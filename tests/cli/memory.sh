@@ -79,7 +79,7 @@ task away {
 }
 EOF
 "$dkrun" run --plain away.dk >"$room/away.out" 2>&1 </dev/null &
-until [ -e "$MARKS/is_away" ]; do sleep 0.05; done
+wait_until test -e "$MARKS/is_away"
 away=$(<"$MARKS/away")
 [ -n "$(left)" ] || fail "there is no group while it runs"
 grep -q "$(basename "$(left)")" "/proc/$away/cgroup" || fail "it is not in its group: $(cat "/proc/$away/cgroup")"

@@ -27,24 +27,12 @@ EOF
 commit
 export GO=$room/go
 
-wait_until() { # COMMAND...: at most 20 s
-  local n
-  for ((n = 0; n < 400; n++)); do
-    "$@" && return
-    sleep 0.05
-  done
-  fail "this did not come true: $*"
-}
-is_there() { # PID: and no zombie
-  local state
-  { state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat"); } 2>/dev/null && [ "$state" != Z ]
-}
 running() { [ "$(cat "$GO".[4-6] 2>/dev/null | wc -l)" -ge 1 ] && [[ $("$dkrun" status 1) == *"3 of 6 ended"* ]]; }
 
 run run -d
 wait_until running
 # What a reboot takes away, but for the tasks: their processes stand for strangers that have their numbers after it.
-kill -KILL "$(sed 's/ .*//' .dkrun/lock)"
+kill -KILL "$(engine_pid)"
 stop_agents
 strangers=$(cut -d' ' -f1 "$GO".[4-6])
 [ -n "$strangers" ] || fail 'no task ran'
