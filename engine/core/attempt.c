@@ -71,15 +71,9 @@ uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt) 
   if (i != DK_NONE) {
     core->free_attempt = core->attempts[i].next;
   } else {
-    if (core->n_attempts == core->cap_attempts) {
-      uint32_t larger = core->cap_attempts ? core->cap_attempts * 2 : 64;
-      struct dk_attempt *attempts = dk_realloc_array(core->attempts, larger, sizeof *attempts);
-      if (!attempts) {
-        core->is_failed = true;
-        return DK_NONE;
-      }
-      core->attempts = attempts;
-      core->cap_attempts = larger;
+    if (!dk_grow(core->attempts, core->n_attempts, core->cap_attempts)) {
+      core->is_failed = true;
+      return DK_NONE;
     }
     i = core->n_attempts++;
   }

@@ -30,15 +30,9 @@ static uint32_t take(struct dk_core *core) {
     core->free_claim = core->claims[i].next;
     return i;
   }
-  if (core->n_claims == core->cap_claims) {
-    uint32_t larger = core->cap_claims ? core->cap_claims * 2 : 64;
-    struct dk_claim *claims = dk_realloc_array(core->claims, larger, sizeof *claims);
-    if (!claims) {
-      core->is_failed = true;
-      return DK_NONE;
-    }
-    core->claims = claims;
-    core->cap_claims = larger;
+  if (!dk_grow(core->claims, core->n_claims, core->cap_claims)) {
+    core->is_failed = true;
+    return DK_NONE;
   }
   return core->n_claims++;
 }
@@ -97,15 +91,9 @@ static uint32_t take_share(struct dk_core *core) {
     core->free_share = core->shares[i].next;
     return i;
   }
-  if (core->n_shares == core->cap_shares) {
-    uint32_t larger = core->cap_shares ? core->cap_shares * 2 : 16;
-    struct dk_share *shares = dk_realloc_array(core->shares, larger, sizeof *shares);
-    if (!shares) {
-      core->is_failed = true;
-      return DK_NONE;
-    }
-    core->shares = shares;
-    core->cap_shares = larger;
+  if (!dk_grow(core->shares, core->n_shares, core->cap_shares)) {
+    core->is_failed = true;
+    return DK_NONE;
   }
   return core->n_shares++;
 }

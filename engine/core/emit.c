@@ -3,27 +3,14 @@
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 
-/* Doubles an array of `size` bytes an item; false: no memory. */
-static bool make_room(void **items, uint32_t n, uint32_t *cap, size_t size) {
-  if (n < *cap) return true;
-  uint32_t larger = *cap ? *cap * 2 : 64;
-  void *moved = dk_realloc_array(*items, larger, size);
-  if (!moved) return false;
-  *items = moved;
-  *cap = larger;
-  return true;
-}
-
 bool dk_emit_is_full(const struct dk_core *core) {
   return core->out->n_records + core->out->n_actions >= core->out_limit || core->is_failed;
 }
 
 struct dk_record *dk_emit_record(struct dk_core *core, enum dk_record_kind kind) {
   struct dk_out *out = core->out;
-  void *items = out->records;
   struct dk_record *record = &core->no_record;
-  if (make_room(&items, out->n_records, &out->cap_records, sizeof *record)) {
-    out->records = items;
+  if (dk_grow(out->records, out->n_records, out->cap_records)) {
     record = &out->records[out->n_records++];
   } else {
     core->is_failed = true;
@@ -34,10 +21,8 @@ struct dk_record *dk_emit_record(struct dk_core *core, enum dk_record_kind kind)
 
 struct dk_action *dk_emit_action(struct dk_core *core, enum dk_action_kind kind, uint64_t gate) {
   struct dk_out *out = core->out;
-  void *items = out->actions;
   struct dk_action *action = &core->no_action;
-  if (make_room(&items, out->n_actions, &out->cap_actions, sizeof *action)) {
-    out->actions = items;
+  if (dk_grow(out->actions, out->n_actions, out->cap_actions)) {
     action = &out->actions[out->n_actions++];
   } else {
     core->is_failed = true;

@@ -78,15 +78,9 @@ static uint64_t delay(const struct dk_core *core, const struct dk_claim *claim) 
 
 void dk_retry_wait(struct dk_core *core, uint32_t claim) {
   struct dk_claim *of = &core->claims[claim];
-  if (core->n_timers == core->cap_timers) {
-    uint32_t larger = core->cap_timers ? core->cap_timers * 2 : 16;
-    uint32_t *timers = dk_realloc_array(core->timers, larger, sizeof *timers);
-    if (!timers) {
-      core->is_failed = true;
-      return;
-    }
-    core->timers = timers;
-    core->cap_timers = larger;
+  if (!dk_grow(core->timers, core->n_timers, core->cap_timers)) {
+    core->is_failed = true;
+    return;
   }
   of->due = core->now + delay(core, of);
   dk_task_do(core, of->run, of->task, TASK_RETRY, of);

@@ -73,15 +73,9 @@ static struct dk_core_tried *need_tried(struct dk_core *core, struct dk_core_run
   uint32_t at = find_tried(run, key, task);
   if (at < run->n_tried && run->tried[at].task == task && dk_digest_equal(&run->tried[at].key, key))
     return &run->tried[at];
-  if (run->n_tried == run->cap_tried) {
-    uint32_t larger = run->cap_tried ? run->cap_tried * 2 : 16;
-    struct dk_core_tried *grown = dk_realloc_array(run->tried, larger, sizeof *grown);
-    if (!grown) {
-      core->is_failed = true;
-      return NULL;
-    }
-    run->tried = grown;
-    run->cap_tried = larger;
+  if (!dk_grow(run->tried, run->n_tried, run->cap_tried)) {
+    core->is_failed = true;
+    return NULL;
   }
   memmove(run->tried + at + 1, run->tried + at, (run->n_tried++ - at) * sizeof *run->tried);
   run->tried[at] = (struct dk_core_tried){.task = task, .key = *key};
@@ -179,13 +173,7 @@ static int make(struct dk_core_run *run, const struct dk_core_run_options *optio
 
 int dk_core_add_run(struct dk_core *core, const struct dk_core_run_options *options) {
   assert(!dk_run_find(core, options->run));
-  if (core->n_runs == core->cap_runs) {
-    uint32_t larger = core->cap_runs ? core->cap_runs * 2 : 4;
-    struct dk_core_run **runs = dk_realloc_array(core->runs, larger, sizeof *runs);
-    if (!runs) return -ENOMEM;
-    core->runs = runs;
-    core->cap_runs = larger;
-  }
+  if (!dk_grow(core->runs, core->n_runs, core->cap_runs)) return -ENOMEM;
   struct dk_core_run *run = dk_calloc(1, sizeof *run);
   if (!run) return -ENOMEM;
   *run = (struct dk_core_run){

@@ -116,15 +116,9 @@ static void keep_attempt(struct dk_core *core, struct dk_core_run *run, uint32_t
     run->word[task] = (uint32_t)(id.n - core->base);
     return;
   }
-  if (run->n_foreign == run->cap_foreign) {
-    uint32_t larger = run->cap_foreign ? run->cap_foreign * 2 : 16;
-    struct dk_id *ids = dk_realloc_array(run->foreign, larger, sizeof *ids);
-    if (!ids) {
-      core->is_failed = true;
-      return;
-    }
-    run->foreign = ids;
-    run->cap_foreign = larger;
+  if (!dk_grow(run->foreign, run->n_foreign, run->cap_foreign)) {
+    core->is_failed = true;
+    return;
   }
   run->flags[task] |= TASK_FOREIGN;
   run->word[task] = run->n_foreign;
