@@ -109,12 +109,7 @@ static int check_folders(const struct dk_manifest_entry *items, uint32_t n) {
 static int parse_all(const char *at, const char *end, struct dk_manifest_entry **ret, uint32_t *ret_n) {
   uint32_t cap = 0;
   while (at < end) {
-    if (*ret_n == cap) {
-      cap = cap ? cap * 2 : 64;
-      struct dk_manifest_entry *items = dk_realloc_array(*ret, cap, sizeof *items);
-      if (!items) return -ENOMEM;
-      *ret = items;
-    }
+    if (!dk_grow(*ret, *ret_n, cap)) return -ENOMEM;
     struct dk_manifest_entry *entry = &(*ret)[*ret_n];
     if (!parse_entry(&at, end, entry)) return -EBADMSG;
     if (*ret_n > 0 && strcmp((*ret)[*ret_n - 1].path, entry->path) >= 0) return -EBADMSG;

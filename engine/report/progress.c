@@ -116,14 +116,8 @@ static void running_remove(struct dk_progress *p, uint32_t task) {
 }
 
 static void running_add(struct dk_progress *p, uint32_t task, uint64_t now_ns) {
-  if (p->n_running == p->cap_running) {
-    uint32_t cap = p->cap_running ? p->cap_running * 2 : 16;
-    struct dk_progress_running *grown = dk_realloc_array(p->running, cap, sizeof *grown);
-    if (!grown) {
-      return; /* it is missing in the list, its counts are right */
-    }
-    p->running = grown;
-    p->cap_running = cap;
+  if (!dk_grow(p->running, p->n_running, p->cap_running)) {
+    return; /* it is missing in the list, its counts are right */
   }
   p->running[p->n_running++] = (struct dk_progress_running){task, now_ns};
 }

@@ -252,13 +252,7 @@ struct attempts {
 };
 
 static struct dk_record *add_one(struct attempts *list) {
-  if (list->n == list->cap) {
-    uint32_t cap = list->cap ? list->cap * 2 : 64;
-    struct dk_record *items = dk_realloc_array(list->items, cap, sizeof *items);
-    if (!items) return NULL;
-    list->items = items;
-    list->cap = cap;
-  }
+  if (!dk_grow(list->items, list->n, list->cap)) return NULL;
   struct dk_record *record = &list->items[list->n++];
   memset(record, 0, sizeof *record);
   return record;

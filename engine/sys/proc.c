@@ -82,13 +82,7 @@ void dk_pids_finish(struct dk_pids *pids) {
 }
 
 int dk_pids_add(struct dk_pids *pids, pid_t pid) {
-  if (pids->n == pids->cap) {
-    size_t cap = pids->cap ? 2 * pids->cap : 32;
-    pid_t *items = dk_realloc_array(pids->items, cap, sizeof *items);
-    if (!items) return -ENOMEM;
-    pids->items = items;
-    pids->cap = cap;
-  }
+  if (!dk_grow(pids->items, pids->n, pids->cap)) return -ENOMEM;
   pids->items[pids->n++] = pid;
   return 0;
 }
