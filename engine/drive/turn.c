@@ -135,9 +135,3 @@ int dk_turn_once(struct dk_turn *turn) {
   if (r == 0) r = step(turn, is_idle ? &(struct dk_event){.kind = DK_EV_TICK} : &event);
   return r < 0 ? r : settle(turn, is_idle);
 }
-
-int dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *event) {
-  if (now_ns > turn->last_now) turn->last_now = now_ns;
-  int r = step(turn, event);
-  return r < 0 ? r : settle(turn, false);
-}

@@ -29,7 +29,5 @@ void dk_turn_finish(struct dk_turn *turn);
  * away. A wait that ends more than 10 s after its deadline
  * (a machine that slept, a disk that hung) is told to the core as a gap, before the event. */
 int dk_turn_once(struct dk_turn *turn);
-/* Feeds an event by hand (START, CANCEL). */
-int dk_turn_feed(struct dk_turn *turn, uint64_t now_ns, const struct dk_event *event);
 
 #endif

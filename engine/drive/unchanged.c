@@ -66,7 +66,9 @@ static int stamp_folder(const struct dk_objects *objects, const char *name, stru
   return st->st_mtim.tv_sec == times[1].tv_sec && st->st_mtim.tv_nsec == times[1].tv_nsec ? 0 : -ENOTSUP;
 }
 
-int dk_unchanged_objects(const struct dk_objects *objects, bool stamp, struct dk_digest *ret) {
+/* Of the folders of the objects: another one when an object was added or deleted. With `stamp` the folders get times that no
+ * later change can come to (a clock tick may hide one). 0 or -errno. */
+static int digest_folders(const struct dk_objects *objects, bool stamp, struct dk_digest *ret) {
   struct dk_hasher hasher;
 
   dk_hasher_init(&hasher);
@@ -152,7 +154,7 @@ int dk_unchanged_keep(const struct dk_asked *asked, const struct dk_buf *sources
   struct dk_digest key, identity, objects;
 
   if (!may_keep(lookup, sources, batch)) return 0;
-  if (dk_unchanged_objects(lookup->with.objects, true, &objects) < 0 || !outputs_are_there(lookup)) return 0;
+  if (digest_folders(lookup->with.objects, true, &objects) < 0 || !outputs_are_there(lookup)) return 0;
   if (identity_of(lookup->with.store, &identity) < 0) return 0;
   key_of(asked, &key);
   dk_write_u8(&out, FORMAT);
@@ -230,7 +232,7 @@ bool dk_unchanged_find(const struct dk_asked *asked, const char *state, struct d
   dk_reader_init(&reader, bytes.data, bytes.len);
   if (dk_read_u8(&reader) != FORMAT || !read_digest(&reader, &was)) return false;
   if (identity_of(store, &is) < 0 || !dk_digest_equal(&was, &is) || !read_digest(&reader, &was)) return false;
-  if (dk_unchanged_objects(objects, false, &is) < 0 || !dk_digest_equal(&was, &is)) return false;
+  if (digest_folders(objects, false, &is) < 0 || !dk_digest_equal(&was, &is)) return false;
   ret->run = dk_read_u32(&reader);
   ret->n_tasks = dk_read_u32(&reader);
   const char *sources = dk_read_bytes(&reader, &n_sources), *seen = dk_read_bytes(&reader, &n_seen);

@@ -38,8 +38,4 @@ struct dk_unchanged {
 bool dk_unchanged_find(const struct dk_asked *asked, const char *state, struct dk_store *store,
                        const struct dk_objects *objects, struct dk_code_repo *code, struct dk_unchanged *ret);
 
-/* Of the folders of the objects: another one when an object was added or deleted. With `stamp` the folders get times that no later change can
- * come to (a clock tick may hide one). 0 or -errno. */
-int dk_unchanged_objects(const struct dk_objects *objects, bool stamp, struct dk_digest *ret);
-
 #endif
