@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum dk_progress_class dk_progress_class_of(uint8_t state_byte) {
+static enum dk_progress_class class_of(uint8_t state_byte) {
   switch ((enum dk_task_state)(state_byte & 0x7fu)) {
   case DK_TASK_WAITING:
   case DK_TASK_LOOKUP:
@@ -178,7 +178,7 @@ void dk_progress_note(struct dk_progress *p, uint64_t now_ns, const struct dk_pr
   if (old == new) {
     return;
   }
-  enum dk_progress_class from = dk_progress_class_of(old), to = dk_progress_class_of(new);
+  enum dk_progress_class from = class_of(old), to = class_of(new);
   p->state[task] = new;
   node->by_class[from]--;
   node->by_class[to]++;

@@ -75,9 +75,6 @@ struct dk_progress {
 };
 
 #define STARTED 0x80u
-static inline enum dk_task_state dk_progress_state(const struct dk_progress *p, uint32_t task) {
-  return (enum dk_task_state)(p->state[task] & 0x7fu);
-}
 static inline bool dk_progress_is_wanted(const struct dk_progress *p, uint32_t task) {
   return !p->wanted || (p->wanted[task / 8] >> (task % 8) & 1);
 }
@@ -85,7 +82,6 @@ static inline uint32_t dk_progress_ended(const struct dk_progress_node *node) {
   return node->by_class[CLASS_DONE] + node->by_class[CLASS_CACHED] + node->by_class[CLASS_FAILED] +
          node->by_class[CLASS_NOT_RUN];
 }
-enum dk_progress_class dk_progress_class_of(uint8_t state_byte);
 
 /* progress_best.c */
 int dk_progress_bests_create(struct dk_progress *p);

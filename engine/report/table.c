@@ -246,11 +246,6 @@ static int render(struct dk_row_source *rows, const struct dk_report_table *tabl
   return r < 0 ? dk_error_system(error, r, "making the table") : 0;
 }
 
-int dk_table_render(struct dk_row_source *rows, const struct dk_report_table *table, enum dk_table_format format,
-                    bool color, struct dk_buf *out, struct dk_error *error) {
-  return render(rows, table, format, color, out, error);
-}
-
 static void between(enum dk_table_format format, uint32_t i, struct dk_buf *out) {
   if (i) {
     dk_buf_add_text(out, format == DK_FORMAT_JSON ? ",\n" : "\n");

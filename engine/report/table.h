@@ -13,8 +13,5 @@ bool dk_table_format_find(const char *name, enum dk_table_format *ret); /* "text
  * A metric that is not there is `-` (empty in CSV, null in JSON), `failed` in text and Markdown when its task failed. 0 or a negative errno. */
 int dk_tables_render(struct dk_row_source *rows, enum dk_table_format format, bool color, struct dk_buf *out,
                      struct dk_error *error);
-/* One table of the plan. */
-int dk_table_render(struct dk_row_source *rows, const struct dk_report_table *table, enum dk_table_format format,
-                    bool color, struct dk_buf *out, struct dk_error *error);
 
 #endif

@@ -8,7 +8,7 @@
 #define QUICK_SECONDS 60
 #define NODE_LEAST 10 /* bytes that a row takes at least in a page of LMDB: its head and its place */
 
-void dk_check_touch(const MDB_val *value) {
+static void touch(const MDB_val *value) {
   volatile uint8_t sum = 0;
   const uint8_t *at = value->mv_data;
   for (size_t i = 0; i < value->mv_size; i += 256) sum = (uint8_t)(sum + at[i]);
@@ -22,7 +22,7 @@ static int walk_ends(MDB_txn *txn, MDB_dbi dbi) {
   int rc = mdb_cursor_open(txn, dbi, &cursor);
   for (int end = 0; rc == 0 && end < 2; end++) {
     for (int n = 0; n < QUICK_PAIRS && (rc = mdb_cursor_get(cursor, &key, &value, ops[end][n > 0])) == 0; n++)
-      dk_check_touch(&value);
+      touch(&value);
     if (rc == MDB_NOTFOUND) rc = 0;
   }
   return rc;
@@ -49,7 +49,7 @@ int dk_check_walk(MDB_txn *txn, MDB_dbi dbi) {
     rc = mdb_cursor_get(cursor, &key, &value, n ? MDB_NEXT : MDB_FIRST);
     if (rc == MDB_NOTFOUND) break;
     if (rc == 0 && n == rows) rc = MDB_CORRUPTED; /* it may go round and round */
-    if (rc == 0) dk_check_touch(&value);
+    if (rc == 0) touch(&value);
   }
   return rc != MDB_NOTFOUND ? rc : n == rows ? 0 : MDB_CORRUPTED;
 }
@@ -91,7 +91,7 @@ static void in_child(void *ctx, FILE *to) {
 }
 
 /* LMDB gives EINVAL for a first page of another size, and for maps beyond reason; any of its own codes for rubbish. */
-int dk_check_code(int rc) {
+static int code_of(int rc) {
   bool is_rubbish = rc == EINVAL || (rc < 0 && rc != MDB_VERSION_MISMATCH && rc != MDB_READERS_FULL && rc != MDB_PANIC);
   return is_rubbish ? MDB_INVALID : rc;
 }
@@ -109,5 +109,5 @@ int dk_check_in_child(const char *path, unsigned env_flags, struct dk_error *err
     return dk_error_set(error, -EBADMSG, "the store %s is damaged: %s\n" DK_STORE_HELP, path,
                         why ? why : "reading it ended in an error");
   if (rc == 0 || rc == ENOENT) return 0; /* removed meanwhile: opening it says so or makes it */
-  return dk_store_fail(&named, dk_check_code(rc), "checking the store", error);
+  return dk_store_fail(&named, code_of(rc), "checking the store", error);
 }

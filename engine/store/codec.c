@@ -28,12 +28,12 @@ void dk_codec_read_digest(struct dk_reader *reader, struct dk_digest *ret) {
     memset(ret, 0, sizeof *ret);
 }
 
-void dk_codec_write_id(struct dk_buf *out, struct dk_id id) {
+static void write_id(struct dk_buf *out, struct dk_id id) {
   dk_write_u64(out, id.inc);
   dk_write_u64(out, id.n);
 }
 
-struct dk_id dk_codec_read_id(struct dk_reader *reader) {
+static struct dk_id read_id(struct dk_reader *reader) {
   struct dk_id id;
   id.inc = dk_read_u64(reader);
   id.n = dk_read_u64(reader);
@@ -117,7 +117,7 @@ int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out)
   dk_write_u8(out, task->attempts);
   dk_write_signed(out, task->code);
   dk_write_u32(out, task->slot);
-  dk_codec_write_id(out, task->attempt);
+  write_id(out, task->attempt);
   dk_codec_write_digest(out, &task->key);
   if (has_tries) {
     dk_write_u8(out, task->tries.lost);
@@ -143,7 +143,7 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   if (code < INT32_MIN || code > INT32_MAX) reader.failed = true;
   ret->code = (int32_t)code;
   ret->slot = dk_read_u32(&reader);
-  ret->attempt = dk_codec_read_id(&reader);
+  ret->attempt = read_id(&reader);
   dk_codec_read_digest(&reader, &ret->key);
   if (version == TRIES_VERSION) {
     ret->tries.lost = dk_read_u8(&reader);
@@ -157,7 +157,7 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
 int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out) {
   size_t before = out->len;
   dk_write_u8(out, VERSION);
-  dk_codec_write_id(out, saved->attempt);
+  write_id(out, saved->attempt);
   dk_write_u32(out, saved->run);
   dk_write_text(out, saved->label);
   dk_write_text(out, saved->host);
@@ -199,7 +199,7 @@ int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
   dk_reader_init(&reader, data, len);
   memset(ret, 0, sizeof *ret);
   read_version(&reader);
-  ret->attempt = dk_codec_read_id(&reader);
+  ret->attempt = read_id(&reader);
   ret->run = dk_read_u32(&reader);
   ret->label = dk_read_text(&reader);
   ret->host = dk_read_text(&reader);

@@ -7,7 +7,5 @@
 
 void dk_codec_write_digest(struct dk_buf *out, const struct dk_digest *digest);
 void dk_codec_read_digest(struct dk_reader *reader, struct dk_digest *ret); /* zero on failure */
-void dk_codec_write_id(struct dk_buf *out, struct dk_id id);
-struct dk_id dk_codec_read_id(struct dk_reader *reader);
 
 #endif

@@ -115,10 +115,8 @@ int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_
 int dk_check_rows(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret); /* as LMDB counts them, if the file has room for so many */
 /* pages.c: every page that the transaction can reach, looked at without LMDB. 0, MDB_CORRUPTED, or what went wrong. */
 int dk_check_pages(MDB_txn *txn);
-int dk_check_walk(MDB_txn *txn, MDB_dbi dbi); /* all pairs, every page of them touched */
-void dk_check_touch(const MDB_val *value);
+int dk_check_walk(MDB_txn *txn, MDB_dbi dbi);                  /* all pairs, every page of them touched */
 bool dk_check_value(const MDB_val *key, const MDB_val *value); /* its checksum */
-int dk_check_code(int rc);                                     /* what LMDB says of rubbish, as MDB_INVALID */
 
 /* store.c */
 #define DK_STORE_HELP "help: `dkrun fsck` says what is damaged, `dkrun fsck --repair` keeps what can be read"

@@ -269,24 +269,6 @@ int dk_fs_copy_fd(int from, int to, uint64_t size, bool *ret_reflinked) {
   return copy_by_hand(from, to);
 }
 
-int dk_fs_copy_file(int from_dir, const char *from, int to_dir, const char *to, mode_t mode, struct dk_error *error) {
-  int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-  if (in < 0) return dk_error_system(error, -errno, "cannot open %s", from);
-  struct stat st;
-  int r = fstat(in, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-  int out = -1;
-  if (r == 0) {
-    out = openat(to_dir, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (out < 0) r = -errno;
-  }
-  if (r == 0) r = dk_fs_copy_fd(in, out, (uint64_t)st.st_size, NULL);
-  if (r == 0 && fchmod(out, mode) < 0) r = -errno;
-  if (out >= 0 && close(out) < 0 && r == 0) r = -errno;
-  if (out >= 0 && r < 0) unlinkat(to_dir, to, 0);
-  close(in);
-  return r < 0 ? dk_error_system(error, r, "cannot copy %s", from) : 0;
-}
-
 char *dk_fs_absolute(const char *path) {
   char *real = realpath(*path ? path : ".", NULL);
   if (!real && errno == ENOENT) {

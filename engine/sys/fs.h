@@ -47,8 +47,6 @@ bool dk_fs_link_is_inside(const char *path, const char *target);
 
 /* Content from one open file to another: reflink, else copy_file_range, else read and write. *ret_reflinked may be NULL. */
 int dk_fs_copy_fd(int from, int to, uint64_t size, bool *ret_reflinked);
-/* New file `name` in `dir` with the content of `from` (exclusive; mode is set whatever the umask). */
-int dk_fs_copy_file(int from_dir, const char *from, int to_dir, const char *to, mode_t mode, struct dk_error *error);
 /* What is in from_dir into to_dir: directories 0755, files 0755 or 0644 (x of the owner decides), symbolic links as they are;
  * -EINVAL for anything else. What exists is replaced when it is no directory. `sealed`: what is not
  * sealed there is not copied, -EBADMSG. `stop` (may be NULL) is asked now and then:

@@ -81,7 +81,7 @@ void dk_pids_finish(struct dk_pids *pids) {
   *pids = (struct dk_pids){0};
 }
 
-int dk_pids_add(struct dk_pids *pids, pid_t pid) {
+static int add_pid(struct dk_pids *pids, pid_t pid) {
   if (!dk_grow(pids->items, pids->n, pids->cap)) return -ENOMEM;
   pids->items[pids->n++] = pid;
   return 0;
@@ -104,12 +104,12 @@ static int add_thread_children(pid_t pid, const char *tid, struct dk_pids *ret) 
       if (buffer[i] >= '0' && buffer[i] <= '9') {
         value = value * 10 + (buffer[i] - '0');
       } else if (value > 0) {
-        r = dk_pids_add(ret, (pid_t)value);
+        r = add_pid(ret, (pid_t)value);
         value = 0;
       }
     }
   }
-  if (r == 0 && value > 0) r = dk_pids_add(ret, (pid_t)value);
+  if (r == 0 && value > 0) r = add_pid(ret, (pid_t)value);
   close(fd);
   return r;
 }
@@ -134,7 +134,7 @@ static int find(dk_proc_match_fn *match, void *ctx, bool own_only, struct dk_pid
     struct stat st;
     struct dk_proc_stat stat;
     if (own_only && (fstatat(dirfd(proc), entry->d_name, &st, 0) < 0 || st.st_uid != geteuid())) continue;
-    if (dk_proc_stat(pid, &stat) == 0 && match(ctx, pid, &stat)) r = dk_pids_add(ret, pid);
+    if (dk_proc_stat(pid, &stat) == 0 && match(ctx, pid, &stat)) r = add_pid(ret, pid);
   }
   closedir(proc);
   return r;

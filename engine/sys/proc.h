@@ -27,7 +27,6 @@ struct dk_pids {
   size_t n, cap;
 };
 void dk_pids_finish(struct dk_pids *pids);
-int dk_pids_add(struct dk_pids *pids, pid_t pid);
 /* Appends all descendants of pid (not pid itself), parents first. 0 or -ENOMEM. */
 int dk_proc_descendants(pid_t pid, struct dk_pids *ret);
 /* Appends all processes of this user for which match(ctx, pid, stat) holds. */

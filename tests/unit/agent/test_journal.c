@@ -236,12 +236,11 @@ static void go_to_copy(bool is_linked, char ret_original[64]) {
   char copy[64];
   strcpy(copy, "/tmp/dk-journal-XXXXXX");
   assert_non_null(mkdtemp(copy));
+  char command[200];
+  snprintf(command, sizeof command, "cp -a%s %s/journal.? %s", is_linked ? "l" : "", path, copy);
+  assert_int_equal(system(command), 0); /* NOLINT: what a person does */
   int to = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   assert_true(to >= 0);
-  for (int i = 0; i < 2; i++) {
-    const char *name = i == 0 ? "journal.0" : "journal.1";
-    assert_int_equal(is_linked ? linkat(dir, name, to, name, 0) : dk_fs_copy_file(dir, name, to, name, 0600, NULL), 0);
-  }
   close(dir);
   dir = to;
   strcpy(ret_original, path);
