@@ -17,7 +17,7 @@ lang/plan:      lang/base lang/diag lang/syntax lang/check lang/eval
 lang:           lang/base lang/diag lang/syntax lang/check lang/eval lang/plan stdlib
 engine/sys:     lang/base
 engine/wire:    lang/base engine/sys
-engine/agent:   lang/base engine/sys engine/wire
+engine/agent:   lang/base engine/sys engine/wire engine/objects
 engine/net:     lang/base engine/sys
 engine/objects: lang/base engine/sys
 engine/source:  lang/base engine/sys

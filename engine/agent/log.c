@@ -86,22 +86,22 @@ static int write_capped(const struct dk_log *log, struct writer *writer, uint64_
 
 static int keep_capped(struct dk_log *log, struct dk_blobs *blobs, uint64_t size, struct dk_kept *ret,
                        struct dk_error *error) {
-  char name[40];
+  char name[DK_OBJECTS_TMP];
   dk_autofree struct writer *writer = dk_alloc(sizeof *writer);
   if (!writer) return dk_error_set(error, -ENOMEM, "no memory to keep a log");
   writer->from = log->fd;
   writer->written = 0;
-  writer->to = dk_blobs_begin(blobs, name, error);
-  if (writer->to < 0) return writer->to;
+  int r = dk_objects_tmp(&blobs->objects, name, &writer->to, error);
+  if (r < 0) return r;
   dk_content_init(&writer->hasher);
-  int r = write_capped(log, writer, size);
+  r = write_capped(log, writer, size);
   if (r < 0)
     dk_content_finish(&writer->hasher);
   else
     r = dk_content_get(&writer->hasher, &ret->digest);
   ret->size = writer->written;
-  if (r == 0) return dk_blobs_end(blobs, name, writer->to, &ret->digest, error);
-  dk_blobs_end(blobs, name, writer->to, NULL, NULL);
+  if (r == 0) return dk_objects_place(&blobs->objects, name, writer->to, &ret->digest, error);
+  dk_objects_drop(&blobs->objects, name, writer->to);
   return dk_error_system(error, r, "cannot keep a log");
 }
 
@@ -117,7 +117,7 @@ int dk_log_keep(struct dk_log *log, struct dk_blobs *blobs, struct dk_kept *ret,
     int r = keep_inline(log, size, ret);
     return r < 0 ? dk_error_system(error, r, "cannot read the log of a slot") : 0;
   }
-  if (blobs->fd < 0) return dk_error_set(error, -EBADF, "no object directory to keep a log in");
+  if (blobs->objects.fd < 0) return dk_error_set(error, -EBADF, "no object directory to keep a log in");
   if (size > log->cap || log->punched) return keep_capped(log, blobs, size, ret, error);
   ret->size = size;
   int r = dk_blobs_keep(blobs, log->slot_dir, log->name, log->fd, &st, &ret->digest, error);

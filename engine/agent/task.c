@@ -108,7 +108,7 @@ static int fill(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx, struct dk_
     return r;
   }
   if (!job->code && job->n_inputs == 0) return 0;
-  struct dk_blobs blobs = {.fd = -1, .stop = stop, .ctx = ctx};
+  struct dk_blobs blobs = {.objects = {.fd = -1}, .stop = stop, .ctx = ctx};
   r = dk_blobs_open(&blobs, job->objects, error);
   if (r == 0) r = dk_workdir_fill(&task->slot->workdir, job, &blobs, &cause, error);
   dk_blobs_close(&blobs);
@@ -329,7 +329,7 @@ static bool needs_objects(struct dk_task *task) {
 void dk_task_collect(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   struct dk_result *result = &task->result;
   struct dk_error error = {0};
-  struct dk_blobs blobs = {.fd = -1, .stop = stop, .ctx = ctx};
+  struct dk_blobs blobs = {.objects = {.fd = -1}, .stop = stop, .ctx = ctx};
   int work = task->slot->workdir.work;
   int r = 0;
   drop_group(task);
@@ -341,7 +341,7 @@ void dk_task_collect(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
     decide(task, DK_CAUSE_INPUT, error.text);
   if (result->cause == DK_CAUSE_OK && task->has_exited)
     fail_disk(task, dk_collect_outputs(&blobs, work, &task->job, result), &error);
-  if (blobs.fd >= 0 && work >= 0 && task->has_exited)
+  if (blobs.objects.fd >= 0 && work >= 0 && task->has_exited)
     fail_disk(task, dk_collect_keep_files(&blobs, work, &task->job, result), &error);
   blobs.stop = NULL; /* logs are kept, also when it was ended */
   r = dk_log_keep(&task->out, &blobs, &result->out, &error);

@@ -173,7 +173,7 @@ int dk_tree_keep(struct dk_blobs *blobs, int dir, struct dk_kept *ret, struct dk
     for (size_t i = 0; i < tree.n; i++) put_entry(&manifest, &tree.entries[i]);
     if (!dk_buf_ok(&manifest)) r = no_memory(error);
   }
-  if (r == 0) r = dk_blobs_put(blobs, manifest.data, manifest.len, &ret->digest, error);
+  if (r == 0) r = dk_objects_put(&blobs->objects, manifest.data, manifest.len, &ret->digest, error);
   ret->size = manifest.len;
   ret->total = tree.total;
   ret->is_dir = true;

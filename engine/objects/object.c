@@ -117,13 +117,18 @@ int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest 
   return whole;
 }
 
+static bool new_name(char ret[DK_OBJECTS_TMP]) {
+  uint64_t random = 0;
+  if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return false;
+  snprintf(ret, DK_OBJECTS_TMP, "tmp/%d-%016llx", (int)getpid(), (unsigned long long)random);
+  return true;
+}
+
 int dk_objects_tmp(struct dk_objects *objects, char ret_name[DK_OBJECTS_TMP], int *ret_fd, struct dk_error *error) {
-  for (int i = 0; i < 100; i++) {
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) break;
-    snprintf(ret_name, DK_OBJECTS_TMP, "tmp/%d-%016llx", (int)getpid(), (unsigned long long)random);
-    *ret_fd = openat(objects->fd, ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  for (int i = 0; i < 100 && new_name(ret_name); i++) {
+    *ret_fd = openat(objects->fd, ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*ret_fd >= 0) return 0;
+    if (errno == ENOENT && mkdirat(objects->fd, "tmp", 0700) == 0) continue;
     if (errno != EEXIST) break;
   }
   return dk_error_system(error, -errno, "making a file in %s/tmp", objects->root);
@@ -132,6 +137,15 @@ int dk_objects_tmp(struct dk_objects *objects, char ret_name[DK_OBJECTS_TMP], in
 void dk_objects_drop(struct dk_objects *objects, const char *tmp, int fd) {
   close(fd);
   unlinkat(objects->fd, tmp, 0);
+}
+
+/* To its place, in a folder that the first object there makes. */
+static int rename_in(const struct dk_objects *objects, const char *tmp, const char name[DK_OBJECTS_NAME]) {
+  if (renameat(objects->fd, tmp, objects->fd, name) == 0) return 0;
+  if (errno != ENOENT) return -errno;
+  const char folder[] = {name[0], name[1], '\0'};
+  if (mkdirat(objects->fd, folder, 0700) != 0 && errno != EEXIST) return -errno;
+  return renameat(objects->fd, tmp, objects->fd, name) == 0 ? 0 : -errno;
 }
 
 int dk_objects_place(struct dk_objects *objects, const char *tmp, int fd, const struct dk_digest *digest,
@@ -147,22 +161,29 @@ int dk_objects_place(struct dk_objects *objects, const char *tmp, int fd, const 
     return 0;
   }
   if (err == 0 && fchmod(fd, 0444) != 0) err = -errno;
-  if (err == 0 && renameat(objects->fd, tmp, objects->fd, name) != 0) {
-    err = -errno;
-    if (err == -ENOENT) { /* first one in its folder */
-      const char folder[] = {name[0], name[1], '\0'};
-      err = mkdirat(objects->fd, folder, 0700) == 0 || errno == EEXIST ? 0 : -errno;
-      if (err == 0 && renameat(objects->fd, tmp, objects->fd, name) != 0) err = -errno;
-    }
-  }
+  if (close(fd) != 0 && err == 0) err = -errno;
+  if (err == 0) err = rename_in(objects, tmp, name);
   if (err) {
-    dk_objects_drop(objects, tmp, fd);
+    unlinkat(objects->fd, tmp, 0);
     return dk_error_system(error, err, "keeping an object in %s", objects->root);
   }
-  (void)dk_fs_seal(
-      fd, 0444); /* not before: in tmp/ its time says how old it is. Without a seal it is read when it is looked for */
-  close(fd);
+  /* Not before: in tmp/ its time says how old it is. Without a seal it is read when it is looked for. */
+  (void)dk_fs_seal_at(objects->fd, name);
   return 0;
+}
+
+int dk_objects_link(struct dk_objects *objects, int dir, const char *file, const struct dk_digest *digest) {
+  char name[DK_OBJECTS_NAME], tmp[DK_OBJECTS_TMP];
+  dk_objects_name(digest, name);
+  if (linkat(dir, file, objects->fd, name, 0) == 0) return 0;
+  /* The first in its folder, or one is there that is no good: replaced in one step. */
+  if (errno != ENOENT && errno != EEXIST) return -errno;
+  if (!new_name(tmp)) return -errno;
+  (void)mkdirat(objects->fd, "tmp", 0700);
+  if (linkat(dir, file, objects->fd, tmp, 0) != 0) return -errno;
+  int err = rename_in(objects, tmp, name);
+  if (err) unlinkat(objects->fd, tmp, 0);
+  return err;
 }
 
 int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,

@@ -29,11 +29,24 @@ bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *di
 int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest *manifest, struct dk_error *error);
 int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,
                    struct dk_error *error);
+/* The same in pieces: a new file in tmp/, by descriptor and name ("tmp/..."); what was written to it becomes an object, or is dropped
+ * when that is there already. Both close fd and leave nothing in tmp/, also on failure. */
+#define DK_OBJECTS_TMP 64
+int dk_objects_tmp(struct dk_objects *objects, char ret_name[DK_OBJECTS_TMP], int *ret_fd, struct dk_error *error);
+int dk_objects_place(struct dk_objects *objects, const char *tmp, int fd, const struct dk_digest *digest,
+                     struct dk_error *error);
+void dk_objects_drop(struct dk_objects *objects, const char *tmp, int fd);
+/* A file of this file system becomes the object itself, in place of what may be there; who calls it makes it read-only before,
+ * and seals it then. 0, or a negative errno: as link(2). */
+int dk_objects_link(struct dk_objects *objects, int dir, const char *file, const struct dk_digest *digest);
 /* Copies (reflink where it can) a file in, hashing the copy. -EAGAIN when the file changed while it was read. */
 int dk_objects_put_file(struct dk_objects *objects, const char *path, struct dk_digest *ret, uint64_t *ret_size,
                         struct dk_error *error);
 /* The same digest, and nothing is kept. */
 int dk_objects_hash_file(const char *path, struct dk_digest *ret, uint64_t *ret_size, struct dk_error *error);
+/* Opens an object and says its size. -ENOENT names it. */
+int dk_objects_open_one(const struct dk_objects *objects, const struct dk_digest *digest, int *ret_fd,
+                        uint64_t *ret_size, struct dk_error *error);
 int dk_objects_read(const struct dk_objects *objects, const struct dk_digest *digest, size_t max, struct dk_buf *out,
                     struct dk_error *error);
 bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_digest *digest, const char *text);

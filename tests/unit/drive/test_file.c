@@ -69,7 +69,7 @@ static void put_tree(void) {
 static void same_as_the_agent(void **state) {
   struct dk_digest dry, kept;
   struct dk_kept theirs = {0};
-  struct dk_blobs blobs = {.fd = -1};
+  struct dk_blobs blobs = {.objects = {.fd = -1}};
   struct dk_error error = {0};
   bool is_dir = false;
 

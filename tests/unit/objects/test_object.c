@@ -217,6 +217,26 @@ static void test_export_tree(void **state) {
   sh("test ! -e again");
 }
 
+/* The first in its folder, and in place of one that is no good; tmp/ may be gone. */
+static void test_link(void **state) {
+  (void)state;
+  struct dk_digest digest;
+  dk_autobuf out = DK_BUF_INIT;
+  dk_content_of("linked", 6, &digest);
+  sh("printf linked >one; cp one two; rmdir objects/tmp");
+  int dir = open(fx, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  assert_int_equal(dk_objects_link(&objects, dir, "none", &digest), -ENOENT);
+  assert_int_equal(dk_objects_link(&objects, dir, "one", &digest), 0);
+  sh("echo more >>one");
+  assert_int_equal(dk_objects_read(&objects, &digest, 100, &out, NULL), -EBADMSG);
+  assert_int_equal(dk_objects_link(&objects, dir, "two", &digest), 0);
+  close(dir);
+  assert_int_equal(dk_objects_read(&objects, &digest, 100, &out, NULL), 0);
+  assert_string_equal(out.data, "linked");
+  sh("test -z \"$(ls objects/tmp)\" && rmdir objects/tmp");
+  put("made anew"); /* and tmp/ with it */
+}
+
 static void test_two_processes(void **state) {
   (void)state;
   int pids[3];
@@ -276,9 +296,16 @@ static void test_allocations_may_fail(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(test_put_and_read),         CASE(test_put_file),        CASE(test_hash_file),
-      CASE(test_changing_file),        CASE(test_damage_is_found), CASE(test_export_file),
-      CASE(test_export_tree),          CASE(test_two_processes),   CASE(test_open),
+      CASE(test_put_and_read),
+      CASE(test_put_file),
+      CASE(test_hash_file),
+      CASE(test_changing_file),
+      CASE(test_damage_is_found),
+      CASE(test_export_file),
+      CASE(test_export_tree),
+      CASE(test_link),
+      CASE(test_two_processes),
+      CASE(test_open),
       CASE(test_allocations_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
