@@ -15,8 +15,8 @@ struct dk_load_options {
   uint32_t n_given;
   dk_check_pattern_fn *check_pattern; /* of metrics; NULL: regexes are taken as they are */
   const char *root; /* the repository's root (absolute): imports and loads stay inside; NULL: the file's directory */
-  /* Files as they were at another time: fills *ret with the content of a path below root and returns true, or returns false: it is read
-   * where it lies. NULL: all are. */
+  /* Files as they were at another time: fills *ret with the content of a path below root and returns true, or returns
+   * false: it is read where it lies. NULL: all are. */
   bool (*pinned)(void *ctx, const char *path, struct dk_buf *ret);
   void *pinned_ctx;
   const char *name; /* what the file is called in messages and in the plan; NULL: `path` */
@@ -28,13 +28,15 @@ int dk_load(const char *path, const struct dk_load_options *options, struct dk_l
 void dk_load_destroy(struct dk_load *load);
 const struct dk_plan *dk_load_plan(const struct dk_load *load); /* NULL: the file has errors */
 const struct dk_diags *dk_load_diags(const struct dk_load *load);
-/* All the project's files that were read and directories that were looked into: as long as they are the same, so is the plan. Embedded
- * modules are left out: they are the program's. */
+/* All the project's files that were read and directories that were looked into: as long as they are the same, so is the
+ * plan. Embedded modules are left out: they are the program's. */
 struct dk_load_seen {
   const char *path; /* relative to the repository's root; "" is the root itself */
   bool is_dir;
   struct dk_digest
-      digest; /* of a file its content's, as it was read; of a directory dk_names_digest of its sorted entries, or zero: not there */
+      /* of a file its content's, as it was read; of a directory dk_names_digest of its sorted entries, or zero: not
+       * there */
+      digest;
 };
 const struct dk_load_seen *dk_load_seen(const struct dk_load *load, uint32_t *ret_n);
 

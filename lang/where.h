@@ -12,10 +12,10 @@ struct dk_selection {
   const char *where;        /* NULL: all that the words name */
 };
 
-/* The tasks of a plan (a pin will do) that words and expression choose, in rising order; *ret is dk_freed by the caller. Names in the
- * expression are columns: it has no lets, params and files. A selection of nothing at all is all tasks.
- * -EINVAL: the expression is wrong (`diagnostics` has them, rendered, and the error one line), -ENOENT: it chooses nothing, with words;
- * -ENOMEM. */
+/* The tasks of a plan (a pin will do) that words and expression choose, in rising order; *ret is dk_freed by the
+ * caller. Names in the expression are columns: it has no lets, params and files. A selection of nothing at all is all
+ * tasks. -EINVAL: the expression is wrong (`diagnostics` has them, rendered, and the error one line), -ENOENT: it
+ * chooses nothing, with words; -ENOMEM. */
 int dk_where_select(const struct dk_plan *plan, const struct dk_selection *selection, uint32_t **ret, uint32_t *ret_n,
                     struct dk_buf *diagnostics, struct dk_error *error);
 

@@ -1,5 +1,5 @@
-/* Files of a task become objects (engine/objects/object.h): linked from the task's directory or copied. Whoever records the digest
- * syncs the file system first; nothing is synced here. */
+/* Files of a task become objects (engine/objects/object.h): linked from the task's directory or copied. Whoever records
+ * the digest syncs the file system first; nothing is synced here. */
 #ifndef DK_AGENT_BLOB_H
 #define DK_AGENT_BLOB_H
 

@@ -1,5 +1,6 @@
-/* What a keeper has booked of the machine for its task, and how it waits for it. GPUs first, then memory, then processors, each in its
- * queue of the ledger: who waits for one holds only what comes before, so two never wait for each other. */
+/* What a keeper has booked of the machine for its task, and how it waits for it. GPUs first, then memory, then
+ * processors, each in its queue of the ledger: who waits for one holds only what comes before, so two never wait for
+ * each other. */
 #ifndef DK_AGENT_BOOKING_H
 #define DK_AGENT_BOOKING_H
 
@@ -26,8 +27,8 @@ struct dk_booking {
 void dk_booking_init(struct dk_booking *booking, const struct dk_machine *machine, int ledger, bool books_cpus);
 void dk_booking_finish(struct dk_booking *booking);
 
-/* Books what is needed: true when it has it. Else asked again when one of dk_booking_fds is readable, at dk_booking_deadline, or
- * whenever. What the task before had is kept when it fits and nobody else waits. */
+/* Books what is needed: true when it has it. Else asked again when one of dk_booking_fds is readable, at
+ * dk_booking_deadline, or whenever. What the task before had is kept when it fits and nobody else waits. */
 bool dk_booking_take(struct dk_booking *booking, const struct dk_need *need, uint64_t now_ns);
 /* The task has ended. `next` may go on with what it had; NULL: there is none. */
 void dk_booking_leave(struct dk_booking *booking, const struct dk_need *next);

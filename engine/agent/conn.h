@@ -15,7 +15,8 @@ void dk_conn_finish(struct dk_conn *conn); /* closes; what waits is lost */
 
 /* Appends to what waits. 0, -ENOMEM, -EMSGSIZE. */
 int dk_conn_put(struct dk_conn *conn, const struct dk_message *message);
-/* Sends what the socket takes. 0, also when some is left (dk_conn_is_waiting); negative errno: the connection is dead. */
+/* Sends what the socket takes. 0, also when some is left (dk_conn_is_waiting); negative errno: the connection is
+ * dead. */
 int dk_conn_flush(struct dk_conn *conn);
 bool dk_conn_is_waiting(const struct dk_conn *conn);
 /* Reads what is there. 0; -EPIPE at its end; another negative errno. */

@@ -20,9 +20,9 @@ struct dk_environ_place {
   uint32_t n_gpus;
 };
 
-/* The job's environment, and what the keeper adds to it (its own win): DK_ATTEMPT, DK_SLOT, DK_DIR (the task's directory),
- * DK_METRICS (a file in it), TMPDIR, DK_GPUS, and what CUDA and ROCm read. A script is given as "-c SCRIPT", or, above DK_SCRIPT_INLINE bytes, as the
- * path of it. -ENOMEM. */
+/* The job's environment, and what the keeper adds to it (its own win): DK_ATTEMPT, DK_SLOT, DK_DIR (the task's
+ * directory), DK_METRICS (a file in it), TMPDIR, DK_GPUS, and what CUDA and ROCm read. A script is given as "-c
+ * SCRIPT", or, above DK_SCRIPT_INLINE bytes, as the path of it. -ENOMEM. */
 #define DK_SCRIPT_INLINE (96u << 10) /* execve's limit for one argument is 128 KiB (MAX_ARG_STRLEN) */
 int dk_environ_make(struct dk_environ *ret, const struct dk_job *job, struct dk_id id,
                     const struct dk_environ_place *place);

@@ -1,6 +1,6 @@
-/* The keeper of one slot: a process that is parent and subreaper of its task's tree, and writes the journal. It listens on
- * slots/N/sock and speaks the agent protocol's messages with one agent daemon at a time (docs/agent-protocol.md, "Keepers"); it
- * goes on when that is gone. */
+/* The keeper of one slot: a process that is parent and subreaper of its task's tree, and writes the journal. It listens
+ * on slots/N/sock and speaks the agent protocol's messages with one agent daemon at a time (docs/agent-protocol.md,
+ * "Keepers"); it goes on when that is gone. */
 #ifndef DK_AGENT_KEEPER_H
 #define DK_AGENT_KEEPER_H
 

@@ -1,5 +1,5 @@
-/* The insides of the keeper, shared by keeper.c (its life), keeper_daemon.c (who gives orders) and keeper_task.c (what it does about
- * them). For nobody else. */
+/* The insides of the keeper, shared by keeper.c (its life), keeper_daemon.c (who gives orders) and keeper_task.c (what
+ * it does about them). For nobody else. */
 #ifndef DK_AGENT_KEEPER_PRIVATE_H
 #define DK_AGENT_KEEPER_PRIVATE_H
 
@@ -50,7 +50,8 @@ void dk_keeper_remove_order(struct keeper *k, size_t i);
 void dk_keeper_drop_orders(struct keeper *k);
 void dk_keeper_give_back(struct keeper *k, size_t kept); /* all but the first `kept` orders */
 
-/* Waits for a child's end, the daemon or room on the machine, at most until deadline_ns, and does what the daemon says. */
+/* Waits for a child's end, the daemon or room on the machine, at most until deadline_ns, and does what the daemon
+ * says. */
 void dk_keeper_poll(struct keeper *k, uint64_t deadline_ns);
 /* A dk_fs_stop_fn, asked while files are copied or read: answers the daemon; true: the task is to be ended. */
 bool dk_keeper_service(void *ctx);

@@ -1,6 +1,7 @@
-/* What the daemon must know after a restart and no journal tells: the highest forgotten attempt of each incarnation, and
- * the next result's number. DIR/state: two places written in turn, each with generation and CRC, so that a cut-off write leaves
- * the one before. write(2) only: a power cut may lose the last ones, and no engine repeats orders of before it. */
+/* What the daemon must know after a restart and no journal tells: the highest forgotten attempt of each incarnation,
+ * and the next result's number. DIR/state: two places written in turn, each with generation and CRC, so that a cut-off
+ * write leaves the one before. write(2) only: a power cut may lose the last ones, and no engine repeats orders of
+ * before it. */
 #ifndef DK_AGENT_MEMORY_H
 #define DK_AGENT_MEMORY_H
 

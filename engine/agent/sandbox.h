@@ -1,9 +1,10 @@
-/* What a task may read: everything but the repository, of which it gets its own copy of what it declared (landlock(7), Linux 5.19 and
- * later). Landlock only ever allows, and whole hierarchies: so the rules name what stands beside the way from "/" down to the
- * repository. What that means: what is made beside that way while a task runs, the task cannot read; the next one can.
+/* What a task may read: everything but the repository, of which it gets its own copy of what it declared (landlock(7),
+ * Linux 5.19 and later). Landlock only ever allows, and whole hierarchies: so the rules name what stands beside the way
+ * from "/" down to the repository. What that means: what is made beside that way while a task runs, the task cannot
+ * read; the next one can.
  *
- * It is for cache keys to be true, no wall against an enemy: names can be listed, files written, and another mount of the same
- * file system leads in. */
+ * It is for cache keys to be true, no wall against an enemy: names can be listed, files written, and another mount of
+ * the same file system leads in. */
 #ifndef DK_AGENT_SANDBOX_H
 #define DK_AGENT_SANDBOX_H
 
@@ -25,7 +26,8 @@ struct dk_sandbox_rules {
   bool is_probe;    /* for looking only: nothing is made in HOME */
 };
 
-/* One ruleset. While it is held, and in a task that runs under it, files that stand beside the way and are removed keep their space. Used again until the rules are others or something on the way to the repository has changed. */
+/* One ruleset. While it is held, and in a task that runs under it, files that stand beside the way and are removed keep
+ * their space. Used again until the rules are others or something on the way to the repository has changed. */
 struct dk_sandbox {
   int ruleset;         /* -1: none */
   const char *off;     /* why nothing is enforced, for people; NULL: it is */
@@ -39,7 +41,8 @@ struct dk_sandbox {
 
 void dk_sandbox_init(struct dk_sandbox *sandbox);
 void dk_sandbox_finish(struct dk_sandbox *sandbox);
-/* Sees to it that sandbox->ruleset fits the rules. 0, also when nothing can be enforced (`off` says why); -ENOMEM, -EMFILE ... */
+/* Sees to it that sandbox->ruleset fits the rules. 0, also when nothing can be enforced (`off` says why); -ENOMEM,
+ * -EMFILE ... */
 int dk_sandbox_make(struct dk_sandbox *sandbox, const struct dk_sandbox_rules *rules, struct dk_error *error);
 /* Is this canonical path one that the rules of the last dk_sandbox_make keep from a task? */
 bool dk_sandbox_is_closed(const struct dk_sandbox *sandbox, const struct dk_sandbox_rules *rules, const char *path);

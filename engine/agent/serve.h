@@ -1,5 +1,5 @@
-/* The agent's daemon: engines on DIR/sock, keepers on DIR/slots/N/sock, and the core (state.h) between them. It runs nothing
- * itself, so it may crash or be replaced: keepers and their journals know what matters. */
+/* The agent's daemon: engines on DIR/sock, keepers on DIR/slots/N/sock, and the core (state.h) between them. It runs
+ * nothing itself, so it may crash or be replaced: keepers and their journals know what matters. */
 #ifndef DK_AGENT_SERVE_H
 #define DK_AGENT_SERVE_H
 
@@ -10,8 +10,8 @@
 struct dk_serve_options {
   const char *root; /* made when it is not there (0700) */
   uint32_t slots;   /* 0: the cpus that this process may use */
-  /* Where the machine is booked: a directory, or DK_LEDGER_AUTO. NULL: only memory and GPUs, and only in this root. With more slots
-   * than there are cpus, no cpus are booked. */
+  /* Where the machine is booked: a directory, or DK_LEDGER_AUTO. NULL: only memory and GPUs, and only in this root.
+   * With more slots than there are cpus, no cpus are booked. */
   const char *ledger;
   const char *cgroup;  /* where tasks get groups with memory limits, as dk_cgroups_find takes it */
   const char *machine; /* before /dev, /proc and /sys, where GPUs are looked for; "" is this machine */

@@ -1,5 +1,5 @@
-/* The insides of the agent's daemon, shared by serve.c (its life), serve_engines.c (who gives orders), serve_keepers.c (who carries
- * them out) and serve_act.c (the core between them). For nobody else. */
+/* The insides of the agent's daemon, shared by serve.c (its life), serve_engines.c (who gives orders), serve_keepers.c
+ * (who carries them out) and serve_act.c (the core between them). For nobody else. */
 #ifndef DK_AGENT_SERVE_PRIVATE_H
 #define DK_AGENT_SERVE_PRIVATE_H
 
@@ -72,7 +72,8 @@ struct serve {
 /* In the daemon's log. */
 void dk_serve_complain(const char *what, const struct dk_error *error);
 
-/* The folder was moved: what its lock lies in is the root from now on. Keepers see it by themselves, and those in the new place follow. */
+/* The folder was moved: what its lock lies in is the root from now on. Keepers see it by themselves, and those in the
+ * new place follow. */
 void dk_serve_follow_folder(struct serve *s);
 
 /* Tells the core, and does what it says. Nothing once the daemon is broken. */
@@ -95,8 +96,8 @@ struct keeper *dk_serve_need_keeper(struct serve *s, uint32_t slot); /* its entr
 int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error);
 /* Its connection is dead: it is found again, or the next one is started. */
 void dk_serve_lose_keeper(struct keeper *keeper);
-/* Somebody removed the slots: the keeper ends when it sees that, before any order, and then the core places the order again. Looked for four
- * times a second. */
+/* Somebody removed the slots: the keeper ends when it sees that, before any order, and then the core places the order
+ * again. Looked for four times a second. */
 bool dk_serve_is_slot_gone(struct keeper *keeper);
 void dk_serve_to_keeper(struct serve *s, uint32_t slot, const struct dk_message *message);
 void dk_serve_retry_keepers(struct serve *s);

@@ -1,11 +1,11 @@
-/* The agent's core: what it holds, admits, starts, reports and forgets. Pure: events in, actions out; no system call, clock,
- * thread or rand(). `serve` (sockets, keepers) and the fault simulator drive it.
+/* The agent's core: what it holds, admits, starts, reports and forgets. Pure: events in, actions out; no system call,
+ * clock, thread or rand(). `serve` (sockets, keepers) and the fault simulator drive it.
  *
  * What it keeps true:
- *  - An attempt id starts at most once: an id that is held is never placed again, and an id at or below the highest forgotten
- *    one of its incarnation is refused (DK_ACTION_MARK makes that last).
- *  - A result is repeated to every new session until it is acknowledged; its number never changes while this agent lives, and
- *    numbers only grow, also over restarts (MARK carries them).
+ *  - An attempt id starts at most once: an id that is held is never placed again, and an id at or below the highest
+ *    forgotten one of its incarnation is refused (DK_ACTION_MARK makes that last).
+ *  - A result is repeated to every new session until it is acknowledged; its number never changes while this agent
+ *    lives, and numbers only grow, also over restarts (MARK carries them).
  *  - Only the newest session gives orders; what comes from another is refused.
  *  - LIST is answered only when every slot is known (a keeper that is being found again may hold an attempt).
  *  - A task books min(cpus, slots) slots; orders start in the order they came (no overtaking).
@@ -41,13 +41,16 @@ enum dk_agent_event_kind {
   DK_AGENT_EV_CLOSED,  /* conn is gone */
   /* From the keeper of `slot`. */
   DK_AGENT_EV_KEEPER_LOST, /* connection gone, or the slot is being found again: nothing is placed there until READY */
-  DK_AGENT_EV_KEEPER_HAS, /* id, state (QUEUED or RUNNING), cpus, unix_ns: it holds it; only between LOST and READY. A keeper drops what it has not
-                                started when a new agent connects to it, so QUEUED is only for ids that this agent placed */
-  DK_AGENT_EV_KEEPER_READY, /* everything that its journal knows was told (HAS, ENDED). Orders that were on the way to it and
-                                were not told never started: they are queued again */
+  /* id, state (QUEUED or RUNNING), cpus, unix_ns: it holds it; only between LOST and READY. A keeper drops what it has
+   * not started when a new agent connects to it, so QUEUED is only for ids that this agent placed. */
+  DK_AGENT_EV_KEEPER_HAS,
+  /* Everything that its journal knows was told (HAS, ENDED). Orders that were on the way to it and were not told never
+   * started: they are queued again. */
+  DK_AGENT_EV_KEEPER_READY,
   DK_AGENT_EV_KEEPER_STARTED, /* id, unix_ns */
   DK_AGENT_EV_KEEPER_ENDED, /* id, keeper_seq, result (moved out, zeroed). Any time, also for an id that is not known */
-  DK_AGENT_EV_KEEPER_RETURNED, /* id: it will not start it (asked by RETURN, or it is busy with a long task): queued again */
+  /* id: it will not start it (asked by RETURN, or it is busy with a long task): queued again */
+  DK_AGENT_EV_KEEPER_RETURNED,
   DK_AGENT_EV_KEEPER_REFUSED, /* id, reason, text: not started, will not be */
 };
 
@@ -69,11 +72,13 @@ struct dk_agent_event {
 enum dk_agent_action_kind {
   DK_AGENT_ACT_SEND,  /* message to conn. It points into the state: encode it before the next step */
   DK_AGENT_ACT_CLOSE, /* conn, after what was sent to it; no CLOSED event is wanted, one does no harm */
-  DK_AGENT_ACT_START, /* slot, id, job (borrowed until the next step): to the slot's keeper, start one if there is none */
+  /* slot, id, job (borrowed until the next step): to the slot's keeper, start one if there is none */
+  DK_AGENT_ACT_START,
   DK_AGENT_ACT_RETURN, /* slot, id: give it back if it has not started (RETURNED), else do nothing */
   DK_AGENT_ACT_KILL,   /* slot, id, grace_ms */
-  DK_AGENT_ACT_FORGET, /* slot, id, keeper_seq: acknowledged; drop it from the journal. After the MARK of the same step */
-  DK_AGENT_ACT_MARK,   /* mark, next_seq: must outlive this process before anything later in the list is done */
+  /* slot, id, keeper_seq: acknowledged; drop it from the journal. After the MARK of the same step */
+  DK_AGENT_ACT_FORGET,
+  DK_AGENT_ACT_MARK, /* mark, next_seq: must outlive this process before anything later in the list is done */
 };
 
 struct dk_agent_action {

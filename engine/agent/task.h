@@ -1,5 +1,5 @@
-/* One task from its order to its result, within a keeper: prepared, started, watched, ended, collected. The keeper's loop calls
- * dk_task_wake when a child has died or a deadline has passed. */
+/* One task from its order to its result, within a keeper: prepared, started, watched, ended, collected. The keeper's
+ * loop calls dk_task_wake when a child has died or a deadline has passed. */
 #ifndef DK_AGENT_TASK_H
 #define DK_AGENT_TASK_H
 
@@ -50,8 +50,8 @@ struct dk_task {
   bool has_exited;        /* the leader was reaped */
 };
 
-/* Takes the job over. Fills the directory and starts the program. true: it runs; false: it ended before it began, the result says
- * why (dk_task_collect comes next in either case, at once or when it has ended). */
+/* Takes the job over. Fills the directory and starts the program. true: it runs; false: it ended before it began, the
+ * result says why (dk_task_collect comes next in either case, at once or when it has ended). */
 bool dk_task_start(struct dk_task *task, struct dk_slot *slot, struct dk_id id, struct dk_job *job, dk_fs_stop_fn *stop,
                    void *ctx);
 /* Reaps and ends what is to be ended. true: the whole tree is dead. */

@@ -6,14 +6,15 @@
 #include "lang/base/digest.h"
 #include "lang/plan/plan.h"
 
-/* Identity of the environment that no image describes: architecture, distribution with its version, libc. Packages that are installed
- * later do not change it; `dkrun plan` says so. */
+/* Identity of the environment that no image describes: architecture, distribution with its version, libc. Packages that
+ * are installed later do not change it; `dkrun plan` says so. */
 int dk_environment_id(struct dk_digest *ret, struct dk_error *error);
 /* The same for people: "x86_64, debian 12, glibc 2.36". */
 void dk_environment_text(struct dk_buf *out);
 
-/* The whole environment of a task. `variables`: "NAME=value" of dkrun's caller, ended by NULL. PATH HOME USER LOGNAME SHELL and proxies as dkrun's caller has them, LC_ALL=C.UTF-8 TZ=UTC
- * PYTHONUNBUFFERED=1, what `pass` names, secrets, then `env`. -ENOENT: a secret is not set. *ret is freed with dk_environment_finish. */
+/* The whole environment of a task. `variables`: "NAME=value" of dkrun's caller, ended by NULL. PATH HOME USER LOGNAME
+ * SHELL and proxies as dkrun's caller has them, LC_ALL=C.UTF-8 TZ=UTC PYTHONUNBUFFERED=1, what `pass` names, secrets,
+ * then `env`. -ENOENT: a secret is not set. *ret is freed with dk_environment_finish. */
 int dk_environment_of(const struct dk_order *order, char *const *variables, struct dk_pair **ret, uint32_t *ret_n,
                       struct dk_error *error);
 void dk_environment_finish(struct dk_pair *pairs, uint32_t n);

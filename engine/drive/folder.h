@@ -1,4 +1,5 @@
-/* The state folder `.dkrun` at the repository's root: made, locked, opened. One engine at a time writes in it; readers need none of this.
+/* The state folder `.dkrun` at the repository's root: made, locked, opened. One engine at a time writes in it; readers
+ * need none of this.
  *
  *   .dkrun/            0700, with its own .gitignore
  *     lock             flock by the engine; "pid text" for those who find it taken
@@ -22,8 +23,8 @@ struct dk_folder {
   struct dk_objects objects;
 };
 
-/* For writing. `holder` says in the lock what is going on ("dkrun run svmguide.dk"). -EWOULDBLOCK: another engine works here; the message says which
- * and what to type. -EROFS, -EACCES, -ENOSPC with words. */
+/* For writing. `holder` says in the lock what is going on ("dkrun run svmguide.dk"). -EWOULDBLOCK: another engine works
+ * here; the message says which and what to type. -EROFS, -EACCES, -ENOSPC with words. */
 int dk_folder_open(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error);
 /* For reading only: lock is not taken. Store and objects stay closed (store NULL) when nothing was run here yet. */
 int dk_folder_peek(const char *root, struct dk_folder *ret, struct dk_error *error);
@@ -31,8 +32,8 @@ void dk_folder_close(struct dk_folder *folder);
 /* Is the lock that we have still the one in that place? The folder may have been removed, moved, or replaced. */
 bool dk_folder_is_ours(const struct dk_folder *folder);
 
-/* The steps of these, for who must look at the folder before it is opened (fsck). Paths only; with the lock; then store and objects. Close
- * in any case. lock: -ENOENT when nothing was run here yet. */
+/* The steps of these, for who must look at the folder before it is opened (fsck). Paths only; with the lock; then store
+ * and objects. Close in any case. lock: -ENOENT when nothing was run here yet. */
 int dk_folder_paths(const char *root, struct dk_folder *ret, struct dk_error *error);
 int dk_folder_lock(const char *root, const char *holder, struct dk_folder *ret, struct dk_error *error);
 int dk_folder_open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error);

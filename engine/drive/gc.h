@@ -1,9 +1,11 @@
-/* Deleting what is not wanted any more: runs by age or by the room that they take, with the results that only they used, and then
- * everything in the state folder that no run and no result reaches (objects, code trees, pinned sources, files that were never finished).
+/* Deleting what is not wanted any more: runs by age or by the room that they take, with the results that only they
+ * used, and then everything in the state folder that no run and no result reaches (objects, code trees, pinned sources,
+ * files that were never finished).
  *
- * Safe at any instant: records go first, durably, then what they alone named; killed in between, the rest is found as unreachable by
- * the next one. The folder is locked by the caller, so no engine works in it; what an agent may still need or tell is not touched: with an
- * attempt that is not known to have ended nothing is deleted (-EBUSY). The last run is always kept, and so are runs that go on. */
+ * Safe at any instant: records go first, durably, then what they alone named; killed in between, the rest is found as
+ * unreachable by the next one. The folder is locked by the caller, so no engine works in it; what an agent may still
+ * need or tell is not touched: with an attempt that is not known to have ended nothing is deleted (-EBUSY). The last
+ * run is always kept, and so are runs that go on. */
 #ifndef DK_DRIVE_GC_H
 #define DK_DRIVE_GC_H
 

@@ -1,4 +1,5 @@
-/* A prepared task as the agent gets it: paths of objects instead of digests, the whole environment, the code tree materialised. */
+/* A prepared task as the agent gets it: paths of objects instead of digests, the whole environment, the code tree
+ * materialised. */
 #ifndef DK_DRIVE_JOB_H
 #define DK_DRIVE_JOB_H
 
@@ -7,8 +8,8 @@
 
 #define DK_JOB_GRACE_MS 5000u /* from TERM to KILL */
 
-/* `trees` is the directory of materialised code trees, one each, named by the code digest; `memory` is the attempt's limit. *ret borrows
- * strings of `prepared` and of the plan, owns what it lists in `owned`. */
+/* `trees` is the directory of materialised code trees, one each, named by the code digest; `memory` is the attempt's
+ * limit. *ret borrows strings of `prepared` and of the plan, owns what it lists in `owned`. */
 struct dk_job_build {
   struct dk_job job;
   struct dk_buf *owned;

@@ -1,4 +1,5 @@
-/* The engine's end of the stream to an agent: connects, says hello, turns bytes into messages, and comes back after a loss. */
+/* The engine's end of the stream to an agent: connects, says hello, turns bytes into messages, and comes back after a
+ * loss. */
 #ifndef DK_DRIVE_LINK_H
 #define DK_DRIVE_LINK_H
 
@@ -24,8 +25,8 @@ struct dk_link_options {
 /* Tries to connect at once; failing that, later. The first failure is returned (nothing can run then). */
 int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, struct dk_error *error);
 void dk_link_destroy(struct dk_link *link);
-/* Queues a message. It names the session it was decided in and is dropped when that is not the open one: what the core decided before it heard of a
- * new session must not be said in it. The core says it again. */
+/* Queues a message. It names the session it was decided in and is dropped when that is not the open one: what the core
+ * decided before it heard of a new session must not be said in it. The core says it again. */
 int dk_link_send(struct dk_link *link, struct dk_message *message);
 /* When dk_link_tick wants to be called (reconnect); UINT64_MAX: never. */
 uint64_t dk_link_deadline(const struct dk_link *link);

@@ -1,4 +1,5 @@
-/* What a run would do, without doing it: for each task cached, to run, or unknown until something that it needs is made; and why. */
+/* What a run would do, without doing it: for each task cached, to run, or unknown until something that it needs is
+ * made; and why. */
 #ifndef DK_DRIVE_PREVIEW_H
 #define DK_DRIVE_PREVIEW_H
 
@@ -30,8 +31,8 @@ struct dk_preview {
   uint32_t n_templates;
 };
 
-/* `state` is a dry lookup. `book`: reasons are found; NULL: they are not. `wanted`: by task, what is looked at, with everything that it
- * needs (dk_preview_needs); NULL: all. What is not looked at is LATER. */
+/* `state` is a dry lookup. `book`: reasons are found; NULL: they are not. `wanted`: by task, what is looked at, with
+ * everything that it needs (dk_preview_needs); NULL: all. What is not looked at is LATER. */
 int dk_preview_make(struct dk_lookup_state *state, struct dk_why_book *book, const uint8_t *wanted,
                     struct dk_preview *ret, struct dk_error *error);
 /* All is cached: known without a look at the tasks (unchanged.h). 0 or -ENOMEM. */

@@ -1,4 +1,5 @@
-/* The provider contract: where tasks run. First shape: hosts, machines that exist; an agent is started on them and spoken to over a stream. */
+/* The provider contract: where tasks run. First shape: hosts, machines that exist; an agent is started on them and
+ * spoken to over a stream. */
 #ifndef DK_DRIVE_PROVIDER_H
 #define DK_DRIVE_PROVIDER_H
 
@@ -14,8 +15,8 @@ struct dk_host_options {
 
 struct dk_provider {
   const char *kind; /* "local" */
-  /* A non-blocking stream to the host's agent, which is started if it does not run. The caller closes it. 0 or a negative errno with a message;
-   * may take as long as a connection takes. Called again after the stream was lost. */
+  /* A non-blocking stream to the host's agent, which is started if it does not run. The caller closes it. 0 or a
+   * negative errno with a message; may take as long as a connection takes. Called again after the stream was lost. */
   int (*connect)(const struct dk_host_options *options, int *ret_fd, struct dk_error *error);
 };
 

@@ -1,5 +1,6 @@
-/* What the store's records refer to, and by which run it was last used: the ground that gc, du and fsck stand on. A snapshot in memory,
- * read from the store with its ordinary functions; a damaged value is an error here (fsck mends those first). */
+/* What the store's records refer to, and by which run it was last used: the ground that gc, du and fsck stand on. A
+ * snapshot in memory, read from the store with its ordinary functions; a damaged value is an error here (fsck mends
+ * those first). */
 #ifndef DK_DRIVE_REFS_H
 #define DK_DRIVE_REFS_H
 

@@ -1,5 +1,6 @@
-/* The engine's door for other processes: commands connect to `.dkrun/engine.sock`, hand over runs, watch them, and ask things of them
- * (talk.h). It is an observer of the engine that passes on to each watcher what it watches, and to one local observer everything. */
+/* The engine's door for other processes: commands connect to `.dkrun/engine.sock`, hand over runs, watch them, and ask
+ * things of them (talk.h). It is an observer of the engine that passes on to each watcher what it watches, and to one
+ * local observer everything. */
 #ifndef DK_DRIVE_SERVICE_H
 #define DK_DRIVE_SERVICE_H
 
@@ -7,8 +8,8 @@
 
 struct dk_service;
 
-/* `state`: the state folder, whose lock the caller holds. `local` may have a NULL for each function. Listens at once; answers when
- * dk_service_serve was called. */
+/* `state`: the state folder, whose lock the caller holds. `local` may have a NULL for each function. Listens at once;
+ * answers when dk_service_serve was called. */
 int dk_service_create(const char *state, struct dk_loop *loop, const struct dk_engine_observer *local,
                       struct dk_service **ret, struct dk_error *error);
 void dk_service_destroy(struct dk_service *service);

@@ -1,8 +1,8 @@
 /* Why a task runs, ran, or is cached: what became of its last result, and which components of its key are others since.
  *
- * A task is compared with the one of its name in the last run of the experiment in which that had a result; when that cannot be found, with
- * the last result under its name. Plans are read from the pins of runs, code from their pinned commits: what cannot be read is told less
- * precisely, never an error. */
+ * A task is compared with the one of its name in the last run of the experiment in which that had a result; when that
+ * cannot be found, with the last result under its name. Plans are read from the pins of runs, code from their pinned
+ * commits: what cannot be read is told less precisely, never an error. */
 #ifndef DK_DRIVE_WHY_H
 #define DK_DRIVE_WHY_H
 
@@ -20,7 +20,8 @@ enum dk_why {
   DK_WHY_STOPPED,   /* the last run ended before it did */
 };
 
-/* One thing that is otherwise: "`tool.sh` (tool.sh:3)" for lists, "`tool.sh` changed (tool.sh:3)" by itself. Not escaped for display. */
+/* One thing that is otherwise: "`tool.sh` (tool.sh:3)" for lists, "`tool.sh` changed (tool.sh:3)" by itself. Not
+ * escaped for display. */
 struct dk_reason {
   char *subject, *text;
 };
@@ -53,12 +54,13 @@ void dk_why_destroy(struct dk_why_book *book);
 /* Of a task that a run would look up now; what it needs is known. *ret is finished by the caller, also on failure. */
 int dk_why_now(struct dk_why_book *book, struct dk_lookup_state *state, uint32_t task, struct dk_why_answer *ret,
                struct dk_error *error);
-/* Of a task whose key is not known yet, because something that it needs is not made: only what is otherwise for certain. */
+/* Of a task whose key is not known yet, because something that it needs is not made: only what is otherwise for
+ * certain. */
 int dk_why_later(struct dk_why_book *book, struct dk_lookup_state *state, uint32_t task, struct dk_why_answer *ret,
                  struct dk_error *error);
-/* Of a task in a run that was: the one of the name that `task` has in `plan`, or, with plan NULL, by its number there. *ret_record: how it
- * ended there. SAME: it was cached, from `run`. CHANGED with its reasons, NEVER, NEW_VALUE, or GONE (an equal result could not be used): it
- * ran, or failed. -ENOENT: the task was not reached in that run. */
+/* Of a task in a run that was: the one of the name that `task` has in `plan`, or, with plan NULL, by its number there.
+ * *ret_record: how it ended there. SAME: it was cached, from `run`. CHANGED with its reasons, NEVER, NEW_VALUE, or GONE
+ * (an equal result could not be used): it ran, or failed. -ENOENT: the task was not reached in that run. */
 int dk_why_then(struct dk_why_book *book, uint32_t run, const struct dk_plan *plan, uint32_t task,
                 struct dk_why_answer *ret, struct dk_task_record *ret_record, struct dk_error *error);
 

@@ -1,4 +1,5 @@
-/* What the files of `why` share: runs opened, and a task of one of them or of now as a side of a comparison. Included by nobody else. */
+/* What the files of `why` share: runs opened, and a task of one of them or of now as a side of a comparison. Included
+ * by nobody else. */
 #ifndef DK_DRIVE_WHY_PRIVATE_H
 #define DK_DRIVE_WHY_PRIVATE_H
 

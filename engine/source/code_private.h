@@ -33,8 +33,8 @@ uint32_t dk_code_lower(const struct dk_code_repo *code, const char *path);
 /* Entries [*ret_first, *ret_end) lie below the folder ("" for all). 0 or -ENOMEM. */
 int dk_code_below(const struct dk_code_repo *code, const char *folder, uint32_t *ret_first, uint32_t *ret_end);
 
-/* A byte per entry, 1 for those that match; *ret is dk_freed by the caller. Refuses submodules, LFS pointers and links that leave `dir`
- * among them. *ret_skip is the length of "dir/", to be left off their paths. */
+/* A byte per entry, 1 for those that match; *ret is dk_freed by the caller. Refuses submodules, LFS pointers and links
+ * that leave `dir` among them. *ret_skip is the length of "dir/", to be left off their paths. */
 int dk_code_match(struct dk_code_repo *code, const char *dir, const char *const *patterns, uint32_t n, uint8_t **ret,
                   size_t *ret_skip, struct dk_error *error);
 /* `*` and `?` not across '/', `**` across. */

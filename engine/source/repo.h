@@ -9,8 +9,8 @@
 
 struct dk_repo;
 
-/* Finds the repository that `path` (file or directory) lies in. -ENOENT: "not a git repository" with help to type (git init ...);
- * -ENODATA: no commit yet, with help; -ENOTSUP: bare. */
+/* Finds the repository that `path` (file or directory) lies in. -ENOENT: "not a git repository" with help to type (git
+ * init ...); -ENODATA: no commit yet, with help; -ENOTSUP: bare. */
 int dk_repo_open(const char *path, struct dk_repo **ret, struct dk_error *error);
 void dk_repo_close(struct dk_repo *repo);
 const char *dk_repo_root(const struct dk_repo *repo);   /* absolute work tree, no trailing slash */

@@ -1,9 +1,10 @@
-/* A run's source, pinned: a commit in dkrun's own bare repository (`.dkrun/git`), whose objects are copied there, so that the user's
- * gc, rebase or push cannot touch or publish it.
+/* A run's source, pinned: a commit in dkrun's own bare repository (`.dkrun/git`), whose objects are copied there, so
+ * that the user's gc, rebase or push cannot touch or publish it.
  *
- * A clean tree is pinned as the user's own commit's tree. A dirty one (tracked files changed, staged or deleted; untracked and not ignored
- * files of at most 1 MB each and 20 MB in all) is written as a commit on top of it, with a fixed author and the parent's time, so that the same content gives the same id.
- * Never taken: .env*, *.pem, id_rsa*, *.key and the like (docs/cli.md has the list), anything under .dkrun or .git. */
+ * A clean tree is pinned as the user's own commit's tree. A dirty one (tracked files changed, staged or deleted;
+ * untracked and not ignored files of at most 1 MB each and 20 MB in all) is written as a commit on top of it, with a
+ * fixed author and the parent's time, so that the same content gives the same id. Never taken: .env*, *.pem, id_rsa*,
+ * *.key and the like (docs/cli.md has the list), anything under .dkrun or .git. */
 #ifndef DK_SOURCE_SNAPSHOT_H
 #define DK_SOURCE_SNAPSHOT_H
 
@@ -25,8 +26,9 @@ struct dk_snapshot_options {
   bool dry_run;      /* plan: write nothing into dkrun's repository; the tree is computed in memory */
 };
 
-/* `state` is the .dkrun directory (its git/ is made when missing, unless dry_run; the caller holds the folder's lock then). -EFBIG when untracked files pass the caps: the message lists
- * the largest and says how to go on (.gitignore them or commit them). */
+/* `state` is the .dkrun directory (its git/ is made when missing, unless dry_run; the caller holds the folder's lock
+ * then). -EFBIG when untracked files pass the caps: the message lists the largest and says how to go on (.gitignore
+ * them or commit them). */
 int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options,
                      struct dk_snapshot *ret, struct dk_error *error);
 /* A line that names what was left out; nothing when there is nothing. Who needs such a file in a task must know. */

@@ -25,9 +25,9 @@ int dk_worktree_status(struct dk_repo *repo, git_tree *tree, struct dk_changes *
 void dk_changes_finish(struct dk_changes *changes);
 void dk_changes_drop(struct dk_changes *changes, uint32_t i);
 
-/* Reads the file as git add would (line endings converted; for git LFS its pointer), writes the blob and fills mode, id and size (as
- * it was read; it may have grown since the status). -EAGAIN when it changed while it was read; -EFBIG when it is a file of more than
- * `max` bytes: nothing of it was read, and size says how large it is. */
+/* Reads the file as git add would (line endings converted; for git LFS its pointer), writes the blob and fills mode, id
+ * and size (as it was read; it may have grown since the status). -EAGAIN when it changed while it was read; -EFBIG when
+ * it is a file of more than `max` bytes: nothing of it was read, and size says how large it is. */
 int dk_worktree_read(struct dk_repo *repo, git_odb *to, struct dk_change *change, uint64_t max, struct dk_error *error);
 
 #endif

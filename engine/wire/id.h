@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* An attempt: `inc` is the random incarnation of the engine that made it (committed before it is used), `n` counts from 1 within it.
- * An attempt id starts at most once. */
+/* An attempt: `inc` is the random incarnation of the engine that made it (committed before it is used), `n` counts from
+ * 1 within it. An attempt id starts at most once. */
 struct dk_id {
   uint64_t inc, n;
 };

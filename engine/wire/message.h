@@ -150,8 +150,8 @@ struct dk_message {
 /* Appends one frame. -EMSGSIZE over DK_FRAME_MAX, -ENOMEM (nothing appended). */
 #define DK_FRAME_MAX (64u << 20)
 int dk_message_encode(const struct dk_message *message, struct dk_buf *out);
-/* Takes one frame from the front of data: returns bytes used, 0 when more is needed, -EPROTO (with a message) when it is no
- * frame of ours, -ENOMEM. */
+/* Takes one frame from the front of data: returns bytes used, 0 when more is needed, -EPROTO (with a message) when it
+ * is no frame of ours, -ENOMEM. */
 long dk_message_decode(const void *data, size_t len, struct dk_message *ret, struct dk_error *error);
 void dk_message_finish(struct dk_message *message);
 

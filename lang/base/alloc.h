@@ -18,8 +18,8 @@ char *dk_strndup(const char *text, size_t len);
 void dk_free(void *ptr); /* NULL is fine */
 
 /* Room for one more item: dk_grow(list->items, list->n, list->cap). A full array (n == cap) doubles. `items` and `cap`
- * are lvalues, NULL and 0 to begin with; `cap` is a uint32_t or a size_t. false: no memory, or `cap` cannot say so many;
- * both are as they were. */
+ * are lvalues, NULL and 0 to begin with; `cap` is a uint32_t or a size_t. false: no memory, or `cap` cannot say so
+ * many; both are as they were. */
 #define dk_grow(items, n, cap)                                                                                         \
   ((n) < (cap) || _Generic(&(cap), uint32_t * : dk_grow_u32, default : dk_grow_size)(&(items), &(cap), sizeof *(items)))
 bool dk_grow_u32(void *ptr_to_items, uint32_t *cap, size_t size);
@@ -30,8 +30,9 @@ bool dk_grow_size(void *ptr_to_items, size_t *cap, size_t size);
 void dk_alloc_cleanup(void *ptr_to_ptr);
 
 /* Test seam. After dk_alloc_fail_at(n) the nth allocation from now (1 is the next) and all that follow fail;
- * 0 turns it off. After dk_alloc_fail_once(n) it alone fails. dk_alloc_count() is how many were asked for since the last call of dk_alloc_fail_at.
- * The environment variable DK_FAIL_ALLOC=n, read by dk_alloc_init, does the same to a whole program. */
+ * 0 turns it off. After dk_alloc_fail_once(n) it alone fails. dk_alloc_count() is how many were asked for since the
+ * last call of dk_alloc_fail_at. The environment variable DK_FAIL_ALLOC=n, read by dk_alloc_init, does the same to a
+ * whole program. */
 void dk_alloc_fail_at(uint64_t n);
 void dk_alloc_fail_once(uint64_t n);
 uint64_t dk_alloc_count(void);

@@ -22,7 +22,8 @@ uint64_t dk_read_u64(struct dk_reader *reader);
 uint64_t dk_read_varint(struct dk_reader *reader);
 int64_t dk_read_signed(struct dk_reader *reader); /* zigzag varint */
 double dk_read_double(struct dk_reader *reader);  /* IEEE 754 bits */
-/* A varint length and that many bytes, pointing into the input; NULL and *ret_len 0 on failure, never NULL otherwise. */
+/* A varint length and that many bytes, pointing into the input; NULL and *ret_len 0 on failure, never NULL
+ * otherwise. */
 const char *dk_read_bytes(struct dk_reader *reader, size_t *ret_len);
 const void *dk_read_fixed(struct dk_reader *reader, size_t len); /* NULL on failure */
 /* A count of items that take at least `min_size` bytes each: fails if the input cannot hold that many. */
@@ -44,7 +45,8 @@ void dk_write_double(struct dk_buf *buf, double value);
 void dk_write_bytes(struct dk_buf *buf, const void *data, size_t len);
 void dk_write_text(struct dk_buf *buf, const char *text); /* NULL writes an empty string */
 
-/* CRC-32C (Castagnoli, RFC 3720 B.4), for values at rest and frames on the wire. seed: 0, or the CRC of what comes before. */
+/* CRC-32C (Castagnoli, RFC 3720 B.4), for values at rest and frames on the wire. seed: 0, or the CRC of what comes
+ * before. */
 uint32_t dk_crc32c(const void *data, size_t len, uint32_t seed);
 
 #endif

@@ -1,7 +1,7 @@
 /* Errors of the system (not of the user's file: those are diagnostics; not bugs: those are asserts).
  *
- * A function that can fail returns 0 or a negative errno and takes `struct dk_error *error` last (NULL: only the code is
- * wanted). The message says what was being done, to what, why it failed, and what to do. */
+ * A function that can fail returns 0 or a negative errno and takes `struct dk_error *error` last (NULL: only the code
+ * is wanted). The message says what was being done, to what, why it failed, and what to do. */
 #ifndef DK_BASE_ERROR_H
 #define DK_BASE_ERROR_H
 
@@ -19,8 +19,8 @@ int dk_error_system(struct dk_error *error, int code, const char *format, ...) _
 /* Puts "text: " in front of what is there already; returns error's code (or -EIO when error is NULL). */
 int dk_error_prefix(struct dk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Tells the optimiser what the contract says, code < 0: else it warns at -O2 that a caller's `ret_x` may be used unset behind
- * `if (r < 0) return r;`. */
+/* Tells the optimiser what the contract says, code < 0: else it warns at -O2 that a caller's `ret_x` may be used unset
+ * behind `if (r < 0) return r;`. */
 static inline int dk_error_negative(int code) {
   if (code >= 0) __builtin_unreachable();
   return code;

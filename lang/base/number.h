@@ -14,15 +14,15 @@ void dk_number_text(double value, char ret[DK_NUMBER_TEXT]);
 /* An integer in decimal; its length. (printf takes ten times as long, and keys are made of these.) */
 size_t dk_number_int_text(int64_t value, char ret[DK_NUMBER_TEXT]);
 /* Reads a double: the whole of text[0..len), no spaces, no hex, no "inf" or "nan" other than the three names above,
- * independent of the locale; ".5", "5." and a leading sign are fine. What is too small becomes 0 or subnormal. 0, -EINVAL
- * (also for texts over 4095 bytes), or -ERANGE for what overflows; *ret is set only on 0. */
+ * independent of the locale; ".5", "5." and a leading sign are fine. What is too small becomes 0 or subnormal. 0,
+ * -EINVAL (also for texts over 4095 bytes), or -ERANGE for what overflows; *ret is set only on 0. */
 int dk_number_parse(const char *text, size_t len, double *ret);
 /* A decimal integer with optional sign. 0, -EINVAL, -ERANGE. */
 int dk_number_parse_int(const char *text, size_t len, int64_t *ret);
 
-/* For people. Sizes: "512 MB" if that is exact, else "442 kB" below 1 MiB and "7.62 GiB" from there on, rounded to three
- * significant digits. Durations: "4.2 ms", "0.13 s", "1.5 s", "90 s" (two significant digits below 10 s, whole seconds below
- * two minutes), then the language's own "2m30s", "1h30m", "2d4h" (two units). */
+/* For people. Sizes: "512 MB" if that is exact, else "442 kB" below 1 MiB and "7.62 GiB" from there on, rounded to
+ * three significant digits. Durations: "4.2 ms", "0.13 s", "1.5 s", "90 s" (two significant digits below 10 s, whole
+ * seconds below two minutes), then the language's own "2m30s", "1h30m", "2d4h" (two units). */
 void dk_number_size_text(uint64_t bytes, char ret[DK_NUMBER_TEXT]);
 void dk_number_duration_text(uint64_t nanoseconds, char ret[DK_NUMBER_TEXT]);
 

@@ -7,7 +7,8 @@
 
 struct dk_buf;
 
-/* Length of the well-formed UTF-8 sequence at text (1 to 4), 0 if there is none (RFC 3629: no surrogates, no overlong). */
+/* Length of the well-formed UTF-8 sequence at text (1 to 4), 0 if there is none (RFC 3629: no surrogates, no
+ * overlong). */
 unsigned dk_utf8_len(const char *text, size_t len);
 bool dk_utf8_is_valid(const char *text, size_t len);
 
@@ -17,12 +18,12 @@ bool dk_utf8_is_valid(const char *text, size_t len);
 void dk_buf_add_escaped(struct dk_buf *buf, const char *text, size_t len);
 
 /* The same as a shell word that a person can paste: bare where that is safe, else '...' (any POSIX shell), and $'...'
- * (POSIX 2024; bash, zsh, ksh, busybox) where there is something that dk_buf_add_escaped would escape. No shell can take
- * a NUL byte in a word; it is shown as \000. */
+ * (POSIX 2024; bash, zsh, ksh, busybox) where there is something that dk_buf_add_escaped would escape. No shell can
+ * take a NUL byte in a word; it is shown as \000. */
 void dk_buf_add_shell_word(struct dk_buf *buf, const char *text, size_t len);
 
-/* The step of dk_buf_add_escaped, for who has no dk_buf: escapes or copies what is at text (len > 0) to ret, NUL-terminated,
- * and returns how many bytes of text that was (1 to 4). */
+/* The step of dk_buf_add_escaped, for who has no dk_buf: escapes or copies what is at text (len > 0) to ret,
+ * NUL-terminated, and returns how many bytes of text that was (1 to 4). */
 #define DK_ESCAPED_MAX 17 /* four bytes as \xNN, and the NUL */
 size_t dk_escape_step(const char *text, size_t len, char ret[DK_ESCAPED_MAX]);
 

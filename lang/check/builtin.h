@@ -1,8 +1,8 @@
 /* Names and parameters of the built-in functions, as check needs them; what they do is in eval/builtin.c.
  *
- * NAME nodes that call one have binding.kind DK_BIND_BUILTIN and binding.slot an enum dk_builtin. After check the arguments of a
- * call of a built-in or a function stand in the parameters' order, one per parameter, value NULL where left out (a
- * `...` parameter takes all that follow). */
+ * NAME nodes that call one have binding.kind DK_BIND_BUILTIN and binding.slot an enum dk_builtin. After check the
+ * arguments of a call of a built-in or a function stand in the parameters' order, one per parameter, value NULL where
+ * left out (a `...` parameter takes all that follow). */
 #ifndef DK_CHECK_BUILTIN_H
 #define DK_CHECK_BUILTIN_H
 

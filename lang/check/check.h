@@ -116,13 +116,14 @@ struct dk_check_given {
  * Called once per distinct path: a module that is imported twice is one module. */
 typedef const struct dk_source *dk_read_module_fn(void *ctx, const struct dk_decl *import, struct dk_span at);
 
-/* `root` as parsed. Never NULL. `given` are the parameters of the command line (unknown ones are errors with a suggestion). */
+/* `root` as parsed. Never NULL. `given` are the parameters of the command line (unknown ones are errors with a
+ * suggestion). */
 struct dk_checked *dk_check(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
                             struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
                             const struct dk_check_given *given, uint32_t n_given);
 
-/* An expression that stands in no file (`source` is where it was given), over these columns alone. Wrong names are diagnostics and
- * DK_EXPR_ERROR. What it returns is for dk_eval_init. */
+/* An expression that stands in no file (`source` is where it was given), over these columns alone. Wrong names are
+ * diagnostics and DK_EXPR_ERROR. What it returns is for dk_eval_init. */
 struct dk_checked *dk_check_alone(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
                                   const struct dk_source *source, struct dk_expr *expr,
                                   const struct dk_column_decls *columns);

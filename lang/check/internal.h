@@ -59,7 +59,8 @@ struct dk_scope {
 void dk_scope_declare(struct dk_checker *checker, uint32_t module_index); /* fills names, reports duplicates */
 const struct dk_decl *dk_scope_find(struct dk_checker *checker, const struct dk_module *module,
                                     const struct dk_str *name);
-/* The declaration that a name stands for, through locals and columns; NULL if there is none or it is hidden. No error. */
+/* The declaration that a name stands for, through locals and columns; NULL if there is none or it is hidden. No
+ * error. */
 const struct dk_decl *dk_scope_decl(const struct dk_scope *scope, const struct dk_str *name);
 /* That and `alias.name`; *ret_span is the name's. No error: NULL also for a member that is not there. */
 const struct dk_decl *dk_scope_decl_of(const struct dk_scope *scope, const struct dk_expr *expr);
@@ -77,7 +78,8 @@ void dk_scope_suggest(struct dk_checker *checker, struct dk_diag *diag, const ch
 void dk_resolve(struct dk_scope *scope, struct dk_expr *expr);
 void dk_resolve_error(struct dk_expr *expr);
 void dk_resolve_push(struct dk_scope *scope, const struct dk_str *name); /* a local; its slot is the former n_locals */
-/* The member of a module that `alias.name` names: reports when there is none; NULL then. Rewrites the node to a NAME. */
+/* The member of a module that `alias.name` names: reports when there is none; NULL then. Rewrites the node to a
+ * NAME. */
 const struct dk_decl *dk_resolve_member(struct dk_scope *scope, struct dk_expr *expr, const struct dk_decl *import);
 
 /* call.c */
@@ -118,8 +120,8 @@ void dk_module_load(struct dk_checker *checker, struct dk_module *root, struct d
 
 /* grid.c */
 void dk_check_grid(struct dk_checker *checker, struct dk_decl *decl);
-/* Resolves a grid expression and gives its columns; false (after an error) if they are not known. *ret_grid: the one grid it
- * is, or NULL. scope is the place where it stands, without columns. */
+/* Resolves a grid expression and gives its columns; false (after an error) if they are not known. *ret_grid: the one
+ * grid it is, or NULL. scope is the place where it stands, without columns. */
 bool dk_check_grid_expr(struct dk_scope *scope, struct dk_expr *expr, struct dk_column_decls *ret,
                         const struct dk_decl **ret_grid);
 const struct dk_column_decl *dk_column_find(const struct dk_column_decls *columns, const struct dk_str *name);
@@ -150,8 +152,8 @@ struct dk_pick_head {
 /* cycle.c: tasks and picks that wait for each other. */
 void dk_check_cycles(struct dk_checker *checker);
 
-/* value_cycle.c: scope->self uses `decl`, which stands below it, at `at`: true after an error that shows the way back, when
- * there is one. The circle's uses become ERRORs. */
+/* value_cycle.c: scope->self uses `decl`, which stands below it, at `at`: true after an error that shows the way back,
+ * when there is one. The circle's uses become ERRORs. */
 bool dk_check_value_cycle(struct dk_scope *scope, const struct dk_decl *decl, struct dk_span at);
 
 /* param.c */

@@ -1,5 +1,5 @@
-/* Which fields a body may have, as data: one table a kind of record. check uses them for names and literal kinds, plan for
- * the kinds of values, providers export their own to the checker. */
+/* Which fields a body may have, as data: one table a kind of record. check uses them for names and literal kinds, plan
+ * for the kinds of values, providers export their own to the checker. */
 #ifndef DK_CHECK_SCHEMA_H
 #define DK_CHECK_SCHEMA_H
 

@@ -1,7 +1,7 @@
 /* Diagnostics about the user's files: collected, never printed, by the passes; sorted and printed once by the CLI.
  *
- * One run reports every independent error. A pass that has reported a node marks it (DK_EXPR_ERROR, a NULL value) so that
- * later passes stay quiet about what follows from it. */
+ * One run reports every independent error. A pass that has reported a node marks it (DK_EXPR_ERROR, a NULL value) so
+ * that later passes stay quiet about what follows from it. */
 #ifndef DK_DIAG_DIAG_H
 #define DK_DIAG_DIAG_H
 
@@ -13,9 +13,9 @@
 
 /* Codes are stable: a number is never used again for something else. Each is one line in codes_<pass>.def:
  *   DK_CODE(E0203, "unknown column", "Longer text for `dkrun explain E0203`: what it means, an example, the mend.")
- * Ranges: E01xx syntax (codes_syntax.def), E02xx names and declarations (codes_check.def), E03xx evaluation, kinds, units, limits
- * (codes_eval.def), E04xx grids, E05xx joins, tasks, picks, reports, E06xx programs and holes (codes_plan.def),
- * E07xx files and sources (codes_load.def); W... in the same ranges are warnings. */
+ * Ranges: E01xx syntax (codes_syntax.def), E02xx names and declarations (codes_check.def), E03xx evaluation, kinds,
+ * units, limits (codes_eval.def), E04xx grids, E05xx joins, tasks, picks, reports, E06xx programs and holes
+ * (codes_plan.def), E07xx files and sources (codes_load.def); W... in the same ranges are warnings. */
 enum dk_code {
 #define DK_CODE(code, title, text) DK_##code,
 #include "lang/diag/codes.def"
@@ -71,9 +71,12 @@ void dk_diag_note(struct dk_diags *diags, struct dk_diag *diag, const char *form
 /* Sorts by place (and drops exact repetitions). */
 void dk_diags_sort(struct dk_diags *diags);
 
-/* render.c: text as in docs/language.md, section Errors; `color` adds SGR codes. Ends with a line of counts ("2 errors, 1 warning"). */
+/* render.c: text as in docs/language.md, section Errors; `color` adds SGR codes. Ends with a line of counts ("2 errors,
+ * 1 warning"). */
 void dk_diags_render(const struct dk_diags *diags, bool color, struct dk_buf *out);
-/* render_json.c: {"version":1,"diagnostics":[{code,severity,message,path,line,column,end_line,end_column,label,labels,helps,notes}]} */
+/* render_json.c:
+ * {"version":1,"diagnostics":[{code,severity,message,path,line,column,end_line,end_column,label,labels,
+ *  helps,notes}]} */
 int dk_diags_render_json(const struct dk_diags *diags, struct dk_buf *out);
 
 #endif

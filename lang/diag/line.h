@@ -11,7 +11,8 @@ struct dk_line {
 };
 
 struct dk_line dk_line_get(const struct dk_source *source, uint32_t number); /* 1-based */
-/* Cells taken by the first `len` bytes: East Asian wide characters take two, combining marks none, an escape its length. */
+/* Cells taken by the first `len` bytes: East Asian wide characters take two, combining marks none, an escape its
+ * length. */
 uint32_t dk_line_cells(struct dk_line line, uint32_t len);
 /* The cells [from, to) of the shown line. A character that is cut in two is shown as spaces. */
 void dk_line_show(struct dk_line line, uint32_t from, uint32_t to, struct dk_buf *out);

@@ -1,7 +1,7 @@
 /* Quantities as written and as text: sizes, durations, money, rates.
  *
- * Sizes are whole bytes, durations whole nanoseconds, money and rates (an hour) whole millionths of a currency. A literal that
- * is not a whole number of these is an error, never rounded. */
+ * Sizes are whole bytes, durations whole nanoseconds, money and rates (an hour) whole millionths of a currency. A
+ * literal that is not a whole number of these is an error, never rounded. */
 #ifndef DK_EVAL_QUANTITY_H
 #define DK_EVAL_QUANTITY_H
 

@@ -25,7 +25,9 @@ enum dk_type {
   DK_TYPE_RATE,     /* i: millionths of `unit` an hour */
   DK_TYPE_LIST,     /* len elements */
   DK_TYPE_RECORD,   /* len fields, sorted by name's text */
-  DK_TYPE_CALL, /* inert call of a built-in that only a task's body gives a meaning to: unit is enum dk_inert, elements are the arguments */
+  /* inert call of a built-in that only a task's body gives a meaning to: unit is enum dk_inert, elements are the
+   * arguments */
+  DK_TYPE_CALL,
 };
 
 /* DK_TYPE_CALL. Arguments are positional in this order, null where left out. */
@@ -92,14 +94,16 @@ const struct dk_str *dk_value_name(const struct dk_values *values, dk_value_id i
                                    uint32_t i); /* of a RECORD's i-th field */
 bool dk_value_field(const struct dk_values *values, dk_value_id id, const struct dk_str *name, dk_value_id *ret);
 
-/* How many values a walk over this one meets (about; it is rounded up). Lists share equal elements, so a few lines can make a
- * value whose walk never ends: the evaluator refuses what is heavier or deeper than this; other makers of values must too. */
+/* How many values a walk over this one meets (about; it is rounded up). Lists share equal elements, so a few lines can
+ * make a value whose walk never ends: the evaluator refuses what is heavier or deeper than this; other makers of values
+ * must too. */
 uint64_t dk_value_weight(const struct dk_values *values, dk_value_id id);
 #define DK_VALUE_MAX_WEIGHT 20000000u
 #define DK_VALUE_MAX_DEPTH 64
 
 bool dk_value_same(const struct dk_values *values, dk_value_id a, dk_value_id b); /* the language's == */
-/* An id that is equal for values that are `same` (floats that are integers become ints, inside lists too): identity of axes. */
+/* An id that is equal for values that are `same` (floats that are integers become ints, inside lists too): identity of
+ * axes. */
 dk_value_id dk_value_identity(struct dk_values *values, dk_value_id id);
 /* -1, 0, 1; false if the two have no order (other kinds, other currencies). */
 bool dk_value_compare(const struct dk_values *values, dk_value_id a, dk_value_id b, int *ret);

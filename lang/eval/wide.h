@@ -1,7 +1,9 @@
-/* Numbers inside an expression: binary floats of 256 bits (libmpfr), rounded once to the nearest double when they leave it.
+/* Numbers inside an expression: binary floats of 256 bits (libmpfr), rounded once to the nearest double when they leave
+ * it.
  *
- * A double that enters means the shortest decimal that reads back as it, the one it is printed as: 0.9999 is 9999/10000, so that
- * `1 - 0.9999` is 0.0001 whether 0.9999 was written there or came from a column. No result depends on the libm.
+ * A double that enters means the shortest decimal that reads back as it, the one it is printed as: 0.9999 is
+ * 9999/10000, so that `1 - 0.9999` is 0.0001 whether 0.9999 was written there or came from a column. No result depends
+ * on the libm.
  *
  * A dk_wide may not be copied (it points into itself). libmpfr takes small temporary memory from malloc for powers and
  * logarithms and ends the process when there is none: the one place where we cannot handle it (GMP manual, "Custom
@@ -42,8 +44,8 @@ void dk_wide_round_decimal(struct dk_wide *ret, const struct dk_wide *a, unsigne
 /* The nearest double, halves to even; false when it would be infinite. */
 bool dk_wide_to_double(const struct dk_wide *a, double *ret);
 
-/* How many of first, first + step, ... do not pass last: exactly, for the decimals that the doubles mean. 0 if none; more than
- * INT64_MAX counts as that. step is not 0. */
+/* How many of first, first + step, ... do not pass last: exactly, for the decimals that the doubles mean. 0 if none;
+ * more than INT64_MAX counts as that. step is not 0. */
 int64_t dk_wide_count(double first, double last, double step);
 
 /* Frees libmpfr's caches of constants (of this thread). */

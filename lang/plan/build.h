@@ -1,4 +1,5 @@
-/* Checked modules -> plan: grids are expanded, references joined, programs quoted, every check that needs values made. */
+/* Checked modules -> plan: grids are expanded, references joined, programs quoted, every check that needs values
+ * made. */
 #ifndef DK_PLAN_BUILD_H
 #define DK_PLAN_BUILD_H
 

@@ -1,7 +1,7 @@
 /* Columns: reading their codes, and the few whole-column operations that grids are made of.
  *
- * Keeps true: a column of width 0 is a digit of the row number (code = row / stride % card) and costs nothing per row; any
- * other column has one code of 1, 2 or 4 bytes a row. Loops over rows read codes in blocks of DK_BLOCK through
+ * Keeps true: a column of width 0 is a digit of the row number (code = row / stride % card) and costs nothing per row;
+ * any other column has one code of 1, 2 or 4 bytes a row. Loops over rows read codes in blocks of DK_BLOCK through
  * dk_column_codes. Operations never write into codes that another grid may share: they make new ones. */
 #ifndef DK_PLAN_COLUMN_H
 #define DK_PLAN_COLUMN_H

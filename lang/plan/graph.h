@@ -1,7 +1,8 @@
 /* The plan's shape as the engine's core sees it: nodes, their rows, and edges as join rules. No names, no values.
  *
- * A task is a (node, row) pair, numbered node.first + row: all tasks of a plan are 0 .. n_tasks-1. A pick is a node whose rows
- * are decisions; it runs nothing. An edge says, for each row of the consumer, which rows of the producer it needs. */
+ * A task is a (node, row) pair, numbered node.first + row: all tasks of a plan are 0 .. n_tasks-1. A pick is a node
+ * whose rows are decisions; it runs nothing. An edge says, for each row of the consumer, which rows of the producer it
+ * needs. */
 #ifndef DK_PLAN_GRAPH_H
 #define DK_PLAN_GRAPH_H
 
@@ -16,7 +17,8 @@ enum dk_edge_kind {
   DK_EDGE_SAME, /* row r needs row r */
   DK_EDGE_MAP,  /* row r needs map[r], or nothing where that is DK_NO_ROW (the branch not taken) */
   DK_EDGE_ALL,  /* every row needs all rows of the producer */
-  DK_EDGE_GATHER, /* row r needs the group g = map ? map[r] : r, which is list[off[g] .. off[g + 1]) ; DK_NO_ROW: nothing */
+  /* row r needs the group g = map ? map[r] : r, which is list[off[g] .. off[g + 1]) ; DK_NO_ROW: nothing */
+  DK_EDGE_GATHER,
 };
 
 struct dk_edge {

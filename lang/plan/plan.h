@@ -1,7 +1,7 @@
 /* The checked, immutable plan: templates, grids as columns, edges as join rules; a task is a (template, row) pair.
  *
- * Rendering (names, orders, keys) is done when asked, never ahead. A plan comes from lang/load (everything works) or from
- * dk_plan_decode (the pin of a run: names, columns, tables; dk_plan_order is refused). */
+ * Rendering (names, orders, keys) is done when asked, never ahead. A plan comes from lang/load (everything works) or
+ * from dk_plan_decode (the pin of a run: names, columns, tables; dk_plan_order is refused). */
 #ifndef DK_PLAN_PLAN_H
 #define DK_PLAN_PLAN_H
 
@@ -58,7 +58,8 @@ enum dk_input_kind {
   DK_INPUT_MOUNT,   /* mount(path, version) */
   DK_INPUT_URL,
 };
-/* An `if` on columns gives several entries of one name: at each row at most one stands (its cell is not null, its edge has rows). */
+/* An `if` on columns gives several entries of one name: at each row at most one stands (its cell is not null, its edge
+ * has rows). */
 struct dk_input {
   const char *name;
   enum dk_input_kind kind;
@@ -239,14 +240,15 @@ struct dk_order {
   bool no_sandbox; /* it may read what it does not declare */
   void *priv;
 };
-/* 0; -EAGAIN when something late is not known yet; -EINVAL with a message when a late value is of no use (say, null in text).
- * Late values are evaluated by the plan's own evaluator (hash-consed: memory grows with distinct values only), so one thread at a time. */
+/* 0; -EAGAIN when something late is not known yet; -EINVAL with a message when a late value is of no use (say, null in
+ * text). Late values are evaluated by the plan's own evaluator (hash-consed: memory grows with distinct values only),
+ * so one thread at a time. */
 int dk_plan_order(const struct dk_plan *plan, uint32_t task, const struct dk_late *late, struct dk_order *ret,
                   struct dk_error *error);
 void dk_order_finish(struct dk_order *order);
 
-/* What tasks need of a machine. Calls visit for each task whose `needs` are others than those of the task before it, until that says
- * false. Not for a pin. 0, or -ENOMEM. */
+/* What tasks need of a machine. Calls visit for each task whose `needs` are others than those of the task before it,
+ * until that says false. Not for a pin. 0, or -ENOMEM. */
 struct dk_plan_needs {
   uint32_t task, cpus, gpus;
   uint64_t memory;
@@ -255,8 +257,8 @@ struct dk_plan_needs {
 typedef bool dk_plan_needs_fn(void *ctx, const struct dk_plan_needs *needs);
 int dk_plan_each_needs(const struct dk_plan *plan, dk_plan_needs_fn *visit, void *ctx);
 
-/* The memory of a task's attempt after `ooms` of them ended for lack of it: what it needs, as `grow` has it by then. Bytes, not held to any
- * machine's; 0: no limit asked. */
+/* The memory of a task's attempt after `ooms` of them ended for lack of it: what it needs, as `grow` has it by then.
+ * Bytes, not held to any machine's; 0: no limit asked. */
 uint64_t dk_plan_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms);
 
 /* Key of a task (key.c has the exact list; docs/architecture.md says why each thing is in or out). `inputs` are content
@@ -265,8 +267,8 @@ uint64_t dk_plan_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms
 int dk_plan_key(const struct dk_plan *plan, uint32_t task, const struct dk_order *order, const struct dk_digest *inputs,
                 const struct dk_digest *code, const struct dk_digest *environment, struct dk_digest *ret,
                 struct dk_error *error);
-/* The key's components by themselves, so that `why` can name what changed: "program", "values", "shell", "env NAME", "input NAME", "code",
- * "environment", "outputs". *ret is one heap block (dk_free), names point into it. */
+/* The key's components by themselves, so that `why` can name what changed: "program", "values", "shell", "env NAME",
+ * "input NAME", "code", "environment", "outputs". *ret is one heap block (dk_free), names point into it. */
 struct dk_key_part {
   const char *name;
   struct dk_digest digest;

@@ -1,9 +1,10 @@
 /* Where in a bash script a hole stands, and what is written for it there (language.md, "Interpolation never pastes").
  *
- * A small state machine reads the script's literal text (fed in pieces, holes between them) and copies it to `out`, with
- * "${dk_1}" and the like in the places of the holes. It follows bash's manual, 3.1.2 Quoting, 3.5 Shell Expansions and 3.6.6
- * Here Documents. It is no parser of bash: a wrong guess can split a word, never run one, because values only ever are in
- * parameters. Keeps true: in no place that bash evaluates as arithmetic, parses again or takes literally is a hole accepted. */
+ * A small state machine reads the script's literal text (fed in pieces, holes between them) and copies it to `out`,
+ * with "${dk_1}" and the like in the places of the holes. It follows bash's manual, 3.1.2 Quoting, 3.5 Shell Expansions
+ * and 3.6.6 Here Documents. It is no parser of bash: a wrong guess can split a word, never run one, because values only
+ * ever are in parameters. Keeps true: in no place that bash evaluates as arithmetic, parses again or takes literally is
+ * a hole accepted. */
 #ifndef DK_PLAN_QUOTE_H
 #define DK_PLAN_QUOTE_H
 
@@ -99,8 +100,8 @@ struct dk_quote_state {
 void dk_quote_init(struct dk_quote_state *state, struct dk_buf *out);
 /* Literal text up to the next hole or the end. */
 void dk_quote_text(struct dk_quote_state *state, const char *text, size_t len);
-/* A hole that shows parameter dk_<number>. `next`: the byte of literal text behind it, '\0' at the end of the script, -1 if
- * another hole follows. Anything but OK: nothing was written. */
+/* A hole that shows parameter dk_<number>. `next`: the byte of literal text behind it, '\0' at the end of the script,
+ * -1 if another hole follows. Anything but OK: nothing was written. */
 enum dk_quote_result dk_quote_hole(struct dk_quote_state *state, uint32_t number, bool is_list, int next);
 /* A hole that is pasted (raw): the machine goes on as if it were letters. The caller writes the text. */
 void dk_quote_raw(struct dk_quote_state *state);

@@ -1,4 +1,5 @@
-/* Words of simple commands, as far as it matters for holes: which command parses its words again. Private to quote.c. */
+/* Words of simple commands, as far as it matters for holes: which command parses its words again. Private to
+ * quote.c. */
 #ifndef DK_PLAN_QUOTE_WORD_H
 #define DK_PLAN_QUOTE_WORD_H
 

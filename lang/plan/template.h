@@ -74,7 +74,8 @@ bool dk_refs_connect(struct dk_template_build *build, struct dk_expr *expr, stru
 bool dk_ref_connect(struct dk_template_build *build, const struct dk_expr *ref, struct dk_cond *cond, const char *label,
                     uint32_t *ret_edge);
 
-/* Resources where they are declared, whether a task needs them or not: fields.c. A wrong one has no value from here on. */
+/* Resources where they are declared, whether a task needs them or not: fields.c. A wrong one has no value from here
+ * on. */
 void dk_plan_resources(struct dk_planner *planner);
 
 /* Each adds to the template; errors mark the build failed. */

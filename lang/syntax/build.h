@@ -1,7 +1,7 @@
 /* The constructors of the tree: one call of each action of the grammar. Internal to syntax.
  *
- * Tokens are given by their index. Nothing here fails: what is wrong is reported and becomes DK_EXPR_ERROR. A node whose
- * part is DK_EXPR_ERROR stays itself, so that later passes still see the good parts. */
+ * Tokens are given by their index. Nothing here fails: what is wrong is reported and becomes DK_EXPR_ERROR. A node
+ * whose part is DK_EXPR_ERROR stays itself, so that later passes still see the good parts. */
 #ifndef DK_SYNTAX_BUILD_H
 #define DK_SYNTAX_BUILD_H
 

@@ -1,7 +1,7 @@
 /* The parser's door: text in, syntax tree and diagnostics out. Keeps no state between calls.
  *
- * `sources`, `diags` and `strs` belong to the same arena; out of memory jumps (arena.h). The text may be anything; a text
- * that is too deeply nested or has too many tokens is a diagnostic, never a crash. */
+ * `sources`, `diags` and `strs` belong to the same arena; out of memory jumps (arena.h). The text may be anything; a
+ * text that is too deeply nested or has too many tokens is a diagnostic, never a crash. */
 #ifndef DK_SYNTAX_PARSE_H
 #define DK_SYNTAX_PARSE_H
 

@@ -1,4 +1,5 @@
-/* What one parse knows: shared by the grammar, the constructors, the error reports and the recovery. Internal to syntax. */
+/* What one parse knows: shared by the grammar, the constructors, the error reports and the recovery. Internal to
+ * syntax. */
 #ifndef DK_SYNTAX_PARSE_STATE_H
 #define DK_SYNTAX_PARSE_STATE_H
 

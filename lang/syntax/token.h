@@ -1,9 +1,10 @@
 /* A source as an array of tokens: what the grammar, the error reports and the recovery walk over.
  *
- * The scanner (dk.l) finds the words; dk_tokens_scan then decides (words.c) from position and neighbours which words of declarations
- * are names (`task in ["mnli"]`, `a.image`) and which begin a declaration. Kinds are the grammar's TOK_ numbers.
- * A string is TOK_STRING_OPEN, any number of TOK_TEXT and holes (TOK_HOLE_OPEN ... TOK_HOLE_CLOSE), TOK_STRING_CLOSE: always
- * balanced, also where the source is not. The last token is always TOK_END. Everything lives in the arena. */
+ * The scanner (dk.l) finds the words; dk_tokens_scan then decides (words.c) from position and neighbours which words of
+ * declarations are names (`task in ["mnli"]`, `a.image`) and which begin a declaration. Kinds are the grammar's TOK_
+ * numbers. A string is TOK_STRING_OPEN, any number of TOK_TEXT and holes (TOK_HOLE_OPEN ... TOK_HOLE_CLOSE),
+ * TOK_STRING_CLOSE: always balanced, also where the source is not. The last token is always TOK_END. Everything lives
+ * in the arena. */
 #ifndef DK_SYNTAX_TOKEN_H
 #define DK_SYNTAX_TOKEN_H
 
@@ -56,8 +57,8 @@ struct dk_tokens {
   bool too_many;
 };
 
-/* Never fails: what cannot be read is reported and left out or marked. Only a file has declaration words: in an expression
- * all of them are names. */
+/* Never fails: what cannot be read is reported and left out or marked. Only a file has declaration words: in an
+ * expression all of them are names. */
 void dk_tokens_scan(struct dk_tokens *tokens, const struct dk_parse_env *env, const struct dk_source *source,
                     bool is_file);
 
@@ -86,7 +87,8 @@ bool dk_tokens_push(struct dk_tokens *tokens, enum dk_mode_kind kind, uint32_t s
 /* Whether the string in work stands in a hole. */
 bool dk_tokens_in_hole(const struct dk_tokens *tokens);
 void dk_tokens_pop(struct dk_tokens *tokens, uint32_t start, uint32_t end);
-/* The line ends in the middle of quoted strings and holes: reports the innermost and closes all up to a block string. */
+/* The line ends in the middle of quoted strings and holes: reports the innermost and closes all up to a block
+ * string. */
 void dk_tokens_end_line(struct dk_tokens *tokens, uint32_t at);
 void dk_tokens_add_raw(struct dk_tokens *tokens, uint32_t start, uint32_t end, bool is_closed);
 /* A character that is no part of the language: reports it, and adds the token that was meant where that can be told. */

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* What `PROGRAM MEGABYTES FILE...` asks for: the files one after the other, again and again up to that size, and two NULs (flex
- * wants them). On the heap; NULL after a message. */
+/* What `PROGRAM MEGABYTES FILE...` asks for: the files one after the other, again and again up to that size, and two
+ * NULs (flex wants them). On the heap; NULL after a message. */
 char *bench_text(int argc, char **argv, uint32_t *ret_len);
 
 void bench_clock_start(void);

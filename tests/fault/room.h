@@ -1,5 +1,5 @@
-/* A room for faults: a repository with a small experiment, copies of the programs, and the shim's plan that all of them look at.
- * Functions end the program with a message when the room itself cannot be made. */
+/* A room for faults: a repository with a small experiment, copies of the programs, and the shim's plan that all of them
+ * look at. Functions end the program with a message when the room itself cannot be made. */
 #ifndef DK_TEST_FAULT_ROOM_H
 #define DK_TEST_FAULT_ROOM_H
 
@@ -26,7 +26,8 @@ void room_remove(struct room *room);
 /* Runs `dkrun WORDS...` (NULL-terminated) to its end, but for two minutes at most. */
 void room_run(struct room *room, const char *const *words, struct outcome *ret);
 void room_outcome_finish(struct outcome *outcome);
-/* Starts it; its output is in DIR/out. `gate`: the task that it names (in $GATE) alone goes on, the others wait for ever. */
+/* Starts it; its output is in DIR/out. `gate`: the task that it names (in $GATE) alone goes on, the others wait for
+ * ever. */
 pid_t room_start(struct room *room, const char *const *words, const char *gate);
 /* Ends every process of the room: agent, keepers, tasks. */
 void room_stop(struct room *room);

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Reads the text as a file and as an expression, walks all of both trees, shows the diagnostics in every form. Aborts when
- * something that must hold does not (the sanitizers do the rest). */
+/* Reads the text as a file and as an expression, walks all of both trees, shows the diagnostics in every form. Aborts
+ * when something that must hold does not (the sanitizers do the rest). */
 void dk_check_parse(const void *data, size_t len);
 
 #endif

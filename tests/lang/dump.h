@@ -1,4 +1,5 @@
-/* A syntax tree as text, one line for each declaration, statement and leaf of structure: what the cases' expect.ast hold. */
+/* A syntax tree as text, one line for each declaration, statement and leaf of structure: what the cases' expect.ast
+ * hold. */
 #ifndef DK_TESTS_LANG_DUMP_H
 #define DK_TESTS_LANG_DUMP_H
 

@@ -1,15 +1,16 @@
 /* A shim between a program and the system's calls, that makes the Nth call of some of them fail.
  *
- * For whole programs: LD_PRELOAD=libdk_shim.so DK_SHIM="fdatasync EIO 2", or DK_SHIM_PLAN=FILE, a file that holds a struct dk_shim_plan: it
- * is mapped by every process that has the variable, so calls are counted over all of them, and who has the file can arm and disarm
- * while they run. Under ASan also ASAN_OPTIONS=verify_asan_link_order=0.
- * For a unit test: link dk_shim_object and set ENABLE_EXPORTS, so that libraries' calls find it too; arm it with dk_shim_arm.
+ * For whole programs: LD_PRELOAD=libdk_shim.so DK_SHIM="fdatasync EIO 2", or DK_SHIM_PLAN=FILE, a file that holds a
+ * struct dk_shim_plan: it is mapped by every process that has the variable, so calls are counted over all of them, and
+ * who has the file can arm and disarm while they run. Under ASan also ASAN_OPTIONS=verify_asan_link_order=0.
+ * For a unit test: link dk_shim_object and set ENABLE_EXPORTS, so that libraries' calls find it too; arm it with
+ * dk_shim_arm.
  *
- * Calls: write writev pwrite copy_file_range fsync fdatasync syncfs rename renameat link linkat mkdir mkdirat ftruncate fallocate
- * mmap (of a file, shared) mremap open (also openat and openat2) read pread socket accept pipe dup fork, and alloc (malloc, calloc,
- * realloc; not in dk_shim_object). Where there is a second name for large files, it is the same call. A write that fails with
- * ENOSPC writes half first when it has two bytes or more, as a full disk does. Calls on descriptors 0, 1 and 2 are left alone and not
- * counted. */
+ * Calls: write writev pwrite copy_file_range fsync fdatasync syncfs rename renameat link linkat mkdir mkdirat ftruncate
+ * fallocate mmap (of a file, shared) mremap open (also openat and openat2) read pread socket accept pipe dup fork, and
+ * alloc (malloc, calloc, realloc; not in dk_shim_object). Where there is a second name for large files, it is the same
+ * call. A write that fails with ENOSPC writes half first when it has two bytes or more, as a full disk does. Calls on
+ * descriptors 0, 1 and 2 are left alone and not counted. */
 #ifndef DK_TEST_SHIM_H
 #define DK_TEST_SHIM_H
 
@@ -25,7 +26,8 @@ struct dk_shim_plan {
   _Atomic uint32_t at; /* 1 is the first one; 0: nothing fails and nothing is counted */
   _Atomic uint32_t count, failed;
   _Atomic uint32_t
-      crashed; /* processes that ended by SIGSEGV, SIGBUS, SIGABRT, SIGFPE or SIGILL; a sanitizer's report is not seen */
+      /* processes that ended by SIGSEGV, SIGBUS, SIGABRT, SIGFPE or SIGILL; a sanitizer's report is not seen */
+      crashed;
 };
 
 /* "CALLS ERROR N": the Nth call from now fails; "CALLS ERROR N+": so do all that follow. NULL: nothing fails.

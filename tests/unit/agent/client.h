@@ -35,7 +35,8 @@ void client_ack(struct client *client, uint64_t seq);
 void client_list(struct client *client);
 void client_kill(struct client *client, uint64_t n, uint64_t grace_ms);
 
-/* A job of `sh -c script` with PATH, T (client.dir) and what this module's other functions add. Finish with dk_job_finish. */
+/* A job of `sh -c script` with PATH, T (client.dir) and what this module's other functions add. Finish with
+ * dk_job_finish. */
 struct dk_job client_job(const struct client *client, const char *script);
 void client_add_output(struct dk_job *job, const char *name, const char *path, bool is_dir);
 void client_add_input(struct dk_job *job, const char *from, const char *place, bool is_dir);

@@ -31,7 +31,8 @@ struct dk_compile {
 void dk_compile(struct dk_compile *c, const char *text);
 void dk_compile_finish(struct dk_compile *c);
 
-/* "E0201 1[x] nothing is named `x` here" a line per diagnostic: code, line and [what is underlined], message; each followed
+/* "E0201 1[x] nothing is named `x` here" a line per diagnostic: code, line and [what is underlined], message; each
+ * followed
  * by its label ("  ^ ..."), further labels ("  - 1[y] ..."), helps ("  = help: ...") and notes ("  = note: ..."). */
 const char *dk_compile_errors(struct dk_compile *c);
 /* Source text of a let, param or resource; "(failed)" when it has no value. */

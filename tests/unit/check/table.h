@@ -1,4 +1,5 @@
-/* Table-driven tests of texts: one case a row, exact results. A failing case prints the text, what was wanted and what came. */
+/* Table-driven tests of texts: one case a row, exact results. A failing case prints the text, what was wanted and what
+ * came. */
 #ifndef DK_TEST_TABLE_H
 #define DK_TEST_TABLE_H
 

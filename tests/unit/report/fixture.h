@@ -1,4 +1,5 @@
-/* A compiled experiment, a store and objects in a temporary directory, and a run written into them as the engine does. */
+/* A compiled experiment, a store and objects in a temporary directory, and a run written into them as the engine
+ * does. */
 #ifndef DK_TESTS_REPORT_FIXTURE_H
 #define DK_TESTS_REPORT_FIXTURE_H
 
@@ -13,7 +14,8 @@ struct fixture {
   struct dk_objects objects;
 };
 
-/* Two points by two of `train`, picked from by `best`, which `final` uses; `make` before all. Ids: make t1, train t2..t5, best and final after them. */
+/* Two points by two of `train`, picked from by `best`, which `final` uses; `make` before all. Ids: make t1, train
+ * t2..t5, best and final after them. */
 extern const char fixture_small[];
 
 void fixture_init(struct fixture *f, const char *text);
@@ -30,7 +32,9 @@ struct fixture_task {
   enum dk_cause cause;
   int32_t code;
   const char *
-      metrics; /* DONE, CACHED: values as written, comma-separated in the template's order, "" is a missing one; NULL: none kept */
+      /* DONE, CACHED: values as written, comma-separated in the template's order, "" is a missing one; NULL: none
+       * kept */
+      metrics;
   const char *text; /* FAILED: the agent's words */
   const char *out, *err;
 };

@@ -1,5 +1,5 @@
-/* A temporary folder, real git repositories made in it with the git command, and listings to show that something did not change.
- * Asserts on failure: for use inside tests only. */
+/* A temporary folder, real git repositories made in it with the git command, and listings to show that something did
+ * not change. Asserts on failure: for use inside tests only. */
 #ifndef DK_TEST_SOURCE_FIXTURE_H
 #define DK_TEST_SOURCE_FIXTURE_H
 
@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-/* cmocka setup and teardown: a new folder, in which HOME is too (no configuration of who runs the tests); its path is fx. */
+/* cmocka setup and teardown: a new folder, in which HOME is too (no configuration of who runs the tests); its path is
+ * fx. */
 extern char fx[256];
 int fx_setup(void **state);
 int fx_teardown(void **state);
@@ -26,7 +27,8 @@ int fx_teardown(void **state);
 void fx_sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, giving its output (heap, last newline cut). */
 char *fx_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* A repository at fx/name with the commit "start" of: a.py, model/net.py, model/sub/x.py, run.sh (executable), README.md, exp.dk. */
+/* A repository at fx/name with the commit "start" of: a.py, model/net.py, model/sub/x.py, run.sh (executable),
+ * README.md, exp.dk. */
 void fx_repo(const char *name);
 /* "%s/name" in fx; a few can be used at once. */
 const char *fx_path(const char *name);
