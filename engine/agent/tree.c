@@ -9,21 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEAD "dkrun directory 1\n"
 #define DEPTH_MAX 200
 #define ENTRIES_MAX 5000000u
 #define LINK_MAX 4096
 
-struct entry {
-  char kind; /* 'f', 'x', 'l', 'd' */
-  struct dk_digest digest;
-  uint64_t size;
-  char *path, *target;
-};
-
 struct tree {
   struct dk_blobs *blobs;
-  struct entry *entries;
+  struct dk_manifest_entry *entries; /* path and target owned */
   size_t n, cap;
   struct dk_buf path; /* of the directory that is read, with a '/' behind it */
   uint64_t total;
@@ -31,22 +23,22 @@ struct tree {
 
 static void finish(struct tree *tree) {
   for (size_t i = 0; i < tree->n; i++) {
-    dk_free(tree->entries[i].path);
-    dk_free(tree->entries[i].target);
+    dk_free((char *)tree->entries[i].path);
+    dk_free((char *)tree->entries[i].target);
   }
   dk_free(tree->entries);
   dk_buf_finish(&tree->path);
 }
 
-static struct entry *add(struct tree *tree, char kind, const char *name) {
+static struct dk_manifest_entry *add(struct tree *tree, char kind, const char *name) {
   if (!dk_grow(tree->entries, tree->n, tree->cap)) return NULL;
   size_t len = tree->path.len;
   dk_buf_add_text(&tree->path, name);
   char *path = dk_buf_ok(&tree->path) ? dk_strdup(dk_buf_text(&tree->path)) : NULL;
   dk_buf_truncate(&tree->path, len);
   if (!path) return NULL;
-  struct entry *entry = &tree->entries[tree->n++];
-  *entry = (struct entry){.kind = kind, .path = path};
+  struct dk_manifest_entry *entry = &tree->entries[tree->n++];
+  *entry = (struct dk_manifest_entry){.kind = kind, .path = path};
   return entry;
 }
 
@@ -66,7 +58,7 @@ static int keep_link(struct tree *tree, int dir, const char *name, struct dk_err
   if (n < 0) return dk_error_system(error, -errno, "cannot read the link %s%s", dk_buf_text(&tree->path), name);
   if (n > LINK_MAX) return refuse(error, tree, name, "is a link with too long a target");
   target[n] = '\0';
-  struct entry *entry = add(tree, 'l', name);
+  struct dk_manifest_entry *entry = add(tree, 'l', name);
   if (!entry || !(entry->target = dk_strdup(target))) return no_memory(error);
   if (dk_fs_link_is_inside(entry->path, target)) return 0;
   return refuse(error, tree, name,
@@ -81,7 +73,7 @@ static int keep_file(struct tree *tree, int dir, const char *name, struct dk_err
     if (fd >= 0) close(fd);
     return dk_error_system(error, code, "cannot read %s%s", dk_buf_text(&tree->path), name);
   }
-  struct entry *entry = S_ISREG(st.st_mode) ? add(tree, st.st_mode & S_IXUSR ? 'x' : 'f', name) : NULL;
+  struct dk_manifest_entry *entry = S_ISREG(st.st_mode) ? add(tree, st.st_mode & S_IXUSR ? 'x' : 'f', name) : NULL;
   int r = 0;
   if (!S_ISREG(st.st_mode)) {
     r = refuse(error, tree, name, "is no file, directory or link");
@@ -146,21 +138,7 @@ static int read_dir(struct tree *tree, int dir, unsigned depth, struct dk_error 
 }
 
 static int by_path(const void *a, const void *b) {
-  return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
-}
-
-static void put_entry(struct dk_buf *out, const struct entry *entry) {
-  char hex[DK_DIGEST_HEX + 1];
-  switch (entry->kind) {
-  case 'l': dk_buf_printf(out, "l %s", entry->target); break;
-  case 'd': dk_buf_printf(out, "d %s", entry->path); break;
-  default:
-    dk_digest_hex(&entry->digest, hex);
-    dk_buf_printf(out, "%c %s %llu %s", entry->kind, hex, (unsigned long long)entry->size, entry->path);
-    break;
-  }
-  dk_buf_add_char(out, '\0');
-  if (entry->kind == 'l') dk_buf_add(out, entry->path, strlen(entry->path) + 1);
+  return strcmp(((const struct dk_manifest_entry *)a)->path, ((const struct dk_manifest_entry *)b)->path);
 }
 
 int dk_tree_keep(struct dk_blobs *blobs, int dir, struct dk_kept *ret, struct dk_error *error) {
@@ -169,8 +147,8 @@ int dk_tree_keep(struct dk_blobs *blobs, int dir, struct dk_kept *ret, struct dk
   int r = read_dir(&tree, dir, 0, error);
   if (r == 0) {
     if (tree.n > 1) qsort(tree.entries, tree.n, sizeof *tree.entries, by_path);
-    dk_buf_add_text(&manifest, HEAD);
-    for (size_t i = 0; i < tree.n; i++) put_entry(&manifest, &tree.entries[i]);
+    dk_buf_add_text(&manifest, DK_MANIFEST_HEAD);
+    for (size_t i = 0; i < tree.n; i++) dk_manifest_add(&manifest, &tree.entries[i]);
     if (!dk_buf_ok(&manifest)) r = no_memory(error);
   }
   if (r == 0) r = dk_objects_put(&blobs->objects, manifest.data, manifest.len, &ret->digest, error);
@@ -183,19 +161,6 @@ int dk_tree_keep(struct dk_blobs *blobs, int dir, struct dk_kept *ret, struct dk
 
 /* Placing. */
 
-struct cursor {
-  const char *at, *end;
-};
-
-/* The next NUL-terminated piece, or NULL. */
-static const char *next_text(struct cursor *cursor) {
-  const char *text = cursor->at;
-  const char *nul = memchr(text, '\0', (size_t)(cursor->end - text));
-  if (!nul) return NULL;
-  cursor->at = nul + 1;
-  return text;
-}
-
 /* Opens the directory that `path` stands in, made when missing; *ret_name is the last part. */
 static int open_parent(int dir, const char *path, int *ret_fd, const char **ret_name, struct dk_error *error) {
   const char *slash = strrchr(path, '/');
@@ -205,19 +170,12 @@ static int open_parent(int dir, const char *path, int *ret_fd, const char **ret_
   return dk_fs_mkdirs_beneath(dir, parent, 0755, ret_fd, error);
 }
 
-static int place_file(struct dk_blobs *blobs, char kind, const char *text, int dir, struct dk_error *error) {
-  struct dk_digest digest;
-  char *after;
-  if (strlen(text) < DK_DIGEST_HEX + 4 || dk_digest_parse(text, DK_DIGEST_HEX, &digest) < 0 ||
-      text[DK_DIGEST_HEX] != ' ')
-    return -EBADMSG;
-  unsigned long long size = strtoull(text + DK_DIGEST_HEX + 1, &after, 10);
-  if (*after != ' ' || !dk_fs_is_plain_path(after + 1)) return -EBADMSG;
-  const char *path = after + 1, *name;
+static int place_file(struct dk_blobs *blobs, const struct dk_manifest_entry *entry, int dir, struct dk_error *error) {
+  const char *path = entry->path, *name;
   struct stat st;
-  int in = dk_blobs_get(blobs, &digest, &st);
+  int in = dk_blobs_get(blobs, &entry->digest, &st);
   if (in == -EMFILE || in == -ENFILE) return dk_error_system(error, in, "cannot read %s", path);
-  if (in < 0 || (unsigned long long)st.st_size != size) {
+  if (in < 0 || (uint64_t)st.st_size != entry->size) {
     if (in >= 0) close(in);
     return dk_error_set(
         error, -EINVAL,
@@ -231,8 +189,8 @@ static int place_file(struct dk_blobs *blobs, char kind, const char *text, int d
     out = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (out < 0) r = -errno;
     close(parent);
-    if (r == 0) r = dk_fs_copy_fd(in, out, size, NULL);
-    if (r == 0 && fchmod(out, kind == 'x' ? 0755 : 0644) < 0) r = -errno;
+    if (r == 0) r = dk_fs_copy_fd(in, out, entry->size, NULL);
+    if (r == 0 && fchmod(out, entry->kind == 'x' ? 0755 : 0644) < 0) r = -errno;
     if (out >= 0 && close(out) < 0 && r == 0) r = -errno;
     if (r < 0) r = dk_error_system(error, r, "cannot write %s", path);
   }
@@ -240,39 +198,40 @@ static int place_file(struct dk_blobs *blobs, char kind, const char *text, int d
   return r;
 }
 
-static int place_link(const char *target, const char *path, int dir, struct dk_error *error) {
-  if (!path || !dk_fs_is_plain_path(path) || !dk_fs_link_is_inside(path, target)) return -EBADMSG;
+static int place_link(const struct dk_manifest_entry *entry, int dir, struct dk_error *error) {
   int parent;
   const char *name;
-  int r = open_parent(dir, path, &parent, &name, error);
+  int r = open_parent(dir, entry->path, &parent, &name, error);
   if (r < 0) return r;
-  if (symlinkat(target, parent, name) < 0) r = dk_error_system(error, -errno, "cannot make the link %s", path);
+  if (symlinkat(entry->target, parent, name) < 0)
+    r = dk_error_system(error, -errno, "cannot make the link %s", entry->path);
   close(parent);
   return r;
 }
 
+static int place_dir(const struct dk_manifest_entry *entry, int dir, struct dk_error *error) {
+  int fd;
+  int r = dk_fs_mkdirs_beneath(dir, entry->path, 0755, &fd, error);
+  if (r == 0) close(fd);
+  return r;
+}
+
 int dk_tree_place(struct dk_blobs *blobs, const void *manifest, size_t len, int dir, struct dk_error *error) {
-  size_t head = strlen(HEAD);
-  struct cursor cursor = {manifest, (const char *)manifest + len};
-  int r = len < head || memcmp(manifest, HEAD, head) != 0 ? -EBADMSG : 0;
-  cursor.at += r == 0 ? head : 0;
-  while (r == 0 && cursor.at < cursor.end) {
-    const char *text = next_text(&cursor);
-    if (!text || strlen(text) < 3 || text[1] != ' ') { /* NOLINT(bugprone-branch-clone): before anything reads it */
-      r = -EBADMSG;
-    } else if (text[0] == 'f' || text[0] == 'x') {
-      if (blobs->stop && blobs->stop(blobs->ctx)) return dk_error_set(error, -ECANCELED, "stopped");
-      r = place_file(blobs, text[0], text + 2, dir, error);
-    } else if (text[0] == 'l') {
-      r = place_link(text + 2, next_text(&cursor), dir, error);
-    } else if (text[0] == 'd' && dk_fs_is_plain_path(text + 2)) {
-      int fd;
-      r = dk_fs_mkdirs_beneath(dir, text + 2, 0755, &fd, error);
-      if (r == 0) close(fd);
-    } else {
-      r = -EBADMSG;
-    }
-  }
+  struct dk_manifest_entry *entries;
+  uint32_t n;
+  int r = dk_manifest_parse(manifest, len, &entries, &n, NULL);
   if (r == -EBADMSG) return dk_error_set(error, r, "an input directory's manifest is damaged");
+  if (r < 0) return dk_error_set(error, r, "no memory to make a directory");
+  for (uint32_t i = 0; i < n && r == 0; i++) {
+    const struct dk_manifest_entry *entry = &entries[i];
+    bool is_file = entry->kind == 'f' || entry->kind == 'x';
+    if (is_file && blobs->stop && blobs->stop(blobs->ctx))
+      r = dk_error_set(error, -ECANCELED, "stopped");
+    else if (is_file)
+      r = place_file(blobs, entry, dir, error);
+    else
+      r = entry->kind == 'l' ? place_link(entry, dir, error) : place_dir(entry, dir, error);
+  }
+  dk_free(entries);
   return r;
 }

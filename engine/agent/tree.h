@@ -1,5 +1,4 @@
-/* Directories as objects: the canonical manifest (its text is defined in engine/objects/object.h, and in
- * docs/agent-protocol.md; the agent links nothing of the engine, so it has its own reader and writer).
+/* Directories as objects: the canonical manifest (engine/objects/object.h) from a directory, and a directory from it.
  *
  * Only what another machine can make again goes in: files with their x bit, relative symbolic links that stay inside,
  * empty directories. Devices, fifos, sockets and links that lead out are refused. */
