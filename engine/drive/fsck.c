@@ -93,17 +93,43 @@ static int on_damage(void *ctx, const struct dk_damage *damage) {
   return 0;
 }
 
+static void note(struct dk_fsck *fsck, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(struct dk_fsck *fsck, const char *format, ...) {
+  char what[300];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  fsck->options->found(fsck->options->ctx, &(struct dk_finding){DK_FINDING_NOTE, what, NULL});
+}
+
+/* Of other tables nothing is lost that is not found out again. */
+static void tell_lost(struct dk_fsck *fsck, const struct dk_rebuilt *made) {
+  static const struct {
+    enum dk_table table;
+    const char *what;
+  } of[] = {{DK_TABLE_RUNS, "runs are lost: they are listed no more"},
+            {DK_TABLE_TASKS, "entries of what runs did are lost: `dkrun results` and `dkrun status` lack them"},
+            {DK_TABLE_RESULTS, "results are lost: their tasks run again when they are needed"},
+            {DK_TABLE_METRICS, "results' metrics are lost: they are read again from what tasks wrote"},
+            {DK_TABLE_FAILURES, "texts of failed tasks are lost"}};
+  if (!made->knows_were) note(fsck, "how much of the store was lost cannot be known");
+  for (size_t i = 0; i < sizeof of / sizeof *of && made->knows_were; i++) {
+    uint64_t were = made->were[of[i].table], is = made->rows[of[i].table];
+    if (is < were) note(fsck, "%llu of %llu %s", (unsigned long long)(were - is), (unsigned long long)were, of[i].what);
+  }
+}
+
 static int rebuild(struct dk_fsck *fsck, const char *store) {
-  uint64_t kept[DK_N_TABLES];
+  struct dk_rebuilt made;
   dk_autofree char *aside = away_path(fsck, "data.mdb");
   if (!aside) return no_memory(fsck);
-  int err = dk_store_rebuild(store, aside, kept, fsck->error);
+  int err = dk_store_rebuild(store, aside, &made, fsck->error);
   if (err) return err;
-  char what[200];
-  snprintf(what, sizeof what, "the store was made anew: %llu runs, %llu tasks, %llu results could be read",
-           (unsigned long long)kept[DK_TABLE_RUNS], (unsigned long long)kept[DK_TABLE_TASKS],
-           (unsigned long long)kept[DK_TABLE_RESULTS]);
-  fsck->options->found(fsck->options->ctx, &(struct dk_finding){DK_FINDING_NOTE, what, NULL});
+  note(fsck, "the store was made anew: %llu runs, %llu tasks, %llu results could be read",
+       (unsigned long long)made.rows[DK_TABLE_RUNS], (unsigned long long)made.rows[DK_TABLE_TASKS],
+       (unsigned long long)made.rows[DK_TABLE_RESULTS]);
+  tell_lost(fsck, &made);
   dk_batch_clear(&fsck->batch); /* damaged values were not taken over */
   return 0;
 }
@@ -226,6 +252,14 @@ static int check_of_run(void *ctx, const void *key, size_t klen, const void *val
   return drop(dangling->fsck, dangling->table, key, klen);
 }
 
+/* One that cannot be understood would be the end of the next engine. */
+static int check_attempt(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_fsck *fsck = ctx;
+  if (dk_store_table_of(key, klen, value, vlen) == DK_TABLE_ATTEMPTS) return 0;
+  dk_fsck_found(fsck, true, "it is deleted", "an entry of the store's table `attempts` cannot be understood");
+  return drop(fsck, DK_TABLE_ATTEMPTS, key, klen);
+}
+
 static int commit(struct dk_fsck *fsck) {
   int err = fsck->options->repair ? dk_store_commit(fsck->folder.store, &fsck->batch, fsck->error) : 0;
   dk_batch_clear(&fsck->batch);
@@ -253,6 +287,7 @@ static int check_records(struct dk_fsck *fsck) {
     struct dangling dangling = {.fsck = fsck, .table = of_runs[i].table, .klen = of_runs[i].klen};
     err = walk(fsck, dangling.table, check_of_run, &dangling);
   }
+  if (err == 0) err = walk(fsck, DK_TABLE_ATTEMPTS, check_attempt, fsck);
   if (err == 0) err = walk(fsck, DK_TABLE_RESULTS, check_result, fsck);
   if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, check_failure, fsck);
   return err;
@@ -278,14 +313,12 @@ static int bad_source(void *ctx, uint32_t i, const char *text) {
 /* What cannot be had again is not asked for any more. */
 static int forget_source(struct dk_fsck *fsck, uint32_t number) {
   struct dk_run run;
-  char what[120];
   int err = dk_store_get_run(fsck->folder.store, number, &run, fsck->error);
   if (err) return err;
   if (run.snapshot) run.snapshot[0] = '\0';
   err = dk_batch_put_run(&fsck->batch, &run) ? no_memory(fsck) : 0;
   dk_run_finish(&run);
-  snprintf(what, sizeof what, "the source of run %u is lost: no commit that is left has it", number);
-  fsck->options->found(fsck->options->ctx, &(struct dk_finding){DK_FINDING_NOTE, what, NULL});
+  note(fsck, "the source of run %u is lost: no commit that is left has it", number);
   return err;
 }
 

@@ -22,6 +22,7 @@ struct look {
 struct verdict {
   int rc;
   bool has_counts;
+  bool is_later; /* the store was last written by a program without this table */
   uint64_t rows, recorded;
 };
 
@@ -61,7 +62,8 @@ static void read_counts(MDB_txn *txn, const char *path, int table, struct verdic
   struct dk_counts counts;
   if (mdb_dbi_open(txn, dk_store_table_name(DK_TABLE_META), 0, &store.tables[DK_TABLE_META]) != 0) return;
   verdict->has_counts = dk_counts_read(&store, txn, &counts, NULL) == 0;
-  verdict->recorded = verdict->has_counts && (uint32_t)table < counts.n ? counts.rows[table] : 0;
+  verdict->is_later = (uint32_t)table >= (verdict->has_counts ? counts.n : DK_TABLES_OF_1);
+  verdict->recorded = verdict->has_counts && !verdict->is_later ? counts.rows[table] : 0;
 }
 
 static void in_child(void *ctx, FILE *to) {
@@ -79,8 +81,7 @@ static void in_child(void *ctx, FILE *to) {
     read_counts(txn, look->path, look->table, &verdict);
     verdict.rc = mdb_dbi_open(txn, dk_store_table_name((enum dk_table)look->table), 0, &dbi);
     if (verdict.rc == 0) verdict.rc = walk(txn, dbi, &verdict.rows, to);
-    bool is_new = verdict.has_counts ? verdict.recorded == 0 : look->table >= DK_TABLES_OF_1;
-    if (verdict.rc == MDB_NOTFOUND && is_new) verdict.rc = 0;
+    if (verdict.rc == MDB_NOTFOUND && verdict.is_later) verdict.rc = 0;
   }
   const uint32_t end = END;
   fwrite(&end, sizeof end, 1, to);

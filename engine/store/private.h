@@ -115,6 +115,11 @@ int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_
 int dk_check_rows(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret); /* as LMDB counts them, if the file has room for so many */
 /* pages.c: every page that the transaction can reach, looked at without LMDB. 0, MDB_CORRUPTED, or what went wrong. */
 int dk_check_pages(MDB_txn *txn);
+/* Every pair that a leaf in the file at `path` still holds, whether or not anything leads to that page, until fn returns
+ * non-zero (which is then returned). is_current: false when the list of free pages cannot be read, so that the pair may
+ * be one of long ago. Positive errno. */
+typedef int dk_pair_fn(void *ctx, const MDB_val *key, const MDB_val *value, bool is_current);
+int dk_pages_each_pair(const char *path, dk_pair_fn *fn, void *ctx);
 int dk_check_walk(MDB_txn *txn, MDB_dbi dbi);                  /* all pairs, every page of them touched */
 bool dk_check_value(const MDB_val *key, const MDB_val *value); /* its checksum */
 

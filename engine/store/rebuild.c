@@ -1,12 +1,13 @@
 /* A store made anew of what can still be read of a damaged one. Children walk each table from its front, and where that does not come to an
- * end from its back too, and hand over the pairs whose checksums are right; what lies between two damaged pages is lost.
+ * end from its back too, and hand over the pairs whose checksums are right. Then one more looks at the pages of the file as they lie (pages.c): it
+ * finds what nothing leads to any more, and puts right what was read where a wrong page was led to.
  *
  * Keeps true: the damaged file stays in its place until the new one is whole and takes it, in one rename. */
 #include "engine/store/private.h"
 #include "engine/store/repair.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
-#include "lang/base/alloc.h"
+#include "lang/base/bytes.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -24,11 +25,11 @@ struct salvage {
   bool backward;
 };
 
-static int give(const MDB_val *key, const MDB_val *value, FILE *to) {
-  const uint32_t lens[] = {(uint32_t)key->mv_size, (uint32_t)(value->mv_size - DK_STORE_CRC)};
+static int give(enum dk_table table, const MDB_val *key, const MDB_val *value, FILE *to) {
+  const uint32_t lens[] = {(uint32_t)table, (uint32_t)key->mv_size, (uint32_t)(value->mv_size - DK_STORE_CRC)};
   fwrite(lens, sizeof lens, 1, to);
-  fwrite(key->mv_data, lens[0], 1, to);
-  fwrite((const char *)value->mv_data + DK_STORE_CRC, lens[1], 1, to);
+  fwrite(key->mv_data, lens[1], 1, to);
+  fwrite((const char *)value->mv_data + DK_STORE_CRC, lens[2], 1, to);
   return fflush(to); /* it may crash at the next one */
 }
 
@@ -36,33 +37,68 @@ static int walk(MDB_txn *txn, const struct salvage *salvage, FILE *to) {
   MDB_cursor *cursor;
   MDB_dbi dbi;
   MDB_val key, value;
-  uint64_t most = 0;
+  uint64_t most = 0, n = 0;
   int rc = mdb_dbi_open(txn, dk_store_table_name(salvage->table), 0, &dbi);
+  if (rc == MDB_NOTFOUND) rc = MDB_CORRUPTED; /* it, or the way to it, is lost */
   if (rc == 0) rc = dk_check_rows(txn, dbi, &most);
   if (rc == 0) rc = mdb_cursor_open(txn, dbi, &cursor);
   MDB_cursor_op first = salvage->backward ? MDB_LAST : MDB_FIRST, next = salvage->backward ? MDB_PREV : MDB_NEXT;
-  for (uint64_t n = 0; rc == 0; n++) {
+  for (; rc == 0; n++) {
     rc = mdb_cursor_get(cursor, &key, &value, n ? next : first);
+    if (rc == MDB_NOTFOUND) break;
     if (rc == 0 && n == most) rc = MDB_CORRUPTED;
-    if (rc == 0 && dk_check_value(&key, &value) && give(&key, &value, to)) rc = EPIPE;
+    if (rc == 0 && dk_check_value(&key, &value) && give(salvage->table, &key, &value, to)) rc = EPIPE;
   }
-  return rc == MDB_NOTFOUND ? 0 : rc;
+  return rc != MDB_NOTFOUND ? rc : n == most ? 0 : MDB_CORRUPTED;
+}
+
+static void give_end(int rc, FILE *to) {
+  const uint32_t end[] = {0, 0, (uint32_t)rc};
+  fwrite(end, sizeof end, 1, to);
 }
 
 /* At the end a key of no length, and LMDB's result. */
-static void in_child(void *ctx, FILE *to) {
+static void walk_in_child(void *ctx, FILE *to) {
   const struct salvage *salvage = ctx;
   MDB_env *env;
   MDB_txn *txn;
   int rc = dk_check_begin(salvage->path, salvage->env_flags, &env, &txn);
   if (rc == 0) rc = walk(txn, salvage, to);
-  const uint32_t end[] = {0, (uint32_t)rc};
-  fwrite(end, sizeof end, 1, to);
+  give_end(rc, to);
+}
+
+struct look {
+  const char *path;
+  FILE *to;
+};
+
+/* What is kept under a key is the same whenever it was written. */
+static bool is_timeless(enum dk_table table) {
+  return table == DK_TABLE_RESULTS || table == DK_TABLE_METRICS;
+}
+
+static int look_at_pair(void *ctx, const MDB_val *key, const MDB_val *value, bool is_current) {
+  const struct look *look = ctx;
+  if (!dk_check_value(key, value)) return 0;
+  enum dk_table table = dk_store_table_of(key->mv_data, key->mv_size, (const char *)value->mv_data + DK_STORE_CRC,
+                                          value->mv_size - DK_STORE_CRC);
+  bool is_taken = table != DK_N_TABLES && (is_current || is_timeless(table));
+  return is_taken && give(table, key, value, look->to) ? EPIPE : 0;
+}
+
+static void look_in_child(void *ctx, FILE *to) {
+  struct look look = *(const struct look *)ctx;
+  look.to = to;
+  give_end(dk_pages_each_pair(look.path, look_at_pair, &look), to);
 }
 
 struct taken {
+  struct dk_store *made;
   uint64_t turn; /* as far as it could be read */
-  bool is_whole; /* the last walk came to its end */
+  uint64_t were[DK_N_TABLES];
+  bool knows_were;
+  bool is_whole; /* the last child came to its end, and found all that it was to find */
+  bool replaces; /* what comes is surer than what is there */
 };
 
 /* Format, counts and binding are the new store's own; the rest of `meta` makes it the same store. */
@@ -73,16 +109,26 @@ static bool is_own(const char *key, size_t klen) {
   return false;
 }
 
+static void take_counts(const char *value, size_t vlen, struct taken *taken) {
+  struct dk_reader reader;
+  dk_reader_init(&reader, value, vlen);
+  uint64_t turn = dk_read_u64(&reader);
+  uint32_t n = dk_read_u32(&reader);
+  if (reader.failed || n > DK_N_TABLES) return;
+  for (uint32_t i = 0; i < n; i++) taken->were[i] = dk_read_u64(&reader);
+  taken->turn = turn;
+  taken->knows_were = dk_reader_done(&reader);
+}
+
 static void take(enum dk_table table, const char *key, size_t klen, const char *value, size_t vlen,
                  struct dk_batch *batch, struct taken *taken) {
+  enum dk_table is = dk_store_table_of(key, klen, value, vlen);
+  if (is != DK_N_TABLES && is != table) return; /* another table's page was led to */
   if (table == DK_TABLE_META && is_own(key, klen)) {
-    if (klen == strlen("counts") && memcmp(key, "counts", klen) == 0 && vlen >= sizeof taken->turn) {
-      memcpy(&taken->turn, value, sizeof taken->turn);
-      taken->turn = le64toh(taken->turn);
-    }
+    if (klen == strlen("counts") && memcmp(key, "counts", klen) == 0) take_counts(value, vlen, taken);
     return;
   }
-  if (table == DK_TABLE_META)
+  if (table == DK_TABLE_META || (taken->replaces && !is_timeless(table)))
     dk_batch_put(batch, table, key, klen, value, vlen);
   else
     dk_batch_put_new(batch, table, key, klen, value, vlen);
@@ -94,55 +140,63 @@ static int flush(struct dk_store *made, struct dk_batch *batch, struct dk_error 
   return err;
 }
 
-static int read_pairs(FILE *from, struct dk_store *made, enum dk_table table, struct taken *taken,
-                      struct dk_error *error) {
+static int read_pairs(FILE *from, struct taken *taken, struct dk_error *error) {
   struct dk_batch batch = DK_BATCH_INIT;
   dk_autobuf pair = DK_BUF_INIT;
-  uint32_t lens[2];
+  uint32_t head[3]; /* table, key's length, value's */
   int err = 0;
-  while (err == 0 && fread(lens, sizeof lens, 1, from) == 1) {
-    if (lens[0] == 0) {
-      taken->is_whole = lens[1] == 0;
+  while (err == 0 && fread(head, sizeof head, 1, from) == 1) {
+    if (head[1] == 0) {
+      taken->is_whole = head[2] == 0;
       break;
     }
     dk_buf_clear(&pair);
-    size_t len = (size_t)lens[0] + lens[1];
-    char *at = lens[0] <= DK_KEY_MAX ? dk_buf_reserve(&pair, len) : NULL;
-    if (!at) err = dk_error_system(error, lens[0] <= DK_KEY_MAX ? -ENOMEM : -EBADMSG, "rebuilding the store");
+    size_t len = (size_t)head[1] + head[2];
+    bool is_sane = head[0] < DK_N_TABLES && head[1] <= DK_KEY_MAX;
+    char *at = is_sane ? dk_buf_reserve(&pair, len) : NULL;
+    if (!at) err = dk_error_system(error, is_sane ? -ENOMEM : -EBADMSG, "rebuilding the store");
     if (err || fread(at, len, 1, from) != 1) break; /* it crashed in the middle */
-    take(table, at, lens[0], at + lens[0], lens[1], &batch, taken);
-    if (batch.bytes.len > BATCH_BYTES) err = flush(made, &batch, error);
+    take((enum dk_table)head[0], at, head[1], at + head[1], head[2], &batch, taken);
+    if (batch.bytes.len > BATCH_BYTES) err = flush(taken->made, &batch, error);
   }
-  if (err == 0) err = flush(made, &batch, error);
+  if (err == 0) err = flush(taken->made, &batch, error);
   dk_batch_finish(&batch);
   return err;
 }
 
-static int salvage_table(const char *path, struct dk_store *made, enum dk_table table, struct taken *taken,
-                         struct dk_error *error) {
-  struct salvage salvage = {path, dk_store_open_flags(path, true), table, false};
+static int take_from(dk_child_fn *fn, void *ctx, struct taken *taken, struct dk_error *error) {
+  struct dk_child child;
   taken->is_whole = false;
-  for (int pass = 0; pass < 2 && !taken->is_whole; pass++) {
-    struct dk_child child;
-    salvage.backward = pass == 1;
-    int err = dk_child_start(&child, in_child, &salvage, SECONDS);
-    if (err) return dk_error_system(error, err, "rebuilding the store %s", path);
-    err = read_pairs(child.from, made, table, taken, error);
-    if (dk_child_end(&child)) taken->is_whole = false;
-    if (err) return err;
+  int err = dk_child_start(&child, fn, ctx, SECONDS);
+  if (err) return dk_error_system(error, err, "rebuilding the store");
+  err = read_pairs(child.from, taken, error);
+  if (dk_child_end(&child)) taken->is_whole = false;
+  return err;
+}
+
+static int salvage_all(const char *path, struct taken *taken, struct dk_error *error) {
+  int err = 0;
+  for (int i = 0; i < DK_N_TABLES && err == 0; i++) {
+    struct salvage salvage = {path, dk_store_open_flags(path, true), (enum dk_table)i, false};
+    err = take_from(walk_in_child, &salvage, taken, error);
+    salvage.backward = true;
+    if (err == 0 && !taken->is_whole) err = take_from(walk_in_child, &salvage, taken, error);
   }
-  return 0;
+  struct look look = {.path = path};
+  taken->replaces = true;
+  return err ? err : take_from(look_in_child, &look, taken, error);
 }
 
 /* The same store in the same folder, at a turn that it has not had. Where the turn was lost, seconds since 1970 are more than it can have
  * come to. */
-static int finish(struct dk_store *made, const char *path, uint64_t turn, uint64_t ret_kept[DK_N_TABLES],
-                  struct dk_error *error) {
+static int finish(const struct taken *taken, const char *path, struct dk_rebuilt *ret, struct dk_error *error) {
+  struct dk_store *made = taken->made;
   struct dk_binding binding;
   struct dk_counts counts;
   MDB_txn *txn;
   int err = dk_place_binding(path, &binding, error);
   if (err) return err;
+  uint64_t turn = taken->turn;
   if (turn == 0) turn = dk_unix_ns() / 1000000000u;
   int rc = mdb_txn_begin(made->env, NULL, 0, &txn);
   if (rc) return dk_store_fail(made, rc, "rebuilding the store", error);
@@ -153,7 +207,9 @@ static int finish(struct dk_store *made, const char *path, uint64_t turn, uint64
     mdb_txn_abort(txn);
     return rc ? dk_store_fail(made, rc, "rebuilding the store", error) : err;
   }
-  for (int i = 0; i < DK_N_TABLES; i++) ret_kept[i] = counts.rows[i];
+  memcpy(ret->rows, counts.rows, sizeof ret->rows);
+  memcpy(ret->were, taken->were, sizeof ret->were);
+  ret->knows_were = taken->knows_were;
   rc = mdb_txn_commit(txn);
   return rc ? dk_store_fail(made, rc, "rebuilding the store", error) : 0;
 }
@@ -174,19 +230,18 @@ static int replace(const char *path, const char *made, const char *aside, struct
   return dk_fs_sync_dir(path, error);
 }
 
-int dk_store_rebuild(const char *path, const char *aside, uint64_t ret_kept[DK_N_TABLES], struct dk_error *error) {
+int dk_store_rebuild(const char *path, const char *aside, struct dk_rebuilt *ret, struct dk_error *error) {
   const struct dk_store_options options = {.ballast = DK_STORE_NO_BALLAST};
-  struct dk_store *made = NULL;
   struct taken taken = {.turn = 0};
   dk_autobuf folder = DK_BUF_INIT;
   if (!dk_store_has_data(path)) return dk_store_none(path, error);
   dk_buf_printf(&folder, "%s/new-XXXXXX", path);
   if (!dk_buf_ok(&folder)) return dk_error_system(error, -ENOMEM, "rebuilding the store %s", path);
   if (!mkdtemp(folder.data)) return dk_error_system(error, -errno, "rebuilding the store %s", path);
-  int err = dk_store_open(folder.data, &options, &made, error);
-  for (int i = 0; i < DK_N_TABLES && err == 0; i++) err = salvage_table(path, made, (enum dk_table)i, &taken, error);
-  if (err == 0) err = finish(made, path, taken.turn, ret_kept, error);
-  dk_store_close(made);
+  int err = dk_store_open(folder.data, &options, &taken.made, error);
+  if (err == 0) err = salvage_all(path, &taken, error);
+  if (err == 0) err = finish(&taken, path, ret, error);
+  dk_store_close(taken.made);
   if (err == 0) err = replace(path, folder.data, aside, error);
   dk_fs_remove_tree(folder.data, NULL);
   return err;

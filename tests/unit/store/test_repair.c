@@ -1,5 +1,6 @@
 /* Examining and rebuilding damaged stores, damage that is only met later, and readers that do not let go. */
 #include "engine/store/private.h"
+#include "engine/store/record.h"
 #include "engine/store/repair.h"
 #include "engine/sys/loop.h"
 #include "tests/unit/store/fixture.h"
@@ -94,7 +95,7 @@ static void test_examine(void **state) {
 static void test_rebuild(void **state) {
   (void)state;
   uint8_t id[16], again[16];
-  uint64_t kept[DK_N_TABLES];
+  struct dk_rebuilt kept;
   struct dk_error error;
   char aside[300], key[16];
   fill_two(id);
@@ -107,9 +108,10 @@ static void test_rebuild(void **state) {
     snprintf(text, sizeof text, "result-%d-", i);
     spoil_page(text);
     snprintf(aside, sizeof aside, "%s/aside", fx);
-    if (dk_store_rebuild(fx_at, aside, kept, &error)) fail_msg("%s", error.text);
-    assert_int_equal(kept[DK_TABLE_TASKS], ROWS);
-    assert_true(kept[DK_TABLE_RESULTS] < ROWS && kept[DK_TABLE_RESULTS] > ROWS - 40); /* one page has at most so many */
+    if (dk_store_rebuild(fx_at, aside, &kept, &error)) fail_msg("%s", error.text);
+    assert_int_equal(kept.rows[DK_TABLE_TASKS], ROWS);
+    assert_true(kept.rows[DK_TABLE_RESULTS] < ROWS &&
+                kept.rows[DK_TABLE_RESULTS] > ROWS - 40); /* one page has at most so many */
     fx_sh("test -s aside && test -z \"$(ls -d store/new-* 2>/dev/null)\"");
     assert_int_equal(dk_store_check(fx_at, &error), 0);
     store = fx_open(NULL);
@@ -124,16 +126,146 @@ static void test_rebuild(void **state) {
   }
 }
 
+/* Entries as they really are: what their table is can be told from them. */
+static void fill_real(uint32_t n) {
+  char text[2][32] = {"e", ""};
+  struct dk_store *store = fx_open(&(struct dk_store_options){.ballast = DK_STORE_NO_BALLAST});
+  struct dk_record incarnation = {.kind = DK_REC_INCARNATION, .id = {7, 0}};
+  for (uint32_t round = 0; round < 4; round++) { /* so that there are free pages with old values */
+    struct dk_batch batch = DK_BATCH_INIT;
+    const struct dk_run run = {.number = 1,
+                               .state = round < 3 ? DK_RUN_RUNNING : DK_RUN_DONE,
+                               .name = text[0],
+                               .file = text[0],
+                               .commit = text[0],
+                               .snapshot = text[0],
+                               .params = text[0]};
+    assert_int_equal(dk_batch_put_run(&batch, &run), 0);
+    assert_int_equal(dk_batch_add_record(&batch, &incarnation, NULL), 0);
+    for (uint32_t i = 0; i < n; i++) {
+      dk_autobuf bytes = DK_BUF_INIT;
+      struct dk_digest key;
+      snprintf(text[1], sizeof text[1], "task %u", i);
+      dk_digest_of(text[1], strlen(text[1]), &key);
+      struct dk_record task = {.kind = DK_REC_TASK, .run = 1, .task = i, .key = key};
+      task.state = (uint8_t)(round < 3 ? DK_TASK_RUNNING : DK_TASK_DONE);
+      assert_int_equal(dk_batch_add_record(&batch, &task, NULL), 0);
+      struct dk_metric_value value = {DK_METRIC_TEXT, 0, text[1]};
+      const struct dk_metric_values values = {&value, 1};
+      assert_int_equal(dk_batch_put_metrics(&batch, &key, &key, &values), 0);
+      struct dk_saved saved = {.run = 1, .label = text[1], .host = text[0]};
+      assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
+      struct dk_record result = {.kind = DK_REC_RESULT, .key = key, .len = (uint32_t)bytes.len};
+      assert_int_equal(dk_batch_add_record(&batch, &result, &bytes), 0);
+    }
+    assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
+    dk_batch_finish(&batch);
+  }
+  dk_store_close(store);
+  fx_sh("cp store/data.mdb whole");
+}
+
+/* Where the page of all tables has the entry of one: its place among the pointers, its name. */
+static bool find_entry(const uint8_t *file, const char *table, size_t *ret_place, size_t *ret_name) {
+  uint64_t txn[2], root;
+  uint16_t lower, at, klen;
+  for (int i = 0; i < 2; i++) memcpy(&txn[i], file + 4096 * i + 144, 8);
+  memcpy(&root, file + (txn[1] > txn[0] ? 4096 : 0) + 128, 8);
+  const uint8_t *page = file + 4096 * root;
+  memcpy(&lower, page + 12, 2);
+  for (size_t i = 16; i < lower; i += 2) {
+    memcpy(&at, page + i, 2);
+    memcpy(&klen, page + at + 6, 2);
+    *ret_place = (size_t)(page - file) + i;
+    *ret_name = (size_t)(page - file) + at + 8;
+    if (klen == strlen(table) && memcmp(page + at + 8, table, klen) == 0) return true;
+  }
+  return false;
+}
+
+static void flip(size_t at, uint8_t bit) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/data.mdb", fx_at);
+  FILE *file = fopen(path, "r+b");
+  assert_non_null(file);
+  assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+  int byte = fgetc(file);
+  assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+  assert_int_equal(fputc(byte ^ bit, file), byte ^ bit);
+  assert_int_equal(fclose(file), 0);
+}
+
+/* Whatever leads to a table is lost: its entries are found all the same, as they were last. */
+static void test_lost_ways(void **state) {
+  (void)state;
+  enum { N = 200 };
+  static uint8_t file[1 << 20];
+  char path[300], aside[300];
+  fill_real(N);
+  snprintf(path, sizeof path, "%s/whole", fx);
+  snprintf(aside, sizeof aside, "%s/aside", fx);
+  FILE *whole = fopen(path, "rb");
+  assert_non_null(whole);
+  size_t size = fread(file, 1, sizeof file, whole);
+  assert_true(size > 0 && size < sizeof file);
+  fclose(whole);
+  for (int i = 0; i < DK_N_TABLES * 3; i++) {
+    const char *table = dk_store_table_name((enum dk_table)(i / 3));
+    struct dk_rebuilt made;
+    struct dk_error error;
+    size_t place = 0, name = 0;
+    assert_true(find_entry(file, table, &place, &name));
+    fx_sh("cp whole store/data.mdb && rm -f aside store/lock.mdb");
+    flip(i % 3 == 0 ? place : i % 3 == 1 ? name : name + strlen(table) + 40, 8);
+    struct found found = examine();
+    if (found.n[DK_DAMAGE_FILE] + found.n[DK_DAMAGE_TABLE] + found.n[DK_DAMAGE_ROWS] == 0)
+      fail_msg("%s %d: not noticed", table, i % 3);
+    if (dk_store_rebuild(fx_at, aside, &made, &error)) fail_msg("%s", error.text);
+    if (made.rows[DK_TABLE_RUNS] != 1 || made.rows[DK_TABLE_TASKS] != N || made.rows[DK_TABLE_RESULTS] != N ||
+        made.rows[DK_TABLE_METRICS] != N || !made.knows_were || made.were[DK_TABLE_RESULTS] != N)
+      fail_msg("%s %d: %d results, %d tasks", table, i % 3, (int)made.rows[DK_TABLE_RESULTS],
+               (int)made.rows[DK_TABLE_TASKS]);
+    assert_int_equal(dk_store_check(fx_at, &error), 0);
+    struct dk_store *store = fx_open(NULL);
+    struct dk_task_record task;
+    struct dk_run run;
+    assert_int_equal(dk_store_get_run(store, 1, &run, &error), 0);
+    assert_int_equal(run.state, DK_RUN_DONE);
+    dk_run_finish(&run);
+    for (uint32_t k = 0; k < N; k++) {
+      assert_int_equal(dk_store_get_task(store, 1, k, &task, &error), 0);
+      assert_int_equal(task.state, DK_TASK_DONE);
+    }
+    dk_store_close(store);
+  }
+}
+
+/* With the list of pages in use lost too: what may be old is not taken, results are. */
+static void test_lost_list(void **state) {
+  (void)state;
+  char aside[300];
+  struct dk_rebuilt made;
+  fill_real(200);
+  snprintf(aside, sizeof aside, "%s/aside", fx);
+  fx_sh("head -c 8192 /dev/zero | dd of=store/data.mdb conv=notrunc status=none && rm store/lock.mdb");
+  assert_int_equal(dk_store_rebuild(fx_at, aside, &made, NULL), 0);
+  assert_int_equal(made.rows[DK_TABLE_RESULTS], 200);
+  assert_int_equal(made.rows[DK_TABLE_METRICS], 200);
+  assert_int_equal(made.rows[DK_TABLE_RUNS] + made.rows[DK_TABLE_TASKS], 0);
+  assert_false(made.knows_were);
+  dk_store_close(fx_open(NULL));
+}
+
 static void test_rebuild_of_nothing(void **state) {
   (void)state;
   uint8_t id[16];
-  uint64_t kept[DK_N_TABLES];
+  struct dk_rebuilt kept;
   char aside[300];
   fill_two(id);
   fx_sh("yes rubbish | head -c 100000 >store/data.mdb && rm store/lock.mdb");
   snprintf(aside, sizeof aside, "%s/aside", fx);
-  assert_int_equal(dk_store_rebuild(fx_at, aside, kept, NULL), 0);
-  assert_int_equal(kept[DK_TABLE_TASKS], 0);
+  assert_int_equal(dk_store_rebuild(fx_at, aside, &kept, NULL), 0);
+  assert_int_equal(kept.rows[DK_TABLE_TASKS], 0);
   dk_store_close(fx_open(NULL));
 }
 
@@ -270,8 +402,15 @@ static void test_old_readers(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
   const struct CMUnitTest tests[] = {
-      CASE(test_examine),        CASE(test_rebuild),      CASE(test_rebuild_of_nothing), CASE(test_damage_deep_inside),
-      CASE(test_cut_while_open), CASE(test_other_faults), CASE(test_old_readers),
+      CASE(test_examine),
+      CASE(test_rebuild),
+      CASE(test_lost_ways),
+      CASE(test_lost_list),
+      CASE(test_rebuild_of_nothing),
+      CASE(test_damage_deep_inside),
+      CASE(test_cut_while_open),
+      CASE(test_other_faults),
+      CASE(test_old_readers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,72 @@
+/* Which table an entry is of, told by itself: see repair.h. Keys of the tables that matter have lengths of their own, and where two share
+ * one their values cannot be taken for each other. */
+#include "engine/store/asked.h"
+#include "engine/store/private.h"
+#include "engine/store/record.h"
+#include "engine/store/repair.h"
+
+#include <string.h>
+
+#define ATTEMPT_SIZE 41u /* version, key, run, task */
+#define CHOICE_SIZE 17u  /* version, row, score, candidates */
+
+static bool is_run(const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_run run;
+  uint32_t number;
+  if (dk_store_run_number(key, klen, &number) || dk_run_decode(value, vlen, &run)) return false;
+  bool is_it = run.number == number;
+  dk_run_finish(&run);
+  return is_it;
+}
+
+static enum dk_table of_task(const uint8_t *value, size_t vlen) {
+  struct dk_task_record task;
+  struct dk_ask asked;
+  if (dk_task_record_decode(value, vlen, &task) == 0) return DK_TABLE_TASKS;
+  if (dk_ask_decode(value, vlen, &asked) == 0) {
+    dk_ask_finish(&asked);
+    return DK_TABLE_ASKED;
+  }
+  return vlen == CHOICE_SIZE && value[0] == 1 ? DK_TABLE_CHOICES : DK_N_TABLES;
+}
+
+static enum dk_table of_attempt(const uint8_t *value, size_t vlen) {
+  struct dk_result result;
+  if (dk_result_decode(value, vlen, &result, NULL) == 0) {
+    dk_result_finish(&result);
+    return DK_TABLE_FAILURES;
+  }
+  return vlen == ATTEMPT_SIZE && value[0] == 1 ? DK_TABLE_ATTEMPTS : DK_N_TABLES;
+}
+
+static bool is_saved(const void *value, size_t vlen) {
+  struct dk_saved saved;
+  if (dk_saved_decode(value, vlen, &saved)) return false;
+  dk_saved_finish(&saved);
+  return true;
+}
+
+static bool is_metrics(const void *value, size_t vlen) {
+  struct dk_metric_values values;
+  if (dk_metric_values_decode(value, vlen, &values)) return false;
+  dk_metric_values_finish(&values);
+  return true;
+}
+
+static bool is_meta(const void *key, size_t klen) {
+  static const char *const names[] = {"id", "format", "counts", "binding", "generation", "incarnation", "copied-from"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (klen == strlen(names[i]) && memcmp(key, names[i], klen) == 0) return true;
+  return false;
+}
+
+enum dk_table dk_store_table_of(const void *key, size_t klen, const void *value, size_t vlen) {
+  switch (klen) {
+  case 4: return is_run(key, klen, value, vlen) ? DK_TABLE_RUNS : DK_N_TABLES;
+  case 8: return of_task(value, vlen);
+  case 16: return of_attempt(value, vlen);
+  case DK_DIGEST_SIZE: return is_saved(value, vlen) ? DK_TABLE_RESULTS : DK_N_TABLES;
+  case 2 * DK_DIGEST_SIZE: return is_metrics(value, vlen) ? DK_TABLE_METRICS : DK_N_TABLES;
+  default: return is_meta(key, klen) ? DK_TABLE_META : DK_N_TABLES;
+  }
+}
