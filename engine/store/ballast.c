@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define LEAVE_FREE 8 /* it takes at most one part in this many of what is free */
+#define PROBE_BYTES (1u << 20)
 
 static bool ballast_path(const struct dk_store *store, char *ret, size_t size) {
   int n = snprintf(ret, size, "%s/ballast", store->path);
@@ -36,4 +37,21 @@ bool dk_ballast_release(struct dk_store *store) {
   if (!ballast_path(store, path, sizeof path) || unlink(path) != 0) return false;
   store->is_short = true;
   return true;
+}
+
+bool dk_store_disk_is_full(const struct dk_store *store, uint64_t wanted) {
+  static const char zeros[65536];
+  char path[4096];
+  int n = snprintf(path, sizeof path, "%s/probe", store->path);
+  if (n < 0 || (size_t)n >= sizeof path) return false;
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int err = fd < 0 ? errno : 0;
+  for (uint64_t done = 0; err == 0 && done < wanted + PROBE_BYTES;) {
+    ssize_t wrote = write(fd, zeros, sizeof zeros);
+    if (wrote < 0 && errno != EINTR) err = errno;
+    if (wrote > 0) done += (uint64_t)wrote;
+  }
+  if (fd >= 0) close(fd);
+  unlink(path);
+  return err == ENOSPC || err == EDQUOT;
 }

@@ -6,13 +6,8 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define PROBE_BYTES (1u << 20)
 
 static int put(struct dk_store *store, MDB_txn *txn, const struct dk_batch_item *item) {
   MDB_val key = {item->klen, (void *)(uintptr_t)item->key}, value = {item->vlen + DK_STORE_CRC, NULL};
@@ -70,25 +65,6 @@ static int grow(struct dk_store *store) {
   return rc ? rc : mdb_env_set_mapsize(store->env, info.me_mapsize * 2);
 }
 
-/* LMDB says EIO when a write came out short, which is what a full disk looks like from there. Whether it is one is tried out with a file
- * next to the data; a true I/O error stays one. */
-static bool is_disk_full(const struct dk_store *store, const struct dk_batch *batch) {
-  static const char zeros[65536];
-  char path[4096];
-  int n = snprintf(path, sizeof path, "%s/probe", store->path);
-  if (n < 0 || (size_t)n >= sizeof path) return false;
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  int err = fd < 0 ? errno : 0;
-  for (size_t done = 0; err == 0 && done < batch->bytes.len * 2 + PROBE_BYTES;) {
-    ssize_t wrote = write(fd, zeros, sizeof zeros);
-    if (wrote < 0 && errno != EINTR) err = errno;
-    if (wrote > 0) done += (size_t)wrote;
-  }
-  if (fd >= 0) close(fd);
-  unlink(path);
-  return err == ENOSPC || err == EDQUOT;
-}
-
 static int fail_again(const struct dk_store *store, struct dk_error *error) {
   int err = dk_store_fail(store, store->broken, "writing to the store", error);
   dk_error_prefix(error, "nothing is written any more after an earlier error");
@@ -117,7 +93,7 @@ int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct
     int rc = replay(store, batch);
     dk_guard_leave(outer);
     if (rc == 0) return 0;
-    if (rc == EIO && is_disk_full(store, batch)) rc = ENOSPC;
+    if (rc == EIO && dk_store_disk_is_full(store, batch->bytes.len * 2)) rc = ENOSPC;
     if (rc == MDB_MAP_FULL)
       rc = grow(store);
     else if (rc == MDB_MAP_RESIZED)

@@ -83,6 +83,9 @@ void dk_store_read_done(struct dk_store *store);
 /* ballast.c: space kept aside so that ends of tasks can still be recorded on a full disk. */
 void dk_ballast_make(struct dk_store *store);
 bool dk_ballast_release(struct dk_store *store); /* false: there was none */
+/* LMDB says EIO when a write came out short, which is what a full disk looks like from there. Whether it is one is tried out with a file next to
+ * the data, of `wanted` bytes and some more; a true I/O error stays one. */
+bool dk_store_disk_is_full(const struct dk_store *store, uint64_t wanted);
 
 /* place.c: where a store may live, and how to tell a copy. */
 bool dk_place_is_network(uint64_t magic, const char *fuse_type);

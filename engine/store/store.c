@@ -55,6 +55,7 @@ static int code_of(int rc) {
 }
 
 int dk_store_fail(const struct dk_store *store, int rc, const char *what, struct dk_error *error) {
+  if (rc == EIO && !store->read_only && dk_store_disk_is_full(store, 0)) rc = ENOSPC;
   int code = code_of(rc);
   switch (code) {
   case -EBADMSG:

@@ -235,6 +235,19 @@ static void test_no_room_to_begin(void **state) {
   fx_sh("! head -c 2000000 /dev/zero >store/other 2>/dev/null");
   assert_int_equal(fx_open_error(NULL, &error), -ENOSPC);
   fx_sh("rm store/other");
+  /* Whatever page of it is the first that there is no room for. */
+  int n_full = 0;
+  for (unsigned left = 0; left < 60; left++) {
+    fx_sh("head -c $((1048576 - %u * 4096)) /dev/zero >store/other 2>/dev/null || true", left);
+    struct dk_store *store = NULL;
+    int err = dk_store_open(fx_at, NULL, &store, &error);
+    dk_store_close(store);
+    if (err && err != -ENOSPC) fail_msg("%u pages left: %s", left, error.text);
+    if (err) assert_non_null(strstr(error.text, "No space left"));
+    n_full += err != 0;
+    fx_sh("rm -r store/*");
+  }
+  assert_true(n_full > 20 && n_full < 60);
   dk_store_close(fx_open(NULL));
 }
 
