@@ -76,14 +76,8 @@ static int keep_output(struct dk_blobs *blobs, int work, const struct dk_job_out
 }
 
 static enum dk_cause cause_of(int code) {
-  switch (code) {
-  case -ECANCELED: return DK_CAUSE_KILLED;
-  case -ENOSPC:
-  case -EDQUOT:
-  case -EIO:
-  case -EROFS: return DK_CAUSE_DISK;
-  default: return DK_CAUSE_OUTPUT;
-  }
+  if (code == -ECANCELED) return DK_CAUSE_KILLED;
+  return dk_error_is_disk(code) ? DK_CAUSE_DISK : DK_CAUSE_OUTPUT;
 }
 
 int dk_collect_outputs(struct dk_blobs *blobs, int work, const struct dk_job *job, struct dk_result *ret) {

@@ -79,8 +79,7 @@ static void begin_task(struct keeper *k) {
   memcpy(start.boot, k->boot, sizeof start.boot);
   if (dk_keeper_open_journal(k, &error) < 0 ||
       dk_journal_begin(&k->journal, &start, dk_task_result_max(&order.job), &error) < 0) {
-    bool is_limit = error.code == -EMFILE || error.code == -ENFILE;
-    dk_keeper_say_refused(k, order.id, is_limit ? DK_REFUSED_BAD : DK_REFUSED_DISK, error.text);
+    dk_keeper_say_refused(k, order.id, dk_error_is_limit(error.code) ? DK_REFUSED_BAD : DK_REFUSED_DISK, error.text);
     dk_keeper_flush(k);
     dk_job_finish(&order.job);
     give_room_back(k);

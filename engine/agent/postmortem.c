@@ -64,8 +64,8 @@ static void set_text(struct dk_task *task, const char *text) {
 /* By writing: free space says nothing of a quota. */
 static bool is_full(const struct dk_task *task) {
   int fd = openat(task->slot->dir, "probe", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return errno == ENOSPC || errno == EDQUOT;
-  bool is_so = fallocate(fd, 0, 0, FULL_DISK) < 0 && (errno == ENOSPC || errno == EDQUOT);
+  if (fd < 0) return dk_error_is_full(-errno);
+  bool is_so = fallocate(fd, 0, 0, FULL_DISK) < 0 && dk_error_is_full(-errno);
   close(fd);
   unlinkat(task->slot->dir, "probe", 0);
   return is_so;

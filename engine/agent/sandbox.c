@@ -91,7 +91,7 @@ static bool is_below(const char *path, const char *dir) {
 
 /* A shortage passes; whatever else keeps an entry from being opened keeps the task from it as well. */
 static bool is_shortage(int code) {
-  return code == -EMFILE || code == -ENFILE || code == -ENOMEM;
+  return dk_error_is_limit(code) || code == -ENOMEM;
 }
 
 static int add_rule(struct way *way, int fd, uint64_t access) {

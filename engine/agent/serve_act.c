@@ -5,7 +5,7 @@
 
 static enum dk_refusal reason_of(int code) {
   if (code == -ENOMEM) return DK_REFUSED_BUSY;
-  return code == -EMFILE || code == -ENFILE ? DK_REFUSED_BAD : DK_REFUSED_DISK; /* a limit does not pass by itself */
+  return dk_error_is_limit(code) ? DK_REFUSED_BAD : DK_REFUSED_DISK; /* a limit does not pass by itself */
 }
 
 static void refuse_start(struct serve *s, const struct dk_agent_action *action, const struct dk_error *error) {

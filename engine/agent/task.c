@@ -95,16 +95,12 @@ out:
   return r;
 }
 
-static bool is_disk(int code) {
-  return code == -ENOSPC || code == -EDQUOT || code == -EIO || code == -EROFS;
-}
-
 static int fill(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx, struct dk_error *error) {
   const struct dk_job *job = &task->job;
   enum dk_cause cause = DK_CAUSE_INPUT;
   int r = dk_workdir_clean(&task->slot->workdir, error);
   if (r < 0) {
-    decide(task, is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error->text);
+    decide(task, dk_error_is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error->text);
     return r;
   }
   if (!job->code && job->n_inputs == 0) return 0;
@@ -120,13 +116,13 @@ static int start(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   struct dk_error error = {0};
   int r = dk_log_open(&task->out, task->slot->dir, "out", task->job.log_cap, &error);
   if (r == 0) r = dk_log_open(&task->err, task->slot->dir, "err", task->job.log_cap, &error);
-  if (r < 0) decide(task, r == -EMFILE || r == -ENFILE ? DK_CAUSE_SPAWN : DK_CAUSE_DISK, error.text);
+  if (r < 0) decide(task, dk_error_is_limit(r) ? DK_CAUSE_SPAWN : DK_CAUSE_DISK, error.text);
   if (r == 0) r = fill(task, stop, ctx, &error);
   if (r == 0 && task->is_decided) r = -ECANCELED;
   if (r == 0) {
     task->started_ns = dk_now_ns();
     r = spawn(task, &error);
-    if (r < 0) decide(task, is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error.text);
+    if (r < 0) decide(task, dk_error_is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error.text);
   }
   return r;
 }

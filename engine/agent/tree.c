@@ -174,7 +174,7 @@ static int place_file(struct dk_blobs *blobs, const struct dk_manifest_entry *en
   const char *path = entry->path, *name;
   struct stat st;
   int in = dk_blobs_get(blobs, &entry->digest, &st);
-  if (in == -EMFILE || in == -ENFILE) return dk_error_system(error, in, "cannot read %s", path);
+  if (dk_error_is_limit(in)) return dk_error_system(error, in, "cannot read %s", path);
   if (in < 0 || (uint64_t)st.st_size != entry->size) {
     if (in >= 0) close(in);
     return dk_error_set(

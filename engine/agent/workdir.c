@@ -266,8 +266,8 @@ static int fill_input(struct dk_workdir *dir, const struct dk_job *job, uint32_t
 }
 
 static enum dk_cause cause_of(int code) {
-  if (code == -EMFILE || code == -ENFILE) return DK_CAUSE_SPAWN;
-  return code == -ENOSPC || code == -EDQUOT || code == -EIO || code == -EROFS ? DK_CAUSE_DISK : DK_CAUSE_INPUT;
+  if (dk_error_is_limit(code)) return DK_CAUSE_SPAWN;
+  return dk_error_is_disk(code) ? DK_CAUSE_DISK : DK_CAUSE_INPUT;
 }
 
 int dk_workdir_fill(struct dk_workdir *dir, const struct dk_job *job, struct dk_blobs *blobs, enum dk_cause *ret_cause,

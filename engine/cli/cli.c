@@ -130,7 +130,7 @@ static bool has_task(const char *path, bool *failed) {
   volatile bool found = false;
   int r = dk_fs_read(path, DK_SOURCE_MAX, &text, NULL);
   if (r < 0) {
-    *failed |= r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO;
+    *failed |= dk_error_is_machine(r);
     return false;
   }
   dk_arena_init(&arena, &oom);

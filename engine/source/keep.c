@@ -136,8 +136,8 @@ static int copy_all(git_repository *own, git_repository *user, git_repository *m
   for (uint32_t i = 0; i < n; i++) {
     if (!*pins[i].pinned) continue;
     int err = own ? copy(own, made, &pins[i], error) : -ENOENT;
-    if (err && err != -ENOSPC && user) err = copy(user, made, &pins[i], error);
-    if (err == -ENOSPC || err == -ENOMEM || err == -EDQUOT) return err;
+    if (err && !dk_error_is_full(err) && user) err = copy(user, made, &pins[i], error);
+    if (dk_error_is_full(err) || err == -ENOMEM) return err;
     pins[i].is_lost = err != 0;
   }
   return 0;

@@ -53,5 +53,5 @@ bool dk_store_disk_is_full(const struct dk_store *store, uint64_t wanted) {
   }
   if (fd >= 0) close(fd);
   unlink(path);
-  return err == ENOSPC || err == EDQUOT;
+  return dk_error_is_full(-err);
 }

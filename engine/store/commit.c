@@ -98,10 +98,10 @@ int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct
       rc = grow(store);
     else if (rc == MDB_MAP_RESIZED)
       rc = mdb_env_set_mapsize(store->env, 0); /* another process has grown it: take its size */
-    else if ((rc == ENOSPC || rc == EDQUOT) && dk_ballast_release(store))
+    else if (dk_error_is_full(-rc) && dk_ballast_release(store))
       rc = 0;
     if (rc == 0) continue;
-    store->broken = rc != ENOSPC && rc != EDQUOT && rc != ENOMEM ? rc : 0;
+    store->broken = !dk_error_is_full(-rc) && rc != ENOMEM ? rc : 0;
     return dk_store_fail(store, rc, "writing to the store", error);
   }
 }

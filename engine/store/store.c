@@ -122,10 +122,10 @@ static int reserve_lock(const char *path, struct dk_error *error) {
   int n = snprintf(file, sizeof file, "%s/lock.mdb", path);
   if (n < 0 || (size_t)n >= sizeof file) return 0;
   int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return errno == ENOSPC || errno == EDQUOT ? dk_error_system(error, -errno, "making %s", file) : 0;
+  if (fd < 0) return dk_error_is_full(-errno) ? dk_error_system(error, -errno, "making %s", file) : 0;
   int err = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) == 0 ? 0 : -errno;
   close(fd); /* before LMDB locks it: closing any descriptor of a file drops this process's locks on it */
-  if (err != -ENOSPC && err != -EDQUOT) return 0;
+  if (!dk_error_is_full(err)) return 0;
   return dk_error_system(error, err, "opening the store %s\nhelp: make room on that disk; nothing was lost", path);
 }
 

@@ -99,3 +99,19 @@ int dk_error_prefix(struct dk_error *error, const char *format, ...) {
   va_end(ap);
   return error->code;
 }
+
+bool dk_error_is_full(int code) {
+  return code == -ENOSPC || code == -EDQUOT;
+}
+
+bool dk_error_is_disk(int code) {
+  return dk_error_is_full(code) || code == -EIO || code == -EROFS;
+}
+
+bool dk_error_is_limit(int code) {
+  return code == -EMFILE || code == -ENFILE;
+}
+
+bool dk_error_is_machine(int code) {
+  return dk_error_is_disk(code) || dk_error_is_limit(code) || code == -ENOMEM;
+}

@@ -6,6 +6,7 @@
 #define DK_BASE_ERROR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 struct dk_error {
   int code;        /* negative errno, 0 while nothing failed */
@@ -18,6 +19,14 @@ int dk_error_set(struct dk_error *error, int code, const char *format, ...) __at
 int dk_error_system(struct dk_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "text: " in front of what is there already; returns error's code (or -EIO when error is NULL). */
 int dk_error_prefix(struct dk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a negative errno is about, for who must decide what it means to somebody: these say something of the machine as
+ * it is now and nothing of what was asked for, which may work the next time. (Not here: EAGAIN, which each caller reads
+ * as its own "not yet".) */
+bool dk_error_is_full(int code);    /* there is no room on a disk: ENOSPC, EDQUOT */
+bool dk_error_is_disk(int code);    /* that, or the disk is broken or went read-only: EIO, EROFS */
+bool dk_error_is_limit(int code);   /* too many open files, of this process or the system: EMFILE, ENFILE */
+bool dk_error_is_machine(int code); /* any of these, or no memory: ENOMEM */
 
 /* Tells the optimiser what the contract says, code < 0: else it warns at -O2 that a caller's `ret_x` may be used unset
  * behind `if (r < 0) return r;`. */

@@ -65,10 +65,20 @@ static void test_cut(void **state) {
   }
 }
 
+static void test_kinds(void **state) {
+  (void)state;
+  assert_true(dk_error_is_full(-ENOSPC) && dk_error_is_full(-EDQUOT) && !dk_error_is_full(-EIO));
+  assert_true(dk_error_is_disk(-EDQUOT) && dk_error_is_disk(-EIO) && dk_error_is_disk(-EROFS));
+  assert_true(dk_error_is_limit(-EMFILE) && dk_error_is_limit(-ENFILE) && !dk_error_is_limit(-ENOMEM));
+  assert_true(dk_error_is_machine(-ENOMEM) && dk_error_is_machine(-EMFILE) && dk_error_is_machine(-ENOSPC));
+  const int others[] = {0, ENOSPC, -ENOENT, -EAGAIN, -EBADMSG, -EINVAL};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_false(dk_error_is_machine(others[i]));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_set),     cmocka_unit_test(test_system), cmocka_unit_test(test_prefix),
-      cmocka_unit_test(test_escaped), cmocka_unit_test(test_cut),
+      cmocka_unit_test(test_escaped), cmocka_unit_test(test_cut),    cmocka_unit_test(test_kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
