@@ -103,24 +103,47 @@ int dk_talk_encode(const struct dk_talk *talk, struct dk_buf *out) {
 
 /* --- reading --- */
 
+static int32_t get_i32(struct dk_reader *reader) {
+  int64_t value = dk_read_signed(reader);
+  if (value < INT32_MIN || value > INT32_MAX) reader->failed = true;
+  return (int32_t)value;
+}
+
+/* A flag that is not known stands for something that would be passed over. */
+static uint8_t get_flags(struct dk_reader *reader, unsigned known) {
+  uint8_t flags = dk_read_u8(reader);
+  if (flags & ~known) reader->failed = true;
+  return flags;
+}
+
+static void *get_list(struct dk_reader *reader, uint32_t n, size_t size) {
+  void *list = dk_calloc((size_t)n + 1, size);
+  if (!list) reader->failed = reader->no_memory = true;
+  return list;
+}
+
+/* What a record's own decoder says. */
+static void get_inner(struct dk_reader *reader, int r) {
+  if (r < 0) reader->failed = true;
+  if (r == -ENOMEM) reader->no_memory = true;
+}
+
 static void get_submit(struct dk_reader *reader, struct dk_talk *ret) {
   ret->submit.file = dk_read_text(reader);
   ret->submit.params = dk_read_text(reader);
   uint32_t n = dk_read_count(reader, 2);
-  ret->submit.given = dk_calloc(n + 1, sizeof *ret->submit.given);
-  if (!ret->submit.given) reader->failed = true;
+  ret->submit.given = get_list(reader, n, sizeof *ret->submit.given);
   for (; ret->submit.n_given < n && !reader->failed; ret->submit.n_given++) {
     ret->submit.given[ret->submit.n_given].name = dk_read_text(reader);
     ret->submit.given[ret->submit.n_given].value = dk_read_text(reader);
   }
   n = dk_read_count(reader, 1);
-  ret->submit.variables = dk_calloc(n + 1, sizeof *ret->submit.variables);
-  if (!ret->submit.variables) reader->failed = true;
+  ret->submit.variables = get_list(reader, n, sizeof *ret->submit.variables);
   for (; ret->submit.n_variables < n && !reader->failed; ret->submit.n_variables++)
     ret->submit.variables[ret->submit.n_variables] = dk_read_text(reader);
   ret->submit.jobs = dk_read_u32(reader);
-  ret->submit.priority = (int32_t)dk_read_signed(reader);
-  uint8_t flags = dk_read_u8(reader);
+  ret->submit.priority = get_i32(reader);
+  uint8_t flags = get_flags(reader, 7);
   ret->submit.paused = flags & 1;
   ret->submit.refuse_dirty = flags & 2;
   ret->submit.prune = flags & 4;
@@ -131,18 +154,21 @@ static void get_note(struct dk_reader *reader, struct dk_talk *ret) {
   size_t len;
 
   note->task = dk_read_u32(reader);
-  uint8_t state = dk_read_u8(reader), flags = dk_read_u8(reader);
-  if (state >= DK_N_STATES) reader->failed = true;
+  uint8_t state = dk_read_u8(reader);
+  uint8_t flags = get_flags(reader, NOTE_STARTED | NOTE_METRICS | NOTE_CHOICE | NOTE_TEXT | NOTE_MEMORY);
+  uint8_t cause = dk_read_u8(reader);
+  if (state >= DK_N_STATES || cause > DK_CAUSE_LOST) reader->failed = true;
   note->state = reader->failed ? DK_TASK_WAITING : (enum dk_task_state)state;
   note->started = flags & NOTE_STARTED;
-  note->cause = (enum dk_cause)dk_read_u8(reader);
-  note->code = (int32_t)dk_read_signed(reader);
+  note->cause = reader->failed ? DK_CAUSE_OK : (enum dk_cause)cause;
+  note->code = get_i32(reader);
   note->attempts = dk_read_u8(reader);
   note->wall_ns = dk_read_varint(reader);
   if (flags & NOTE_MEMORY) note->memory = dk_read_varint(reader);
+  if ((flags & NOTE_MEMORY) && note->memory == 0) reader->failed = true;
   if (flags & NOTE_METRICS) {
     const char *bytes = dk_read_bytes(reader, &len);
-    if (reader->failed || dk_metric_values_decode(bytes, len, &ret->metrics) < 0) reader->failed = true;
+    get_inner(reader, reader->failed ? -EBADMSG : dk_metric_values_decode(bytes, len, &ret->metrics));
     note->metrics = &ret->metrics;
   }
   if (flags & NOTE_CHOICE) {
@@ -158,7 +184,7 @@ static void get_ask(struct dk_reader *reader, struct dk_talk *ret) {
   size_t len;
   const char *bytes = dk_read_bytes(reader, &len);
 
-  if (reader->failed || dk_ask_decode(bytes, len, &ret->ask) < 0) reader->failed = true;
+  get_inner(reader, reader->failed ? -EBADMSG : dk_ask_decode(bytes, len, &ret->ask));
 }
 
 static void get_body(struct dk_reader *reader, struct dk_talk *ret) {
@@ -173,8 +199,10 @@ static void get_body(struct dk_reader *reader, struct dk_talk *ret) {
   } else if (kind == DK_TALK_NOTE) {
     get_note(reader, ret);
   } else if (kind == DK_TALK_HELLO || (kind >= DK_TALK_WELCOME && kind <= DK_TALK_WHERE && kind != DK_TALK_DONE)) {
-    ret->value = (int32_t)dk_read_signed(reader);
+    ret->value = get_i32(reader);
     ret->text = dk_read_text(reader);
+    if (kind == DK_TALK_ENDED && (ret->value < DK_RUN_RUNNING || ret->value > DK_RUN_INTERRUPTED))
+      reader->failed = true;
   } else if (kind != DK_TALK_WATCH && kind != DK_TALK_LEAVE && kind != DK_TALK_DONE) {
     reader->failed = true;
   }
@@ -193,7 +221,7 @@ long dk_talk_decode(const void *data, size_t len, struct dk_talk *ret) {
   get_body(&reader, ret);
   if (dk_reader_done(&reader)) return (long)HEAD + (long)size;
   dk_talk_finish(ret);
-  return -EPROTO;
+  return reader.no_memory ? -ENOMEM : -EPROTO;
 }
 
 void dk_talk_finish(struct dk_talk *talk) {

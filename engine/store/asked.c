@@ -124,8 +124,9 @@ int dk_ask_decode(const void *data, size_t len, struct dk_ask *ret) {
   ret->ranges = dk_calloc(n + 1, sizeof *ret->ranges);
   if (!ret->ranges) return -ENOMEM;
   for (uint32_t i = 0; i < n && !reader.failed; i++) {
-    at += dk_read_varint(&reader);
-    if (at > UINT32_MAX) reader.failed = true;
+    uint64_t step = dk_read_varint(&reader);
+    at += step <= UINT32_MAX ? step : UINT32_MAX;
+    if (step > UINT32_MAX || at > UINT32_MAX) reader.failed = true;
     ret->ranges[i] = (uint32_t)at;
   }
   ret->n_ranges = n / 2;
