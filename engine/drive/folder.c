@@ -4,7 +4,9 @@
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -37,6 +39,31 @@ static int make(struct dk_folder *folder, struct dk_error *error) {
   return r;
 }
 
+/* A tree is whole when it gets its name, but nothing of it was synced: one that a power loss may have caught is made again from the pinned commit. */
+static int drop_trees(const struct dk_folder *folder, uint64_t since, struct dk_error *error) {
+  DIR *dir = opendir(folder->trees);
+  int err = dir || errno == ENOENT ? 0 : dk_error_system(error, -errno, "reading %s", folder->trees);
+  while (dir && err == 0) {
+    struct dirent *entry;
+    struct stat st;
+    err = dk_fs_next_entry(dir, &entry);
+    if (err) dk_error_system(error, err, "reading %s", folder->trees);
+    if (err || !entry) break;
+    if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && dk_objects_is_unsure(&st, since))
+      err = dk_fs_remove_tree_at(dirfd(dir), entry->d_name, error);
+  }
+  if (dir) closedir(dir);
+  return err;
+}
+
+static int settle(struct dk_folder *folder, struct dk_error *error) {
+  uint64_t since;
+  int r = dk_objects_settle(&folder->objects, &since, error);
+  if (r < 0 || since == UINT64_MAX) return r;
+  r = drop_trees(folder, since, error);
+  return r < 0 ? r : dk_objects_sync(&folder->objects, error);
+}
+
 int dk_folder_open_parts(struct dk_folder *folder, bool read_only, struct dk_error *error) {
   dk_autofree char *store = below(folder->path, "store");
   dk_autofree char *objects = below(folder->path, "objects");
@@ -44,7 +71,8 @@ int dk_folder_open_parts(struct dk_folder *folder, bool read_only, struct dk_err
 
   if (!store || !objects) return dk_error_system(error, -ENOMEM, "opening %s", folder->path);
   r = dk_store_open(store, &(struct dk_store_options){.read_only = read_only}, &folder->store, error);
-  return r < 0 ? r : dk_objects_open(&folder->objects, objects, !read_only, error);
+  if (r == 0) r = dk_objects_open(&folder->objects, objects, !read_only, error);
+  return r < 0 || read_only ? r : settle(folder, error);
 }
 
 static int take_lock(struct dk_folder *folder, const char *holder, struct dk_error *error) {

@@ -257,11 +257,6 @@ int dk_objects_read(const struct dk_objects *objects, const struct dk_digest *di
   return dk_objects_wrong(objects, digest, error);
 }
 
-int dk_objects_sync(struct dk_objects *objects, struct dk_error *error) {
-  if (syncfs(objects->fd) == 0) return 0;
-  return dk_error_system(error, -errno, "writing the objects in %s to disk", objects->root);
-}
-
 int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error) {
   int fd;
   uint64_t size, hashed;

@@ -1,6 +1,7 @@
 /* Objects: contents by digest, in files `objects/ab/cdef...`, sealed (dk_fs_seal), never changed once they are there.
  *
- * Writing: to objects/tmp/, then rename; dk_objects_sync makes all that was added durable (one syncfs). A directory is kept as a manifest object
+ * Writing: to objects/tmp/, then rename; dk_objects_sync makes all that was added durable (one syncfs); after a power loss dk_objects_settle takes out
+ * what was not. A directory is kept as a manifest object
  * (the canonical form below) that names the digests of its files. */
 #ifndef DK_OBJECTS_OBJECT_H
 #define DK_OBJECTS_OBJECT_H
@@ -10,6 +11,7 @@
 #include "lang/base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 struct dk_objects {
@@ -53,7 +55,15 @@ bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_di
 /* Writes an object out as a file (mode 0644), or a directory manifest as a tree, at a path that must not exist. */
 int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
                       struct dk_error *error);
+/* All that was added until now is durable; also records when that was, for dk_objects_settle. Whoever records a digest of something that was
+ * added syncs first, or it can be had again. */
 int dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
+/* For who opens them for writing, before anybody looks for one: in a new boot, objects that came after the last sync of an earlier one are read,
+ * and removed when a power loss left them with another content than their name says. *ret_since_unix_ns: the time of that sync, so that
+ * the caller can see to what else was written then, and call dk_objects_sync when it has; UINT64_MAX: nothing is in doubt. Times are the
+ * wall clock's: what was made after it was set back is not doubted. */
+int dk_objects_settle(struct dk_objects *objects, uint64_t *ret_since_unix_ns, struct dk_error *error);
+bool dk_objects_is_unsure(const struct stat *st, uint64_t since_unix_ns); /* was it made or renamed after that? */
 /* Reads the object and compares; -EBADMSG when its content is not what its name says. */
 int dk_objects_verify(const struct dk_objects *objects, const struct dk_digest *digest, struct dk_error *error);
 

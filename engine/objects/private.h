@@ -6,7 +6,9 @@
 
 #include <sys/stat.h>
 
-#define DK_OBJECTS_BLOCK (1u << 20) /* bytes copied and hashed at a time */
+#define DK_OBJECTS_BLOCK (1u << 20)     /* bytes copied and hashed at a time */
+#define DK_OBJECTS_SYNCED "synced"      /* settle.c */
+#define DK_OBJECTS_CLOCK_NS 2000000000u /* that the clock of files may lag behind */
 
 /* "ab/cdef...", relative to the root. */
 #define DK_OBJECTS_NAME (DK_DIGEST_HEX + 2)

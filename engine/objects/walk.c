@@ -31,6 +31,7 @@ static bool parse_name(const char *folder, const char *name, struct dk_digest *r
 static int give(const struct walk *walk, int dir, const char *folder, const char *name) {
   struct dk_object_file file = {.kind = DK_OBJECT_STRAY};
   char path[600];
+  if (*folder == '\0' && strncmp(name, DK_OBJECTS_SYNCED, strlen(DK_OBJECTS_SYNCED)) == 0) return 0;
   if (fstatat(dir, name, &file.st, AT_SYMLINK_NOFOLLOW) != 0) return 0; /* gone meanwhile */
   snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", name);
   file.name = path;

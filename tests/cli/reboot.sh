@@ -54,3 +54,19 @@ run status 1
 has 'done: 6 ran, 0 cached, 0 failed'
 for i in 1 2 3; do [ "$(wc -l <"$GO.$i")" -eq 1 ] || fail "task $i was done and ran again"; done
 [ "$(cat "$GO".? | sort | uniq -d | wc -l)" -eq 0 ] || fail 'an attempt was started twice'
+
+# A power loss: what came after the last sync may have its name, its size and its seal, and zeros for content. It is made again.
+stop_agents
+object=$(grep -lx 1 -r .dkrun/objects --include='*' | head -1)
+chmod u+w "$object"
+printf '\0\0' >"$object"
+chmod a-w "$object"
+touch -d @1 "$object"
+# shellcheck disable=SC2046 # three words
+set -- $(readlink .dkrun/objects/synced)
+ln -sfn "$1 1 $3" .dkrun/objects/synced # as if nothing had been synced since 1970
+run run --plain                         # in a boot that is not the one of the last sync
+has '1 ran, 5 cached'
+[ "$(cat "$object")" = 1 ] || fail 'the content is not right'
+run fsck
+has 'nothing is damaged'

@@ -293,6 +293,51 @@ static void test_allocations_may_fail(void **state) {
   sh("test -z \"$(ls objects/tmp)\"");
 }
 
+/* As a power loss leaves it: name, size and seal, and zeros. */
+static void spoil(const struct dk_digest *digest) {
+  dk_autobuf path = DK_BUF_INIT;
+  dk_objects_path(&objects, digest, &path);
+  sh("f=%s; chmod u+w $f; head -c $(stat -c %%s $f) /dev/zero >$f.0; cat $f.0 >$f; rm $f.0; chmod a-w $f; touch -d @1 "
+     "$f",
+     path.data);
+}
+
+/* `synced` as an earlier boot left it, whose last sync was so many seconds from now. */
+static void reboot(int seconds) {
+  sh("set -- $(readlink objects/synced); ln -sfn \"0123456789abcdef $(($(date +%%s) + %d))000000000 $3\" "
+     "objects/synced",
+     seconds);
+}
+
+static void test_power_loss(void **state) {
+  (void)state;
+  uint64_t since;
+  struct dk_error error;
+  assert_int_equal(dk_objects_settle(&objects, &since, &error), 0); /* the first one: nothing is doubted */
+  assert_true(since == UINT64_MAX);
+  struct dk_digest lost = put("lost"), whole = put("whole");
+  spoil(&lost);
+  assert_int_equal(dk_objects_settle(&objects, &since, &error), 0); /* this boot */
+  assert_true(since == UINT64_MAX && dk_objects_has(&objects, &lost, NULL));
+  reboot(60); /* all of it was synced: believed unread */
+  assert_int_equal(dk_objects_settle(&objects, &since, &error), 0);
+  assert_true(since != UINT64_MAX && dk_objects_has(&objects, &lost, NULL));
+  reboot(-60);
+  assert_int_equal(dk_objects_settle(&objects, &since, &error), 0);
+  assert_true(since != UINT64_MAX);
+  assert_false(dk_objects_has(&objects, &lost, NULL));
+  assert_true(dk_objects_has(&objects, &whole, NULL));
+  assert_int_equal(dk_objects_sync(&objects, NULL), 0); /* settled */
+  assert_int_equal(dk_objects_settle(&objects, &since, &error), 0);
+  assert_true(since == UINT64_MAX);
+  reboot(-60); /* a copy is younger all over, and is not read from end to end */
+  sh("cp -a objects copy && rm -r objects && mv copy objects");
+  dk_objects_close(&objects);
+  assert_int_equal(dk_objects_open(&objects, path_of("objects"), true, NULL), 0);
+  assert_int_equal(dk_objects_settle(&objects, &since, &error), 0);
+  assert_true(since == UINT64_MAX);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -307,6 +352,7 @@ int main(void) {
       CASE(test_two_processes),
       CASE(test_open),
       CASE(test_allocations_may_fail),
+      CASE(test_power_loss),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
