@@ -57,6 +57,7 @@ int dk_cmd_status(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_why(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_results(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_get(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_fsck(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_gc(struct dk_cli *cli, int argc, char **argv);

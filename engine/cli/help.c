@@ -7,7 +7,7 @@
 
 static const struct {
   const char *name, *title;
-} groups[] = {{"write", "write"}, {"run", "run"}, {"look", "look"}, {"keep", "keep"}, {"help", "help"}};
+} groups[] = {{"write", "write"}, {"run", "run"}, {"look", "look"}, {"keep", "keep"}};
 
 static void screen(struct dk_cli *cli) {
   size_t n;
@@ -23,7 +23,7 @@ static void screen(struct dk_cli *cli) {
       }
     }
   }
-  dk_buf_add_text(&out, "\nTASK is t17, or train lr=0.1. Functions of the language: dkrun help functions\n"
+  dk_buf_add_text(&out, "\nTASK is t17, or train lr=0.1. More: dkrun help COMMAND, dkrun help functions\n"
                         "Exit codes: 0 done, 1 failed, 2 usage, 3 the file, 4 dkrun, 130 interrupted\n");
   dk_cli_print(cli, &out);
 }

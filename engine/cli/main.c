@@ -7,7 +7,7 @@
  *   engine/wire     what the two say to each other;  engine/sys  processes, files, locks, the poll loop.
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
- *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c why.c doctor.c
+ *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c get.c why.c doctor.c
  *                   du.c gc.c fsck.c help.c),
  *                   engine.c (the daemon), client.c and remote.c (its other end), watch.c (a run on the screen),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
@@ -126,6 +126,18 @@ static const struct dk_command commands[] = {
      "`report` gets a table per task with its columns and metrics. --where leaves\n"
      "rows out: EXPR is an expression of the language over columns ('lr < 0.1').\n",
      dk_cmd_results},
+    {"get", "look", "get TASK[.OUTPUT] [--where EXPR] [--run N] [-o PATH] [--force]", "copy an output out of .dkrun",
+     "Copies what a task made, and prints where to. TASK is a short id (t17.model),\n"
+     "or a name and values of axes (train.model lr=0.1); a pick means the task that\n"
+     "it chose (best.model). Without .OUTPUT: all outputs of the task. Its content is\n"
+     "compared with what was recorded; it arrives whole or not at all.\n"
+     "\n"
+     "  -o, --output PATH         the copy, or a folder for it (default: here);\n"
+     "                            of several tasks each gets a folder of its own there\n"
+     "  -f, --force               replace what is there, also a folder and all in it\n"
+     "  --run N                   of this run (default: the last one)\n"
+     "  --where EXPR              tasks at whose points EXPR holds ('lr > 0.1')\n",
+     dk_cmd_get},
     {"why", "look", "why [FILE] TASK [--run N] [-p NAME=VALUE]...", "why a task runs, or is cached",
      "Says what a run would do with TASK and why: which part of what its result\n"
      "depends on has changed, since which run, and where. With --run: why it ran, or\n"
@@ -163,7 +175,7 @@ static const struct dk_command commands[] = {
      "ok, not enforced, or problem, and what to do. Exit code 4 when something keeps\n"
      "dkrun from running here. Writes and starts nothing that stays.\n",
      dk_cmd_doctor},
-    {"help", "help", "help [COMMAND | functions]", "this, or more about a command",
+    {"help", NULL, "help [COMMAND | functions]", "this, or more about a command",
      "Without COMMAND: all commands on one screen. `functions`: the functions of the\n"
      "language, with what each does.\n",
      dk_cmd_help},

@@ -79,7 +79,7 @@ static int write_dir(const struct dk_objects *objects, const struct dk_digest *d
   return err;
 }
 
-/* Not every file system knows RENAME_NOREPLACE. */
+/* Not every file system knows RENAME_NOREPLACE and RENAME_EXCHANGE. */
 static int move_new(const char *from, const char *to) {
   struct stat st;
   if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
@@ -88,10 +88,22 @@ static int move_new(const char *from, const char *to) {
   return rename(from, to) == 0 ? 0 : -errno;
 }
 
-int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
-                      struct dk_error *error) {
+/* A directory that is in the way is moved to `from`, and removed by the caller. */
+static int move_over(const char *from, const char *to, bool is_dir) {
   struct stat st;
-  if (lstat(path, &st) == 0)
+  if (lstat(to, &st) != 0) return errno == ENOENT ? move_new(from, to) : -errno;
+  if (S_ISDIR(st.st_mode) != is_dir) return is_dir ? -ENOTDIR : -EISDIR;
+  if (!is_dir) return rename(from, to) == 0 ? 0 : -errno;
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -errno;
+  int err = dk_fs_remove_tree(to, NULL);
+  return err ? err : move_new(from, to);
+}
+
+int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
+                      bool replace, struct dk_error *error) {
+  struct stat st;
+  if (!replace && lstat(path, &st) == 0)
     return dk_error_set(error, -EEXIST, "%s exists already\nhelp: remove it or choose another place", path);
   dk_autobuf tmp = DK_BUF_INIT;
   dk_buf_printf(&tmp, "%s.dkrun-%d", path, (int)getpid());
@@ -101,9 +113,9 @@ int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *
   err = is_dir ? write_dir(objects, digest, tmp.data, error)
                : write_file(objects, digest, AT_FDCWD, tmp.data, 0644, error);
   if (err == 0) {
-    err = move_new(tmp.data, path);
+    err = replace ? move_over(tmp.data, path, is_dir) : move_new(tmp.data, path);
     if (err) dk_error_system(error, err, "writing %s", path);
   }
   if (err) dk_fs_remove_tree(tmp.data, NULL);
-  return err;
+  return err || !replace ? err : dk_fs_remove_tree(tmp.data, error); /* what gave way */
 }

@@ -52,11 +52,13 @@ int dk_objects_open_one(const struct dk_objects *objects, const struct dk_digest
 int dk_objects_read(const struct dk_objects *objects, const struct dk_digest *digest, size_t max, struct dk_buf *out,
                     struct dk_error *error);
 bool dk_objects_starts_with(const struct dk_objects *objects, const struct dk_digest *digest, const char *text);
-/* Writes an object out as a file (mode 0644), or a directory manifest as a tree, at a path that must not exist. */
+/* Writes an object out as a file (mode 0644), or a directory manifest as a tree, whole or not at all. -EBADMSG: its content is not what its
+ * name says. What is at `path` is -EEXIST, or with `replace` gives way when it is of the same kind (else -EISDIR, -ENOTDIR), a directory
+ * with all that is in it. */
 int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir, const char *path,
-                      struct dk_error *error);
-/* All that was added until now is durable; also records when that was, for dk_objects_settle. Whoever records a digest of something that was
- * added syncs first, or it can be had again. */
+                      bool replace, struct dk_error *error);
+/* All that was added until now is durable; also records when that was, for dk_objects_settle. Whoever records a digest
+ * of something that was added syncs first, or it can be had again. */
 int dk_objects_sync(struct dk_objects *objects, struct dk_error *error);
 /* For who opens them for writing, before anybody looks for one: in a new boot, objects that came after the last sync of an earlier one are read,
  * and removed when a power loss left them with another content than their name says. *ret_since_unix_ns: the time of that sync, so that

@@ -203,6 +203,33 @@ static void put_template(struct summary *s, uint32_t index) {
   dk_buf_add_char(s->out, '\n');
 }
 
+/* An output that no other task uses is what the run was for: the last one of a lone task that made it. */
+static bool is_used(const struct dk_plan *plan, uint32_t producer, uint32_t output) {
+  for (uint32_t i = 0; i < plan->n_templates; i++) {
+    for (uint32_t k = 0; k < plan->templates[i].n_inputs; k++) {
+      const struct dk_input *input = &plan->templates[i].inputs[k];
+      bool is_output = input->kind == DK_INPUT_OUTPUT || input->kind == DK_INPUT_GATHER;
+      if (is_output && input->producer == producer && input->output == output) return true;
+    }
+  }
+  return false;
+}
+
+static void put_get(struct summary *s) {
+  const struct dk_plan *plan = s->rows->plan;
+  for (uint32_t i = plan->n_templates; i-- > 0;) {
+    const struct dk_template *t = &plan->templates[i];
+    const struct dk_graph_node *node = &plan->graph.nodes[t->node];
+    bool is_one = t->kind == DK_NODE_TASK && node->rows == 1;
+    enum dk_task_state state = is_one ? s->rows->tasks[node->first].state : DK_TASK_WAITING;
+    for (uint32_t k = 0; k < t->n_outputs && (state == DK_TASK_DONE || state == DK_TASK_CACHED); k++) {
+      if (is_used(plan, i, k)) continue;
+      dk_buf_printf(s->out, " | dkrun get %s.%s", t->name, t->outputs[k].name);
+      return;
+    }
+  }
+}
+
 static void put_next(struct summary *s) {
   const struct dk_run *run = &s->rows->run;
   const struct dk_plan *plan = s->rows->plan;
@@ -222,7 +249,9 @@ static void put_next(struct summary *s) {
     dk_buf_add_shell_word(s->out, run->file, strlen(run->file));
     dk_buf_add_text(s->out, s->failed ? " (failed ones run again) | " : " (goes on) | ");
   }
-  dk_buf_printf(s->out, "dkrun results %u\n", run->number);
+  dk_buf_printf(s->out, "dkrun results %u", run->number);
+  put_get(s);
+  dk_buf_add_char(s->out, '\n');
 }
 
 int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_options *options, struct dk_buf *out,

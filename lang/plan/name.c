@@ -1,7 +1,7 @@
 /* Names of tasks and the way back: `train lr=0.1 seed=2`, `t17`. See plan.h.
  *
  * Keeps true: select(words of name(t)) is t alone, because a name has every axis and points differ in an axis. */
-#include "lang/plan/column.h"
+#include "lang/plan/planner.h"
 
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
@@ -50,6 +50,12 @@ void dk_plan_task_name(const struct dk_plan *plan, uint32_t task, struct dk_buf 
     dk_buf_add_shell_word(out, dk_buf_text(&word), word.len);
     if (!dk_buf_ok(&word)) out->failed = true;
   }
+}
+
+const char *dk_plan_output_path(const struct dk_plan *plan, uint32_t task, uint32_t output) {
+  uint32_t row;
+  const struct dk_template *tmpl = dk_plan_template(plan, task, &row);
+  return dk_value_str(plan->values, dk_cell_value(&tmpl->outputs[output].path, row))->text;
 }
 
 /* --- select --- */

@@ -104,7 +104,7 @@ static void same_as_the_agent(void **state) {
   }
   assert_int_equal(files, 4);
   dk_free(entries);
-  assert_int_equal(dk_objects_export(&objects, &kept, true, at("out"), &error), 0);
+  assert_int_equal(dk_objects_export(&objects, &kept, true, at("out"), false, &error), 0);
   assert_int_equal(access(at("out/sub/x"), X_OK), 0);
   assert_int_equal(access(at("out/none/at/all"), F_OK), 0);
 }
@@ -133,7 +133,7 @@ static void links(void **state) {
     /* What is let in must also come out. */
     char out[16];
     snprintf(out, sizeof out, "out%zu", i);
-    assert_int_equal(dk_objects_export(&objects, &ret, true, at(out), NULL), 0);
+    assert_int_equal(dk_objects_export(&objects, &ret, true, at(out), false, NULL), 0);
     assert_int_equal(unlink(at("in/l")), 0);
   }
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

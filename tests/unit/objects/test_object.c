@@ -171,7 +171,7 @@ static void test_damage_is_found(void **state) {
   assert_int_equal(dk_objects_read(&objects, &digest, 100, &out, &error), -EBADMSG);
   assert_int_equal(out.len, 0);
   assert_int_equal(dk_objects_verify(&objects, &digest, &error), -EBADMSG);
-  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("out"), &error), -EBADMSG);
+  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("out"), false, &error), -EBADMSG);
   assert_int_not_equal(access(path_of("out"), F_OK), 0);
   assert_int_equal(dk_objects_verify(&objects, &cut, &error), -EBADMSG);
   put("another content"); /* a cut one is replaced */
@@ -182,12 +182,18 @@ static void test_export_file(void **state) {
   (void)state;
   struct dk_digest digest = put("content");
   struct dk_error error;
-  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("out"), &error), 0);
+  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("out"), false, &error), 0);
   sh("test \"$(cat out)\" = content && test $(stat -c %%a out) = 644");
-  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("out"), &error), -EEXIST);
-  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("no/out"), &error), -ENOENT);
+  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("out"), false, &error), -EEXIST);
+  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("no/out"), false, &error), -ENOENT);
   sh("ln -s nowhere dangling");
-  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("dangling"), &error), -EEXIST);
+  assert_int_equal(dk_objects_export(&objects, &digest, false, path_of("dangling"), false, &error), -EEXIST);
+  struct dk_digest other = put("other");
+  assert_int_equal(dk_objects_export(&objects, &other, false, path_of("out"), true, &error), 0);
+  assert_int_equal(dk_objects_export(&objects, &other, false, path_of("dangling"), true, &error), 0);
+  sh("test \"$(cat out)\" = other && test -f dangling && ! test -L dangling && mkdir -p folder/sub");
+  assert_int_equal(dk_objects_export(&objects, &other, false, path_of("folder"), true, &error), -EISDIR);
+  sh("test -d folder/sub && test -z \"$(ls -d *.dkrun-* 2>/dev/null)\"");
 }
 
 static void test_export_tree(void **state) {
@@ -204,16 +210,20 @@ static void test_export_tree(void **state) {
   };
   for (size_t i = 0; i < 5; i++) dk_manifest_add(&manifest, &entries[i]);
   assert_int_equal(dk_objects_put(&objects, manifest.data, manifest.len, &tree, &error), 0);
-  assert_int_equal(dk_objects_export(&objects, &tree, true, path_of("out"), &error), 0);
+  assert_int_equal(dk_objects_export(&objects, &tree, true, path_of("out"), false, &error), 0);
   sh("test \"$(cd out && find . -mindepth 1 -printf '%%P:%%y:%%m\\n' | LC_ALL=C sort | tr '\\n' ' ')\" = "
      "\"a:f:644 d.x:f:644 d/empty:d:755 d/link:l:777 d/sub/run:f:755 d/sub:d:755 d:d:755 \" && test \"$(cat "
      "out/d/link)\" = one");
+  sh("touch out/mine");
+  assert_int_equal(dk_objects_export(&objects, &tree, true, path_of("out"), true, &error), 0);
+  sh("test -f out/a && test ! -e out/mine && test -z \"$(ls -d out.* 2>/dev/null)\" && touch file");
+  assert_int_equal(dk_objects_export(&objects, &tree, true, path_of("file"), true, &error), -ENOTDIR);
   /* One of its files is gone: nothing is left at the place. */
   sh("rm $(grep -rl '^run' objects)");
-  assert_int_equal(dk_objects_export(&objects, &tree, true, path_of("again"), &error), -ENOENT);
+  assert_int_equal(dk_objects_export(&objects, &tree, true, path_of("again"), false, &error), -ENOENT);
   sh("test ! -e again && test -z \"$(ls -d again* 2>/dev/null)\"");
   struct dk_digest no_manifest = put("hello");
-  assert_int_equal(dk_objects_export(&objects, &no_manifest, true, path_of("again"), &error), -EBADMSG);
+  assert_int_equal(dk_objects_export(&objects, &no_manifest, true, path_of("again"), false, &error), -EBADMSG);
   sh("test ! -e again");
 }
 
@@ -284,7 +294,7 @@ static void test_allocations_may_fail(void **state) {
     dk_alloc_fail_at(n);
     int err = dk_objects_put_file(&objects, path_of("file"), &of_file, NULL, NULL);
     if (err == 0) err = dk_objects_read(&objects, &digest, 100, &out, NULL);
-    if (err == 0) err = dk_objects_export(&objects, &digest, false, path_of("out"), NULL);
+    if (err == 0) err = dk_objects_export(&objects, &digest, false, path_of("out"), false, NULL);
     dk_alloc_fail_at(0);
     if (err == 0) break;
     assert_int_equal(err, -ENOMEM);

@@ -1,0 +1,327 @@
+/* dkrun get: copies outputs out of the state folder. What was recorded is what arrives, whole, or nothing does. */
+#include "engine/cli/look.h"
+#include "engine/sys/fs.h"
+#include "lang/base/alloc.h"
+#include "lang/base/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct options {
+  uint32_t run;
+  const char *to; /* -o */
+  bool has_to, force;
+  struct dk_selection selection;
+};
+
+struct get {
+  struct dk_cli *cli;
+  const struct options *options;
+  struct dk_look look;
+  const char *output; /* the one that is asked for; NULL: all of a task */
+  uint32_t *tasks, n_tasks;
+  uint32_t n_without, without; /* tasks that have no result, and the first of them */
+};
+
+static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+  static const struct option options[] = {{"run", required_argument, NULL, 'R'},
+                                          {"where", required_argument, NULL, 'w'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"force", no_argument, NULL, 'f'},
+                                          DK_CLI_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+  int opt;
+  dk_cli_options_reset();
+  while ((opt = getopt_long(argc, argv, ":o:f", options, NULL)) != -1) {
+    int r = -1;
+    switch (opt) {
+    case 'R':
+      r = dk_look_run_number(optarg, &ret->run)
+              ? -1
+              : dk_cli_usage("get", "--run takes a number such as 3, not `%s`", optarg);
+      break;
+    case 'w': ret->selection.where = optarg; break;
+    case 'o':
+      ret->to = *optarg ? optarg : ".";
+      ret->has_to = true;
+      break;
+    case 'f': ret->force = true; break;
+    default: r = dk_cli_option(cli, opt, argc, argv, options); break;
+    }
+    if (r >= 0) return r;
+  }
+  ret->selection.words = (const char *const *)argv + optind;
+  ret->selection.n_words = (uint32_t)(argc - optind);
+  return optind < argc ? -1 : dk_cli_usage("get", "the outputs of which task? (t17, final.model, train.model lr=0.1)");
+}
+
+/* --- which outputs --- */
+
+static bool is_template(const struct dk_plan *plan, const char *word) {
+  for (uint32_t i = 0; i < plan->n_templates; i++)
+    if (strcmp(plan->templates[i].name, word) == 0) return true;
+  return false;
+}
+
+/* `words` is a copy whose first one loses its ".model". */
+static int select_tasks(struct get *get, const char **words) {
+  struct dk_selection selection = get->options->selection;
+  const char *dot = strrchr(words[0], '.');
+  dk_autofree char *task = NULL;
+
+  if (dot && !is_template(get->look.rows.plan, words[0])) {
+    task = dk_strndup(words[0], (size_t)(dot - words[0]));
+    if (!task) return dk_cli_failf(DK_EXIT_ENGINE, "out of memory");
+    get->output = dot + 1;
+    words[0] = task;
+  }
+  selection.words = words;
+  return dk_look_select(&get->look, &selection, &get->tasks, &get->n_tasks);
+}
+
+/* A pick stands for the task that it chose. */
+static int resolve_picks(struct get *get, struct dk_error *error) {
+  const struct dk_plan *plan = get->look.rows.plan;
+  struct dk_choice choice;
+  uint32_t row;
+
+  for (uint32_t i = 0; i < get->n_tasks; i++) {
+    const struct dk_template *t = dk_plan_template(plan, get->tasks[i], &row);
+    if (t->kind != DK_NODE_PICK) continue;
+    const struct dk_graph_node *from = &plan->graph.nodes[plan->templates[t->from].node];
+    int r = dk_row_choice(&get->look.rows, get->tasks[i], &choice, error);
+    if (r < 0 && r != -ENOENT) return r;
+    if (r < 0 || choice.row >= from->rows)
+      return dk_error_set(error, -ENOENT, "`%s` has chosen nothing in run %u", t->name, get->look.rows.run.number);
+    get->tasks[i] = from->first + choice.row;
+  }
+  return 0;
+}
+
+static bool is_wanted(const struct get *get, const struct dk_template *t, uint32_t output) {
+  return !get->output || strcmp(t->outputs[output].name, get->output) == 0;
+}
+
+static uint32_t n_wanted(const struct get *get, uint32_t task) {
+  uint32_t row, n = 0;
+  const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
+  for (uint32_t i = 0; i < t->n_outputs; i++) n += is_wanted(get, t, i);
+  return n;
+}
+
+static int check_output(const struct get *get) {
+  uint32_t row;
+  const struct dk_template *t = dk_plan_template(get->look.rows.plan, get->tasks[0], &row);
+  dk_autobuf list = DK_BUF_INIT;
+
+  if (n_wanted(get, get->tasks[0]) > 0) return DK_EXIT_OK;
+  for (uint32_t i = 0; i < t->n_outputs; i++) dk_buf_printf(&list, "%s%s", i ? ", " : "", t->outputs[i].name);
+  if (t->n_outputs == 0)
+    return dk_cli_failf(DK_EXIT_USAGE,
+                        "`%s` has no outputs\nhelp: what is to be kept of it is declared: outputs { x = \"file\" }; "
+                        "what it printed: dkrun logs %s",
+                        t->name, t->name);
+  return dk_cli_failf(DK_EXIT_USAGE, "`%s` has no output `%s`\nhelp: it has %s", t->name, get->output,
+                      dk_buf_text(&list));
+}
+
+/* --- where to --- */
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* As the task called it; with the output's name in front where another one of the task is called the same. */
+static void add_file_name(const struct get *get, uint32_t task, uint32_t output, struct dk_buf *out) {
+  const struct dk_plan *plan = get->look.rows.plan;
+  const char *name = base_name(dk_plan_output_path(plan, task, output));
+  uint32_t row;
+  const struct dk_template *t = dk_plan_template(plan, task, &row);
+
+  for (uint32_t i = 0; i < t->n_outputs; i++) {
+    if (i == output || !is_wanted(get, t, i) || strcmp(base_name(dk_plan_output_path(plan, task, i)), name) != 0)
+      continue;
+    dk_buf_printf(out, "%s-", t->outputs[output].name);
+    break;
+  }
+  dk_buf_add_text(out, name);
+}
+
+/* "t17-train-lr=0.1-seed=2": tells the task to a person, and is a plain name to every shell. */
+static void add_folder_name(const struct get *get, uint32_t task, struct dk_buf *out) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=+,-";
+  dk_autobuf name = DK_BUF_INIT;
+
+  dk_buf_printf(&name, "t%u ", task + 1);
+  dk_plan_task_name(get->look.rows.plan, task, &name);
+  for (size_t i = 0; i < name.len && i < NAME_MAX / 2; i++)
+    dk_buf_add_char(out, strchr(plain, name.data[i]) && name.data[i] ? name.data[i] : '-');
+  dk_buf_inherit(out, &name);
+}
+
+static bool is_folder(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int too_many(const struct get *get) {
+  dk_autobuf such = DK_BUF_INIT;
+
+  for (uint32_t i = 0; i < get->n_tasks && i < 3; i++) {
+    dk_buf_add_text(&such, i ? ", " : "");
+    dk_row_label(&get->look.rows, get->tasks[i], &such);
+  }
+  return dk_cli_failf(DK_EXIT_USAGE,
+                      "%u tasks match: %s%s\nhelp: name one by its number or with values of columns, or give a folder: "
+                      "with `-o FOLDER` each gets a folder in it",
+                      get->n_tasks, dk_buf_text(&such), get->n_tasks > 3 ? ", ..." : "");
+}
+
+/* Does -o name the folder to put things into, rather than the copy? Made if it has to be. An exit code. */
+static int prepare_place(const struct get *get, bool *ret_is_folder) {
+  const char *to = get->options->to;
+  struct dk_error error = {0};
+  struct stat st;
+  bool is_one = get->n_tasks == 1 && n_wanted(get, get->tasks[0]) == 1;
+  bool is_there = lstat(to, &st) == 0;
+  bool must_be = !is_one || to[strlen(to) - 1] == '/';
+
+  *ret_is_folder = must_be || is_folder(to);
+  if (!must_be || is_folder(to)) return DK_EXIT_OK;
+  if (is_there)
+    return dk_cli_failf(DK_EXIT_USAGE, "%s is no folder\nhelp: several outputs, or a name with `/`, want one", to);
+  return dk_fs_mkdirs(to, 0755, &error) < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
+}
+
+/* --- copying --- */
+
+/* Which of them can be told apart by the objects alone: a run looks at what is missing or unsealed, a reading fsck at the rest. */
+static int lost(const struct get *get, const struct dk_kept *kept, const char *name, int r, struct dk_error *error) {
+  const struct dk_objects *objects = &get->look.objects;
+  bool is_believed = kept->is_dir ? dk_objects_has_dir(objects, &kept->digest, NULL) > 0
+                                  : dk_objects_has(objects, &kept->digest, NULL);
+  dk_autobuf file = DK_BUF_INIT;
+
+  if (r == -ENOENT && is_believed) return r; /* it is the place that is not there */
+  const char *path = get->look.rows.run.file;
+  dk_buf_add_shell_word(&file, path, strlen(path));
+  return dk_error_set(error, r, "%s %s\nhelp: %s`dkrun run %s` makes it again", name,
+                      r == -ENOENT ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects: nothing is copied",
+                      is_believed ? "`dkrun fsck --repair` drops it, then " : "", dk_buf_text(&file));
+}
+
+static int copy_output(struct get *get, uint32_t task, uint32_t output, const struct dk_kept *kept, const char *path,
+                       struct dk_error *error) {
+  uint32_t row;
+  const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
+  struct stat st;
+  dk_autobuf name = DK_BUF_INIT, line = DK_BUF_INIT;
+
+  if (!get->options->force && lstat(path, &st) == 0)
+    return dk_error_set(error, -EEXIST, "%s exists already\nhelp: --force replaces it, -o names another place", path);
+  int r = dk_objects_export(&get->look.objects, &kept->digest, kept->is_dir, path, get->options->force, error);
+  if (r == -ENOENT || r == -EBADMSG) {
+    dk_buf_printf(&name, "output `%s` of ", t->outputs[output].name);
+    dk_row_label(&get->look.rows, task, &name);
+    return lost(get, kept, dk_buf_text(&name), r, error);
+  }
+  if (r < 0) return r;
+  dk_buf_add_escaped(&line, path, strlen(path));
+  dk_buf_add_char(&line, '\n');
+  dk_cli_print(get->cli, &line);
+  return 0;
+}
+
+static int copy_outputs(struct get *get, uint32_t task, const struct dk_result *result, bool to_folder,
+                        struct dk_error *error) {
+  uint32_t row;
+  const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
+  const char *to = get->options->to;
+  dk_autobuf folder = DK_BUF_INIT;
+  int r = 0;
+
+  dk_buf_add_text(&folder, to);
+  if (to_folder && to[strlen(to) - 1] != '/') dk_buf_add_char(&folder, '/');
+  if (get->n_tasks > 1) {
+    add_folder_name(get, task, &folder);
+    if (!dk_buf_ok(&folder)) return dk_error_system(error, -ENOMEM, "copying outputs");
+    r = dk_fs_mkdirs(dk_buf_text(&folder), 0755, error);
+    dk_buf_add_char(&folder, '/');
+  }
+  for (uint32_t i = 0; i < t->n_outputs && i < result->n_outputs && r == 0; i++) {
+    dk_autobuf path = DK_BUF_INIT;
+    if (!is_wanted(get, t, i)) continue;
+    dk_buf_add(&path, dk_buf_text(&folder), folder.len);
+    if (to_folder) add_file_name(get, task, i, &path);
+    dk_buf_inherit(&path, &folder);
+    if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "copying outputs");
+    const char *at = dk_buf_text(&path);
+    r = copy_output(get, task, i, &result->outputs[i], strncmp(at, "./", 2) == 0 ? at + 2 : at, error);
+  }
+  return r;
+}
+
+static int copy_task(struct get *get, uint32_t task, bool to_folder, struct dk_error *error) {
+  enum dk_task_state state = get->look.rows.tasks[task].state;
+  struct dk_result result;
+  bool has = state == DK_TASK_DONE || state == DK_TASK_CACHED;
+  int r = has ? dk_row_result(&get->look.rows, task, &result, error) : -ENOENT;
+
+  if (r == -ENOENT) {
+    if (get->n_without++ == 0) get->without = task;
+    return 0;
+  }
+  if (r < 0) return r;
+  r = copy_outputs(get, task, &result, to_folder, error);
+  dk_result_finish(&result);
+  return r;
+}
+
+static int say_without(const struct get *get) {
+  dk_autobuf text = DK_BUF_INIT;
+  uint32_t run = get->look.rows.run.number;
+  enum dk_task_state state = get->look.rows.tasks[get->without].state;
+
+  dk_row_label(&get->look.rows, get->without, &text);
+  const char *word =
+      state == DK_TASK_DONE || state == DK_TASK_CACHED ? "its result was deleted" : dk_task_state_word(state);
+  if (get->n_tasks == 1)
+    return dk_cli_failf(DK_EXIT_FAILED, "%s has no outputs in run %u: %s\nhelp: `dkrun status %u` says more",
+                        dk_buf_text(&text), run, word, run);
+  return dk_cli_failf(DK_EXIT_FAILED,
+                      "%u of %u tasks have no outputs in run %u, such as %s: %s\nhelp: `dkrun status %u` says more",
+                      get->n_without, get->n_tasks, run, dk_buf_text(&text), word, run);
+}
+
+static int get_all(struct get *get) {
+  struct dk_error error = {0};
+  bool to_folder = false;
+  int code = resolve_picks(get, &error) < 0 ? dk_cli_fail(DK_EXIT_FAILED, &error) : check_output(get);
+
+  if (code != DK_EXIT_OK) return code;
+  if (get->n_tasks > 1 && !get->options->has_to) return too_many(get);
+  code = prepare_place(get, &to_folder);
+  for (uint32_t i = 0; i < get->n_tasks && code == DK_EXIT_OK; i++)
+    if (copy_task(get, get->tasks[i], to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
+  return code == DK_EXIT_OK && get->n_without ? say_without(get) : code;
+}
+
+int dk_cmd_get(struct dk_cli *cli, int argc, char **argv) {
+  struct options options = {.to = "."};
+  struct dk_error error = {0};
+  struct get get = {.cli = cli, .options = &options};
+  int code = parse(cli, argc, argv, &options);
+
+  if (code >= 0) return code;
+  dk_autofree const char **words = dk_memdup(options.selection.words, options.selection.n_words * sizeof *words);
+  if (!words) return dk_cli_failf(DK_EXIT_ENGINE, "out of memory");
+  if (dk_look_open(cli, options.run, &get.look, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  code = select_tasks(&get, words);
+  if (code == DK_EXIT_OK) code = get_all(&get);
+  dk_free(get.tasks);
+  dk_look_close(&get.look);
+  return code;
+}
