@@ -1,6 +1,7 @@
 /* dkrun results: a run's report tables. */
 #include "engine/cli/cli.h"
 #include "engine/cli/look.h"
+#include "engine/report/missing.h"
 #include "engine/report/table.h"
 #include "lang/base/alloc.h"
 
@@ -41,6 +42,9 @@ static int print(struct dk_cli *cli, struct dk_look *look, enum dk_table_format 
     dk_buf_add_text(&out, "no task of this run has metrics\n");
   }
   dk_cli_print(cli, &out);
+  dk_autobuf missing = DK_BUF_INIT;
+  dk_missing_metrics(&look->rows, "", &missing);
+  dk_cli_note(dk_cli_text(cli, &missing));
   return DK_EXIT_OK;
 }
 

@@ -70,6 +70,7 @@ void dk_progress_destroy(struct dk_progress *p) {
     return;
   }
   dk_progress_bests_destroy(p);
+  dk_progress_told_finish(p);
   for (uint32_t n = 0; p->nodes && n < p->plan->graph.n_nodes; n++) {
     dk_free(p->nodes[n].metrics_text);
   }

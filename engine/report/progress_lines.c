@@ -1,16 +1,18 @@
 /* Plain lines of a run: one per event worth a line, put together when tasks are quick.
  *
- * Failures and retries are always told at once (the first 50 of them; then counted). Tasks that are done get a line each at up to 20 a
+ * Failures and retries are always told at once (the first 50 of them, three of those with the same words; then counted). Tasks that are done get a line each at up to 20 a
  * second; what is above that, cached tasks and tasks that were not run are held for at most a second and told as one line. */
 #include "engine/report/cell.h"
 #include "engine/report/progress_priv.h"
 #include "engine/report/row.h"
+#include "lang/base/alloc.h"
 
 #include <string.h>
 
 #define LINES_PER_SECOND 20.0
 #define HOLD_NS 1000000000u
 #define FAILURES_TOLD 50u
+#define SAME_TOLD 3u /* of failures of one template that have the same words */
 
 static void add_count(struct dk_progress *p, struct dk_buf *out) {
   struct dk_progress_counts c;
@@ -106,6 +108,26 @@ static void failure_line(struct dk_progress *p, const struct dk_progress_note *n
   }
 }
 
+void dk_progress_told_finish(struct dk_progress *p) {
+  for (uint32_t i = 0; i < p->n_told; i++) dk_free(p->told[i].text);
+  dk_free(p->told);
+}
+
+/* How often a failure of this template had these words before. Without words, or beyond what is remembered: 0. */
+static uint32_t told_before(struct dk_progress *p, const struct dk_progress_note *note) {
+  uint32_t row, node = dk_graph_node_of(&p->plan->graph, note->task, &row);
+  size_t len = note->text ? strcspn(note->text, "\n") : 0;
+  if (len == 0 || note->state != DK_TASK_FAILED) return 0;
+  for (uint32_t i = 0; i < p->n_told; i++) {
+    struct dk_progress_told *told = &p->told[i];
+    if (told->node == node && strlen(told->text) == len && memcmp(told->text, note->text, len) == 0) return told->n++;
+  }
+  if (!p->told) p->told = dk_calloc(DK_PROGRESS_TOLD, sizeof *p->told);
+  char *text = p->told && p->n_told < DK_PROGRESS_TOLD ? dk_strndup(note->text, len) : NULL;
+  if (text) p->told[p->n_told++] = (struct dk_progress_told){.node = node, .n = 1, .text = text};
+  return 0;
+}
+
 /* One of the few lines that are told in both kinds of view. */
 static void important_line(struct dk_progress *p, const struct dk_buf *line) {
   add_count(p, &p->all);
@@ -139,17 +161,20 @@ void dk_progress_line_note(struct dk_progress *p, uint64_t now_ns, const struct 
   case DK_TASK_SKIPPED:
   case DK_TASK_CANCELLED: hold(p, now_ns, &p->held_not_run); break;
   case DK_TASK_FAILED:
-  case DK_TASK_BACKOFF:
-    if (p->failures_told < FAILURES_TOLD) {
+  case DK_TASK_BACKOFF: {
+    uint32_t same = told_before(p, note);
+    if (p->failures_told < FAILURES_TOLD && same < SAME_TOLD) {
       dk_autobuf line = DK_BUF_INIT;
       p->failures_told++;
       failure_line(p, note, &line);
+      dk_buf_add_text(&line, same + 1 == SAME_TOLD ? " (more like it are only counted)" : "");
       release(p);
       important_line(p, &line);
     } else if (note->state == DK_TASK_FAILED) {
       hold(p, now_ns, &p->held_failed);
     }
     break;
+  }
   default: break;
   }
 }

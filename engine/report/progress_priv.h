@@ -51,6 +51,12 @@ struct dk_progress_running {
   uint64_t since_ns;
 };
 
+struct dk_progress_told {
+  uint32_t node, n;
+  char *text;
+};
+#define DK_PROGRESS_TOLD 32u
+
 struct dk_progress {
   const struct dk_plan *plan;
   uint32_t run;
@@ -70,6 +76,8 @@ struct dk_progress {
   uint32_t held_done, held_cached, held_not_run, held_failed;
   uint64_t held_since_ns; /* 0: nothing is held */
   uint32_t failures_told;
+  struct dk_progress_told *told; /* wordings of failures so far; DK_PROGRESS_TOLD of them at most */
+  uint32_t n_told;
   double tokens;
   uint64_t tokens_at_ns;
 };
@@ -90,6 +98,8 @@ void dk_progress_bests_note(struct dk_progress *p, uint32_t task, const struct d
 
 /* progress_lines.c: a note became the task's state; `now` is its time. */
 void dk_progress_line_note(struct dk_progress *p, uint64_t now_ns, const struct dk_progress_note *note);
+
+void dk_progress_told_finish(struct dk_progress *p);
 
 /* Tasks of a node per second, recently; 0: too little is known. */
 double dk_progress_rate(const struct dk_progress_node *node, uint64_t now_ns);

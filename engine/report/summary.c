@@ -1,6 +1,7 @@
 /* The end of a run in a screen; see summary.h. */
 #include "engine/report/summary.h"
 #include "engine/report/cell.h"
+#include "engine/report/missing.h"
 #include "engine/report/summary_priv.h"
 #include "lang/base/number.h"
 
@@ -274,6 +275,7 @@ int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_option
   }
   dk_summary_failures(&s);
   dk_summary_not_run(&s);
+  dk_missing_metrics(rows, "  note    ", out);
   put_next(&s);
   return dk_buf_ok(out) ? dk_row_failure(rows, error) : dk_error_system(error, -ENOMEM, "summing up the run");
 }

@@ -9,6 +9,7 @@
 
 #define LOG_LINES 5
 #define SAME_SHOWN 3    /* of those that end alike */
+#define WORDED_SHOWN 1  /* of those whose end has words of its own, which say it all (a file that is not declared) */
 #define ENDS 64         /* kinds of ends that are told apart, per template */
 #define LOOKED_AT 5000u /* failures whose ends are compared; of more the rest is only counted */
 #define MAX_DEPTH 64
@@ -52,10 +53,11 @@ static void put_failure(struct summary *s, uint32_t task) {
   }
 }
 
-/* Failures of one template that look the same: the same cause, and the same last line of the log. */
+/* Failures of one template that look the same: the same cause and words about it, or where there are none the same last line of the log
+ * (which of a worded one has the task's own folder, as a rule). */
 struct end {
   char *text; /* "exit code 1: last line" */
-  uint32_t shown, folded;
+  uint32_t max, shown, folded;
 };
 
 struct ends {
@@ -63,17 +65,19 @@ struct ends {
   uint32_t n;
 };
 
-static void end_text(struct summary *s, uint32_t task, struct dk_buf *out) {
+/* Returns how many such ends are shown. */
+static uint32_t end_text(struct summary *s, uint32_t task, struct dk_buf *out) {
   const struct dk_task_record *record = &s->rows->tasks[task];
   struct dk_result result;
   bool has_result = dk_row_result(s->rows, task, &result, NULL) == 0;
   dk_cause_text(record->cause, record->code, has_result ? result.text : NULL, out);
   if (!has_result) {
-    return;
+    return SAME_SHOWN;
   }
+  bool is_worded = record->cause != DK_CAUSE_SIGNAL && result.text && *result.text;
   const struct dk_kept *kept = result.err.size ? &result.err : &result.out;
   struct dk_log log;
-  if (kept->size && dk_log_open_kept(&log, kept, s->rows->objects, NULL) == 0) {
+  if (!is_worded && kept->size && dk_log_open_kept(&log, kept, s->rows->objects, NULL) == 0) {
     dk_log_tail_lines(&log, 1, ": ", s->log_width, out, NULL);
     dk_log_finish(&log);
     if (out->len && out->data[out->len - 1] == '\n') {
@@ -81,12 +85,13 @@ static void end_text(struct summary *s, uint32_t task, struct dk_buf *out) {
     }
   }
   dk_result_finish(&result);
+  return is_worded ? WORDED_SHOWN : SAME_SHOWN;
 }
 
 /* NULL: there are too many to tell them apart. */
 static struct end *find_end(struct summary *s, struct ends *ends, uint32_t task) {
   dk_autobuf text = DK_BUF_INIT;
-  end_text(s, task, &text);
+  uint32_t max = end_text(s, task, &text);
   for (uint32_t i = 0; i < ends->n; i++) {
     if (strcmp(ends->items[i].text, dk_buf_text(&text)) == 0) {
       return &ends->items[i];
@@ -95,7 +100,7 @@ static struct end *find_end(struct summary *s, struct ends *ends, uint32_t task)
   if (ends->n == ENDS || !text.len || !dk_buf_ok(&text)) {
     return NULL;
   }
-  ends->items[ends->n] = (struct end){.text = dk_buf_steal(&text)};
+  ends->items[ends->n] = (struct end){.text = dk_buf_steal(&text), .max = max};
   return &ends->items[ends->n++];
 }
 
@@ -122,7 +127,7 @@ static void template_failures(struct summary *s, struct failures *f, uint32_t te
     }
     bool may_fold = f->max != UINT32_MAX && f->looked_at++ < LOOKED_AT;
     struct end *end = may_fold ? find_end(s, &ends, t) : NULL;
-    if (end && end->shown == SAME_SHOWN) {
+    if (end && end->shown == end->max) {
       end->folded++;
       f->folded++;
     } else if (f->shown < f->max) {

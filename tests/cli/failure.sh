@@ -57,3 +57,18 @@ has 'it broke'
 MENDED=1 run -e 1 run
 has '2 cached'
 has '4 failed'
+
+# The same words for many tasks: one block, and a count; three lines while it runs, whatever their logs end with.
+put many.dk <<'EOF'
+grid g { x in 1..30 }
+task many over g { run = "cat ROOM/repo/data/x.csv > /dev/null; echo {{x}} >&2; cat ROOM/repo/data/x.csv" }
+EOF
+sed -i "s#ROOM#$room#g" many.dk
+put data/x.csv <<<1
+if "$dkrun" doctor | grep -q '^ok *reading'; then
+  run -e 1 run many.dk
+  count 3 ' FAILED t'
+  count 1 'more like it are only counted'
+  count 1 '  FAILED  t'
+  has 'and 29 more of many with the same end: exit code 1: `data/x.csv` is in the repository'
+fi

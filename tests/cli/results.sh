@@ -80,3 +80,27 @@ EOF
 run run none.dk -q
 run results
 has 'no task of this run has metrics'
+
+# A metric that finds nothing is told once, with where it looked; by the run's end, status and results alike.
+put nothing.dk <<'EOF'
+grid g { x in 1..4 }
+task some over g {
+  metrics {
+    score = match(stdout, 'score=([0-9]+)')
+    deep  = json("m.json", "a.b")
+    last  = csv("m.csv", "c")
+    fine  = match(stderr, 'fine')
+  }
+  run = "echo fine >&2; echo {} > m.json; [ {{x}} -gt 2 ] || echo score={{x}}"
+}
+task lone { metrics { z = match(stderr, 'z') }  run = "echo" }
+EOF
+run run nothing.dk -q
+count 4 '  note    metric'
+has 'metric `score` found nothing in 2 of 4 tasks of some (nothing.dk:4): `dkrun logs t3 --out` shows what it read'
+has 'metric `deep` found nothing in 4 of 4 tasks of some (nothing.dk:5): t1 wrote no `a.b` into `m.json`'
+has 'metric `last` found nothing in 4 of 4 tasks of some (nothing.dk:6): t1 wrote no `m.csv`'
+has 'metric `z` of lone found nothing (nothing.dk:11): `dkrun logs t5 --err`'
+run results --format csv
+has_err 'dkrun: note: metric `score` found nothing in 2 of 4 tasks of some'
+lacks 'found nothing'
