@@ -90,6 +90,9 @@ void dk_cli_print(struct dk_cli *cli, const struct dk_buf *buf); /* a failed buf
 /* The text, for what is printed with it; one that failed for lack of memory is remembered as an error of the output. */
 const char *dk_cli_text(struct dk_cli *cli, const struct dk_buf *buf);
 void dk_cli_printf(struct dk_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline const char *dk_cli_s(uint64_t n) { /* of a plural: "%u task%s" */
+  return n == 1 ? "" : "s";
+}
 bool dk_cli_color(const struct dk_cli *cli, int fd); /* may colours be used on this descriptor? */
 /* "dkrun: TEXT" on stderr, help lines below; returns `code`, so that `return dk_cli_fail(DK_EXIT_ENGINE, &error)` reads well. */
 int dk_cli_fail(enum dk_exit code, const struct dk_error *error);

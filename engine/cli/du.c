@@ -13,8 +13,8 @@ static void print_part(struct dk_cli *cli, const struct dk_usage_part *part, uin
   dk_buf_printf(&line, "%*s%10s  ", (int)indent, "", size);
   dk_buf_add_escaped(&line, part->name, strlen(part->name));
   if (part->n) {
-    dk_buf_printf(&line, "  %llu%s%s", (unsigned long long)part->n, part->unit ? " " : "",
-                  part->unit ? part->unit : "");
+    dk_buf_printf(&line, "  %llu%s%s%s", (unsigned long long)part->n, part->unit ? " " : "",
+                  part->unit ? part->unit : "", part->unit ? dk_cli_s(part->n) : "");
   }
   dk_buf_add_char(&line, '\n');
   dk_cli_print(cli, &line);
@@ -24,7 +24,7 @@ static void print_text(struct dk_cli *cli, const struct dk_usage *usage) {
   const struct dk_usage_part rest = {.name = (char *)(uintptr_t) "reached by nothing (`dkrun gc`)",
                                      .bytes = usage->unreachable,
                                      .n = usage->n_unreachable,
-                                     .unit = "files"};
+                                     .unit = "file"};
   const struct dk_usage_part total = {.name = (char *)(uintptr_t) "in all", .bytes = usage->total};
   for (uint32_t i = 0; i < usage->n_parts; i++) {
     print_part(cli, &usage->parts[i], 0);

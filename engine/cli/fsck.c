@@ -22,8 +22,10 @@ static void print_finding(void *ctx, const struct dk_finding *finding) {
 }
 
 static void print_sum(struct dk_cli *cli, const struct dk_fsck_sum *sum) {
-  dk_cli_printf(cli, "%llu runs, %llu results, %llu objects, %llu code trees: ", (unsigned long long)sum->runs,
-                (unsigned long long)sum->results, (unsigned long long)sum->objects, (unsigned long long)sum->trees);
+  dk_cli_printf(cli, "%llu run%s, %llu result%s, %llu object%s, %llu code tree%s: ", (unsigned long long)sum->runs,
+                dk_cli_s(sum->runs), (unsigned long long)sum->results, dk_cli_s(sum->results),
+                (unsigned long long)sum->objects, dk_cli_s(sum->objects), (unsigned long long)sum->trees,
+                dk_cli_s(sum->trees));
   if (sum->n_found == 0) {
     dk_cli_printf(cli, "nothing is damaged\n");
   } else if (sum->n_found == sum->n_mended) {

@@ -56,7 +56,10 @@ static void print_part(struct dk_cli *cli, const struct dk_gc_part *part, const 
   if (part->bytes) {
     dk_number_size_text(part->bytes, size);
   }
-  dk_cli_printf(cli, "  %10s  %llu %s\n", size, (unsigned long long)part->n, name);
+  size_t noun = strcspn(name, " ");
+  if (strncmp(name, "report", 6) != 0) noun = strlen(name);
+  dk_cli_printf(cli, "  %10s  %llu %.*s%s%s\n", size, (unsigned long long)part->n, (int)noun, name, dk_cli_s(part->n),
+                name + noun);
 }
 
 static void print_sum(struct dk_cli *cli, const struct dk_gc_sum *sum, bool dry_run) {
@@ -71,15 +74,15 @@ static void print_sum(struct dk_cli *cli, const struct dk_gc_sum *sum, bool dry_
   }
   dk_cli_printf(cli, "%s\n", dry_run ? "would delete" : "deleted");
   if (sum->runs.n) {
-    dk_cli_printf(cli, "  %10s  %llu runs (%u to %u)\n", "", (unsigned long long)sum->runs.n, sum->first_run,
-                  sum->last_run);
+    dk_cli_printf(cli, "  %10s  %llu run%s (%u to %u)\n", "", (unsigned long long)sum->runs.n, dk_cli_s(sum->runs.n),
+                  sum->first_run, sum->last_run);
   }
-  print_part(cli, &sum->results, "results");
-  print_part(cli, &sum->failures, "reports of failures");
-  print_part(cli, &sum->objects, "objects");
-  print_part(cli, &sum->unfinished, "unfinished files");
-  print_part(cli, &sum->trees, "code trees");
-  print_part(cli, &sources, "sources");
+  print_part(cli, &sum->results, "result");
+  print_part(cli, &sum->failures, "report of failures");
+  print_part(cli, &sum->objects, "object");
+  print_part(cli, &sum->unfinished, "unfinished file");
+  print_part(cli, &sum->trees, "code tree");
+  print_part(cli, &sources, "source");
   dk_cli_printf(cli, "  %10s  in all; .dkrun %s %s\n", size, dry_run ? "would take" : "takes", kept);
   if (dry_run) {
     dk_cli_printf(cli, "nothing was deleted; `dkrun gc --yes`, with the same options, does it\n");

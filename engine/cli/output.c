@@ -124,6 +124,24 @@ static int set_color(struct dk_cli *cli, const char *command, const char *when) 
   return dk_cli_usage(command, "--color takes auto, always or never, not `%s`", when);
 }
 
+/* What other tools call by an option, and is another command here. An exit code; -1: nothing of the kind. */
+static int meant_elsewhere(const char *command, const char *option) {
+  static const struct {
+    const char *command, *option, *where;
+  } others[] = {{"run", "--dry-run", "`dkrun plan` says what a run would do"},
+                {"run", "-n", "`dkrun plan` says what a run would do"},
+                {"run", "--force",
+                 "a result counts while all that it depends on is the same: `cache = \"none\"` in a "
+                 "task has it run always"},
+                {"gc", "--dry-run", "without --yes nothing is deleted"},
+                {"gc", "-n", "without --yes nothing is deleted"},
+                {"get", "--to", "the place is -o PATH"}};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (strcmp(command, others[i].command) == 0 && strcmp(option, others[i].option) == 0)
+      return dk_cli_usage(command, "no option `%s`: %s", option, others[i].where);
+  return -1;
+}
+
 /* Long options as getopt_long leaves them: argv[optind - 1] is the one it is about. */
 static int unknown_option(const char *command, const char *word, const struct option *options) {
   const char *names[32];
@@ -150,11 +168,18 @@ int dk_cli_option(struct dk_cli *cli, int opt, int argc, char **argv, const stru
   case DK_CLI_OPT_COLOR: return set_color(cli, argv[0], optarg);
   case DK_CLI_OPT_HELP: return dk_cmd_help(cli, 2, (char *[]){argv[0], argv[0], NULL});
   case ':': return dk_cli_usage(argv[0], "option `%s` needs a value", word);
-  default:
-    if (strncmp(word, "--", 2) == 0 && word[2]) {
+  default: {
+    bool is_long = strncmp(word, "--", 2) == 0 && word[2];
+    char letter[] = {'-', (char)optopt, '\0'};
+    int r = meant_elsewhere(argv[0], is_long ? word : letter);
+    if (r >= 0) {
+      return r;
+    }
+    if (is_long) {
       return unknown_option(argv[0], word, options);
     }
     return dk_cli_usage(argv[0], "no option `-%c`", optopt > 32 && optopt < 127 ? optopt : '?');
+  }
   }
 }
 

@@ -73,7 +73,7 @@ static int weigh_objects(struct weighing *weighing, const struct dk_folder *fold
     struct dk_usage_part *part = &usage->tasks[usage->n_tasks];
     *part =
         (struct dk_usage_part){.name = dk_strdup(refs->owners[usage->n_tasks]), .n = refs->n_results[usage->n_tasks]};
-    if (usage->n_tasks >= DK_OWNERS_FIRST_TASK) part->unit = "results";
+    if (usage->n_tasks >= DK_OWNERS_FIRST_TASK) part->unit = "result";
     if (!part->name) return dk_error_system(error, -ENOMEM, "weighing the state folder");
   }
   int err = dk_objects_each(&folder->objects, weigh, weighing, error);
@@ -86,10 +86,10 @@ static int weigh_parts(const struct weighing *weighing, const struct dk_folder *
     const char *folder;
     uint64_t n;
     const char *unit;
-  } parts[] = {{"store", weighing->refs.n_runs, "runs"},
-               {"objects", weighing->n_objects, "objects"},
+  } parts[] = {{"store", weighing->refs.n_runs, "run"},
+               {"objects", weighing->n_objects, "object"},
                {"git", 0, NULL},
-               {"trees", count_entries(folder->trees), "code trees"},
+               {"trees", count_entries(folder->trees), "code tree"},
                {"agent", 0, NULL},
                {"damaged", 0, NULL}};
   struct dk_usage *usage = weighing->usage;

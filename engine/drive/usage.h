@@ -10,7 +10,7 @@ uint64_t dk_disk_used(const char *path);
 struct dk_usage_part {
   char *name;
   uint64_t bytes, n; /* n: files or results, 0: not told */
-  const char *unit;  /* of n: "results", "objects", ...; NULL */
+  const char *unit;  /* of n: singular: "result", "object", ...; NULL */
 };
 struct dk_usage {
   struct dk_usage_part *parts; /* of the folder */

@@ -8,6 +8,7 @@
 #include "lang/base/alloc.h"
 #include "lang/base/buf.h"
 #include "lang/base/number.h"
+#include "lang/base/text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_CAP 1000000u   /* bytes of one untracked file */
-#define TOTAL_CAP 20000000u /* of all */
-#define LISTED 5            /* files named in a message */
+#define FILE_CAP (1u << 20)   /* bytes of one untracked file */
+#define TOTAL_CAP (20u << 20) /* of all */
+#define LISTED 5              /* files named in a message */
 
 struct taking {
   struct dk_repo *repo;
@@ -90,20 +91,34 @@ static int larger_first(const void *a, const void *b) {
   return x->size > y->size ? -1 : x->size < y->size ? 1 : strcmp(x->path, y->path);
 }
 
+/* Those that are too large by themselves are named; where only the sum is, the largest. */
 static int say_too_large(const struct dk_change **list, uint32_t n, uint64_t total, struct dk_error *error) {
-  dk_autobuf names = DK_BUF_INIT;
+  dk_autobuf names = DK_BUF_INIT, first = DK_BUF_INIT;
   char size[DK_NUMBER_TEXT], all[DK_NUMBER_TEXT];
+  uint32_t n_over = 0;
   qsort(list, n, sizeof *list, larger_first);
-  for (uint32_t i = 0; i < n && i < LISTED; i++) {
+  while (n_over < n && list[n_over]->size > FILE_CAP) n_over++;
+  uint32_t n_named = n_over ? n_over : n;
+  for (uint32_t i = 0; i < n_named && i < LISTED; i++) {
     dk_number_size_text(list[i]->size, size);
     dk_buf_printf(&names, "%s%.120s (%s)", i ? ", " : "", list[i]->path, size);
   }
+  if (n_named > LISTED) dk_buf_printf(&names, " and %u more", n_named - LISTED);
+  dk_buf_printf(&first, "/%s", list[0]->path);
+  dk_autobuf word = DK_BUF_INIT;
+  dk_buf_add_shell_word(&word, dk_buf_text(&first), first.len);
   dk_number_size_text(total, all);
-  if (!dk_buf_ok(&names)) return no_memory(error);
-  return dk_error_set(error, -EFBIG,
-                      "untracked files are too large to be kept with the run (1 MB each and 20 MB in all may be): %u "
-                      "files, %s; the largest: %s\nhelp: add them to .gitignore, or commit them",
-                      n, all, names.data);
+  if (!dk_buf_ok(&names) || !dk_buf_ok(&word)) return no_memory(error);
+  dk_autobuf text = DK_BUF_INIT;
+  if (n_over)
+    dk_buf_printf(&text, "untracked and too large to be kept with the run (1 MiB a file): %s\n", names.data);
+  else
+    dk_buf_printf(&text, "%u untracked files of %s are too much to be kept with the run (20 MiB); the largest: %s\n", n,
+                  all, names.data);
+  dk_buf_add_text(&text, "help: leave it out by .gitignore");
+  if (word.len < 200) dk_buf_printf(&text, " (echo %s >> .gitignore)", word.data);
+  dk_buf_add_text(&text, ", or commit it; what git ignores can be an input all the same");
+  return dk_buf_ok(&text) ? dk_error_set(error, -EFBIG, "%s", text.data) : no_memory(error);
 }
 
 static bool has_untracked(const struct dk_changes *changes) {

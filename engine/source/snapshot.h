@@ -2,7 +2,7 @@
  * that the user's gc, rebase or push cannot touch or publish it.
  *
  * A clean tree is pinned as the user's own commit's tree. A dirty one (tracked files changed, staged or deleted;
- * untracked and not ignored files of at most 1 MB each and 20 MB in all) is written as a commit on top of it, with a
+ * untracked and not ignored files of at most 1 MiB each and 20 MiB in all) is written as a commit on top of it, with a
  * fixed author and the parent's time, so that the same content gives the same id. Never taken: .env*, *.pem, id_rsa*,
  * *.key and the like (docs/cli.md has the list), anything under .dkrun or .git. */
 #ifndef DK_SOURCE_SNAPSHOT_H

@@ -20,10 +20,12 @@ int dk_number_parse(const char *text, size_t len, double *ret);
 /* A decimal integer with optional sign. 0, -EINVAL, -ERANGE. */
 int dk_number_parse_int(const char *text, size_t len, int64_t *ret);
 
-/* For people. Sizes: "512 MB" if that is exact, else "442 kB" below 1 MiB and "7.62 GiB" from there on, rounded to
- * three significant digits. Durations: "4.2 ms", "0.13 s", "1.5 s", "90 s" (two significant digits below 10 s, whole
- * seconds below two minutes), then the language's own "2m30s", "1h30m", "2d4h" (two units). */
+/* For people. Sizes: "512 B", "442 KiB", "7.62 GiB": powers of 1024 alone, rounded to three significant digits.
+ * Durations: "4.2 ms", "0.13 s", "1.5 s", "90 s" (two significant digits below 10 s, whole seconds below two minutes),
+ * then the language's own "2m30s", "1h30m", "2d4h" (two units). */
 void dk_number_size_text(uint64_t bytes, char ret[DK_NUMBER_TEXT]);
 void dk_number_duration_text(uint64_t nanoseconds, char ret[DK_NUMBER_TEXT]);
+/* The unit of the language that a word means, as people write it elsewhere too ("min", "secs", "gb"): "m", "s", "GB". NULL: none. */
+const char *dk_number_unit(const char *word);
 
 #endif

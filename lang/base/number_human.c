@@ -2,6 +2,8 @@
 #include "lang/base/number.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 /* value / unit with up to three significant digits and no trailing zeros. True if it fits below 1000 (`limit`). */
 static bool put_scaled(uint64_t value, uint64_t unit, unsigned limit, const char *name, char ret[DK_NUMBER_TEXT]) {
@@ -25,24 +27,32 @@ static bool put_scaled(uint64_t value, uint64_t unit, unsigned limit, const char
 }
 
 void dk_number_size_text(uint64_t bytes, char ret[DK_NUMBER_TEXT]) {
-  static const char *const si[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-  static const char *const binary[] = {"MiB", "GiB", "TiB", "PiB", "EiB"};
-  if (bytes < 1000) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 1024) {
     snprintf(ret, DK_NUMBER_TEXT, "%u B", (unsigned)bytes);
     return;
   }
-  /* What people wrote as 512MB is shown as that: at most three significant digits, exactly. */
-  uint64_t unit = 1;
-  for (size_t i = 0; i < sizeof si / sizeof *si; i++) {
-    uint64_t digit = unit >= 1000 ? unit / 100 : unit; /* 1.25 MB has its last digit here */
-    if (bytes % digit == 0 && bytes / digit < 1000 && put_scaled(bytes, unit, 1000, si[i], ret)) return;
-    if (bytes % unit == 0 && bytes / unit < 1000 && put_scaled(bytes, unit, 1000, si[i], ret)) return;
-    if (i + 1 < sizeof si / sizeof *si) unit *= 1000;
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    if (put_scaled(bytes, (uint64_t)1 << (10 + 10 * i), i == 5 ? 10000 : 1000, units[i], ret)) return;
   }
-  if (bytes < 1u << 20 && put_scaled(bytes, 1000, 1000, "kB", ret)) return;
-  for (size_t i = 0; i < sizeof binary / sizeof *binary; i++) {
-    if (put_scaled(bytes, (uint64_t)1 << (20 + 10 * i), i == 4 ? 10000 : 1000, binary[i], ret)) return;
-  }
+}
+
+const char *dk_number_unit(const char *word) {
+  static const char *const units[] = {"B",   "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB",
+                                      "TiB", "ns", "us", "ms", "s",  "m",   "h",   "d"};
+  static const char *const others[][2] = {
+      {"sec", "s"},    {"secs", "s"},    {"second", "s"}, {"seconds", "s"},      {"min", "m"},           {"mins", "m"},
+      {"minute", "m"}, {"minutes", "m"}, {"hr", "h"},     {"hrs", "h"},          {"hour", "h"},          {"hours", "h"},
+      {"day", "d"},    {"days", "d"},    {"msec", "ms"},  {"millisecond", "ms"}, {"milliseconds", "ms"}, {"usec", "us"},
+      {"byte", "B"},   {"bytes", "B"},   {"Ki", "KiB"},   {"Mi", "MiB"},         {"Gi", "GiB"},          {"Ti", "TiB"}};
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    if (strcmp(word, units[i]) == 0) return units[i];
+  if (strlen(word) == 1) return NULL; /* more likely somebody's name */
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (strcasecmp(word, others[i][0]) == 0) return others[i][1];
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    if (strcasecmp(word, units[i]) == 0) return units[i];
+  return NULL;
 }
 
 static void put_two(uint64_t major, const char *major_name, uint64_t minor, const char *minor_name,

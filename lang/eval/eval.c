@@ -1,5 +1,6 @@
 /* The walk over the checked tree: see eval.h. */
 #include "lang/eval/internal.h"
+#include "lang/base/number.h"
 
 #include "lang/check/schema.h"
 #include "lang/eval/quantity.h"
@@ -57,9 +58,11 @@ static bool quantity(struct dk_ev *ev, const struct dk_expr *expr, dk_value_id *
   case DK_QUANTITY_UNIT: {
     diag = dk_ev_error(ev, DK_E0306, expr->span, "unknown unit `%.*s`", (int)len, unit);
     const char *const *units = dk_quantity_units(&n);
-    const char *written = dk_arena_strndup(arena_of(ev), unit, len), *near = NULL;
-    for (uint32_t i = 0; i < n && !near; i++)
-      if (strcasecmp(written, units[i]) == 0) near = units[i];
+    const char *written = dk_arena_strndup(arena_of(ev), unit, len), *near = dk_number_unit(written);
+    if (near && strcasecmp(written, near) != 0) {
+      dk_diag_help(diags_of(ev), diag, "this unit is written `%s`", near);
+      break;
+    }
     if (!near) near = dk_nearest(written, units, n);
     if (near) dk_diag_help(diags_of(ev), diag, "did you mean `%s`?", near);
     dk_diag_note(diags_of(ev), diag,

@@ -2,6 +2,7 @@
  * "unexpected ..., expected ...". Each rule below returns whether it has said what there is to say. */
 #include "lang/syntax/report.h"
 
+#include "lang/base/number.h"
 #include "lang/syntax/dk.tab.h"
 
 #include <string.h>
@@ -267,6 +268,25 @@ static bool half_an_if(const struct error *e) {
   return true;
 }
 
+static bool is_number(int kind) {
+  return kind == TOK_INT || kind == TOK_FLOAT;
+}
+
+/* `60 s`: the unit is read as a name, which is wrong itself in a list, and makes wrong what follows it in a block. */
+static bool blank_in_quantity(const struct error *e) {
+  bool is_here = e->kind == TOK_NAME && !e->line_start && is_number(e->before);
+  if (!is_here && (e->index < 2 || e->before != TOK_NAME || e->kind == TOK_EQ)) return false;
+  uint32_t at = is_here ? e->index : e->index - 1;
+  const struct dk_token *unit = &e->tokens->items[at];
+  if (unit->flags & DK_TOKEN_LINE_START || !is_number(e->tokens->items[at - 1].kind)) return false;
+  const char *name = dk_number_unit(text_of(e, at));
+  if (!name) return false;
+  struct dk_span span = {dk_token_span(e->tokens, at - 1).start, dk_token_span(e->tokens, at).end};
+  struct dk_diag *diag = dk_diag_add(e->diags, DK_E0101, span, "a blank stands between a number and its unit");
+  dk_diag_help(e->diags, diag, "write `%s%s`", text_of(e, at - 1), name);
+  return true;
+}
+
 static bool missing_comma(const struct error *e) {
   if (!expects(e, DK_EXPECT_COMMA) || !dk_token_ends_value(e->before)) return false;
   if (e->open_kind != '(' && e->open_kind != '[') return false;
@@ -407,9 +427,9 @@ void dk_report_syntax(struct dk_parse *p, uint32_t expected) {
   e.open = from == DK_NO_TOKEN ? DK_NO_TOKEN : dk_parse_open_bracket(tokens, from, p->last);
   if (e.open != DK_NO_TOKEN) e.open_kind = tokens->items[e.open].kind;
 
-  if (empty_hole(&e) || bracket_not_closed(&e) || block_not_closed(&e) || closer_too_many(&e) || equals_mixed_up(&e) ||
-      chained(&e) || reserved_name(&e) || not_a_declaration(&e) || half_an_if(&e) || missing_comma(&e) ||
-      missing_body(&e) || missing_sign(&e) || missing_value(&e) || cut_short(&e))
+  if (blank_in_quantity(&e) || empty_hole(&e) || bracket_not_closed(&e) || block_not_closed(&e) ||
+      closer_too_many(&e) || equals_mixed_up(&e) || chained(&e) || reserved_name(&e) || not_a_declaration(&e) ||
+      half_an_if(&e) || missing_comma(&e) || missing_body(&e) || missing_sign(&e) || missing_value(&e) || cut_short(&e))
     return;
   unexpected(&e);
 }

@@ -39,12 +39,12 @@ answers() {
 run run -q
 first=$(answers)
 run fsck
-is '1 runs, 6 results, '"$(find .dkrun/objects -type f | wc -l)"' objects, '"$(find .dkrun/trees -mindepth 1 -maxdepth 1 | wc -l)"' code trees: nothing is damaged'
+is '1 run, 6 results, '"$(find .dkrun/objects -type f | wc -l)"' objects, '"$(find .dkrun/trees -mindepth 1 -maxdepth 1 | wc -l)"' code tree: nothing is damaged'
 
 # --- du: what `du` and `find` say ---
 run du
 has "objects  $(find .dkrun/objects -type f | wc -l) objects"
-has "trees  $(find .dkrun/trees -mindepth 1 -maxdepth 1 | wc -l) code trees"
+has "trees  $(find .dkrun/trees -mindepth 1 -maxdepth 1 | wc -l) code tree"
 has 'store'
 has 'make  3 results'
 has 'sum  3 results'
@@ -64,7 +64,7 @@ mkdir -p "$(dirname "$stray")"
 install -m 444 "$room/stray" "$stray" # named by nothing
 run gc
 has 'would delete'
-has '1 objects'
+has '1 object'
 has 'nothing was deleted'
 [ -e "$stray" ] || fail 'a dry run deleted something'
 run gc --yes

@@ -72,3 +72,11 @@ run -e 4 status
 has_err 'not in a git repository'
 has_err 'help: git init'
 [ -z "$(find . -mindepth 1 ! -name out ! -name err)" ] || fail "files were left: $(find .)"
+
+# What other tools call by an option is told by its name here.
+run -e 2 run --dry-run
+has_err '`dkrun plan` says what a run would do'
+run -e 2 run -n
+has_err '`dkrun plan` says what a run would do'
+run -e 2 gc --dry-run
+has_err 'without --yes nothing is deleted'

@@ -157,7 +157,7 @@ static void test_caps(void **state) {
   struct dk_snapshot snapshot;
   struct dk_error error;
   fx_repo("r");
-  fx_sh("cd r && head -c 1000000 /dev/zero >just.bin");
+  fx_sh("cd r && head -c 1048576 /dev/zero >just.bin");
   fx_take("r", &snapshot);
   assert_int_equal(snapshot.n_changed, 1);
   dk_snapshot_finish(&snapshot);
@@ -168,7 +168,7 @@ static void test_caps(void **state) {
   /* Many small ones. */
   fx_sh("cd r && rm just.bin && mkdir many && for i in $(seq 21); do head -c 999999 /dev/zero >many/$i; done");
   assert_int_equal(fx_take_error("r", NULL, &error), -EFBIG);
-  assert_non_null(strstr(error.text, "21 files"));
+  assert_non_null(strstr(error.text, "21 untracked files"));
   fx_sh("cd r && rm many/21");
   assert_int_equal(fx_take_error("r", NULL, &error), 0);
   /* A tracked file may be of any size. */
