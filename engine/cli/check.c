@@ -1,5 +1,7 @@
-/* dkrun check and explain: what is wrong with a file, and what the codes mean. Read nothing but the file and what it imports. */
+/* dkrun check and explain: what is wrong with a file, and what the codes mean. The file and what it imports are read, and which files git knows
+ * here. */
 #include "engine/cli/cli.h"
+#include "engine/source/code.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -81,6 +83,38 @@ static int check_json(struct dk_cli *cli, const char *file, const struct dk_cli_
   return code;
 }
 
+static void note_code_of(const struct dk_template *t, struct dk_code_repo *code) {
+  struct dk_digest digest;
+  struct dk_error error = {0};
+  dk_autobuf line = DK_BUF_INIT;
+
+  if (t->n_code == 0 || dk_code_digest(code, t->dir, t->code, t->n_code, &digest, NULL, &error) != -ENOENT) return;
+  size_t len = strcspn(error.text, "\n");
+  dk_buf_printf(&line, "%s:%u: code of task `%s`: %.*s; a run refuses that\n", t->path, t->line, t->name, (int)len,
+                error.text);
+  if (error.text[len]) dk_buf_printf(&line, "  %s\n", error.text + len + 1);
+  dk_cli_note(dk_buf_text(&line));
+}
+
+/* What a run would refuse, and the file alone does not show: code that matches nothing in the repository. A note, since a file may be
+ * there by then; outside of a repository, or where that cannot be read, nothing is said. */
+static void note_code(struct dk_cli *cli, const char *file, const struct dk_plan *plan) {
+  dk_autofree char *found = NULL;
+  struct dk_repo *repo = NULL;
+  struct dk_snapshot snapshot = {0};
+  const struct dk_snapshot_options options = {.dry_run = true};
+  bool has_code = false;
+
+  for (uint32_t i = 0; i < plan->n_templates; i++) has_code |= plan->templates[i].n_code > 0;
+  if (!has_code || !cli->state || (!file && dk_cli_only_file(&found) < 0)) return;
+  if (dk_repo_open(file ? file : found, &repo, NULL) < 0) return;
+  if (dk_snapshot_take(repo, cli->state, &options, &snapshot, NULL) == 0) {
+    for (uint32_t i = 0; i < plan->n_templates; i++) note_code_of(&plan->templates[i], snapshot.code);
+    dk_snapshot_finish(&snapshot);
+  }
+  dk_repo_close(repo);
+}
+
 int dk_cmd_check(struct dk_cli *cli, int argc, char **argv) {
   struct options options = {0};
   int code = parse(cli, argc, argv, &options);
@@ -91,6 +125,7 @@ int dk_cmd_check(struct dk_cli *cli, int argc, char **argv) {
     code = dk_cli_load(cli, argv[optind], &options.params, &load);
     if (code == DK_EXIT_OK) {
       print_counts(cli, dk_load_plan(load));
+      note_code(cli, argv[optind], dk_load_plan(load));
       dk_load_destroy(load);
     }
   }

@@ -170,6 +170,17 @@ static int print_ended(struct dk_logs_reader *reader, struct dk_error *error) {
   return r;
 }
 
+static bool is_another(const struct dk_task_record *record, struct dk_id attempt) {
+  return !dk_id_is_none(record->attempt) && !dk_id_equal(record->attempt, attempt);
+}
+
+/* Where what another attempt wrote begins. */
+static void mark_attempt(struct dk_logs_reader *reader, uint32_t number) {
+  dk_autobuf nothing = DK_BUF_INIT;
+  dk_logs_print(reader, &nothing, true);
+  dk_cli_printf(reader->cli, "--- attempt %u\n", number);
+}
+
 /* A task that has not ended yet. With -f: until it has. */
 static int print_unended(struct dk_logs_reader *reader, struct dk_error *error) {
   struct dk_row_source *rows = &reader->look.rows;
@@ -182,14 +193,24 @@ static int print_unended(struct dk_logs_reader *reader, struct dk_error *error) 
     say_state(reader);
     return 0;
   }
+  struct dk_id followed = {0};
   while (!dk_logs_output_is_gone(reader)) {
     int r = 0;
+    bool is_next = !dk_id_is_none(followed) && is_another(record, followed);
+    bool has_words = record->state == DK_TASK_RUNNING || dk_task_state_is_end(record->state);
+    if (is_next && has_words) {
+      mark_attempt(reader, record->attempts);
+    }
     if (record->state == DK_TASK_RUNNING) {
+      followed = record->attempt;
       r = dk_logs_follow(reader, error);
-      if (r != 0 || dk_task_state_is_end(record->state)) { /* 1: said already */
+      bool is_last = dk_task_state_is_end(record->state) && !is_another(record, followed);
+      if (r != 0 || is_last) { /* 1: said already */
         return r < 0 ? r : 0;
       }
-    } else if (dk_task_state_is_end(record->state)) {
+      continue; /* it is tried again: refreshed is the record already */
+    }
+    if (dk_task_state_is_end(record->state)) {
       return print_ended(reader, error); /* it was over before it was seen running */
     } else if (!dk_cli_engine_alive(reader->cli, &pid)) {
       say_state(reader);

@@ -79,3 +79,25 @@ run check $'od\x1bd.dk'
 has 'od\x1bd.dk: ok'
 run -e 3 check $'od\x1bd.dk' -p m=1
 lacks_err $'\x1b'
+
+# Code that matches nothing here is told already, with its place; outside of a repository nothing is asked of git.
+mkdir -p "$room/code"
+cd "$room/code"
+git -c init.defaultBranch=main init -q
+put train.py <<<'x'
+put code.dk <<'EOF'
+task t { code = ["train.py"]  run = "python3 train.py" }
+task u { code = ["tran.py", "lib/*.py"]  run = "python3 tran.py" }
+EOF
+commit
+run check code.dk
+has 'code.dk: ok'
+has_err 'dkrun: note: code.dk:2: code of task `u`: the code pattern `tran.py` matches no file; a run refuses that'
+has_err '  help: did you mean `train.py`?'
+lacks_err 'task `t`'
+[ ! -e .dkrun ] || fail 'check wrote something'
+run -e 4 plan code.dk
+has_err 'code.dk:2: code of task `u`'
+rm -rf .git
+run check code.dk
+lacks_err 'note'

@@ -111,3 +111,39 @@ is $'1020\nlast words of 1'
 run logs t1 --run 5 -f
 has 'last words of 1'
 lacks 2000
+
+# Tried again: where the next attempt begins is marked.
+put again.dk <<'EOF'
+task again {
+  pass  = ["GO"]
+  retry { exit = [75] }
+  run = """
+    echo try
+    if [ ! -e "$GO.once" ]; then
+      while [ ! -e "$GO.first" ]; do sleep 0.05; done
+      touch "$GO.once"
+      exit 75
+    fi
+    while [ ! -e "$GO.second" ]; do sleep 0.05; done
+    echo enough
+  """
+}
+EOF
+"$dkrun" run again.dk -q >"$room/again.out" 2>&1 </dev/null &
+engine=$!
+until "$dkrun" logs t1 2>/dev/null | grep -q try; do
+  kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/again.out")"
+  sleep 0.05
+done
+"$dkrun" logs t1 -f >"$room/followed" 2>"$room/err" </dev/null &
+follower=$!
+until grep -q try "$room/followed"; do sleep 0.05; done
+touch "$GO.first"
+until grep -q 'attempt 2' "$room/followed"; do
+  kill -0 "$follower" 2>/dev/null || fail "logs -f ended: $(cat "$room/followed" "$room/err")"
+  sleep 0.05
+done
+touch "$GO.second"
+wait "$follower" || fail "logs -f failed: $(cat "$room/err")"
+wait "$engine" || fail "the run failed: $(cat "$room/again.out")"
+[ "$(cat "$room/followed")" = $'try\n--- attempt 2\ntry\nenough' ] || fail "followed: $(cat "$room/followed")"
