@@ -28,6 +28,7 @@ struct dk_cli {
   char *root;          /* repository's work tree, absolute; NULL before dk_cli_find_root */
   char *state;         /* root/.dkrun */
   bool as_restored;    /* take.h; also for an engine that is started */
+  uint32_t slots;      /* of an agent that an engine of this command has to start; 0: the machine's processors */
   bool out_broken;     /* the reader of stdout is gone (EPIPE): output is dropped, nothing is said */
   int out_error;       /* negative errno of the first other failure of stdout, 0: none */
 };

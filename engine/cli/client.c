@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -126,7 +127,9 @@ static int spawn(struct dk_cli *cli, const char *log, pid_t *ret_pid, struct dk_
   if (r < 0) return r;
   int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return dk_error_system(error, -errno, "writing %s", log);
-  const char *argv[] = {self, "engine", cli->as_restored ? "--as-restored" : NULL, NULL};
+  char slots[16];
+  snprintf(slots, sizeof slots, "%u", cli->slots);
+  const char *argv[] = {self, "engine", "--slots", slots, cli->as_restored ? "--as-restored" : NULL, NULL};
   struct dk_spawn how = DK_SPAWN_INIT;
   how.argv = (char *const *)argv;
   how.dir = cli->root;
@@ -144,15 +147,28 @@ static void pass_on_words(const char *log) {
   if (dk_fs_read(log, LOG_MAX, &words, NULL) == 0) fputs(dk_buf_text(&words), stderr);
 }
 
-/* Its words are the error; "dkrun: " in front of them is said again by who prints it. */
-static int has_failed(const char *log, struct dk_error *error) {
-  dk_autobuf words = DK_BUF_INIT;
+/* Its words are the error; "dkrun: " in front of them is said again by who prints it. One that was killed may have had other words. */
+static int has_failed(const char *log, int status, struct dk_error *error) {
+  dk_autobuf words = DK_BUF_INIT, end = DK_BUF_INIT;
 
   if (dk_fs_read(log, LOG_MAX, &words, NULL) < 0) dk_buf_clear(&words);
   const char *text = dk_buf_text(&words);
   if (strncmp(text, "dkrun: ", 7) == 0) text += 7;
   while (words.len > 0 && words.data[words.len - 1] == '\n') dk_buf_truncate(&words, words.len - 1);
-  return dk_error_set(error, -EIO, "%s", *text ? text : "the engine ended at once, without a word");
+  if (*text && !WIFSIGNALED(status)) return dk_error_set(error, -EIO, "%s", text);
+  if (WIFSIGNALED(status)) {
+    const char *name = sigabbrev_np(WTERMSIG(status));
+    dk_buf_printf(&end, "was killed by signal %d (%s)", WTERMSIG(status), name ? name : "?");
+  } else {
+    dk_buf_printf(&end, "ended with exit code %d", WEXITSTATUS(status));
+  }
+  return dk_error_set(error, -EIO,
+                      "the engine %s before it listened; its log %s: %s\n"
+                      "help: run again%s",
+                      dk_buf_text(&end), *text ? "says" : "is empty", *text ? text : log,
+                      WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+                          ? "; signal 9 comes from the kernel when memory is short (`dmesg` tells), or from a `kill -9`"
+                          : "");
 }
 
 int dk_client_start(struct dk_cli *cli, struct dk_client *ret, struct dk_error *error) {
@@ -176,7 +192,7 @@ int dk_client_start(struct dk_cli *cli, struct dk_client *ret, struct dk_error *
       pid = 0;
       if (connect_now(cli, ret, error) == 0) return 0;
       uint32_t other;
-      if (!dk_cli_engine_alive(cli, &other)) return has_failed(dk_buf_text(&log), error);
+      if (!dk_cli_engine_alive(cli, &other)) return has_failed(dk_buf_text(&log), status, error);
     }
     if (dk_now_ns() > until)
       return dk_error_set(error, -ETIMEDOUT, "the engine does not answer\nhelp: its words are in %s",

@@ -3,10 +3,12 @@
 #include "engine/cli/take.h"
 #include "engine/drive/service.h"
 #include "lang/base/alloc.h"
+#include "lang/base/number.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SECOND UINT64_C(1000000000)
 #define IDLE_NS (3 * SECOND) /* without a run and a client */
@@ -60,6 +62,7 @@ static int serve(struct dk_cli *cli, struct dk_folder *folder, struct dk_loop *l
         .root = cli->root,
         .provider = &dk_providers[0],
         .agent_program = agent,
+        .slots = cli->slots,
         .loop = loop,
         .observer = dk_service_observer(d.service),
     };
@@ -73,7 +76,11 @@ static int serve(struct dk_cli *cli, struct dk_folder *folder, struct dk_loop *l
 }
 
 int dk_cmd_engine(struct dk_cli *cli, int argc, char **argv) {
-  static const struct option options[] = {{"as-restored", no_argument, NULL, 'R'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"as-restored", no_argument, NULL, 'R'},
+                                          {"slots", required_argument, NULL, 's'},
+                                          DK_CLI_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
+  int64_t slots;
   struct dk_error error = {0};
   struct dk_folder folder;
   struct dk_loop *loop = NULL;
@@ -81,9 +88,15 @@ int dk_cmd_engine(struct dk_cli *cli, int argc, char **argv) {
 
   dk_cli_options_reset();
   while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-    int r = opt == 'R' ? -1 : dk_cli_option(cli, opt, argc, argv, options);
-    if (r >= 0) return r;
-    if (opt == 'R') cli->as_restored = true;
+    if (opt == 'R') {
+      cli->as_restored = true;
+    } else if (opt == 's' && dk_number_parse_int(optarg, strlen(optarg), &slots) == 0 && slots >= 0 && slots < 65536) {
+      cli->slots = (uint32_t)slots;
+    } else {
+      int r =
+          opt == 's' ? dk_cli_usage("engine", "--slots takes a number") : dk_cli_option(cli, opt, argc, argv, options);
+      if (r >= 0) return r;
+    }
   }
   int r = dk_cli_find_root(cli, &error);
   if (r == 0) r = dk_cli_take_folder(cli, "dkrun engine", &folder, &error);

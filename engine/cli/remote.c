@@ -112,6 +112,7 @@ static int watch(struct remote *remote, struct dk_store *store, const struct dk_
                                   .objects = objects,
                                   .run = remote->run,
                                   .mode = options->mode,
+                                  .jobs = options->jobs,
                                   .catches_up = true,
                                   .asks = options->asks,
                                   .wish = on_wish,

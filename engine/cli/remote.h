@@ -7,7 +7,8 @@
 
 struct dk_remote_options {
   enum dk_live_mode mode;
-  bool asks; /* see watch.h */
+  bool asks;     /* see watch.h */
+  uint32_t jobs; /* the same */
 };
 
 /* `client` watches the run already; it is closed. One that is not connected: the run has ended, and only its end is shown. When the engine dies, another is started, which goes on with the run. An exit code; what is

@@ -5,6 +5,7 @@
 #include "engine/cli/take.h"
 #include "engine/cli/watch.h"
 #include "engine/drive/service.h"
+#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define MAX_JOBS 4096
+#define AGENT_NS UINT64_C(3000000000) /* an agent is there in milliseconds */
 
 struct options {
   const char *file;
@@ -50,6 +52,8 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
       if (dk_number_parse_int(optarg, strlen(optarg), &jobs) < 0 || jobs < 1 || jobs > MAX_JOBS)
         return dk_cli_usage("run", "--jobs takes a number from 1 to %d, not `%s`", MAX_JOBS, optarg);
       ret->jobs = (uint32_t)jobs;
+      /* An agent outlives its run: it is never made for fewer than the next one may want. */
+      cli->slots = ret->jobs > dk_proc_cpus() ? ret->jobs : 0;
       break;
     case 'c': ret->clean = true; break;
     case 'q': ret->quiet = true; break;
@@ -184,7 +188,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
       .root = cli->root,
       .provider = &dk_providers[0],
       .agent_program = agent,
-      .slots = options->jobs,
+      .slots = cli->slots,
       .loop = loop,
       .observer = dk_service_observer(service),
   };
@@ -196,6 +200,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
       .store = folder->store,
       .objects = &folder->objects,
       .run = f.run,
+      .jobs = options->jobs,
       .mode = options->quiet   ? DK_LIVE_QUIET
               : options->plain ? DK_LIVE_PLAIN
                                : DK_LIVE_AUTO,
@@ -240,6 +245,21 @@ static int hand_over(struct dk_client *client, const struct options *options, co
   return dk_client_call(client, &talk, ret, error);
 }
 
+/* Who leaves at once hears here what who watches is told when the agent is there. */
+static void wait_for_agent(struct dk_client *client, uint32_t jobs) {
+  uint64_t now = dk_now_ns(), until = now + AGENT_NS;
+  dk_autobuf text = DK_BUF_INIT;
+  struct dk_talk talk;
+  bool is_there = false;
+
+  for (; !is_there && now < until && dk_client_next(client, until - now, &talk) > 0; now = dk_now_ns()) {
+    is_there = talk.kind == DK_TALK_WHERE;
+    if (is_there) dk_watch_jobs_text(jobs, (uint32_t)talk.value, &text);
+    dk_talk_finish(&talk);
+  }
+  dk_cli_note(dk_buf_text(&text));
+}
+
 /* An exit code; -ECONNRESET or -EPIPE: the engine ended before it answered. */
 static int run_there(struct dk_cli *cli, const struct options *options, const struct dk_session *session,
                      struct dk_client *client) {
@@ -261,13 +281,14 @@ static int run_there(struct dk_cli *cli, const struct options *options, const st
   if (was_there && !options->quiet) fprintf(stderr, "dkrun: note: run %u does the same already: watching it\n", run);
   dk_talk_finish(&answer);
   if (options->detach) {
+    if (cli->slots) wait_for_agent(client, options->jobs);
     dk_client_close(client);
     dk_cli_printf(cli, "run %u goes on in the background\n", run);
     if (!options->quiet) dk_cli_printf(cli, "  watch   dkrun attach %u\n  end     dkrun cancel --run %u\n", run, run);
     return DK_EXIT_OK;
   }
   bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-  struct dk_remote_options remote = {.mode = mode_of(options), .asks = was_there || is_terminal};
+  struct dk_remote_options remote = {.mode = mode_of(options), .asks = was_there || is_terminal, .jobs = options->jobs};
   return dk_remote_watch(cli, client, run, &remote);
 }
 

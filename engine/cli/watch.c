@@ -1,6 +1,7 @@
 /* Watching a run: see watch.h. */
 #include "engine/cli/watch.h"
 #include "engine/cli/term.h"
+#include "engine/report/phase.h"
 #include "engine/report/summary.h"
 #include "engine/report/table.h"
 #include "lang/base/alloc.h"
@@ -18,7 +19,7 @@ struct dk_watch {
   struct dk_progress *progress;
   struct dk_live *live;
   int n_stops; /* how often ^C was heard */
-  bool has_left;
+  bool has_left, has_told_jobs;
 };
 
 /* What is told */
@@ -45,9 +46,22 @@ void dk_watch_say(struct dk_watch *watch, const char *text) {
   dk_progress_say(watch->progress, "%s", text);
 }
 
+void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, struct dk_buf *out) {
+  if (jobs <= slots) return;
+  dk_buf_printf(out,
+                "at most %u task%s at a time, not %u: the agent that works here was started for so many. It ends a "
+                "minute after its last run; a run that starts it anew with -j %u has %u",
+                slots, slots == 1 ? "" : "s", jobs, jobs, jobs);
+}
+
 void dk_watch_where(struct dk_watch *watch, uint32_t slots) {
   char text[64];
+  dk_autobuf jobs = DK_BUF_INIT;
 
+  dk_watch_jobs_text(watch->with.jobs, slots, &jobs);
+  if (jobs.len && !watch->has_told_jobs) dk_watch_say(watch, dk_buf_text(&jobs));
+  watch->has_told_jobs |= jobs.len > 0;
+  slots = watch->with.jobs && watch->with.jobs < slots ? watch->with.jobs : slots;
   snprintf(text, sizeof text, "this machine, %u slot%s", slots, slots == 1 ? "" : "s");
   dk_progress_set_where(watch->progress, text);
 }
@@ -129,6 +143,18 @@ static void note_row(struct dk_watch *watch, uint32_t task) {
   dk_watch_note(watch, &note);
 }
 
+/* Or one would wait for it without a word. */
+static void say_pause(struct dk_watch *watch) {
+  uint32_t run = watch->with.run;
+  enum dk_run_pause pause = dk_run_pause(watch->with.store, run);
+
+  if (pause == DK_PAUSE_NONE) return;
+  dk_progress_say(watch->progress,
+                  pause == DK_PAUSE_ALL ? "run %u is paused: nothing new starts until `dkrun resume --run %u`"
+                                        : "some tasks of run %u are paused: they wait for `dkrun resume --run %u`",
+                  run, run);
+}
+
 static int begin(struct dk_watch *watch, struct dk_error *error) {
   const struct dk_watch_options *with = &watch->with;
   dk_autobuf commit = DK_BUF_INIT;
@@ -143,6 +169,7 @@ static int begin(struct dk_watch *watch, struct dk_error *error) {
   if (r == 0) dk_progress_set_can_leave(watch->progress, with->asks);
   for (uint32_t task = 0; r == 0 && with->catches_up && task < watch->rows.n_tasks; task++)
     if (watch->rows.has_record[task]) note_row(watch, task);
+  if (r == 0 && with->catches_up && run->state == DK_RUN_RUNNING) say_pause(watch);
   return r;
 }
 

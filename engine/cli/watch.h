@@ -15,6 +15,7 @@ struct dk_watch_options {
   struct dk_store *store; /* the run's record and pin, and what its tasks came to so far when `catches_up` */
   const struct dk_objects *objects;
   uint32_t run;
+  uint32_t jobs; /* tasks at a time that were asked for; 0: nothing was said */
   enum dk_live_mode mode;
   bool catches_up;
   bool asks; /* the run goes on without us: the first ^C asks, `d` and a closed terminal leave it alone */
@@ -31,6 +32,8 @@ void dk_watch_destroy(struct dk_watch *watch);
 void dk_watch_note(struct dk_watch *watch, const struct dk_engine_note *note);
 void dk_watch_say(struct dk_watch *watch, const char *text);
 void dk_watch_where(struct dk_watch *watch, uint32_t slots);
+/* What is to be said when an agent of so many slots is less than was asked for: a line, or nothing. */
+void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, struct dk_buf *out);
 /* Draws what is due; returns when it wants to be called again (dk_now_ns scale). */
 uint64_t dk_watch_tick(struct dk_watch *watch, uint64_t now_ns);
 

@@ -61,7 +61,7 @@ struct dk_submission {
   uint32_t n_given;
   const char *params;     /* the same for people: "folds=10 x=1" */
   char *const *variables; /* environment of who asks, ended by NULL: kept in memory only */
-  uint32_t jobs;          /* tasks at a time; 0: as many as the agent has slots */
+  uint32_t jobs;          /* tasks at a time; 0: the machine's processors. Never more than the agent has slots */
   int32_t priority;
   bool paused, foreground;
   bool refuse_dirty; /* --clean */

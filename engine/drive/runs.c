@@ -3,9 +3,11 @@
 #include "engine/drive/file.h"
 #include "engine/drive/needs.h"
 #include "engine/drive/unchanged.h"
+#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,7 +133,7 @@ static int start(struct dk_engine *engine, struct dk_engine_run *run, const stru
                                         .graph = &run->plan->graph,
                                         .order = order,
                                         .priority = asked->priority,
-                                        .jobs = asked->jobs,
+                                        .jobs = asked->jobs ? asked->jobs : dk_proc_cpus(),
                                         .paused = asked->is_paused,
                                         .ended = past->ended,
                                         .n_ended = past->n_ended,
@@ -269,6 +271,19 @@ static int push_asked(struct dk_engine_run *run, const struct dk_ask *asked) {
   return 0;
 }
 
+/* Who looks on sees the run stand still: they are told why. */
+static void say_asked(struct dk_engine *engine, uint32_t number, const struct dk_ask *asked) {
+  char text[128];
+
+  if (asked->kind != DK_EV_PAUSE && asked->kind != DK_EV_RESUME) return;
+  const char *what = asked->n_ranges ? "some tasks of run" : "run", *are = asked->n_ranges ? "are" : "is";
+  if (asked->kind == DK_EV_PAUSE)
+    snprintf(text, sizeof text, "%s %u %s paused until `dkrun resume --run %u`", what, number, are, number);
+  else
+    snprintf(text, sizeof text, "%s %u %s resumed", what, number, are);
+  dk_engine_say(engine, text);
+}
+
 int dk_engine_ask(struct dk_engine *engine, uint32_t number, const struct dk_ask *asked, struct dk_error *error) {
   struct dk_engine_run *run = dk_engine_find_run(engine, number);
   struct dk_batch batch = DK_BATCH_INIT;
@@ -278,6 +293,7 @@ int dk_engine_ask(struct dk_engine *engine, uint32_t number, const struct dk_ask
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
   if (r == 0) r = push_asked(run, asked);
+  if (r == 0) say_asked(engine, number, asked);
   return r == -ENOMEM ? dk_error_system(error, r, "asking run %u", number) : r;
 }
 

@@ -4,14 +4,34 @@
 #include "engine/report/row.h"
 #include "engine/store/asked.h"
 
-/* The last word about all of the run counts. */
+struct pauses {
+  bool is_all;     /* the last word about all of the run counts */
+  int64_t n_tasks; /* paused since then, less those that were resumed */
+};
+
 static int see_ask(void *ctx, uint32_t n, const struct dk_ask *asked) {
-  bool *is_paused = ctx;
+  struct pauses *pauses = ctx;
 
   (void)n;
-  if (asked->n_ranges == 0 && (asked->kind == DK_EV_PAUSE || asked->kind == DK_EV_RESUME))
-    *is_paused = asked->kind == DK_EV_PAUSE;
+  if (asked->kind != DK_EV_PAUSE && asked->kind != DK_EV_RESUME) return 0;
+  if (asked->n_ranges == 0) *pauses = (struct pauses){.is_all = asked->kind == DK_EV_PAUSE};
+  for (uint32_t i = 0; i < asked->n_ranges; i++) {
+    int64_t tasks = (int64_t)asked->ranges[2 * i + 1] - asked->ranges[2 * i];
+    pauses->n_tasks += asked->kind == DK_EV_PAUSE ? tasks : -tasks;
+  }
   return 0;
+}
+
+enum dk_run_pause dk_run_pause(struct dk_store *store, uint32_t run) {
+  struct pauses pauses = {0};
+  struct dk_asked_run asked;
+
+  if (dk_store_get_asked_run(store, run, &asked, NULL) == 0) {
+    pauses.is_all = asked.is_paused;
+    dk_asked_run_finish(&asked);
+  }
+  dk_store_each_ask(store, run, see_ask, &pauses, NULL);
+  return pauses.is_all ? DK_PAUSE_ALL : pauses.n_tasks > 0 ? DK_PAUSE_SOME : DK_PAUSE_NONE;
 }
 
 /* A number 0 for the lock's or the record's process: it is not known, and one engine at a time is enough to go by. */
@@ -24,11 +44,10 @@ enum dk_run_phase dk_run_phase(struct dk_store *store, const struct dk_run *run,
 
   if (run->state != DK_RUN_RUNNING) return DK_PHASE_ENDED;
   bool is_known = dk_store_get_asked_run(store, run->number, &asked, NULL) == 0;
-  bool is_paused = is_known && asked.is_paused, goes_on = is_known && !asked.is_foreground;
+  bool goes_on = is_known && !asked.is_foreground;
   if (is_known) dk_asked_run_finish(&asked);
   if (!has_engine(run, is_alive, engine)) return goes_on ? DK_PHASE_STOPPED : DK_PHASE_INTERRUPTED;
-  dk_store_each_ask(store, run->number, see_ask, &is_paused, NULL);
-  return is_paused ? DK_PHASE_PAUSED : DK_PHASE_RUNNING;
+  return dk_run_pause(store, run->number) == DK_PAUSE_ALL ? DK_PHASE_PAUSED : DK_PHASE_RUNNING;
 }
 
 const char *dk_run_phase_word(const struct dk_run *run, enum dk_run_phase phase) {

@@ -20,4 +20,8 @@ static inline bool dk_run_phase_is_alive(enum dk_run_phase phase) {
   return phase == DK_PHASE_RUNNING || phase == DK_PHASE_PAUSED;
 }
 
+/* What was paused of a run that goes on, and not resumed since. What cannot be read counts as not asked. */
+enum dk_run_pause { DK_PAUSE_NONE, DK_PAUSE_SOME, DK_PAUSE_ALL };
+enum dk_run_pause dk_run_pause(struct dk_store *store, uint32_t run);
+
 #endif

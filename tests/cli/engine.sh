@@ -58,7 +58,13 @@ has 'run 2 goes on'
 has_err '2 tasks of run 1 are no longer asked for but go on (--prune ends them)'
 has_err '  t k=3'
 wait_until started 4
+"$dkrun" attach 1 --plain >"$room/paused" 2>&1 </dev/null & # tells why nothing happens, and when it goes on
+attached=$!
+wait_until grep -q 'run 1 is paused: nothing new starts until `dkrun resume --run 1`' "$room/paused"
 run resume --run 1
+wait_until grep -q 'run 1 is resumed' "$room/paused"
+kill "$attached"
+wait "$attached" || true
 run -e 4 cancel
 has_err 'which one?'
 run -e 2 cancel --run 1 --where 'k > 30'
@@ -161,3 +167,64 @@ grep -q 'run 8 cannot go on: a file that e.dk reads' .dkrun/engine.log || fail "
 touch "$GO.all"
 run run
 has '0 failed'
+
+# More at a time than there are processors reaches an engine and an agent that are started for it; of an agent that is there already it
+# is said what holds. One that was started by a run of fewer does not keep the next one to that.
+processors=$(nproc)
+n=$((processors + 3))
+many() { # FOLDER
+  rm -f "$GO".*
+  mkdir "$room/$1"
+  cd "$room/$1"
+  git -c init.defaultBranch=main init -q
+  sed "s/k in .*}/k in 1..$n }/" "$room/repo/e.dk" >a.dk
+  sed "s/k in .*}/k in 101..$((100 + n)) }/" "$room/repo/e.dk" >b.dk
+  commit
+}
+many enough
+run run a.dk -d -j "$n"
+lacks_err 'at a time'
+wait_until started "$n"
+touch "$GO.all"
+run attach -q
+many few
+run run a.dk -d -j 1
+wait_until started 1
+run run b.dk -d -j "$n"
+has_err "at most $processors task"
+has_err "at a time, not $n"
+run run b.dk -d -j "$processors"
+lacks_err 'at most'
+run cancel --run 1 --now
+wait_until started "$processors"
+touch "$GO.all"
+"$dkrun" attach 2 --plain >"$room/attached" 2>&1 </dev/null || fail "attach: $(cat "$room/attached")"
+
+# An engine that is killed while it starts: what is known of it is said.
+cat >"$room/kill_first.pl" <<'EOT'
+my $pid = fork() // die;
+exec @ARGV or die unless $pid;
+while (waitpid($pid, 1) == 0) {
+  open my $f, "<", "/proc/$pid/task/$pid/children" or next;
+  my ($child) = split " ", <$f> // "";
+  kill(9, $child), last if $child;
+}
+waitpid $pid, 0;
+exit $? >> 8 if $? >= 0;
+EOT
+killed=no
+pid=$(engine_pid)
+wait_until gone
+for ((i = 0; i < 50; i++)); do
+  if ! perl "$room/kill_first.pl" "$dkrun" run a.dk -d -q >"$room/out" 2>"$room/err" </dev/null; then
+    killed=yes
+    break
+  fi
+  pid=$(engine_pid) # it was too late, and another engine was started
+  kill -KILL "$pid" 2>/dev/null || true
+  wait_until gone
+done
+err=$(<"$room/err")
+[ "$killed" = yes ] || fail "no engine was killed while it started"
+has_err 'was killed by signal 9 (KILL) before it listened; its log is empty: '
+has_err '.dkrun/engine.log'

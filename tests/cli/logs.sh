@@ -82,7 +82,8 @@ task two over g {
 }
 EOT
 stop_agents # the next one has a single slot, and the second order waits at it
-"$dkrun" run two.dk -q -j 1 >"$room/two.out" 2>&1 </dev/null &
+cpu=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
+taskset -c "$cpu" "$dkrun" run two.dk -q >"$room/two.out" 2>&1 </dev/null &
 engine=$!
 until [ -e "$GO.started.1" ]; do
   kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/two.out")"
