@@ -96,7 +96,7 @@ static void act_assign(struct dk_engine_run *run, const struct dk_action *action
     }
     dk_prepared_finish(&prepared);
   }
-  if (dk_lookup_is_system_error(r))
+  if (dk_error_is_machine(r))
     dk_engine_fail(engine, r, &error);
   else if (r < 0)
     assign_failed(run, action, DK_CAUSE_INPUT, error.text);

@@ -166,19 +166,6 @@ int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct d
                            &state->templates[tmpl->node].code, &state->environment, ret, ret_n, error);
 }
 
-bool dk_lookup_is_system_error(int r) {
-  switch (r) {
-  case -ENOMEM:
-  case -ENOSPC:
-  case -EDQUOT:
-  case -EIO:
-  case -EROFS:
-  case -EMFILE:
-  case -ENFILE: return true;
-  default: return false;
-  }
-}
-
 void dk_prepared_finish(struct dk_prepared *prepared) {
   dk_order_finish(&prepared->order);
   dk_free(prepared->inputs);
@@ -221,7 +208,7 @@ int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup 
   *ret = DK_LOOKUP_BAD;
   memset(ret_key, 0, sizeof *ret_key);
   r = dk_lookup_prepare(state, task, &prepared, why);
-  if (r == -EAGAIN || dk_lookup_is_system_error(r)) return r;
+  if (r == -EAGAIN || dk_error_is_machine(r)) return r;
   if (r < 0) return 0;
   *ret = prepared.order.skip ? DK_LOOKUP_SKIP : DK_LOOKUP_MISS;
   *ret_key = prepared.key;

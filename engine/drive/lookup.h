@@ -70,8 +70,6 @@ struct dk_prepared {
 /* 0; -EAGAIN: a late value or a producer is not known; others with a message (the task cannot be handed out). Everything that it needs must be a fact. */
 int dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_prepared *ret, struct dk_error *error);
 void dk_prepared_finish(struct dk_prepared *prepared);
-/* Is it the machine that failed (memory, disk, descriptors), not the task? Then the engine stops, and nothing counts as failed. */
-bool dk_lookup_is_system_error(int r);
 /* The components of its key; *ret is one heap block (dk_free). */
 int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
                     struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error);

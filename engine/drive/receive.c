@@ -49,7 +49,7 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
     dk_plan_task_name(run->plan, task, &label);
     /* Only for `why`: what the task was made of may be gone by now (a mount). */
     r = key_parts(run, task, &names, &parts, &saved.n_parts, error);
-    if (r < 0 && !dk_lookup_is_system_error(r)) {
+    if (r < 0 && !dk_error_is_machine(r)) {
       saved.n_parts = 0;
       r = 0;
     }

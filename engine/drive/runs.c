@@ -511,7 +511,7 @@ static int take_up(struct dk_engine *engine, uint32_t number, struct dk_error *e
   bool goes_on = r == 0 && !asked.is_foreground && recalled == 0;
   if (r == -ENOENT || r == -EBADMSG) r = 0;
   /* What passes must not end a run: the next engine goes on with it. */
-  if (r == 0 && dk_lookup_is_system_error(recalled))
+  if (r == 0 && dk_error_is_machine(recalled))
     r = dk_error_set(error, recalled, "run %u cannot go on now: %s", number, why.text);
   if (r == 0 && !goes_on && !is_listed(engine, run)) {
     if (why.code && !asked.is_foreground) say_interrupted(engine, number, &why);

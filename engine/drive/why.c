@@ -47,7 +47,7 @@ static int find_earlier(struct dk_why_book *book, uint32_t before, const struct 
         dk_store_get_task(book->with.store, ret->run->number, ret->task, &record, NULL) == 0 &&
         (record.state == DK_TASK_DONE || record.state == DK_TASK_CACHED)) {
       r = dk_store_get_saved(book->with.store, &record.key, &ret->saved, NULL);
-      if (r == 0 || dk_lookup_is_system_error(r)) return r;
+      if (r == 0 || dk_error_is_machine(r)) return r;
     }
     ret->run = dk_why_last(book, ret->run->number, &r);
   }
@@ -130,7 +130,7 @@ static int find_failure(struct dk_why_book *book, const struct dk_plan *plan, ui
 
   if (then == UINT32_MAX) return r;
   r = dk_store_get_task(book->with.store, run->number, then, &record, NULL);
-  if (r < 0) return dk_lookup_is_system_error(r) ? r : 0;
+  if (r < 0) return dk_error_is_machine(r) ? r : 0;
   if (record.state != DK_TASK_FAILED && record.state != DK_TASK_CANCELLED && record.state != DK_TASK_RUNNING) return r;
   answer->why = record.state == DK_TASK_FAILED ? DK_WHY_FAILED : DK_WHY_STOPPED;
   answer->run = run->number;
@@ -150,7 +150,7 @@ static int compare_named(struct dk_why_book *book, const struct dk_why_side *now
   dk_plan_task_name(now->plan, now->task, &label);
   r = dk_store_get_name(book->with.store, book->with.experiment, dk_buf_text(&label), &key, NULL);
   if (r == 0) r = dk_store_get_saved(book->with.store, &key, &saved, NULL);
-  if (r < 0) return dk_lookup_is_system_error(r) ? r : -ENOENT;
+  if (r < 0) return dk_error_is_machine(r) ? r : -ENOENT;
   *ret_since = saved.run;
   for (uint32_t i = 0; r == 0 && i < now->n_parts; i++) {
     bool same = false;
@@ -197,7 +197,7 @@ static int explain(struct dk_why_book *book, struct dk_lookup_state *state, uint
     dk_saved_finish(&saved);
     return r;
   }
-  if (dk_lookup_is_system_error(r)) return r;
+  if (dk_error_is_machine(r)) return r;
   if (r == -EBADMSG) {
     answer->why = DK_WHY_GONE;
     dk_buf_add_text(&answer->text, "its record in the store is damaged");
@@ -219,7 +219,7 @@ int dk_why_now(struct dk_why_book *book, struct dk_lookup_state *state, uint32_t
   if (r < 0) return r;
   if (!prepared.order.skip) r = explain(book, state, task, &prepared, ret);
   dk_prepared_finish(&prepared);
-  return dk_lookup_is_system_error(r) ? dk_error_system(error, r, "finding out why a task runs") : 0;
+  return dk_error_is_machine(r) ? dk_error_system(error, r, "finding out why a task runs") : 0;
 }
 
 int dk_why_later(struct dk_why_book *book, struct dk_lookup_state *state, uint32_t task, struct dk_why_answer *ret,
@@ -230,7 +230,7 @@ int dk_why_later(struct dk_why_book *book, struct dk_lookup_state *state, uint32
   *ret = (struct dk_why_answer){.why = DK_WHY_NEVER};
   if (!book->with.store) return 0;
   r = explain_miss(book, &now, ret);
-  return dk_lookup_is_system_error(r) ? dk_error_system(error, r, "finding out why a task runs") : 0;
+  return dk_error_is_machine(r) ? dk_error_system(error, r, "finding out why a task runs") : 0;
 }
 
 static int explain_then(struct dk_why_book *book, struct dk_why_run *run, uint32_t task,

@@ -28,7 +28,7 @@ int dk_why_create(const struct dk_why_options *options, struct dk_why_book **ret
   if (!book) return dk_error_system(error, -ENOMEM, "reading earlier runs");
   book->with = *options;
   int r = options->store ? dk_store_get_run(options->store, 0, &last, error) : -ENOENT;
-  if (dk_lookup_is_system_error(r)) {
+  if (dk_error_is_machine(r)) {
     dk_why_destroy(book);
     return r;
   }
@@ -57,7 +57,7 @@ static int read_run(struct dk_why_book *book, struct dk_why_run *run) {
   if (r == 0) run->has_names = dk_calloc(run->pin->n_templates + 1, sizeof *run->has_names);
   if (r == 0 && !run->has_names) r = -ENOMEM;
   run->is_bad = r < 0;
-  return dk_lookup_is_system_error(r) ? r : 0;
+  return dk_error_is_machine(r) ? r : 0;
 }
 
 struct dk_why_run *dk_why_open(struct dk_why_book *book, uint32_t number, int *ret_r) {
