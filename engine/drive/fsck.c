@@ -171,6 +171,7 @@ static int drop(struct dk_fsck *fsck, enum dk_table table, const void *key, size
 static int check_result(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   struct of_record of = {.fsck = ctx};
   struct dk_saved saved;
+  const char *input;
   of.fsck->sum->results++;
   int err = klen == DK_DIGEST_SIZE ? dk_saved_decode(value, vlen, &saved) : -EBADMSG;
   if (err == -ENOMEM) return no_memory(of.fsck);
@@ -181,6 +182,11 @@ static int check_result(void *ctx, const void *key, size_t klen, const void *val
   if (dk_result_each_object(&saved.result, check_object, &of)) {
     dk_fsck_found(of.fsck, true, RUNS_AGAIN, "the result of %s (run %u) is not whole: %s",
                   saved.label && *saved.label ? saved.label : "a task", saved.run, of.wrong);
+    err = drop(of.fsck, DK_TABLE_RESULTS, key, klen);
+  } else if ((input = dk_fsck_bad_input(of.fsck, &saved))) {
+    dk_fsck_found(of.fsck, true, RUNS_AGAIN,
+                  "the result of %s (run %u) is in doubt: its %s is altered, and nothing tells since when",
+                  saved.label && *saved.label ? saved.label : "a task", saved.run, input);
     err = drop(of.fsck, DK_TABLE_RESULTS, key, klen);
   }
   dk_saved_finish(&saved);
@@ -361,6 +367,7 @@ int dk_fsck(const struct dk_fsck_options *options, struct dk_fsck_sum *ret, stru
   bool is_usable = true;
   memset(ret, 0, sizeof *ret);
   dk_uses_init(&fsck.bad);
+  dk_uses_init(&fsck.unmarked);
   int err = options->repair ? dk_folder_lock(options->root, "dkrun fsck --repair", &fsck.folder, error)
                             : dk_folder_paths(options->root, &fsck.folder, error);
   if (err == 0) err = check_files(&fsck, &is_usable);
@@ -368,6 +375,7 @@ int dk_fsck(const struct dk_fsck_options *options, struct dk_fsck_sum *ret, stru
   if (err == 0 && is_usable) err = check_all(&fsck);
   dk_batch_finish(&fsck.batch);
   dk_uses_finish(&fsck.bad);
+  dk_uses_finish(&fsck.unmarked);
   dk_folder_close(&fsck.folder);
   return err;
 }

@@ -2,7 +2,8 @@
  * trees and pinned sources, and things that do not belong in the state folder; mends what can be mended.
  *
  * Without `repair` nothing is changed, and an engine may be at work meanwhile. With it the folder is locked. Mending never takes a result
- * that is whole: a result of which something is lost is deleted (its task runs again), and what is damaged or stray is moved to
+ * that is whole and not in doubt: a result of which something is lost is deleted (its task runs again), one that was made from a content that is
+ * altered and does not show since when too (lists of inputs apart: their digests are not known one by one), and what is damaged or stray is moved to
  * `damaged/` in the state folder, never deleted. Killed at any point it can be begun again. */
 #ifndef DK_DRIVE_FSCK_H
 #define DK_DRIVE_FSCK_H

@@ -12,6 +12,26 @@
 
 #define UNFINISHED_S 3600
 
+/* As the key of a task knows an input that is no list (lang/plan/key.c). */
+static int add_unmarked(struct dk_fsck *fsck, const struct dk_digest *content) {
+  struct dk_digest part;
+  dk_digest_of(content->bytes, DK_DIGEST_SIZE, &part);
+  return dk_uses_add(&fsck->unmarked, &part, 0, 0);
+}
+
+static bool is_unmarked(const struct dk_fsck *fsck, const struct dk_digest *content) {
+  struct dk_digest part;
+  dk_digest_of(content->bytes, DK_DIGEST_SIZE, &part);
+  return dk_uses_find(&fsck->unmarked, &part) != NULL;
+}
+
+const char *dk_fsck_bad_input(const struct dk_fsck *fsck, const struct dk_saved *saved) {
+  for (uint32_t i = 0; i < saved->n_parts; i++)
+    if (strncmp(saved->parts[i].name, "input ", 6) == 0 && dk_uses_find(&fsck->unmarked, &saved->parts[i].digest))
+      return saved->parts[i].name;
+  return NULL;
+}
+
 static int check_one(struct dk_fsck *fsck, const struct dk_object_file *file) {
   fsck->sum->objects++;
   bool is_writable = file->st.st_mode & 0222;
@@ -30,7 +50,8 @@ static int check_one(struct dk_fsck *fsck, const struct dk_object_file *file) {
                 err == -EBADMSG ? "object %s is altered: its content is not what its name says"
                                 : "object %s cannot be read",
                 file->name);
-  return dk_uses_add(&fsck->bad, &file->digest, 0, 0);
+  err = dk_uses_add(&fsck->bad, &file->digest, 0, 0);
+  return err == 0 && dk_fs_is_sealed(&file->st) ? add_unmarked(fsck, &file->digest) : err;
 }
 
 static int move_object(struct dk_fsck *fsck, const char *name) {
@@ -49,8 +70,27 @@ static int look(void *ctx, const struct dk_object_file *file) {
   return fsck->options->repair ? move_object(fsck, file->name) : 0;
 }
 
+/* A directory with such a file in it. */
+static int look_inside(void *ctx, const struct dk_object_file *file) {
+  struct dk_fsck *fsck = ctx;
+  dk_autobuf bytes = DK_BUF_INIT;
+  struct dk_manifest_entry *entries;
+  uint32_t n;
+  if (file->kind != DK_OBJECT || !dk_objects_starts_with(&fsck->folder.objects, &file->digest, DK_MANIFEST_HEAD) ||
+      dk_objects_read(&fsck->folder.objects, &file->digest, DK_MANIFEST_MAX, &bytes, NULL) ||
+      dk_manifest_parse(bytes.data, bytes.len, &entries, &n, NULL))
+    return 0;
+  bool is_in = false;
+  for (uint32_t i = 0; i < n && !is_in; i++)
+    is_in = (entries[i].kind == 'f' || entries[i].kind == 'x') && is_unmarked(fsck, &entries[i].digest);
+  dk_free(entries);
+  return is_in ? add_unmarked(fsck, &file->digest) : 0;
+}
+
 int dk_fsck_objects(struct dk_fsck *fsck) {
-  return dk_objects_each(&fsck->folder.objects, look, fsck, fsck->error);
+  int err = dk_objects_each(&fsck->folder.objects, look, fsck, fsck->error);
+  if (err || fsck->unmarked.n == 0) return err;
+  return dk_objects_each(&fsck->folder.objects, look_inside, fsck, fsck->error);
 }
 
 int dk_fsck_move_bad(struct dk_fsck *fsck) {

@@ -5,12 +5,15 @@
 #include "engine/drive/folder.h"
 #include "engine/drive/fsck.h"
 #include "engine/drive/refs.h"
+#include "engine/store/record.h"
 
 struct dk_fsck {
   const struct dk_fsck_options *options;
   struct dk_fsck_sum *sum;
   struct dk_folder folder;
-  struct dk_uses bad;    /* objects that are there and are not what their names say */
+  struct dk_uses bad; /* objects that are there and are not what their names say */
+  struct dk_uses
+      unmarked; /* those of them that kept their seals, and directories with one: as the key of who has it as an input knows it */
   struct dk_batch batch; /* what mending deletes from the store */
   uint32_t n_moved;
   struct dk_error *error;
@@ -28,5 +31,7 @@ int dk_fsck_move_bad(struct dk_fsck *fsck); /* after the records that named them
 /* NULL, or what is wrong with an object that a record names, in words that live until the next call. */
 const char *dk_fsck_object(struct dk_fsck *fsck, const struct dk_digest *digest, bool is_dir, uint64_t size);
 int dk_fsck_trees(struct dk_fsck *fsck);
+/* NULL, or the name of the input of a result that is one of `unmarked`. */
+const char *dk_fsck_bad_input(const struct dk_fsck *fsck, const struct dk_saved *saved);
 
 #endif

@@ -166,6 +166,13 @@ write "$data" 'truncate -s 10 "$data"'
 damaged "object ${data#.dkrun/objects/} is altered"
 write "$data" 'printf 9 | dd of="$data" bs=1 conv=notrunc status=none'
 damaged "object ${data#.dkrun/objects/} is altered"
+# With its time put back: whether who had it as an input had it right cannot be told.
+write "$data" 'printf 9 | dd of="$data" bs=1 conv=notrunc status=none; touch -d @1 "$data"'
+damaged 'the result of sum k=1'
+seq 50002 >"$room/in-more"
+in_more=$(find .dkrun/objects -type f -exec cmp -s {} "$room/in-more" \; -print)
+write "$in_more" 'printf 9 | dd of="$in_more" bs=1 conv=notrunc status=none; touch -d @1 "$in_more"'
+damaged 'the result of sum k=2'
 chmod u+w "$data"
 damaged "object ${data#.dkrun/objects/} can be written to"
 write "$manifest" 'printf X | dd of="$manifest" bs=1 seek=2 conv=notrunc status=none'
