@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define ATTEMPT_SIZE 41u /* version, key, run, task */
-#define CHOICE_SIZE 17u  /* version, row, score, candidates */
+#define CHOICE_SIZE 17u /* version, row, score, candidates */
 
 static bool is_run(const void *key, size_t klen, const void *value, size_t vlen) {
   struct dk_run run;
@@ -32,11 +31,12 @@ static enum dk_table of_task(const uint8_t *value, size_t vlen) {
 
 static enum dk_table of_attempt(const uint8_t *value, size_t vlen) {
   struct dk_result result;
+  struct dk_record attempt;
   if (dk_result_decode(value, vlen, &result, NULL) == 0) {
     dk_result_finish(&result);
     return DK_TABLE_FAILURES;
   }
-  return vlen == ATTEMPT_SIZE && value[0] == 1 ? DK_TABLE_ATTEMPTS : DK_N_TABLES;
+  return dk_attempt_record_decode(value, vlen, &attempt) == 0 ? DK_TABLE_ATTEMPTS : DK_N_TABLES;
 }
 
 static bool is_saved(const void *value, size_t vlen) {

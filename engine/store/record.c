@@ -258,14 +258,10 @@ static struct dk_record *add_one(struct attempts *list) {
   return record;
 }
 
-static int load_attempt(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  struct dk_record *record = add_one(ctx);
-  if (!record) return -ENOMEM;
+int dk_attempt_record_decode(const void *data, size_t len, struct dk_record *record) {
   struct dk_reader reader;
-  dk_reader_init(&reader, value, vlen);
-  record->kind = DK_REC_ATTEMPT;
-  if (klen != 16) return -EBADMSG;
-  record->id = id_at(key);
+  dk_reader_init(&reader, data, len);
+  *record = (struct dk_record){.kind = DK_REC_ATTEMPT};
   uint8_t version = dk_read_u8(&reader);
   if (version < 1 || version > ATTEMPT_VERSION) return -EBADMSG;
   dk_codec_read_digest(&reader, &record->key);
@@ -276,6 +272,14 @@ static int load_attempt(void *ctx, const void *key, size_t klen, const void *val
   record->host = (uint32_t)host;
   record->booked = (uint32_t)booked;
   return dk_reader_done(&reader) ? 0 : -EBADMSG;
+}
+
+static int load_attempt(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_record *record = add_one(ctx);
+  if (!record) return -ENOMEM;
+  int err = klen == 16 ? dk_attempt_record_decode(value, vlen, record) : -EBADMSG;
+  if (err == 0) record->id = id_at(key);
+  return err;
 }
 
 static int load_incarnation(struct dk_store *store, struct attempts *list, struct dk_error *error) {

@@ -72,6 +72,8 @@ int dk_run_decode(const void *data, size_t len, struct dk_run *ret); /* -EBADMSG
 void dk_run_finish(struct dk_run *run);
 int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out);    /* -ENOMEM, nothing appended */
 int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *ret); /* -EBADMSG */
+int dk_attempt_record_decode(const void *data, size_t len,
+                             struct dk_record *ret); /* all but its id, which is the key; -EBADMSG */
 int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out);
 int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret);
 void dk_saved_finish(struct dk_saved *saved);

@@ -201,13 +201,15 @@ touch "$GO.all"
 "$dkrun" attach 2 --plain >"$room/attached" 2>&1 </dev/null || fail "attach: $(cat "$room/attached")"
 
 # An engine that is killed while it starts: what is known of it is said.
-cat >"$room/kill_first.pl" <<'EOT'
+cat >"$room/kill_engine.pl" <<'EOT'
 my $pid = fork() // die;
 exec @ARGV or die unless $pid;
-while (waitpid($pid, 1) == 0) {
+WAIT: while (waitpid($pid, 1) == 0) {
   open my $f, "<", "/proc/$pid/task/$pid/children" or next;
-  my ($child) = split " ", <$f> // "";
-  kill(9, $child), last if $child;
+  for my $child (split " ", <$f> // "") { # others look at the store
+    open my $c, "<", "/proc/$child/cmdline" or next;
+    kill(9, $child), last WAIT if (<$c> // "") =~ /^[^\0]*\0engine\0/;
+  }
 }
 waitpid $pid, 0;
 exit $? >> 8 if $? >= 0;
@@ -216,7 +218,8 @@ killed=no
 pid=$(engine_pid)
 wait_until gone
 for ((i = 0; i < 50; i++)); do
-  if ! perl "$room/kill_first.pl" "$dkrun" run a.dk -d -q >"$room/out" 2>"$room/err" </dev/null; then
+  echo "# $i" >>a.dk # or there would be nothing to do, and no engine
+  if ! perl "$room/kill_engine.pl" "$dkrun" run a.dk -d -q >"$room/out" 2>"$room/err" </dev/null; then
     killed=yes
     break
   fi

@@ -56,6 +56,10 @@ for i in 1 2 3; do [ "$(wc -l <"$GO.$i")" -eq 1 ] || fail "task $i was done and 
 [ "$(cat "$GO".? | sort | uniq -d | wc -l)" -eq 0 ] || fail 'an attempt was started twice'
 
 # A power loss: what came after the last sync may have its name, its size and its seal, and zeros for content. It is made again.
+pid=$(engine_pid)
+kill -KILL "$pid" 2>/dev/null || true # it looks when it begins
+gone() { ! is_there "$pid"; }
+wait_until gone
 stop_agents
 object=$(grep -lx 1 -r .dkrun/objects --include='*' | head -1)
 chmod u+w "$object"
