@@ -9,8 +9,9 @@
 struct dk_summary_options {
   uint32_t width; /* columns of the terminal; 0: it is none (lines of logs are cut at 300 columns then) */
   bool color;
-  uint32_t max_failures; /* failures with logs; 0: 20, and of those that end alike 3, or 1 that has words about it; UINT32_MAX: all */
-  bool is_again;         /* the run's results still hold, and there is nothing to do: said in the first line */
+  uint32_t
+      max_failures; /* failures with logs; 0: 20, and of those that end alike 3, or 1 that has words about it; UINT32_MAX: all */
+  bool is_again; /* the run's results still hold, and there is nothing to do: said in the first line */
   enum dk_run_phase phase;
 };
 

@@ -1,6 +1,6 @@
 /* The walk over the checked tree: see eval.h. */
-#include "lang/eval/internal.h"
 #include "lang/base/number.h"
+#include "lang/eval/internal.h"
 
 #include "lang/check/schema.h"
 #include "lang/eval/quantity.h"
