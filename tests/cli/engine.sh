@@ -58,6 +58,7 @@ has 'run 2 goes on'
 has_err '2 tasks of run 1 are no longer asked for but go on (--prune ends them)'
 has_err '  t k=3'
 wait_until started 4
+: >"$room/paused"
 "$dkrun" attach 1 --plain >"$room/paused" 2>&1 </dev/null & # tells why nothing happens, and when it goes on
 attached=$!
 wait_until grep -q 'run 1 is paused: nothing new starts until `dkrun resume --run 1`' "$room/paused"
