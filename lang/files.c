@@ -182,7 +182,8 @@ static const struct dk_source *std_module(struct dk_files *files, const char *na
   return NULL;
 }
 
-/* Do the path's `..` lead out of the root by themselves? Then nothing is asked of the file system, not even whether it is there. */
+/* Do the path's `..` lead out of the root by themselves? Then nothing is asked of the file system, not even whether it
+ * is there. */
 static bool climbs(const struct dk_files *files, const struct dk_file *from, const char *path) {
   const char *dir = below(files->root, from->dir);
   long depth = *dir && is_inside(files->root, from->dir);

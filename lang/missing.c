@@ -1,5 +1,5 @@
-/* Inputs that are not there: file("data/iris.csv") is looked for when it is planned, not when it runs. Only the name is asked
- * for; nothing is opened but the directory that should have it, for a name that is alike. */
+/* Inputs that are not there: file("data/iris.csv") is looked for when it is planned, not when it runs. Only the name is
+ * asked for; nothing is opened but the directory that should have it, for a name that is alike. */
 #include "lang/files.h"
 
 #include <errno.h>

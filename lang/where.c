@@ -1,7 +1,7 @@
 /* The selection: see where.h.
  *
- * The expression is read and checked once, over the columns of all templates that may be meant; then it is evaluated at each of
- * their points. Values of the plan become values of this evaluation when a point first has them. */
+ * The expression is read and checked once, over the columns of all templates that may be meant; then it is evaluated at
+ * each of their points. Values of the plan become values of this evaluation when a point first has them. */
 #include "lang/where.h"
 
 #include "lang/base/alloc.h"

@@ -116,7 +116,8 @@ static bool take_stage(struct dk_booking *b, const struct dk_need *need, uint64_
 }
 
 static bool fits_held(const struct dk_booking *b, const struct dk_need *need) {
-  /* GPUs and memory are given back each time: what comes next may want another model, and they are slow tasks anyway. */
+  /* GPUs and memory are given back each time: what comes next may want another model, and they are slow tasks
+   * anyway. */
   return b->is_held && b->n_gpus == 0 && b->memory == 0 && need->gpus == 0 && pieces_of(b, need) == 0 &&
          b->cpus == amount(b, need, DK_POOL_CPU);
 }

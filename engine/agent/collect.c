@@ -99,8 +99,8 @@ int dk_collect_outputs(struct dk_blobs *blobs, int work, const struct dk_job *jo
   return ret->text ? 0 : -ENOMEM;
 }
 
-/* 0: kept, or not there to be kept: no such file, nothing that can be a file of the task's own. Otherwise it is there and what it says is not
- * known, which is not the same. */
+/* 0: kept, or not there to be kept: no such file, nothing that can be a file of the task's own. Otherwise it is there
+ * and what it says is not known, which is not the same. */
 static int keep_file(struct dk_blobs *blobs, int work, const char *path, struct dk_kept *ret, struct dk_error *error) {
   int parent;
   const char *name;

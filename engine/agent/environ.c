@@ -37,8 +37,8 @@ static void put_gpus(struct dk_buf *buf, const char *name, const struct dk_envir
   dk_buf_add_char(buf, '\0');
 }
 
-/* ROCR hides first, and what it leaves is numbered anew for HIP, and for CUDA's name that HIP reads as well. A task that booked none
- * sees none. */
+/* ROCR hides first, and what it leaves is numbered anew for HIP, and for CUDA's name that HIP reads as well. A task
+ * that booked none sees none. */
 static size_t put_visible(struct dk_buf *buf, const struct dk_environ_place *place) {
   if (place->vendor == DK_GPU_NONE) return 0;
   bool is_amd = place->vendor == DK_GPU_AMD;

@@ -278,8 +278,8 @@ int dk_journal_look(int dir, struct dk_journal_start *ret, bool *ret_is_open) {
   return r == 0 && dk_id_is_none(j.start.id) ? -ENOENT : r;
 }
 
-/* The files are those of another folder's keeper, perhaps by hard links: removed, never written to. Both before one is made: what is left
- * by a kill in between is still known as a copy. */
+/* The files are those of another folder's keeper, perhaps by hard links: removed, never written to. Both before one is
+ * made: what is left by a kill in between is still known as a copy. */
 static int start_anew(struct dk_journal *j, int dir) {
   dk_journal_close(j);
   for (unsigned i = 0; i < 2; i++) {

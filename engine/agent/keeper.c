@@ -1,5 +1,5 @@
-/* See keeper.h. The order of things for a task: START in the journal, directory filled, program started, tree dead, outputs
- * kept, END in the journal, RESULT to the daemon; ACK from the daemon forgets it. */
+/* See keeper.h. The order of things for a task: START in the journal, directory filled, program started, tree dead,
+ * outputs kept, END in the journal, RESULT to the daemon; ACK from the daemon forgets it. */
 #include "engine/agent/keeper.h"
 #include "engine/agent/keeper_private.h"
 #include "engine/agent/survivors.h"
@@ -32,8 +32,8 @@ static uint64_t deadline(const struct keeper *k) {
   return idle < at ? idle : at;
 }
 
-/* The state folder was removed: nobody will ask for what happens here. Or moved: what was ordered meanwhile has paths of where it is now,
- * and is for a keeper that was started there (the daemon orders it again). */
+/* The state folder was removed: nobody will ask for what happens here. Or moved: what was ordered meanwhile has paths
+ * of where it is now, and is for a keeper that was started there (the daemon orders it again). */
 void dk_keeper_look_for_folder(struct keeper *k) {
   struct stat own, named;
   k->folder_at = dk_now_ns() + DK_KEEPER_PATIENCE_NS;
@@ -95,7 +95,8 @@ int dk_keeper_open_journal(struct keeper *k, struct dk_error *error) {
   return r;
 }
 
-/* What an earlier keeper of this slot left in the slot's group, which is named by the slot's folder: no two have one name. */
+/* What an earlier keeper of this slot left in the slot's group, which is named by the slot's folder: no two have one
+ * name. */
 static void end_group(struct keeper *k) {
   struct stat st;
   if (!k->slot.cgroups || fstat(k->slot.dir, &st) < 0) return;

@@ -1,5 +1,5 @@
-/* dkagent: `serve` is the daemon (serve.c), `keeper` the parent of one slot's tasks (keeper.c). Static, so that it runs on any
- * Linux of its architecture; started by the engine, not by hand. */
+/* dkagent: `serve` is the daemon (serve.c), `keeper` the parent of one slot's tasks (keeper.c). Static, so that it runs
+ * on any Linux of its architecture; started by the engine, not by hand. */
 #include "engine/agent/keeper.h"
 #include "engine/agent/serve.h"
 #include "engine/sys/cgroup.h"

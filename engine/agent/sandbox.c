@@ -1,6 +1,6 @@
-/* See sandbox.h. Directories above what is closed are listed, and each of their other entries becomes a rule: 100 of them cost 10 us a
- * task. Directories are known by device and inode, not by name: one that is bound to a second place as well would otherwise
- * open its whole content there. */
+/* See sandbox.h. Directories above what is closed are listed, and each of their other entries becomes a rule: 100 of
+ * them cost 10 us a task. Directories are known by device and inode, not by name: one that is bound to a second place
+ * as well would otherwise open its whole content there. */
 #include "engine/agent/sandbox.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
@@ -268,8 +268,8 @@ static int open_environments(struct way *way) {
   return r;
 }
 
-/* Programs keep their caches in HOME, most in this one. Where HOME lies above the repository, a task could not read what it has just
- * written to a directory that was not there before. */
+/* Programs keep their caches in HOME, most in this one. Where HOME lies above the repository, a task could not read
+ * what it has just written to a directory that was not there before. */
 static void make_cache(const struct dk_sandbox_rules *rules) {
   dk_autobuf path = DK_BUF_INIT;
   if (!rules->home || !is_below(rules->repository, rules->home)) return;

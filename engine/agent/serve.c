@@ -1,5 +1,6 @@
-/* See serve.h. A turn of the loop reads what is there, steps the core for each message, does its actions, and at its end
- * writes the state file, acknowledges to the keepers, and sends everything in one go. Here: its beginning, its turns, its end. */
+/* See serve.h. A turn of the loop reads what is there, steps the core for each message, does its actions, and at its
+ * end writes the state file, acknowledges to the keepers, and sends everything in one go. Here: its beginning, its
+ * turns, its end. */
 #include "engine/agent/serve_private.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/ledger.h"
@@ -98,8 +99,8 @@ static void on_signal(void *ctx, int signal) {
   }
 }
 
-/* Does a living daemon hold this connection? One that was killed while it started a keeper is listened for by that child until
- * it has exec'd; the connection ends then. */
+/* Does a living daemon hold this connection? One that was killed while it started a keeper is listened for by that
+ * child until it has exec'd; the connection ends then. */
 static bool is_served(int fd) {
   struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
   return poll(&poll_fd, 1, 100) == 0;

@@ -20,7 +20,8 @@ static void refuse_start(struct serve *s, const struct dk_agent_action *action, 
 static int do_start(struct serve *s, const struct dk_agent_action *action, struct dk_error *error) {
   struct keeper *keeper = dk_serve_need_keeper(s, action->slot);
   if (!keeper) return dk_error_set(error, -ENOMEM, "no memory for a keeper");
-  /* Lost since this was decided: when the slot is ready the core places the order again, and it must not be there twice. */
+  /* Lost since this was decided: when the slot is ready the core places the order again, and it must not be there
+   * twice. */
   if (keeper->is_lost) return 0;
   if (keeper->conn.fd >= 0 && dk_serve_is_slot_gone(keeper)) {
     dk_serve_lose_keeper(keeper); /* the next one does not know of the order: the core places it again */

@@ -128,8 +128,8 @@ int dk_serve_listen(struct serve *s, struct dk_error *error) {
   return 0;
 }
 
-/* Somebody removed or replaced it: nobody would find this agent any more. Not when the folder's lock is another's: its socket is
- * what engines want then. */
+/* Somebody removed or replaced it: nobody would find this agent any more. Not when the folder's lock is another's: its
+ * socket is what engines want then. */
 void dk_serve_look_at_socket(struct serve *s) {
   uint64_t now = dk_now_ns();
   if (now < s->look_at) return;

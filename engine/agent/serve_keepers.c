@@ -111,8 +111,8 @@ static void open_ledger(struct keeper *keeper) {
   if (keeper->ledger < 0) dk_serve_complain("nothing is booked", &error);
 }
 
-/* The socket is made here, so that it is there before the keeper is; only the keeper holds it afterwards, so a refused connection
- * means that there is none. */
+/* The socket is made here, so that it is there before the keeper is; only the keeper holds it afterwards, so a refused
+ * connection means that there is none. */
 int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error) {
   struct serve *s = keeper->serve;
   dk_serve_follow_folder(s); /* where it was, nothing is made again */

@@ -50,7 +50,8 @@ size_t dk_survivors_end(const struct dk_journal_start *start, const uint8_t boot
   char text[DK_ATTEMPT_TEXT];
   dk_attempt_text(start->id, text);
   snprintf(search.env, sizeof search.env, "DK_ATTEMPT=%s", text);
-  /* Its leader's number in use again: then the session ended with its last member, and what has the number now is a stranger's. */
+  /* Its leader's number in use again: then the session ended with its last member, and what has the number now is a
+   * stranger's. */
   struct dk_proc_stat stat;
   if (dk_proc_stat(start->keeper, &stat) == 0 && stat.start_ticks != start->keeper_start_ticks) search.session = 0;
   uint64_t until = dk_now_ns() + PATIENCE_NS;

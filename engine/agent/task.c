@@ -165,8 +165,8 @@ static void add_usage(struct dk_result *result, const struct rusage *usage) {
   if (rss > result->max_rss) result->max_rss = rss;
 }
 
-/* The kernel ended some of it at its limit, or because the machine had no more: then all of it ends, whatever the rest says. `was_killed`: the
- * leader, or what it waited for, got a KILL. */
+/* The kernel ended some of it at its limit, or because the machine had no more: then all of it ends, whatever the rest
+ * says. `was_killed`: the leader, or what it waited for, got a KILL. */
 static bool has_met_limit(struct dk_task *task, bool was_killed) {
   struct dk_cgroup_use use;
   if (task->group.dir < 0) return false;
@@ -258,7 +258,8 @@ static void look_at_memory(struct dk_task *task, uint64_t now_ns) {
     struct dk_proc_stat stat;
     if (dk_proc_stat(pids.items[i], &stat) == 0) rss += stat.rss_pages * page;
   }
-  /* Shared pages count once for each process in rss: the exact figure is costly, and asked only when that is too much. */
+  /* Shared pages count once for each process in rss: the exact figure is costly, and asked only when that is too
+   * much. */
   for (size_t i = 0; rss > limit && i < pids.n; i++) pss += dk_proc_pss(pids.items[i]);
   dk_pids_finish(&pids);
   if (pss <= limit) return;

@@ -1,4 +1,5 @@
-/* See undeclared.h. Each word of a line is tried as a path, from the last line to the first: what a program says last is what ended it. */
+/* See undeclared.h. Each word of a line is tried as a path, from the last line to the first: what a program says last
+ * is what ended it. */
 #include "engine/agent/undeclared.h"
 #include "lang/base/alloc.h"
 

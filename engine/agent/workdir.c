@@ -152,8 +152,8 @@ static int copy(const struct place *place, int in, const struct stat *st, bool o
   return r;
 }
 
-/* A link of what the task may write to anyway would hand the object of all others to it: root is not held by a mode, nor is
- * whoever has the capability or an ACL. */
+/* A link of what the task may write to anyway would hand the object of all others to it: root is not held by a mode,
+ * nor is whoever has the capability or an ACL. */
 static bool may_link(const struct place *place, const struct stat *st) {
   return (st->st_mode & 0222) == 0 && geteuid() != 0 && faccessat(AT_FDCWD, place->input->from, W_OK, AT_EACCESS) < 0;
 }

@@ -1,5 +1,5 @@
-/* Nothing to do: see again.h. What is printed is rendered once for a run and kept beside the store, in `shown/`: it never changes, and
- * rendering it reads every task. */
+/* Nothing to do: see again.h. What is printed is rendered once for a run and kept beside the store, in `shown/`: it
+ * never changes, and rendering it reads every task. */
 #include "engine/cli/again.h"
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
@@ -40,7 +40,8 @@ static void add_path(const struct dk_folder *folder, const struct dk_unchanged *
   dk_buf_printf(path, "%s/%.16s", dk_buf_text(dir), hex);
 }
 
-/* "dkrun 0.1 shows run 3 with nothing to do\n" in front of the text: another program, or another run, is rendered anew. */
+/* "dkrun 0.1 shows run 3 with nothing to do\n" in front of the text: another program, or another run, is rendered
+ * anew. */
 static int text_of(struct dk_folder *folder, const struct dk_unchanged *unchanged, struct dk_buf *out) {
   dk_autobuf dir = DK_BUF_INIT, path = DK_BUF_INIT, head = DK_BUF_INIT, text = DK_BUF_INIT;
 

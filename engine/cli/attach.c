@@ -1,5 +1,5 @@
-/* dkrun attach: watches a run until it has ended. One whose engine was lost is taken up by a new engine; of one that has ended only the end is
- * shown. */
+/* dkrun attach: watches a run until it has ended. One whose engine was lost is taken up by a new engine; of one that
+ * has ended only the end is shown. */
 #include "engine/cli/look.h"
 #include "engine/cli/remote.h"
 #include "lang/base/alloc.h"

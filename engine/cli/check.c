@@ -1,5 +1,5 @@
-/* dkrun check and explain: what is wrong with a file, and what the codes mean. The file and what it imports are read, and which files git knows
- * here. */
+/* dkrun check and explain: what is wrong with a file, and what the codes mean. The file and what it imports are read,
+ * and which files git knows here. */
 #include "engine/cli/cli.h"
 #include "engine/source/code.h"
 #include "lang/base/alloc.h"
@@ -96,8 +96,8 @@ static void note_code_of(const struct dk_template *t, struct dk_code_repo *code)
   dk_cli_note(dk_buf_text(&line));
 }
 
-/* What a run would refuse, and the file alone does not show: code that matches nothing in the repository. A note, since a file may be
- * there by then; outside of a repository, or where that cannot be read, nothing is said. */
+/* What a run would refuse, and the file alone does not show: code that matches nothing in the repository. A note, since
+ * a file may be there by then; outside of a repository, or where that cannot be read, nothing is said. */
 static void note_code(struct dk_cli *cli, const char *file, const struct dk_plan *plan) {
   dk_autofree char *found = NULL;
   struct dk_repo *repo = NULL;

@@ -88,8 +88,10 @@ int dk_cli_open_store(struct dk_cli *cli, struct dk_store **ret, struct dk_objec
   return r;
 }
 
-/* Taking the lock to see whether it is free could make an engine that starts just now give up, so the kernel's list is asked: lines such as
- * "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF" (proc_locks(5)). Devices are not compared: they differ from stat's on btrfs. */
+/* Taking the lock to see whether it is free could make an engine that starts just now give up, so the kernel's list is
+ * asked: lines such as
+ * "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF" (proc_locks(5)). Devices are not compared: they differ from stat's
+ * on btrfs. */
 static bool is_locked_by(const char *path, int pid) {
   struct stat st;
   char line[256];
@@ -121,8 +123,8 @@ bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid) {
   return dk_buf_ok(&path) && dk_cli_is_locked(dk_buf_text(&path), ret_pid);
 }
 
-/* Does the file declare a task? What cannot be read or parsed does not count; *failed when that was for want of something that others
- * have taken. */
+/* Does the file declare a task? What cannot be read or parsed does not count; *failed when that was for want of
+ * something that others have taken. */
 static bool has_task(const char *path, bool *failed) {
   struct dk_arena arena;
   jmp_buf oom;

@@ -1,7 +1,8 @@
 /* What the commands of dkrun share: exit codes, the command table's row, output, the repository and its state folder.
  *
- * A command is `int dk_cmd_NAME(struct dk_cli *cli, int argc, char **argv)` in its own file: argv[0] is the command's name,
- * argv is its own getopt_long to run (dk_cli_options_reset first), its return value the exit code. Only commands print. */
+ * A command is `int dk_cmd_NAME(struct dk_cli *cli, int argc, char **argv)` in its own file: argv[0] is the command's
+ * name, argv is its own getopt_long to run (dk_cli_options_reset first), its return value the exit code. Only commands
+ * print. */
 #ifndef DK_CLI_CLI_H
 #define DK_CLI_CLI_H
 
@@ -65,9 +66,10 @@ int dk_cmd_gc(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_du(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_help(struct dk_cli *cli, int argc, char **argv);
 
-/* Options. Every command takes these beside its own; put DK_CLI_OPTIONS at the end of its option table, before the zeros, and give every
- * value of getopt_long that the command does not know to dk_cli_option: it returns -1 to go on, else the exit code to return
- * (--help: printed, 0; unknown or incomplete option: said so, with a suggestion from `options`, 2). */
+/* Options. Every command takes these beside its own; put DK_CLI_OPTIONS at the end of its option table, before the
+ * zeros, and give every value of getopt_long that the command does not know to dk_cli_option: it returns -1 to go on,
+ * else the exit code to return (--help: printed, 0; unknown or incomplete option: said so, with a suggestion from
+ * `options`, 2). */
 #define DK_CLI_OPT_COLOR 1001
 #define DK_CLI_OPT_HELP 1002
 #define DK_CLI_OPTIONS                                                                                                 \
@@ -95,7 +97,8 @@ static inline const char *dk_cli_s(uint64_t n) { /* of a plural: "%u task%s" */
   return n == 1 ? "" : "s";
 }
 bool dk_cli_color(const struct dk_cli *cli, int fd); /* may colours be used on this descriptor? */
-/* "dkrun: TEXT" on stderr, help lines below; returns `code`, so that `return dk_cli_fail(DK_EXIT_ENGINE, &error)` reads well. */
+/* "dkrun: TEXT" on stderr, help lines below; returns `code`, so that `return dk_cli_fail(DK_EXIT_ENGINE, &error)` reads
+ * well. */
 int dk_cli_fail(enum dk_exit code, const struct dk_error *error);
 int dk_cli_failf(enum dk_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Lines that are good to know, on stderr: "dkrun: note: ..." each. */
@@ -103,8 +106,8 @@ void dk_cli_note(const char *lines);
 /* Wrong usage: the text, then "usage: dkrun ..." and where to read more; returns DK_EXIT_USAGE. */
 int dk_cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Sets cli->root and cli->state: the nearest directory from here upwards that holds `.git` (found without libgit2, which costs start-up
- * time). -ENOENT with help when there is none. Called twice it does nothing. */
+/* Sets cli->root and cli->state: the nearest directory from here upwards that holds `.git` (found without libgit2,
+ * which costs start-up time). -ENOENT with help when there is none. Called twice it does nothing. */
 int dk_cli_find_root(struct dk_cli *cli, struct dk_error *error);
 /* The nearest directory above the absolute `path` that holds `.git`; NULL: there is none, or no memory. */
 char *dk_cli_root_above(const char *path);
@@ -115,11 +118,14 @@ bool dk_cli_engine_alive(const struct dk_cli *cli, uint32_t *ret_pid);
 /* The same for any lock file (engine/sys/lock.h). */
 bool dk_cli_is_locked(const char *path, uint32_t *ret_pid);
 
-/* The file that a command means when none is named: the only *.dk here that has a task. *ret is dk_freed by the caller. Says what is wrong on stderr; an exit code. */
+/* The file that a command means when none is named: the only *.dk here that has a task. *ret is dk_freed by the caller.
+ * Says what is wrong on stderr; an exit code. */
 int dk_cli_default_file(struct dk_cli *cli, char **ret);
-/* The same when there is but one *.dk here, without reading it and without a word. -ENOENT: there is none, or there are several. */
+/* The same when there is but one *.dk here, without reading it and without a word. -ENOENT: there is none, or there are
+ * several. */
 int dk_cli_only_file(char **ret);
-/* Loads a file (NULL: the default one) and prints its diagnostics on stderr. *ret has a plan if and only if it returns 0. */
+/* Loads a file (NULL: the default one) and prints its diagnostics on stderr. *ret has a plan if and only if it returns
+ * 0. */
 int dk_cli_load(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_load **ret);
 /* The same without printing diagnostics and without asking for a plan: 0 with *ret also when the file has errors. */
 int dk_cli_load_quiet(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_load **ret);

@@ -147,7 +147,8 @@ static void pass_on_words(const char *log) {
   if (dk_fs_read(log, LOG_MAX, &words, NULL) == 0) fputs(dk_buf_text(&words), stderr);
 }
 
-/* Its words are the error; "dkrun: " in front of them is said again by who prints it. One that was killed may have had other words. */
+/* Its words are the error; "dkrun: " in front of them is said again by who prints it. One that was killed may have had
+ * other words. */
 static int has_failed(const char *log, int status, struct dk_error *error) {
   dk_autobuf words = DK_BUF_INIT, end = DK_BUF_INIT;
 

@@ -1,5 +1,5 @@
-/* dkrun doctor: what this machine gives, what is enforced, and what keeps dkrun from running. It tries things where that leaves nothing behind;
- * the probes are in engine/sys/probe.h and in the rooms of what is probed. */
+/* dkrun doctor: what this machine gives, what is enforced, and what keeps dkrun from running. It tries things where
+ * that leaves nothing behind; the probes are in engine/sys/probe.h and in the rooms of what is probed. */
 #include "engine/agent/sandbox.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/session.h"

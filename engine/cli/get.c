@@ -198,7 +198,8 @@ static int prepare_place(const struct get *get, bool *ret_is_folder) {
 
 /* --- copying --- */
 
-/* Which of them can be told apart by the objects alone: a run looks at what is missing or unsealed, a reading fsck at the rest. */
+/* Which of them can be told apart by the objects alone: a run looks at what is missing or unsealed, a reading fsck at
+ * the rest. */
 static int lost(const struct get *get, const struct dk_kept *kept, const char *name, int r, struct dk_error *error) {
   const struct dk_objects *objects = &get->look.objects;
   bool is_believed = kept->is_dir ? dk_objects_has_dir(objects, &kept->digest, NULL) > 0

@@ -1,5 +1,5 @@
-/* dkrun help: all commands on one screen, one of them, or the language's built-in functions. Texts are the command table's (main.c) and
- * those of lang/check/builtins.def. */
+/* dkrun help: all commands on one screen, one of them, or the language's built-in functions. Texts are the command
+ * table's (main.c) and those of lang/check/builtins.def. */
 #include "engine/cli/cli.h"
 #include "lang/check/builtin.h"
 

@@ -55,8 +55,8 @@ static void put(struct dk_live *live, const struct dk_buf *buf) {
   }
 }
 
-/* Back to the first line of the frame. Lines that were cut at the old width stand on one row each only if the window did not get narrower:
- * then rows are counted anew. */
+/* Back to the first line of the frame. Lines that were cut at the old width stand on one row each only if the window
+ * did not get narrower: then rows are counted anew. */
 static void add_erase(const struct dk_live *live, uint32_t width, struct dk_buf *out) {
   uint32_t rows = live->lines;
   if (width && width < live->width) {

@@ -1,12 +1,14 @@
-/* Shows a run that is going on: on a terminal a frame drawn in place, at most ten times a second, with failures left standing above it;
- * on a pipe plain lines. Restores the terminal at the end, on fatal signals and around ^Z.
+/* Shows a run that is going on: on a terminal a frame drawn in place, at most ten times a second, with failures left
+ * standing above it; on a pipe plain lines. Restores the terminal at the end, on fatal signals and around ^Z.
  *
  * Typical use (cli/run.c):
  *   dk_progress_create(&progress, plan, wanted, &head, dk_now_ns(), &error);
  *   dk_live_create(&live, progress, DK_LIVE_AUTO, color, &error);
- *   watch dk_live_input_fd(live) in the loop (when >= 0) and call dk_live_key on POLLIN; wake at dk_live_deadline(live);
+ *   watch dk_live_input_fd(live) in the loop (when >= 0) and call dk_live_key on POLLIN; wake at
+ *   dk_live_deadline(live);
  *   each turn:  dk_progress_note(...) for what happened;  dk_live_tick(live, dk_now_ns());
- *   at the end: dk_live_finish(live, dk_now_ns());  dk_live_destroy(live);  dk_progress_destroy(progress);  summary (report/summary.h) */
+ *   at the end: dk_live_finish(live, dk_now_ns());  dk_live_destroy(live);  dk_progress_destroy(progress);  summary
+ *   (report/summary.h) */
 #ifndef DK_CLI_LIVE_H
 #define DK_CLI_LIVE_H
 

@@ -107,7 +107,8 @@ void dk_logs_wait(void) {
   nanosleep(&pause, NULL);
 }
 
-/* What was written after the place where the live file was left. A log that was cut in its middle has other offsets: its end is shown. */
+/* What was written after the place where the live file was left. A log that was cut in its middle has other offsets:
+ * its end is shown. */
 static int print_rest(struct dk_logs_reader *reader, const struct dk_kept *kept, const struct streams *streams, int i,
                       struct dk_error *error) {
   struct dk_log log;
@@ -176,7 +177,8 @@ static void say_unknown_end(const struct dk_logs_reader *reader, enum dk_slot_sa
                                       : "it has ended");
 }
 
-/* One look at a task that is followed: prints what is new. 0: go on, 1: this attempt is over, 2: so it is, and its end is not known. */
+/* One look at a task that is followed: prints what is new. 0: go on, 1: this attempt is over, 2: so it is, and its end
+ * is not known. */
 static int follow_once(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
   uint32_t pid;
   int r = drain_streams(reader, streams, error);

@@ -15,8 +15,8 @@ struct dk_look {
 /* Opens store, objects and a run (0: the last one). 0 or a negative errno. */
 int dk_look_open(struct dk_cli *cli, uint32_t run, struct dk_look *ret, struct dk_error *error);
 void dk_look_close(struct dk_look *look);
-/* dk_where_select; what is wrong with an expression is said on stderr. Returns an exit code, DK_EXIT_OK with *ret (dk_freed by the
- * caller) set. */
+/* dk_where_select; what is wrong with an expression is said on stderr. Returns an exit code, DK_EXIT_OK with *ret
+ * (dk_freed by the caller) set. */
 int dk_look_select(const struct dk_look *look, const struct dk_selection *selection, uint32_t **ret, uint32_t *ret_n);
 
 /* "3", "run3", "#3"; 0 is none. false when it is no number of a run. */

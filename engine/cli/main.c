@@ -1,16 +1,19 @@
 /* dkrun: the program. Where what is:
  *
- *   lang/           a file becomes a plan: base, diag, syntax, check, eval, plan; lang.h is the door. Knows nothing of running.
+ *   lang/           a file becomes a plan: base, diag, syntax, check, eval, plan; lang.h is the door. Knows nothing of
+ *   running.
  *   engine/core     the pure state machine: what runs when, what a failure means. No I/O.
  *   engine/drive    the loop around it: commits records, then acts; keys, inputs, metrics, picks.
  *   engine/agent    dkagent, the other program: starts tasks, keeps their logs and outputs, outlives this one.
  *   engine/wire     what the two say to each other;  engine/sys  processes, files, locks, the poll loop.
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
- *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c get.c why.c doctor.c
+ *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c get.c
+ *   why.c doctor.c
  *                   du.c gc.c fsck.c help.c),
  *                   engine.c (the daemon), client.c and remote.c (its other end), watch.c (a run on the screen),
- *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the terminal).
+ *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the
+ *                   terminal).
  *   docs/cli.md     commands, exit codes, files;  docs/architecture.md  why it is so.
  *
  * Here: the command table and the way in and out. */

@@ -164,8 +164,8 @@ static enum dk_live_mode mode_of(const struct options *options) {
   return options->quiet ? DK_LIVE_QUIET : options->plain ? DK_LIVE_PLAIN : DK_LIVE_AUTO;
 }
 
-/* The folder is open: its lock is ours. Other commands may watch, ask, and hand over runs meanwhile; what of theirs is left at our end
- * their own processes take up. */
+/* The folder is open: its lock is ours. Other commands may watch, ask, and hand over runs meanwhile; what of theirs is
+ * left at our end their own processes take up. */
 static int run_here(struct dk_cli *cli, const struct options *options, const struct dk_session *session,
                     struct dk_folder *folder) {
   struct dk_error error = {0};
@@ -292,8 +292,8 @@ static int run_there(struct dk_cli *cli, const struct options *options, const st
   return dk_remote_watch(cli, client, run, &remote);
 }
 
-/* On a terminal, or detached, the engine is a process of its own, so that the run does not end with the window. In a script or in CI
- * it is this process, so that nothing is left behind, unless one works here already. */
+/* On a terminal, or detached, the engine is a process of its own, so that the run does not end with the window. In a
+ * script or in CI it is this process, so that nothing is left behind, unless one works here already. */
 static int run_session(struct dk_cli *cli, const struct options *options, const struct dk_session *session) {
   bool is_there = options->detach || (!options->foreground && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
   struct dk_client client = DK_CLIENT_INIT;

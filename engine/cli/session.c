@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where dkagent can be, seen from the directory of dkrun: DK_AGENT_INSTALLED is set by CMake from the install directories. */
+/* Where dkagent can be, seen from the directory of dkrun: DK_AGENT_INSTALLED is set by CMake from the install
+ * directories. */
 static const char *const agent_places[] = {"dkagent", "../agent/dkagent", DK_AGENT_INSTALLED};
 
 char *dk_session_agent_program(struct dk_error *error) {

@@ -1,4 +1,5 @@
-/* What `run` and `plan` share: the experiment file's repository, its pinned source, and the paths that follow from them. */
+/* What `run` and `plan` share: the experiment file's repository, its pinned source, and the paths that follow from
+ * them. */
 #ifndef DK_CLI_SESSION_H
 #define DK_CLI_SESSION_H
 
@@ -14,10 +15,12 @@ struct dk_session {
   char *params; /* "folds=10 x=1" */
 };
 
-/* Loads `file` (NULL: the only one here) and finds its repository; cli->root and cli->state are its. Says what is wrong; an exit code. */
+/* Loads `file` (NULL: the only one here) and finds its repository; cli->root and cli->state are its. Says what is
+ * wrong; an exit code. */
 int dk_session_open(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_session *ret);
-/* The same names without loading anything or asking git: the nearest folder above the file that holds `.git`, the file's path from there, the
- * parameters as they are recorded. The caller dk_frees them. 0 or -errno, and nothing is said. */
+/* The same names without loading anything or asking git: the nearest folder above the file that holds `.git`, the
+ * file's path from there, the parameters as they are recorded. The caller dk_frees them. 0 or -errno, and nothing is
+ * said. */
 int dk_session_asked(const char *file, const struct dk_cli_params *params, char **ret_root, char **ret_file,
                      char **ret_params);
 /* The source as a run would pin it; nothing is written. Says what would be left out of it. */

@@ -1,4 +1,5 @@
-/* dkrun show: what a task of a file would be started with: script with its values, environment, inputs, outputs. Starts nothing. */
+/* dkrun show: what a task of a file would be started with: script with its values, environment, inputs, outputs. Starts
+ * nothing. */
 #include "engine/cli/look.h"
 #include "engine/cli/show_order.h"
 #include "lang/base/alloc.h"

@@ -1,4 +1,5 @@
-/* The text of `dkrun show`: a task as it is handed out, one that waits for a pick, a pick, and the list of templates. */
+/* The text of `dkrun show`: a task as it is handed out, one that waits for a pick, a pick, and the list of
+ * templates. */
 #ifndef DK_CLI_SHOW_ORDER_H
 #define DK_CLI_SHOW_ORDER_H
 

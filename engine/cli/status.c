@@ -50,7 +50,8 @@ struct runs {
   struct dk_objects objects;
 };
 
-/* Of a run that nobody ended the counts are taken from its tasks. One that cannot be read is shown without. Returns the tasks that run. */
+/* Of a run that nobody ended the counts are taken from its tasks. One that cannot be read is shown without. Returns the
+ * tasks that run. */
 static uint32_t count_run(const struct runs *runs, struct dk_run *run) {
   struct dk_row_source rows;
   if (run->n_tasks || dk_row_source_open(&rows, runs->store, &runs->objects, run->number, NULL, NULL) < 0) {

@@ -24,8 +24,8 @@ static void compare(void *ctx, struct dk_id attempt, long keeper) {
   known->keeper = keeper;
 }
 
-/* An attempt is in the store before it is ordered, and leaves it after its end: what runs and is not there was ordered later than the
- * store knows. */
+/* An attempt is in the store before it is ordered, and leaves it after its end: what runs and is not there was ordered
+ * later than the store knows. */
 static int look_for_unknown(struct dk_cli *cli, struct dk_store *store, struct dk_error *error) {
   struct known known = {.n_unknown = 0};
   int r = dk_store_load_core(store, &known.records, &known.n, error);

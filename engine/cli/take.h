@@ -7,8 +7,8 @@
 
 /* dk_folder_open, and:
  *  - says so when the store was copied (it has a new id from now on);
- *  - refuses, unless cli->as_restored, when tasks run under this folder's agent that the store never heard of: it is older than they are,
- *    and an engine would end them as nobody's. -ESTALE.
+ *  - refuses, unless cli->as_restored, when tasks run under this folder's agent that the store never heard of: it is
+ *    older than they are, and an engine would end them as nobody's. -ESTALE.
  * Close the folder only after 0. */
 int dk_cli_take_folder(struct dk_cli *cli, const char *holder, struct dk_folder *ret, struct dk_error *error);
 

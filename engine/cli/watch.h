@@ -1,5 +1,5 @@
-/* A run that is watched, by the command that runs it or by one that looks on: its progress on a terminal or as lines, what the person
- * wants of it (^C, keys), and its end, printed from the store. */
+/* A run that is watched, by the command that runs it or by one that looks on: its progress on a terminal or as lines,
+ * what the person wants of it (^C, keys), and its end, printed from the store. */
 #ifndef DK_CLI_WATCH_H
 #define DK_CLI_WATCH_H
 
@@ -37,7 +37,8 @@ void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, struct dk_buf *out);
 /* Draws what is due; returns when it wants to be called again (dk_now_ns scale). */
 uint64_t dk_watch_tick(struct dk_watch *watch, uint64_t now_ns);
 
-/* Takes the view away. Then: tables and summary of the run that has ended, from the store; an exit code, or a negative errno. */
+/* Takes the view away. Then: tables and summary of the run that has ended, from the store; an exit code, or a negative
+ * errno. */
 void dk_watch_leave(struct dk_watch *watch);
 int dk_watch_print_end(struct dk_watch *watch, struct dk_error *error);
 

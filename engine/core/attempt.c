@@ -101,8 +101,8 @@ static void count_owner(struct dk_core *core, const struct dk_attempt *attempt, 
   count(core->claims[attempt->claim].run, core->claims[attempt->claim].task, attempt, by);
 }
 
-/* So that the next engine knows whose cancel ends it. What may have ended before anybody asked for it again stays with who made it
- * (session.c: its failure is not theirs). */
+/* So that the next engine knows whose cancel ends it. What may have ended before anybody asked for it again stays with
+ * who made it (session.c: its failure is not theirs). */
 void dk_attempt_own(struct dk_core *core, uint32_t i) {
   struct dk_attempt *attempt = &core->attempts[i];
   if (attempt->claim == DK_NONE) return;

@@ -1,5 +1,5 @@
-/* A set of numbers 0 .. n-1 with a fast "first member at or after": a bitmap with summary levels (64 to 1 each), 1.02 bits a
- * number. Used for the queues of the core: task numbers are the order of priority. */
+/* A set of numbers 0 .. n-1 with a fast "first member at or after": a bitmap with summary levels (64 to 1 each), 1.02
+ * bits a number. Used for the queues of the core: task numbers are the order of priority. */
 #ifndef DK_CORE_BITS_H
 #define DK_CORE_BITS_H
 

@@ -1,8 +1,9 @@
 /* Claims: keys that were looked up and have no result yet; a task owns each, others may share it.
  *
- * Eras: a lookup that began before a result was recorded may answer "miss" after it. So a claim that ended well stays findable
- * (retired) until every lookup that was under way at its end has been answered. Lookups count in the era they began in; there
- * are two; the era changes when the other one has no lookup under way any more, and what retired two changes ago is freed. */
+ * Eras: a lookup that began before a result was recorded may answer "miss" after it. So a claim that ended well stays
+ * findable (retired) until every lookup that was under way at its end has been answered. Lookups count in the era they
+ * began in; there are two; the era changes when the other one has no lookup under way any more, and what retired two
+ * changes ago is freed. */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 

@@ -1,5 +1,5 @@
-/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), run.c (what is asked of runs), session.c (the
- * agent's events) and schedule.c (what next). */
+/* The door of the core: create, load, step. What happens to whom is in task.c (tasks), run.c (what is asked of runs),
+ * session.c (the agent's events) and schedule.c (what next). */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 

@@ -1,20 +1,22 @@
 /* The core: a pure state machine. state + event -> state' + records + actions.
  *
- * No system call, clock, thread, global or rand() here; iteration by index only, so that a seed replays exactly. The caller
- * commits the records of a turn in one transaction and only then does the gated actions (drive/turn.h). After a crash,
- * loading the committed records gives the state that the live core had at that commit (dk_core_digest).
+ * No system call, clock, thread, global or rand() here; iteration by index only, so that a seed replays exactly. The
+ * caller commits the records of a turn in one transaction and only then does the gated actions (drive/turn.h). After a
+ * crash, loading the committed records gives the state that the live core had at that commit (dk_core_digest).
  *
- * Any number of runs, each with its own graph, share one core: the tasks of all of them that have the same key share one attempt, and
- * what is handed out next is chosen over all runs, by priority. A task is named by (run number, task number).
+ * Any number of runs, each with its own graph, share one core: the tasks of all of them that have the same key share
+ * one attempt, and what is handed out next is chosen over all runs, by priority. A task is named by (run number, task
+ * number).
  *
- * Any number of hosts, each with an agent: a task goes to the one that is loaded least. When a host was silent for lost_after, what it had
- * is started elsewhere. It may come back with that: of several attempts of one key the first good end is the task's result, the others
- * are ended, and nothing of them is recorded.
+ * Any number of hosts, each with an agent: a task goes to the one that is loaded least. When a host was silent for
+ * lost_after, what it had is started elsewhere. It may come back with that: of several attempts of one key the first
+ * good end is the task's result, the others are ended, and nothing of them is recorded.
  *
- * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, the retries that tasks have used,
- * results by key (the store's; the core asks with LOOKUP). Tasks of a run are found again by their keys: a run that is added, new or not finished by an earlier engine,
- * looks every task up; one that has a result is cached (done, when this very run made it), one whose key has a living attempt adopts
- * it, anything else runs. An attempt that failed while no engine listened is a failure of the run that made it, of no other. */
+ * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, the retries that
+ * tasks have used, results by key (the store's; the core asks with LOOKUP). Tasks of a run are found again by their
+ * keys: a run that is added, new or not finished by an earlier engine, looks every task up; one that has a result is
+ * cached (done, when this very run made it), one whose key has a living attempt adopts it, anything else runs. An
+ * attempt that failed while no engine listened is a failure of the run that made it, of no other. */
 #ifndef DK_CORE_CORE_H
 #define DK_CORE_CORE_H
 
@@ -37,11 +39,13 @@ void dk_core_policy_default(struct dk_core_policy *ret);
 int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, uint64_t incarnation,
                    uint64_t jitter_seed);
 void dk_core_destroy(struct dk_core *core);
-/* Records of earlier engines, in any order, before anything else: ATTEMPT and INCARNATION matter, others are ignored. */
+/* Records of earlier engines, in any order, before anything else: ATTEMPT and INCARNATION matter, others are
+ * ignored. */
 int dk_core_load(struct dk_core *core, const struct dk_record *records, uint32_t n);
 
-/* A task that ended in an earlier life of its run: FAILED or CANCELLED for good. Of any other end it is only known that there was one: it is
- * looked up again, and what is asked of the run changes nothing for it (all that was asked is asked again of a run that goes on). */
+/* A task that ended in an earlier life of its run: FAILED or CANCELLED for good. Of any other end it is only known that
+ * there was one: it is looked up again, and what is asked of the run changes nothing for it (all that was asked is
+ * asked again of a run that goes on). */
 struct dk_core_ended {
   uint32_t task;
   uint8_t state, cause, attempts;
@@ -62,8 +66,8 @@ struct dk_core_tried {
 struct dk_core_run_options {
   uint32_t run;                 /* its number: not in use in this core */
   const struct dk_graph *graph; /* borrowed until dk_core_remove_run */
-  /* A bit per task, NULL for all; others are not looked at (dkrun run with a selection; what the wanted ones need is wanted too:
-   * the caller has closed the set). */
+  /* A bit per task, NULL for all; others are not looked at (dkrun run with a selection; what the wanted ones need is
+   * wanted too: the caller has closed the set). */
   const uint8_t *wanted;
   const uint32_t *order; /* nodes in the order of handing out (n_nodes, each once), NULL: as numbered; copied */
   int32_t priority;      /* higher first; among equals the lower run number */
@@ -81,7 +85,8 @@ void dk_core_remove_run(struct dk_core *core, uint32_t run);
 bool dk_core_has_run(const struct dk_core *core, uint32_t run);
 
 /* 0; -ENOMEM: the core is broken and must be thrown away (load a new one from the store: nothing is lost). `seq` is the
- * sequence number that this step's records will be committed under. `now_ns` never decreases; only differences are used. */
+ * sequence number that this step's records will be committed under. `now_ns` never decreases; only differences are
+ * used. */
 int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event, struct dk_out *out);
 uint64_t dk_core_deadline(const struct dk_core *core); /* when the next TICK is wanted; UINT64_MAX: none */
 
@@ -108,7 +113,8 @@ int dk_core_check(const struct dk_core *core,
                   struct dk_error *error); /* invariants; -EINVAL with the first that is broken */
 /* Of what lasts: attempts and the incarnation. */
 void dk_core_digest(const struct dk_core *core, struct dk_digest *ret);
-/* Of the retries that a run's tasks have used, which a core has again when the run is added with what its records say (`tried`). */
+/* Of the retries that a run's tasks have used, which a core has again when the run is added with what its records say
+ * (`tried`). */
 void dk_core_tries_digest(const struct dk_core *core, uint32_t run, struct dk_digest *ret);
 
 void dk_out_clear(struct dk_out *out);

@@ -1,5 +1,5 @@
-/* Records and actions of a step. Out of memory marks the core as failed; the step then ends with -ENOMEM and nothing that it gave
- * may be used. */
+/* Records and actions of a step. Out of memory marks the core as failed; the step then ends with -ENOMEM and nothing
+ * that it gave may be used. */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 

@@ -68,8 +68,9 @@ enum dk_lookup {
 struct dk_event {
   enum dk_event_kind kind;
   struct dk_id id; /* HAS STARTED REFUSED REVOKED ENDED */
-  /* AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the same in every
-   * engine of a store), and the session with it (higher than any before with this host): stale ones are dropped. */
+  /* AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the
+   * same in every engine of a store), and the session with it (higher than any before with this host): stale ones are
+   * dropped. */
   uint32_t host;
   uint64_t session;
   uint32_t run;  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
@@ -96,8 +97,8 @@ struct dk_event {
     struct {
       uint8_t reason;
     } refused; /* enum dk_refusal */
-    /* `bytes` is what the store keeps under the key when cause is OK (result and metrics, encoded by the caller), and under the
-     * attempt when it failed; borrowed for the call. */
+    /* `bytes` is what the store keeps under the key when cause is OK (result and metrics, encoded by the caller), and
+     * under the attempt when it failed; borrowed for the call. */
     struct {
       uint64_t seq;
       enum dk_cause cause;
@@ -124,15 +125,16 @@ static inline bool dk_tries_is_none(const struct dk_tries *tries) {
   return !tries->lost && !tries->oom && !tries->other && !tries->is_over;
 }
 
-/* Records: puts and deletes of facts. Keys and values are encoded by engine/store/record.h's functions on the way to the
- * store; the core and the simulator see the struct. */
+/* Records: puts and deletes of facts. Keys and values are encoded by engine/store/record.h's functions on the way to
+ * the store; the core and the simulator see the struct. */
 enum dk_record_kind {
-  DK_REC_INCARNATION, /* one fact, a put replaces it: incarnation, and the highest number taken in blocks (never reused) */
-  DK_REC_ATTEMPT,     /* put at assignment, and when another task has it; deleted when its end is recorded */
-  DK_REC_TASK,        /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
-  DK_REC_RESULT,      /* key -> bytes; first one wins */
-  DK_REC_FAILURE,     /* attempt -> bytes of a failed attempt (for logs) */
-  DK_REC_RUN,         /* a run's end */
+  /* one fact, a put replaces it: incarnation, and the highest number taken in blocks (never reused) */
+  DK_REC_INCARNATION,
+  DK_REC_ATTEMPT, /* put at assignment, and when another task has it; deleted when its end is recorded */
+  DK_REC_TASK,    /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
+  DK_REC_RESULT,  /* key -> bytes; first one wins */
+  DK_REC_FAILURE, /* attempt -> bytes of a failed attempt (for logs) */
+  DK_REC_RUN,     /* a run's end */
 };
 struct dk_record {
   enum dk_record_kind kind;
@@ -151,14 +153,15 @@ struct dk_record {
 };
 
 enum dk_action_kind {
-  DK_ACT_LOOKUP,   /* ungated: compute the task's key and look for a result; answer LOOKED_UP */
-  DK_ACT_DECIDE,   /* gated: compute a pick from recorded metrics; answer DECIDED */
-  DK_ACT_LIST,     /* ungated: ask the host's agent what it has; answers HAS ..., HAS_END */
-  DK_ACT_ASSIGN,   /* gated */
-  DK_ACT_REVOKE,   /* gated: a queued order that is not started yet */
-  DK_ACT_KILL,     /* gated */
-  DK_ACT_ACK,      /* gated: everything up to seq is committed */
-  DK_ACT_FINISHED, /* gated: every task of the run has ended and no attempt of one is left; dk_core_remove_run is next */
+  DK_ACT_LOOKUP, /* ungated: compute the task's key and look for a result; answer LOOKED_UP */
+  DK_ACT_DECIDE, /* gated: compute a pick from recorded metrics; answer DECIDED */
+  DK_ACT_LIST,   /* ungated: ask the host's agent what it has; answers HAS ..., HAS_END */
+  DK_ACT_ASSIGN, /* gated */
+  DK_ACT_REVOKE, /* gated: a queued order that is not started yet */
+  DK_ACT_KILL,   /* gated */
+  DK_ACT_ACK,    /* gated: everything up to seq is committed */
+  /* gated: every task of the run has ended and no attempt of one is left; dk_core_remove_run is next */
+  DK_ACT_FINISHED,
 };
 struct dk_action {
   enum dk_action_kind kind;

@@ -1,11 +1,12 @@
 /* Readiness by countdown: who waits for a task, over the edges of the graph read backwards.
  *
- * A consumer row waits for as many units as it has edges with something to wait for: a single producer row is a unit, and so is a
- * whole group of rows (ALL, GATHER), which is counted down once however many consumers share it. So the end of a task costs its
- * groups and its direct consumers, and a fan-in of a million costs a million decrements in all.
+ * A consumer row waits for as many units as it has edges with something to wait for: a single producer row is a unit,
+ * and so is a whole group of rows (ALL, GATHER), which is counted down once however many consumers share it. So the end
+ * of a task costs its groups and its direct consumers, and a fan-in of a million costs a million decrements in all.
  *
- * A reverse index is built only where the edge's kind does not give the answer: a MAP that does not rise (CSR), a GATHER's
- * groups of a row (one word a row when no row is in two groups, else CSR) and the consumers of a group when it has a map. */
+ * A reverse index is built only where the edge's kind does not give the answer: a MAP that does not rise (CSR), a
+ * GATHER's groups of a row (one word a row when no row is in two groups, else CSR) and the consumers of a group when it
+ * has a map. */
 #ifndef DK_CORE_FAN_H
 #define DK_CORE_FAN_H
 
@@ -44,8 +45,9 @@ struct dk_fan_cursor {
   const uint32_t *list;
 };
 void dk_fan_start(const struct dk_fan *fan, struct dk_fan_cursor *cursor, uint32_t task, bool good);
-/* The next consumer that hears of it: one unit less to wait for (*ret_broken false), or it can never run. False: the walk is over
- * (cursor->task is DK_NO_TASK) or *work, which is counted down, is used up. A consumer may hear of "broken" more than once. */
+/* The next consumer that hears of it: one unit less to wait for (*ret_broken false), or it can never run. False: the
+ * walk is over (cursor->task is DK_NO_TASK) or *work, which is counted down, is used up. A consumer may hear of
+ * "broken" more than once. */
 bool dk_fan_next(struct dk_fan *fan, struct dk_fan_cursor *cursor, uint32_t *work, uint32_t *ret_task,
                  bool *ret_broken);
 

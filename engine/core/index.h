@@ -1,5 +1,6 @@
-/* A hash index from 64-bit hashes to small item numbers, with removal (lang/base/map.h has none, on purpose). Items live in
- * the caller's array. Open addressing, linear probing, at most 1/2 full; removal shifts back, so there are no tombstones. */
+/* A hash index from 64-bit hashes to small item numbers, with removal (lang/base/map.h has none, on purpose). Items
+ * live in the caller's array. Open addressing, linear probing, at most 1/2 full; removal shifts back, so there are no
+ * tombstones. */
 #ifndef DK_CORE_INDEX_H
 #define DK_CORE_INDEX_H
 

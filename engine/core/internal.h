@@ -1,15 +1,18 @@
 /* What the files of the core share. Nobody else includes this.
  *
  * Three kinds of things:
- *   run      a graph with the states of its tasks: every (node, row) has 6 bytes (state, flags, word) and a bit in each queue;
- *   claim    a key that has been looked up and has no result: the task that owns it, its retries, its attempt, who else waits for
+ *   run      a graph with the states of its tasks: every (node, row) has 6 bytes (state, flags, word) and a bit in each
+ *   queue;
+ *   claim    a key that has been looked up and has no result: the task that owns it, its retries, its attempt, who else
+ *   waits for
  *            it (shares: tasks of any run). The window of schedule.c bounds how many there are;
- *   attempt  a living attempt (one that is not known to have ended), of this engine or of an earlier one; it belongs to a claim, or is
+ *   attempt  a living attempt (one that is not known to have ended), of this engine or of an earlier one; it belongs to
+ *   a claim, or is
  *            unclaimed. Exactly these are what lasts, as DK_REC_ATTEMPT.
  *
- * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan (countdown),
- * claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next, and where), retry (when again),
- * emit (records and actions), invariant (check, digest), bits and index (containers). */
+ * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan
+ * (countdown), claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next, and
+ * where), retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 
@@ -70,7 +73,8 @@ struct dk_attempt {
   struct dk_id id;
   struct dk_digest key;
   uint32_t run,
-      task; /* as recorded: whose it is, or was last; DK_NO_TASK: to be ended when the agent tells of it, unless claimed */
+      /* as recorded: whose it is, or was last; DK_NO_TASK: to be ended when the agent tells of it, unless claimed */
+      task;
   uint32_t made_by; /* run that made it, or had it when this engine began */
   uint32_t claim;   /* or DK_NONE */
   uint32_t host;
@@ -153,7 +157,8 @@ struct dk_host {
   uint32_t window_ends, rate; /* rate: ends a second in the last full window */
   /* While orders are handed out. */
   uint64_t
-      capacity; /* slots' worth of orders that it is to have; 0: it gets none, or what waits for it must not be overtaken */
+      /* slots' worth of orders that it is to have; 0: it gets none, or what waits for it must not be overtaken */
+      capacity;
 };
 
 struct dk_core {
@@ -227,8 +232,8 @@ enum dk_task_event {
 int dk_task_init(struct dk_core_run *run, const uint8_t *wanted);
 void dk_task_finish(struct dk_core_run *run);
 uint32_t dk_task_node(struct dk_core_run *run, uint32_t task);
-/* Does what the table says; for an end state the record and the news to those that wait for it are done too. `claim` is what is known of
- * its attempt, NULL: nothing. */
+/* Does what the table says; for an end state the record and the news to those that wait for it are done too. `claim` is
+ * what is known of its attempt, NULL: nothing. */
 void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
                 const struct dk_claim *claim);
 bool dk_task_can(const struct dk_core_run *run, uint32_t task, enum dk_task_event event);
@@ -270,10 +275,11 @@ struct dk_claim dk_claim_of_tried(const struct dk_core_tried *tried); /* what a 
 void dk_claim_share(struct dk_core *core, uint32_t claim, struct dk_core_run *run, uint32_t task);
 /* The task waits no longer for the claim of another (it was cancelled). */
 void dk_claim_unshare(struct dk_core *core, struct dk_core_run *run, uint32_t task);
-/* The first of those that share it becomes its owner; false: nobody does. The old owner is left without it, in its old state. */
+/* The first of those that share it becomes its owner; false: nobody does. The old owner is left without it, in its old
+ * state. */
 bool dk_claim_pass(struct dk_core *core, uint32_t claim);
-/* The owner is kept back, and nothing of it is at the agent: the first sharer that is not kept back takes its place, and it waits with the
- * others. To be called when one of that has come true. */
+/* The owner is kept back, and nothing of it is at the agent: the first sharer that is not kept back takes its place,
+ * and it waits with the others. To be called when one of that has come true. */
 void dk_claim_yield(struct dk_core *core, uint32_t claim);
 /* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
@@ -300,7 +306,8 @@ void dk_attempt_release(struct dk_core *core, uint32_t attempt); /* the claim gi
 void dk_attempt_move(struct dk_core *core, uint32_t attempt, struct dk_core_run *from,
                      uint32_t task);                         /* its claim has a new owner */
 void dk_attempt_own(struct dk_core *core, uint32_t attempt); /* records whose it is by now, when it is known to live */
-/* Nobody wants it: it is to be ended when its host is seen, and nothing of it is recorded (unless a task claims it before). */
+/* Nobody wants it: it is to be ended when its host is seen, and nothing of it is recorded (unless a task claims it
+ * before). */
 void dk_attempt_condemn(struct dk_core *core, uint32_t attempt);
 void dk_attempt_set_started(struct dk_core *core, uint32_t attempt, uint32_t slot);
 void dk_attempt_finish(struct dk_core *core);
@@ -319,7 +326,8 @@ void dk_session_event(struct dk_core *core, const struct dk_event *event);
 void dk_session_lose(struct dk_core *core, uint32_t attempt);
 /* A result of the key is recorded: whatever else runs for it is to end. */
 void dk_session_end_rivals(struct dk_core *core, const struct dk_digest *key);
-/* Tells the agent to end an attempt; `again`: though it was told before. Nothing while none is there: HAS will do it. */
+/* Tells the agent to end an attempt; `again`: though it was told before. Nothing while none is there: HAS will do
+ * it. */
 void dk_session_stop(struct dk_core *core, uint32_t attempt, bool is_hard, bool again);
 void dk_session_revoke(struct dk_core *core, uint32_t attempt); /* unless it has started */
 

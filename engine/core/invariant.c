@@ -1,5 +1,5 @@
-/* What must always be true of the core, found anew from nothing, and the digest of what lasts. For tests and for a debug command:
- * costs time in proportion to everything. */
+/* What must always be true of the core, found anew from nothing, and the digest of what lasts. For tests and for a
+ * debug command: costs time in proportion to everything. */
 #include "engine/core/internal.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Whether a claim may try again, and when: limits per cause, exponential backoff with jitter, a binary heap of due times. */
+/* Whether a claim may try again, and when: limits per cause, exponential backoff with jitter, a binary heap of due
+ * times. */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 #include "lang/base/map.h"

@@ -1,5 +1,5 @@
-/* What is asked of runs: adding and removing, cancel, pause, priority. Tasks that are cancelled end when nothing of them is left at
- * the agent; a claim that others share goes on under one of those. */
+/* What is asked of runs: adding and removing, cancel, pause, priority. Tasks that are cancelled end when nothing of
+ * them is left at the agent; a claim that others share goes on under one of those. */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 
@@ -127,7 +127,8 @@ static int order_lanes(struct dk_core *core) {
   return 0;
 }
 
-/* The lane of a priority, made when there is none. When there are too many, the one that is nearest. DK_NONE: no memory. */
+/* The lane of a priority, made when there is none. When there are too many, the one that is nearest. DK_NONE: no
+ * memory. */
 static uint32_t find_lane(struct dk_core_run *run, int32_t priority) {
   uint32_t nearest = 1;
   for (uint32_t i = 1; i < run->n_lanes; i++) {

@@ -1,6 +1,7 @@
-/* What next: which tasks to look up, which to hand out. Lanes of all runs in the order of their priority; in a lane nodes in the run's
- * order (critical path first), then rows. A bounded window of tasks a run is looked up ahead of what can be handed out, so that keys
- * need not be kept for all; nodes with at_once have a window of their own, so that they do not block it. */
+/* What next: which tasks to look up, which to hand out. Lanes of all runs in the order of their priority; in a lane
+ * nodes in the run's order (critical path first), then rows. A bounded window of tasks a run is looked up ahead of what
+ * can be handed out, so that keys need not be kept for all; nodes with at_once have a window of their own, so that they
+ * do not block it. */
 #include "engine/core/internal.h"
 
 #define WINDOW 1024u       /* tasks looked up ahead */
@@ -80,7 +81,8 @@ static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, c
   }
   if (claim != DK_NONE) {
     dk_claim_share(core, claim, run, task);
-    /* What its record says of retries is the claim's now: who owns that (it may be this one) has the same in its record. */
+    /* What its record says of retries is the claim's now: who owns that (it may be this one) has the same in its
+     * record. */
     if (tried) dk_emit_task(core, run, task, run->state[task] == DK_TASK_SHARED ? NULL : &core->claims[claim]);
     return;
   }
@@ -135,8 +137,8 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event) {
 
 /* --- handing out --- */
 
-/* Slots' worth of orders to keep at a host: a few a slot, more when tasks are so short that it would run dry between two
- * commits. */
+/* Slots' worth of orders to keep at a host: a few a slot, more when tasks are so short that it would run dry between
+ * two commits. */
 static uint64_t depth(const struct dk_core *core, struct dk_host *host) {
   uint64_t passed = core->now - host->window_at;
   if (passed >= RATE_WINDOW_NS) {
@@ -213,7 +215,8 @@ static struct places open_hosts(struct dk_core *core) {
   return places;
 }
 
-/* What a task books of a host; 0: it is too small, another one has as many processors as it wants. The largest one has all of it. */
+/* What a task books of a host; 0: it is too small, another one has as many processors as it wants. The largest one has
+ * all of it. */
 static uint32_t cost_at(const struct dk_host *host, const struct places *places, uint32_t cpus) {
   uint32_t cost = cpus < 1 ? 1 : cpus > places->most ? places->most : cpus;
   return cost <= host->slots ? cost : 0;
@@ -224,7 +227,8 @@ static bool fits(const struct dk_host *host, uint32_t cost) {
   return !host->booked || host->booked + (uint64_t)cost <= host->capacity;
 }
 
-/* The host of which the smallest part is booked, DK_NONE: none has room. Then those that the task waits for are closed to others. */
+/* The host of which the smallest part is booked, DK_NONE: none has room. Then those that the task waits for are closed
+ * to others. */
 static uint32_t choose(struct dk_core *core, struct places *places, uint32_t cpus) {
   uint32_t best = DK_NONE;
   for (uint32_t i = 0; i < core->n_hosts; i++) {

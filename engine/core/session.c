@@ -1,10 +1,10 @@
-/* What agents tell: sessions, what they have, ends of attempts. Everything that is not of the host's open session is dropped (the agent
- * repeats in the next one whatever is not acknowledged). Nothing is handed out to a host before its agent has said what it has: an
- * order that an earlier session left undone is then known to be absent, and any order of that session that is still under
- * way is refused by the agent.
+/* What agents tell: sessions, what they have, ends of attempts. Everything that is not of the host's open session is
+ * dropped (the agent repeats in the next one whatever is not acknowledged). Nothing is handed out to a host before its
+ * agent has said what it has: an order that an earlier session left undone is then known to be absent, and any order of
+ * that session that is still under way is refused by the agent.
  *
- * A host that was given up may come back with attempts that were made anew elsewhere. Who is ahead of the other stays: a good end, then
- * what has started. The other one is condemned: it is ended, and nothing of it is recorded. */
+ * A host that was given up may come back with attempts that were made anew elsewhere. Who is ahead of the other stays:
+ * a good end, then what has started. The other one is condemned: it is ended, and nothing of it is recorded. */
 #include "engine/core/internal.h"
 
 /* --- ends --- */
@@ -63,8 +63,8 @@ static uint32_t claim_for(const struct dk_core *core, uint32_t attempt) {
   return claim != DK_NONE && core->claims[claim].outcome == CLAIM_OPEN ? claim : DK_NONE;
 }
 
-/* An attempt that was given up for lost shows up: its task takes it back. When that has another one by now, this one replaces it if it is
- * ahead, else it is to end, unless it has ended already. */
+/* An attempt that was given up for lost shows up: its task takes it back. When that has another one by now, this one
+ * replaces it if it is ahead, else it is to end, unless it has ended already. */
 enum ahead { AHEAD_OF_NONE, AHEAD_OF_QUEUED, AHEAD_OF_ALL };
 
 static void take_back(struct dk_core *core, uint32_t attempt, enum ahead ahead, bool has_ended) {

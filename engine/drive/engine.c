@@ -67,7 +67,8 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
       return engine->n_queue > 0 && dk_engine_pop(engine, ret);
     }
     if (now >= engine->observer_at) engine->observer_at = engine->with.observer.tick(engine->with.observer.ctx, now);
-    /* Answers bring the next questions: while there are always some, signals, keys and the agent are heard all the same. */
+    /* Answers bring the next questions: while there are always some, signals, keys and the agent are heard all the
+     * same. */
     if (engine->n_queue > 0 && ++engine->n_unheard < MAX_UNHEARD && dk_engine_pop(engine, ret)) return 1;
     if (now >= deadline_ns && engine->n_queue == 0) return 0;
     if (now >= dk_link_deadline(engine->link)) dk_link_tick(engine->link, now);
@@ -83,8 +84,8 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
   }
 }
 
-/* A task that failed without an attempt (it could not be handed out): its words are kept like those of an attempt, under incarnation 0, which
- * no attempt has. */
+/* A task that failed without an attempt (it could not be handed out): its words are kept like those of an attempt,
+ * under incarnation 0, which no attempt has. */
 static int add_unassigned_failure(struct dk_engine *engine, const struct dk_engine_run *run,
                                   const struct dk_record *record) {
   struct dk_record with_id = *record, failure = {.kind = DK_REC_FAILURE};
@@ -102,8 +103,8 @@ static int add_unassigned_failure(struct dk_engine *engine, const struct dk_engi
   return r < 0 ? r : dk_batch_add_record(&engine->batch, &with_id, &bytes);
 }
 
-/* A task whose result came in under another name (the same key in this run, or an attempt that was adopted while its result was on
- * the way) learns it from the store. */
+/* A task whose result came in under another name (the same key in this run, or an attempt that was adopted while its
+ * result was on the way) learns it from the store. */
 static int learn_shared(struct dk_engine_run *run, const struct dk_record *record, struct dk_error *error) {
   struct dk_saved saved;
   int r;
@@ -118,8 +119,8 @@ static int learn_shared(struct dk_engine_run *run, const struct dk_record *recor
   return r;
 }
 
-/* Objects that the agent's results name must not be lost by a power cut that spares the record. What has no outputs and little to say names
- * none, and a sync of the file system costs more than all else that is done for such a task. */
+/* Objects that the agent's results name must not be lost by a power cut that spares the record. What has no outputs and
+ * little to say names none, and a sync of the file system costs more than all else that is done for such a task. */
 static int world_sync(void *ctx) {
   struct dk_engine *engine = ctx;
   struct dk_error error = {0};
@@ -170,7 +171,8 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   return r;
 }
 
-/* The core, with what earlier engines left; the incarnation is committed before any attempt carries it (the core's first record). */
+/* The core, with what earlier engines left; the incarnation is committed before any attempt carries it (the core's
+ * first record). */
 static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk_error *error) {
   struct dk_core_policy policy;
   struct dk_record *records = NULL;

@@ -1,8 +1,8 @@
 /* The engine: the core and the turn over the store, the agent and the clock, for any number of runs.
  *
- * Single-threaded; there is one per state folder (the folder's lock). It may be killed at any instruction: tasks go on under their
- * keepers, and the next engine goes on with the runs that have not ended (those that belong to a process, as with --foreground, end
- * as interrupted) and adopts living attempts by their keys. */
+ * Single-threaded; there is one per state folder (the folder's lock). It may be killed at any instruction: tasks go on
+ * under their keepers, and the next engine goes on with the runs that have not ended (those that belong to a process,
+ * as with --foreground, end as interrupted) and adopts living attempts by their keys. */
 #ifndef DK_DRIVE_ENGINE_H
 #define DK_DRIVE_ENGINE_H
 
@@ -81,8 +81,8 @@ int dk_engine_ask(struct dk_engine *engine, uint32_t run, const struct dk_ask *a
 bool dk_engine_has_run(const struct dk_engine *engine, uint32_t run);
 uint32_t dk_engine_n_runs(const struct dk_engine *engine); /* that go on */
 
-/* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed; nothing is
- * lost, the next one goes on. */
+/* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed;
+ * nothing is lost, the next one goes on. */
 int dk_engine_turn(struct dk_engine *engine, struct dk_error *error);
 /* Makes the turn that waits end soon: from a callback of the loop whose caller wants to look at something. */
 void dk_engine_wake(struct dk_engine *engine);

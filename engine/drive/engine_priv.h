@@ -71,11 +71,13 @@ void dk_engine_destroy_runs(struct dk_engine *engine);
 /* Why a task failed, in words, until its record is shown and kept. */
 void dk_engine_remember_bad(struct dk_engine_run *run, uint32_t task, const char *text);
 
-/* supersede.c: what other runs of the file still do and this new one does not ask for: told in *out, and ended with `prune`. */
+/* supersede.c: what other runs of the file still do and this new one does not ask for: told in *out, and ended with
+ * `prune`. */
 int dk_engine_supersede(struct dk_engine *engine, const struct dk_engine_run *by, bool prune, struct dk_buf *out,
                         struct dk_error *error);
 
-/* order.c: nodes in the order of handing out, longest way to the end first; NULL: no memory. *ret_durations is by template. */
+/* order.c: nodes in the order of handing out, longest way to the end first; NULL: no memory. *ret_durations is by
+ * template. */
 uint32_t *dk_engine_order(struct dk_store *store, const struct dk_plan *plan, struct dk_duration **ret_durations);
 
 /* act.c */

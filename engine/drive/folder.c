@@ -39,7 +39,8 @@ static int make(struct dk_folder *folder, struct dk_error *error) {
   return r;
 }
 
-/* A tree is whole when it gets its name, but nothing of it was synced: one that a power loss may have caught is made again from the pinned commit. */
+/* A tree is whole when it gets its name, but nothing of it was synced: one that a power loss may have caught is made
+ * again from the pinned commit. */
 static int drop_trees(const struct dk_folder *folder, uint64_t since, struct dk_error *error) {
   DIR *dir = opendir(folder->trees);
   int err = dir || errno == ENOENT ? 0 : dk_error_system(error, -errno, "reading %s", folder->trees);

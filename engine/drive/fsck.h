@@ -1,10 +1,12 @@
-/* Is everything that the store names there and as it was recorded? Finds damage to the store's files, to records, objects, directories, code
- * trees and pinned sources, and things that do not belong in the state folder; mends what can be mended.
+/* Is everything that the store names there and as it was recorded? Finds damage to the store's files, to records,
+ * objects, directories, code trees and pinned sources, and things that do not belong in the state folder; mends what
+ * can be mended.
  *
- * Without `repair` nothing is changed, and an engine may be at work meanwhile. With it the folder is locked. Mending never takes a result
- * that is whole and not in doubt: a result of which something is lost is deleted (its task runs again), one that was made from a content that is
- * altered and does not show since when too (lists of inputs apart: their digests are not known one by one), and what is damaged or stray is moved to
- * `damaged/` in the state folder, never deleted. Killed at any point it can be begun again. */
+ * Without `repair` nothing is changed, and an engine may be at work meanwhile. With it the folder is locked. Mending
+ * never takes a result that is whole and not in doubt: a result of which something is lost is deleted (its task runs
+ * again), one that was made from a content that is altered and does not show since when too (lists of inputs apart:
+ * their digests are not known one by one), and what is damaged or stray is moved to `damaged/` in the state folder,
+ * never deleted. Killed at any point it can be begun again. */
 #ifndef DK_DRIVE_FSCK_H
 #define DK_DRIVE_FSCK_H
 
@@ -35,7 +37,8 @@ struct dk_fsck_sum {
   uint64_t n_found, n_mended, n_left;              /* found: all but notes */
   uint64_t runs, results, objects, trees, sources; /* looked at */
 };
-/* 0 whether or not something was found. -ENOENT: nothing was run here. -EWOULDBLOCK: repair, and an engine works here. */
+/* 0 whether or not something was found. -ENOENT: nothing was run here. -EWOULDBLOCK: repair, and an engine works
+ * here. */
 int dk_fsck(const struct dk_fsck_options *options, struct dk_fsck_sum *ret, struct dk_error *error);
 
 #endif

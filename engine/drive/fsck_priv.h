@@ -13,7 +13,8 @@ struct dk_fsck {
   struct dk_folder folder;
   struct dk_uses bad; /* objects that are there and are not what their names say */
   struct dk_uses
-      unmarked; /* those of them that kept their seals, and directories with one: as the key of who has it as an input knows it */
+      /* those of them that kept their seals, and directories with one: as the key of who has it as an input knows it */
+      unmarked;
   struct dk_batch batch; /* what mending deletes from the store */
   uint32_t n_moved;
   struct dk_error *error;

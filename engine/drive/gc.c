@@ -102,7 +102,8 @@ static int choose(struct gc *gc, uint64_t used) {
   return err;
 }
 
-/* Records, in steps of a size that fits into memory: first what names others, last the runs, so that one that was killed begins again. */
+/* Records, in steps of a size that fits into memory: first what names others, last the runs, so that one that was
+ * killed begins again. */
 
 static int step(struct gc *gc) {
   if (gc->batch.bytes.len < BATCH_BYTES) return dk_buf_ok(&gc->batch.bytes) ? 0 : -ENOMEM;

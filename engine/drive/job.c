@@ -31,8 +31,8 @@ static int remove_tree(const char *path, struct dk_error *error) {
   return r < 0 ? r : dk_fs_remove_tree(dk_buf_text(&aside), error);
 }
 
-/* The tree of this code digest, made when it is not there, and anew when it is not as it was made: looked through once a run. What is changed in it
- * later the agent sees. */
+/* The tree of this code digest, made when it is not there, and anew when it is not as it was made: looked through once
+ * a run. What is changed in it later the agent sees. */
 static int code_tree(struct dk_lookup_state *state, const struct dk_template *tmpl, const char *trees,
                      struct dk_job_build *build, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;

@@ -1,5 +1,6 @@
-/* What is known of each task of a plan in this process, and how more gets known: a task's key is computed from the plan, the
- * pinned code, and the contents of its inputs; the store says whether there is a result under it; picks are decided from metrics.
+/* What is known of each task of a plan in this process, and how more gets known: a task's key is computed from the
+ * plan, the pinned code, and the contents of its inputs; the store says whether there is a result under it; picks are
+ * decided from metrics.
  *
  * `dkrun run` and `dkrun plan` share it: in a dry one nothing is written (files are hashed, not kept). */
 #ifndef DK_DRIVE_LOOKUP_H
@@ -55,8 +56,8 @@ struct dk_lookup_state {
   struct dk_late late;
 };
 
-/* Compiles the metrics and digests the code of each template. `options` is copied; what it names must outlive the state. 0, or -errno and
- * nothing to finish; errors name the file's line where there is one. */
+/* Compiles the metrics and digests the code of each template. `options` is copied; what it names must outlive the
+ * state. 0, or -errno and nothing to finish; errors name the file's line where there is one. */
 int dk_lookup_init(struct dk_lookup_state *state, const struct dk_lookup_options *options, struct dk_error *error);
 void dk_lookup_finish(struct dk_lookup_state *state);
 
@@ -67,14 +68,16 @@ struct dk_prepared {
   bool *is_dir;             /* by order.inputs */
   struct dk_digest key;
 };
-/* 0; -EAGAIN: a late value or a producer is not known; others with a message (the task cannot be handed out). Everything that it needs must be a fact. */
+/* 0; -EAGAIN: a late value or a producer is not known; others with a message (the task cannot be handed out).
+ * Everything that it needs must be a fact. */
 int dk_lookup_prepare(struct dk_lookup_state *state, uint32_t task, struct dk_prepared *ret, struct dk_error *error);
 void dk_prepared_finish(struct dk_prepared *prepared);
 /* The components of its key; *ret is one heap block (dk_free). */
 int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
                     struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error);
 
-/* Can an output be had, whole? What nobody wrote to since it was sealed is believed without being read. Negative: it cannot be told now. */
+/* Can an output be had, whole? What nobody wrote to since it was sealed is believed without being read. Negative: it
+ * cannot be told now. */
 enum dk_output_state { DK_OUTPUT_THERE, DK_OUTPUT_GONE, DK_OUTPUT_ALTERED };
 int dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kept *output, struct dk_error *error);
 
@@ -89,7 +92,8 @@ int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct d
 /* The task was cancelled after it was looked up: nothing is known of it, for those that can do without. */
 void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task);
 
-/* Decides a pick row from the facts of its candidates. 0 and a fact; -ENOENT: no candidate has the metric (with the words for it). */
+/* Decides a pick row from the facts of its candidates. 0 and a fact; -ENOENT: no candidate has the metric (with the
+ * words for it). */
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error);
 
 #endif

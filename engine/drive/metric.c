@@ -10,7 +10,8 @@
 #include <pcre2.h>
 #include <string.h>
 
-/* A metric is a number or a short text: what is longer is cut, so that a regex that takes in a whole log harms nobody. */
+/* A metric is a number or a short text: what is longer is cut, so that a regex that takes in a whole log harms
+ * nobody. */
 #define MAX_TEXT 4096u
 /* What a metric is read from; a longer file or log is a missing metric. Logs are capped well below. */
 #define MAX_CONTENT (256u << 20)
@@ -177,7 +178,8 @@ static const char *csv_field(const char *at, const char *end, struct dk_buf *fie
   return at;
 }
 
-/* The start of the next line that is not blank, from the end of a record (or the start of the text) on; `end` when there is none. */
+/* The start of the next line that is not blank, from the end of a record (or the start of the text) on; `end` when
+ * there is none. */
 static const char *csv_next(const char *at, const char *end) {
   for (const char *look = at; look < end; look++) {
     if (*look == '\n')
@@ -216,8 +218,8 @@ static int csv_column(const char *text, size_t len, const char *column, struct d
   return has ? set_value(value, dk_buf_text(&found), found.len) : 0;
 }
 
-/* The bytes that were kept: inline, or in `room` when they are an object. NULL when there are none: also when they are too many, gone
- * or damaged, which reading again will not mend. */
+/* The bytes that were kept: inline, or in `room` when they are an object. NULL when there are none: also when they are
+ * too many, gone or damaged, which reading again will not mend. */
 static int content(const struct dk_kept *kept, const struct dk_objects *objects, struct dk_buf *room, const char **ret,
                    size_t *ret_len, struct dk_error *error) {
   *ret = NULL;

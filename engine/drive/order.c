@@ -1,6 +1,6 @@
-/* In which order nodes are handed out: those with the longest way to the end of the run first (the critical path), so that what takes
- * longest does not begin last. A node's weight is how long its tasks took before; where nothing was measured, as long as the mean of
- * the others. Rows are not told apart: a template's tasks mostly take alike. */
+/* In which order nodes are handed out: those with the longest way to the end of the run first (the critical path), so
+ * that what takes longest does not begin last. A node's weight is how long its tasks took before; where nothing was
+ * measured, as long as the mean of the others. Rows are not told apart: a template's tasks mostly take alike. */
 #include "engine/drive/engine_priv.h"
 #include "lang/base/alloc.h"
 
@@ -20,7 +20,8 @@ static void weigh(const struct dk_plan *plan, const struct dk_duration *duration
                                                            : 1;
 }
 
-/* Longest way from each node to the end. A node needs only nodes that are before it in some order; n rounds find it in any case. */
+/* Longest way from each node to the end. A node needs only nodes that are before it in some order; n rounds find it in
+ * any case. */
 static void find_ways(const struct dk_graph *graph, const uint64_t *weights, uint64_t *ways) {
   bool has_changed = true;
 

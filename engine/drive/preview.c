@@ -57,7 +57,8 @@ static bool needs_are_made(const struct dk_graph *graph, const uint8_t *states, 
 /* Reasons are looked for in the first tasks of a template only: a person reads one line of them. */
 #define MAX_WHY 1000u
 
-/* Values that are new on one axis are counted once each; they come in grid order, so equal ones mostly follow each other. */
+/* Values that are new on one axis are counted once each; they come in grid order, so equal ones mostly follow each
+ * other. */
 static void count_new_value(const struct dk_plan *plan, uint32_t index, struct dk_preview_template *t, uint32_t task,
                             const struct dk_why_answer *answer, dk_value_id *last) {
   const struct dk_points *points = &plan->templates[index].points;

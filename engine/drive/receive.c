@@ -1,5 +1,5 @@
-/* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the name and the key's
- * components that `plan` explains reruns with. */
+/* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the
+ * name and the key's components that `plan` explains reruns with. */
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/heard.h"
 #include "lang/base/alloc.h"

@@ -1,4 +1,5 @@
-/* gather(u) as JSON (RFC 8259): see records.h. A record a line; numbers in the shortest decimal that reads back the same. */
+/* gather(u) as JSON (RFC 8259): see records.h. A record a line; numbers in the shortest decimal that reads back the
+ * same. */
 #include "engine/drive/records.h"
 
 #include "lang/base/alloc.h"

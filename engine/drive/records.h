@@ -1,5 +1,5 @@
-/* gather(u): one JSON file (RFC 8259) of records, a record a point in grid order: its columns, its metrics (null where missing
- * or no number of JSON), the digests of its outputs. */
+/* gather(u): one JSON file (RFC 8259) of records, a record a point in grid order: its columns, its metrics (null where
+ * missing or no number of JSON), the digests of its outputs. */
 #ifndef DK_DRIVE_RECORDS_H
 #define DK_DRIVE_RECORDS_H
 

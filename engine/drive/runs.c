@@ -299,7 +299,8 @@ int dk_engine_ask(struct dk_engine *engine, uint32_t number, const struct dk_ask
 
 /* --- the end --- */
 
-/* Counts of tasks, picks left out: what people asked for. A pick that failed has no count, but the run is not done without it. */
+/* Counts of tasks, picks left out: what people asked for. A pick that failed has no count, but the run is not done
+ * without it. */
 static enum dk_run_state count_run(struct dk_engine_run *of) {
   struct dk_run *run = &of->record;
   bool is_done = true;
@@ -394,8 +395,9 @@ static int recall_tried(struct past *past, uint32_t task, const struct dk_task_r
   return 0;
 }
 
-/* What a run had come to: done ones are done when they are looked up again, failed and cancelled ones stay so, and what was asked of the
- * run, which is asked again, does not touch them a second time; what was tried has that many tries less. */
+/* What a run had come to: done ones are done when they are looked up again, failed and cancelled ones stay so, and what
+ * was asked of the run, which is asked again, does not touch them a second time; what was tried has that many tries
+ * less. */
 static int recall_task(void *ctx, uint32_t task, const struct dk_task_record *record) {
   struct past *past = ctx;
   struct dk_engine_run *run = past->run;

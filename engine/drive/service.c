@@ -1,4 +1,5 @@
-/* The engine's door for other processes: see service.h. Clients are few; each has its buffers and the one run that it watches. */
+/* The engine's door for other processes: see service.h. Clients are few; each has its buffers and the one run that it
+ * watches. */
 #include "engine/drive/service.h"
 
 #include "engine/sys/sock.h"
@@ -60,8 +61,8 @@ static void send_where(struct client *client) {
 
 /* --- what clients ask --- */
 
-/* Who came by another folder's name for our state folder (a link that was copied, a copy by hard links) means another repository: its
- * files are not ours. */
+/* Who came by another folder's name for our state folder (a link that was copied, a copy by hard links) means another
+ * repository: its files are not ours. */
 static bool is_of_root(const struct dk_service *service, const char *root) {
   dk_autofree char *own = dk_strndup(service->path, strlen(service->path) - strlen("/.dkrun/" DK_TALK_SOCKET));
   struct stat ours, theirs;

@@ -1,5 +1,5 @@
-/* A file is run again, edited, while an earlier run of it goes on: what both ask for is shared by its key; what only the earlier one
- * asks for is told, and ended when that is wanted. Tasks are compared by their names. */
+/* A file is run again, edited, while an earlier run of it goes on: what both ask for is shared by its key; what only
+ * the earlier one asks for is told, and ended when that is wanted. Tasks are compared by their names. */
 #include "engine/drive/engine_priv.h"
 #include "lang/base/alloc.h"
 

@@ -1,11 +1,12 @@
 /* What an engine and the commands that watch or ask it say to each other, over the unix socket `.dkrun/engine.sock`.
  *
- * A frame is a u32 length (little-endian) and that many bytes: u8 kind, u32 run, then the kind's own fields as lang/base/bytes.h writes
- * them. Both sides have the same user id (the socket is 0600 in a 0700 folder and the peer is checked). Frames that cannot be read
- * close the connection, and so does anything in one that is not known: nothing is passed over. The first frame of each side is HELLO and WELCOME;
- * with another protocol number nothing else is said. So the number is raised whenever a frame gets a field, a flag or a kind, though it be one that
- * is seldom sent: an engine and a command of two versions, which only meet over an upgrade, then say so instead of breaking off in the middle.
- * 2: a note may say what memory comes next. */
+ * A frame is a u32 length (little-endian) and that many bytes: u8 kind, u32 run, then the kind's own fields as
+ * lang/base/bytes.h writes them. Both sides have the same user id (the socket is 0600 in a 0700 folder and the peer is
+ * checked). Frames that cannot be read close the connection, and so does anything in one that is not known: nothing is
+ * passed over. The first frame of each side is HELLO and WELCOME; with another protocol number nothing else is said. So
+ * the number is raised whenever a frame gets a field, a flag or a kind, though it be one that is seldom sent: an engine
+ * and a command of two versions, which only meet over an upgrade, then say so instead of breaking off in the middle. 2:
+ * a note may say what memory comes next. */
 #ifndef DK_DRIVE_TALK_H
 #define DK_DRIVE_TALK_H
 

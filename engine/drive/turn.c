@@ -1,5 +1,5 @@
-/* The loop body: see turn.h. Keeps true: an action is done only when the commit of its gate is durable, and a result is recorded only
- * when what it names is. */
+/* The loop body: see turn.h. Keeps true: an action is done only when the commit of its gate is durable, and a result is
+ * recorded only when what it names is. */
 #include "engine/drive/turn.h"
 
 #include <string.h>

@@ -1,10 +1,11 @@
-/* The loop body of every program that drives the core: takes events in batches, steps the core, commits the records in one
- * transaction, and only then does what was gated. Commits are paced: when 256 records wait (not counting those that would be found out again as
- * quickly: a task has a result already); when it is urgent (an agent's queue runs
+/* The loop body of every program that drives the core: takes events in batches, steps the core, commits the records in
+ * one transaction, and only then does what was gated. Commits are paced: when 256 records wait (not counting those that
+ * would be found out again as quickly: a task has a result already); when it is urgent (an agent's queue runs
  * dry, the run is over) as soon as no event waits; else after `pace_ns`.
  *
- * What was decided for a session with an agent that is not open any more when its gate opens is not done: the core decides anew
- * after it has heard what the agent has. Acknowledgements to one agent in one commit are done as one, the highest. */
+ * What was decided for a session with an agent that is not open any more when its gate opens is not done: the core
+ * decides anew after it has heard what the agent has. Acknowledgements to one agent in one commit are done as one, the
+ * highest. */
 #ifndef DK_DRIVE_TURN_H
 #define DK_DRIVE_TURN_H
 
@@ -25,8 +26,8 @@ struct dk_turn {
 
 void dk_turn_init(struct dk_turn *turn, struct dk_core *core, const struct dk_world *world);
 void dk_turn_finish(struct dk_turn *turn);
-/* One turn: waits for an event (or the next deadline), steps, commits when due. 0, or a negative errno after which the core must be thrown
- * away. A wait that ends more than 10 s after its deadline
+/* One turn: waits for an event (or the next deadline), steps, commits when due. 0, or a negative errno after which the
+ * core must be thrown away. A wait that ends more than 10 s after its deadline
  * (a machine that slept, a disk that hung) is told to the core as a gap, before the event. */
 int dk_turn_once(struct dk_turn *turn);
 

@@ -27,8 +27,8 @@ static void key_of(const struct dk_asked *asked, struct dk_digest *ret) {
   dk_hasher_get(&hasher, ret);
 }
 
-/* The program (what it embeds counts too), the machine, and what was deleted from the store. Negative: it cannot be found out now, and
- * nothing is known to be unchanged. */
+/* The program (what it embeds counts too), the machine, and what was deleted from the store. Negative: it cannot be
+ * found out now, and nothing is known to be unchanged. */
 static int identity_of(struct dk_store *store, struct dk_digest *ret) {
   struct dk_hasher hasher;
   struct dk_digest environment;
@@ -51,7 +51,8 @@ static int identity_of(struct dk_store *store, struct dk_digest *ret) {
 
 /* --- the folders of the objects --- */
 
-/* A young time is replaced by one that is not a multiple of a clock tick: the next change brings another one for certain. */
+/* A young time is replaced by one that is not a multiple of a clock tick: the next change brings another one for
+ * certain. */
 static int stamp_folder(const struct dk_objects *objects, const char *name, struct stat *st) {
   struct timespec now;
   uint16_t random = 0;
@@ -66,8 +67,8 @@ static int stamp_folder(const struct dk_objects *objects, const char *name, stru
   return st->st_mtim.tv_sec == times[1].tv_sec && st->st_mtim.tv_nsec == times[1].tv_nsec ? 0 : -ENOTSUP;
 }
 
-/* Of the folders of the objects: another one when an object was added or deleted. With `stamp` the folders get times that no
- * later change can come to (a clock tick may hide one). 0 or -errno. */
+/* Of the folders of the objects: another one when an object was added or deleted. With `stamp` the folders get times
+ * that no later change can come to (a clock tick may hide one). 0 or -errno. */
 static int digest_folders(const struct dk_objects *objects, bool stamp, struct dk_digest *ret) {
   struct dk_hasher hasher;
 

@@ -54,7 +54,8 @@ static int find_earlier(struct dk_why_book *book, uint32_t before, const struct 
   return r < 0 ? r : -ENOENT;
 }
 
-/* Compares with an earlier result, adds the reasons to the answer. *ret_since: the run of it. -ENOENT: there is none. */
+/* Compares with an earlier result, adds the reasons to the answer. *ret_since: the run of it. -ENOENT: there is
+ * none. */
 static int compare_earlier(struct dk_why_book *book, uint32_t before, const struct dk_why_side *now,
                            struct dk_why_answer *answer, uint32_t *ret_since) {
   struct earlier earlier = {0};

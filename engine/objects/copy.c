@@ -1,5 +1,5 @@
-/* A file into the objects, or only hashed. What is kept is hashed as the copy, so that the name is right whatever happens to the file
- * meanwhile. */
+/* A file into the objects, or only hashed. What is kept is hashed as the copy, so that the name is right whatever
+ * happens to the file meanwhile. */
 #include "engine/objects/object.h"
 #include "engine/objects/private.h"
 #include "engine/sys/fs.h"

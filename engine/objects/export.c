@@ -1,5 +1,5 @@
-/* Objects written out as files and trees. Made beside the place under another name and renamed, so that the place holds the whole or
- * nothing; the content is checked on the way. */
+/* Objects written out as files and trees. Made beside the place under another name and renamed, so that the place holds
+ * the whole or nothing; the content is checked on the way. */
 #include "engine/objects/object.h"
 #include "engine/objects/private.h"
 #include "engine/sys/fs.h"

@@ -1,5 +1,5 @@
-/* The canonical form of a directory: see object.h. The parser takes any bytes; what it gives back is safe to write out as a tree:
- * sorted, every path plain and under real directories only, every link staying inside. */
+/* The canonical form of a directory: see object.h. The parser takes any bytes; what it gives back is safe to write out
+ * as a tree: sorted, every path plain and under real directories only, every link staying inside. */
 #include "engine/objects/object.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"

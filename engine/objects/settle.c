@@ -1,8 +1,9 @@
-/* After a power loss: a file can have its name, its size and its seal, and not its content, when the system had not written that yet. What was
- * synced is whole; so it is enough to read what came after the last sync before this boot.
+/* After a power loss: a file can have its name, its size and its seal, and not its content, when the system had not
+ * written that yet. What was synced is whole; so it is enough to read what came after the last sync before this boot.
  *
- * That time is kept in the target of the symbolic link `synced` (one step to replace, and no file among the files): "<boot> <unix ns>
- * <folder>", the last one so that a copy, whose files are all younger, is not read from end to end. */
+ * That time is kept in the target of the symbolic link `synced` (one step to replace, and no file among the files):
+ * "<boot> <unix ns> <folder>", the last one so that a copy, whose files are all younger, is not read from end to
+ * end. */
 #include "engine/objects/object.h"
 #include "engine/objects/private.h"
 #include "engine/sys/fs.h"

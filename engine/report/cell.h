@@ -4,10 +4,11 @@
 
 #include "lang/base/buf.h"
 
-/* Columns that well-formed UTF-8 takes: 0 for combining marks, 2 for East Asian wide characters and emoji, 1 for the rest (a bad byte too). Good enough
- * for names and values; no locale is asked. */
+/* Columns that well-formed UTF-8 takes: 0 for combining marks, 2 for East Asian wide characters and emoji, 1 for the
+ * rest (a bad byte too). Good enough for names and values; no locale is asked. */
 uint32_t dk_text_columns(const char *text, size_t len);
-/* Appends at most `width` columns of it; what does not fit ends in "..." (or is just cut below 8 columns). Returns the columns taken. */
+/* Appends at most `width` columns of it; what does not fit ends in "..." (or is just cut below 8 columns). Returns the
+ * columns taken. */
 uint32_t dk_cell_cut(struct dk_buf *out, const char *text, size_t len, uint32_t width);
 /* The same, padded with spaces to exactly `width` columns. */
 void dk_cell_left(struct dk_buf *out, const char *text, size_t len, uint32_t width);

@@ -1,5 +1,5 @@
-/* The candidates of a pick: rows of what it picks from that are one candidate together, because they differ in columns that `mean_over`
- * averages over only. Without mean_over each row is a candidate. */
+/* The candidates of a pick: rows of what it picks from that are one candidate together, because they differ in columns
+ * that `mean_over` averages over only. Without mean_over each row is a candidate. */
 #ifndef DK_REPORT_GROUP_H
 #define DK_REPORT_GROUP_H
 
@@ -17,8 +17,8 @@ int dk_groups_create(struct dk_groups *ret, const struct dk_plan *plan,
                      const struct dk_template *pick); /* 0, -ENOMEM */
 void dk_groups_finish(struct dk_groups *groups);      /* zeroed or created */
 
-/* What names a candidate: the axes of a row of `from` but those that are averaged over, and, unless with_per, but the `per` columns (which the
- * pick's own point has). "lr=0.1 width=256", escaped for display. */
+/* What names a candidate: the axes of a row of `from` but those that are averaged over, and, unless with_per, but the
+ * `per` columns (which the pick's own point has). "lr=0.1 width=256", escaped for display. */
 void dk_candidate_point(const struct dk_plan *plan, const struct dk_template *pick, uint32_t from_row, bool with_per,
                         struct dk_buf *out);
 

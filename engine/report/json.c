@@ -1,4 +1,5 @@
-/* JSON strings and numbers; see json.h. Jansson cannot write a number as it was written by somebody else, hence this. */
+/* JSON strings and numbers; see json.h. Jansson cannot write a number as it was written by somebody else, hence
+ * this. */
 #include "engine/report/json.h"
 
 void dk_json_add_string(struct dk_buf *out, const char *text, size_t len) {

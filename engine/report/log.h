@@ -20,8 +20,9 @@ void dk_log_finish(struct dk_log *log); /* zeroed or opened */
 
 /* Goes to where the last `lines` lines start (a last line without an end counts). */
 int dk_log_tail(struct dk_log *log, uint64_t lines, struct dk_error *error);
-/* Appends up to `max` bytes from where it stands; returns how many, 0 at the end (a growing file may give more later; holes in a capped
- * file are stepped over and said as "[N bytes left out]"). Negative errno on failure; -ESTALE: the file got shorter (another task has it). */
+/* Appends up to `max` bytes from where it stands; returns how many, 0 at the end (a growing file may give more later;
+ * holes in a capped file are stepped over and said as "[N bytes left out]"). Negative errno on failure; -ESTALE: the
+ * file got shorter (another task has it). */
 long dk_log_read(struct dk_log *log, struct dk_buf *out, size_t max, struct dk_error *error);
 /* The last lines, each after `prefix`, escaped, cut to `width` columns. */
 int dk_log_tail_lines(struct dk_log *log, uint32_t lines, const char *prefix, uint32_t width, struct dk_buf *out,

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Index among the files that are kept of a task for its metrics: each path once, in the order of the metrics (dk_order.keep_files). */
+/* Index among the files that are kept of a task for its metrics: each path once, in the order of the metrics
+ * (dk_order.keep_files). */
 static uint32_t keep_index(const struct dk_template *t, const char *path) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < t->n_metrics; i++) {

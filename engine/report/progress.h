@@ -1,8 +1,10 @@
-/* The model behind the view of a run that is going on: fed with what became of tasks, it gives a frame of lines for a terminal, or
- * plain lines for a pipe. No clock and no I/O of its own: times come from the caller (dk_now_ns scale), text goes to buffers.
+/* The model behind the view of a run that is going on: fed with what became of tasks, it gives a frame of lines for a
+ * terminal, or plain lines for a pipe. No clock and no I/O of its own: times come from the caller (dk_now_ns scale),
+ * text goes to buffers.
  *
- * It keeps counts per template, the list of running tasks, the recent rate, and the best value so far of each pick. What is shown at
- * the end is not here: summary.h reads it from the store, so that `dkrun status` says the same later. */
+ * It keeps counts per template, the list of running tasks, the recent rate, and the best value so far of each pick.
+ * What is shown at the end is not here: summary.h reads it from the store, so that `dkrun status` says the same
+ * later. */
 #ifndef DK_REPORT_PROGRESS_H
 #define DK_REPORT_PROGRESS_H
 
@@ -25,8 +27,9 @@ void dk_progress_destroy(struct dk_progress *progress); /* NULL is fine */
 /* Changes the text behind the commit ("this machine, 2 slots"): the agent is known later than the run. */
 void dk_progress_set_where(struct dk_progress *progress, const char *where);
 
-/* What became of a task. Notes may come in any order and more than once: the state that is noted replaces the one before, so
- * a task that is tried again goes back from RUNNING to BACKOFF. Pick tasks are noted too (DONE, FAILED, NOT_RUN). */
+/* What became of a task. Notes may come in any order and more than once: the state that is noted replaces the one
+ * before, so a task that is tried again goes back from RUNNING to BACKOFF. Pick tasks are noted too (DONE, FAILED,
+ * NOT_RUN). */
 struct dk_progress_note {
   uint32_t task;
   enum dk_task_state state;
@@ -47,7 +50,8 @@ void dk_progress_choice(struct dk_progress *progress, uint32_t pick_task, const 
 void dk_progress_say(struct dk_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The run goes on without who looks on: `d` is named among the keys. */
 void dk_progress_set_can_leave(struct dk_progress *progress, bool can_leave);
-/* The state of cancelling, shown in the last line: "stopping: 2 tasks get 5 s to end, ^C again kills them". NULL: none. */
+/* The state of cancelling, shown in the last line: "stopping: 2 tasks get 5 s to end, ^C again kills them". NULL:
+ * none. */
 void dk_progress_set_stopping(struct dk_progress *progress, const char *text);
 
 struct dk_progress_counts {
@@ -64,8 +68,8 @@ struct dk_progress_view {
 void dk_progress_frame(struct dk_progress *progress, uint64_t now_ns, const struct dk_progress_view *view,
                        struct dk_buf *out);
 
-/* Moves the plain lines that are due into `out`. Quick tasks are put together: at most about 20 lines a second, the rest as one
- * summary line ("[612/1000] done 57 tasks"). `flush`: the run is over, nothing is held back. */
+/* Moves the plain lines that are due into `out`. Quick tasks are put together: at most about 20 lines a second, the
+ * rest as one summary line ("[612/1000] done 57 tasks"). `flush`: the run is over, nothing is held back. */
 enum dk_progress_lines {
   DK_LINES_ALL,
   DK_LINES_IMPORTANT /* failures and dk_progress_say only: those above a frame */

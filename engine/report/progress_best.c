@@ -1,5 +1,6 @@
-/* The best candidate of each pick so far, by the rules that the engine decides by (docs/language.md, picks): NaN never wins, a candidate
- * counts only with all its mean_over points, ties go to grid order. For show only: the decision itself is the engine's. */
+/* The best candidate of each pick so far, by the rules that the engine decides by (docs/language.md, picks): NaN never
+ * wins, a candidate counts only with all its mean_over points, ties go to grid order. For show only: the decision
+ * itself is the engine's. */
 #include "engine/report/progress_priv.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"

@@ -183,7 +183,8 @@ static void collect_lines(struct frame *f) {
   }
 }
 
-/* Hides lines, least interesting kind first, until at most `room` are left (one of them then says how many are hidden). Returns the hidden. */
+/* Hides lines, least interesting kind first, until at most `room` are left (one of them then says how many are hidden).
+ * Returns the hidden. */
 static uint32_t hide_lines(struct line *lines, uint32_t n, uint32_t room) {
   uint32_t hidden = 0;
   if (n <= room) {

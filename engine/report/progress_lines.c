@@ -1,7 +1,8 @@
 /* Plain lines of a run: one per event worth a line, put together when tasks are quick.
  *
- * Failures and retries are always told at once (the first 50 of them, three of those with the same words; then counted). Tasks that are done get a line each at up to 20 a
- * second; what is above that, cached tasks and tasks that were not run are held for at most a second and told as one line. */
+ * Failures and retries are always told at once (the first 50 of them, three of those with the same words; then
+ * counted). Tasks that are done get a line each at up to 20 a second; what is above that, cached tasks and tasks that
+ * were not run are held for at most a second and told as one line. */
 #include "engine/report/cell.h"
 #include "engine/report/progress_priv.h"
 #include "engine/report/row.h"

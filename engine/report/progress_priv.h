@@ -1,4 +1,5 @@
-/* The progress model's state, shared by progress.c (what happened), progress_best.c (picks), progress_frame.c and progress_lines.c (text). */
+/* The progress model's state, shared by progress.c (what happened), progress_best.c (picks), progress_frame.c and
+ * progress_lines.c (text). */
 #ifndef DK_REPORT_PROGRESS_PRIV_H
 #define DK_REPORT_PROGRESS_PRIV_H
 

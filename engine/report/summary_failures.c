@@ -53,8 +53,8 @@ static void put_failure(struct summary *s, uint32_t task) {
   }
 }
 
-/* Failures of one template that look the same: the same cause and words about it, or where there are none the same last line of the log
- * (which of a worded one has the task's own folder, as a rule). */
+/* Failures of one template that look the same: the same cause and words about it, or where there are none the same last
+ * line of the log (which of a worded one has the task's own folder, as a rule). */
 struct end {
   char *text; /* "exit code 1: last line" */
   uint32_t max, shown, folded;

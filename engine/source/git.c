@@ -13,8 +13,9 @@
 #include <git2/sys/odb_backend.h>
 #include <git2/sys/repository.h>
 
-/* libgit2 does not survive a lack of memory (1.5: telling of it needs memory and recurses for ever; an init that failed half way, and
- * much of its reading of configurations, crash). So the process ends here, with words; whatever it was, it may die at any moment. */
+/* libgit2 does not survive a lack of memory (1.5: telling of it needs memory and recurses for ever; an init that failed
+ * half way, and much of its reading of configurations, crash). So the process ends here, with words; whatever it was,
+ * it may die at any moment. */
 #define EXIT_SYSTEM 4 /* enum dk_exit of the CLI */
 
 static void *need(void *memory) {
@@ -89,8 +90,8 @@ int dk_git_start(struct dk_error *error) {
   int n = git_libgit2_init();
   if (n < 0) return dk_git_fail(n, error, "starting libgit2");
   if (n > 1) return 0;
-  /* Another owner's repository is no danger here: no hook or filter program of it is ever run. Otherwise a folder mounted into a
-   * container, or sudo, would fail (git's safe.directory). */
+  /* Another owner's repository is no danger here: no hook or filter program of it is ever run. Otherwise a folder
+   * mounted into a container, or sudo, would fail (git's safe.directory). */
   git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
   git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
   git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions, sizeof extensions / sizeof *extensions);
@@ -129,8 +130,8 @@ int dk_git_fail(int rc, struct dk_error *error, const char *format, ...) {
   return dk_error_set(error, code, "%s: %s", what, last && last->message ? last->message : "unknown error of libgit2");
 }
 
-/* A backend that asks another database. Not libgit2's own "alternate": that one does not follow the alternates of the other, and a
- * write of an object that is there already would touch the user's files to freshen them. */
+/* A backend that asks another database. Not libgit2's own "alternate": that one does not follow the alternates of the
+ * other, and a write of an object that is there already would touch the user's files to freshen them. */
 struct window {
   git_odb_backend base;
   git_odb *other;

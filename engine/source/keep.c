@@ -1,5 +1,6 @@
-/* Checking and thinning out dkrun's repository: see keep.h. Thinning copies what stays, as pinning does, because what git calls garbage
- * collection would have to remove objects one by one in an order in which none is left whose parts are gone. */
+/* Checking and thinning out dkrun's repository: see keep.h. Thinning copies what stays, as pinning does, because what
+ * git calls garbage collection would have to remove objects one by one in an order in which none is left whose parts
+ * are gone. */
 #include "engine/source/keep.h"
 #include "engine/source/git.h"
 #include "engine/sys/fs.h"

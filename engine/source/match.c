@@ -12,7 +12,8 @@
 #define POINTER_HEAD "version https://git-lfs.github.com/spec/v1\n"
 #define POINTER_MAX 1024 /* git-lfs's specification: smaller than this */
 
-/* `*` gives one byte more when what follows does not fit; a `**` outweighs an earlier `*`. Linear in pattern times path. */
+/* `*` gives one byte more when what follows does not fit; a `**` outweighs an earlier `*`. Linear in pattern times
+ * path. */
 bool dk_code_glob(const char *pattern, const char *path) {
   const char *start = pattern, *star = NULL, *star_at = NULL, *deep = NULL, *deep_at = NULL;
   for (;;) {
@@ -58,7 +59,8 @@ static bool is_never(const char *path) {
   return (len >= 3 && strcmp(name + len - 3, ".dk") == 0) || strcmp(name, "dk.lock") == 0;
 }
 
-/* A pattern as written, relative to the repository's root: without "./", "//", and a slash at its end. "" is everything. */
+/* A pattern as written, relative to the repository's root: without "./", "//", and a slash at its end. "" is
+ * everything. */
 static int normalise(const char *dir, const char *pattern, struct dk_buf *ret, bool *ret_is_folder,
                      struct dk_error *error) {
   dk_buf_clear(ret);
@@ -173,7 +175,8 @@ static int look_for_pointer(struct dk_code_repo *code, struct dk_code_entry *ent
   return 0;
 }
 
-/* As for kept directories (engine/objects/manifest.c): ".." only in front, and not above the folder that the task sees. */
+/* As for kept directories (engine/objects/manifest.c): ".." only in front, and not above the folder that the task
+ * sees. */
 static bool link_stays(const char *path, const char *target, size_t len) {
   size_t depth = 0;
   bool goes_down = false;

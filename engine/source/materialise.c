@@ -1,5 +1,6 @@
-/* Part of the pinned tree written out as files. Files first and links last, so that no link is ever written through; then everything is sealed, the
- * folders too, so that a look at the inodes tells whether it is still as it was written. */
+/* Part of the pinned tree written out as files. Files first and links last, so that no link is ever written through;
+ * then everything is sealed, the folders too, so that a look at the inodes tells whether it is still as it was
+ * written. */
 #include "engine/source/code.h"
 #include "engine/source/code_private.h"
 #include "engine/sys/fs.h"
@@ -68,7 +69,8 @@ static int write_entry(struct writing *writing, const struct dk_code_entry *entr
   return err ? dk_error_system(error, err, "writing %s", entry->path) : 0;
 }
 
-/* Every folder below and `fd` itself: sealed, or (`look`) looked at, and the files too; -EBADMSG when one is not sealed. */
+/* Every folder below and `fd` itself: sealed, or (`look`) looked at, and the files too; -EBADMSG when one is not
+ * sealed. */
 static int visit_folder(int fd, bool look) {
   int list = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *dir = list < 0 ? NULL : fdopendir(list);

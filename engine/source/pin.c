@@ -1,8 +1,8 @@
 /* dkrun's own repository (`.dkrun/git`, bare) and copying commits into it.
  *
- * Keeps true: an object is there only when everything that it names is (children are written and synced first), so that a tree that
- * is found need not be looked into. A few objects are written loose, many as one pack without deltas. A commit's parents are not
- * copied: the file `shallow` says so to git. */
+ * Keeps true: an object is there only when everything that it names is (children are written and synced first), so that
+ * a tree that is found need not be looked into. A few objects are written loose, many as one pack without deltas. A
+ * commit's parents are not copied: the file `shallow` says so to git. */
 #include "engine/source/git.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"

@@ -1,5 +1,5 @@
-/* Taking a snapshot: see snapshot.h. Status against HEAD, what may be taken, a tree in memory, a commit, and its copy in dkrun's
- * repository. */
+/* Taking a snapshot: see snapshot.h. Status against HEAD, what may be taken, a tree in memory, a commit, and its copy
+ * in dkrun's repository. */
 #include "engine/source/snapshot.h"
 #include "engine/source/code.h"
 #include "engine/source/git.h"

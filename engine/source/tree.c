@@ -1,4 +1,5 @@
-/* The code digest of a tree on disk: the same sum over the same entries as dk_code_digest, with ids of what the files hold now. */
+/* The code digest of a tree on disk: the same sum over the same entries as dk_code_digest, with ids of what the files
+ * hold now. */
 #include "engine/source/git.h"
 #include "engine/source/keep.h"
 #include "engine/sys/fs.h"

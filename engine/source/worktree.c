@@ -1,5 +1,5 @@
-/* The work tree: see worktree.h. Nothing here writes into it or into the user's repository; libgit2's status compares stat data with the
- * index first, so an unchanged tree costs an lstat a file. */
+/* The work tree: see worktree.h. Nothing here writes into it or into the user's repository; libgit2's status compares
+ * stat data with the index first, so an unchanged tree costs an lstat a file. */
 #include "engine/source/worktree.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
@@ -70,7 +70,8 @@ void dk_changes_finish(struct dk_changes *changes) {
   *changes = (struct dk_changes){NULL, 0, 0};
 }
 
-/* What the file system and the index say of the path; a submodule's staged commit is taken from the index here already. */
+/* What the file system and the index say of the path; a submodule's staged commit is taken from the index here
+ * already. */
 static int look_at(struct dk_repo *repo, git_index *index, struct dk_change *change, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   struct stat st;

@@ -1,5 +1,6 @@
-/* What people asked of runs that have not ended, so that the next engine goes on with them: how each was started, what was asked of it
- * since, which contents its input files had. Deleted in the commit of the run's end. And how long a template's tasks take, for good. */
+/* What people asked of runs that have not ended, so that the next engine goes on with them: how each was started, what
+ * was asked of it since, which contents its input files had. Deleted in the commit of the run's end. And how long a
+ * template's tasks take, for good. */
 #ifndef DK_STORE_ASKED_H
 #define DK_STORE_ASKED_H
 

@@ -1,6 +1,6 @@
-/* Ballast: a file of real blocks next to the data. When the disk is full it is removed and the commit tried again, so that the ends of
- * running tasks can be recorded while the engine stops handing out new ones (dk_store_is_short). Made again by the next open for
- * writing that finds room. */
+/* Ballast: a file of real blocks next to the data. When the disk is full it is removed and the commit tried again, so
+ * that the ends of running tasks can be recorded while the engine stops handing out new ones (dk_store_is_short). Made
+ * again by the next open for writing that finds room. */
 #include "engine/store/private.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* A batch: writes kept as bytes until they are committed, so that the same ones can be replayed when the map was too small.
- * An item: u8 operation, u8 table, u32 key length, u32 value length, key, value. */
+/* A batch: writes kept as bytes until they are committed, so that the same ones can be replayed when the map was too
+ * small. An item: u8 operation, u8 table, u32 key length, u32 value length, key, value. */
 #include "engine/store/batch.h"
 #include "engine/store/private.h"
 #include "lang/base/bytes.h"

@@ -1,5 +1,5 @@
-/* The quick check before a store is opened: the ends of each table are read by a child. What is deeper is found by who meets it
- * (guard.c), and by dk_store_examine, which reads all of it. */
+/* The quick check before a store is opened: the ends of each table are read by a child. What is deeper is found by who
+ * meets it (guard.c), and by dk_store_examine, which reads all of it. */
 #include "engine/store/private.h"
 
 #include <errno.h>

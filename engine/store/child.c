@@ -1,7 +1,8 @@
-/* Looking at a store in a child process, because a damaged one can kill whoever touches it: a truncated data file is SIGBUS under the
- * map, rubbish for a page is SIGSEGV or an assertion inside LMDB.
+/* Looking at a store in a child process, because a damaged one can kill whoever touches it: a truncated data file is
+ * SIGBUS under the map, rubbish for a page is SIGSEGV or an assertion inside LMDB.
  *
- * It forks: used when a store is opened, examined or rebuilt, not while work goes on (forking a large process is slow). */
+ * It forks: used when a store is opened, examined or rebuilt, not while work goes on (forking a large process is
+ * slow). */
 #include "engine/store/private.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The store's values as bytes: see record.h. Each starts with a version byte; the decoders take any bytes and leave nothing
- * allocated when they refuse them. */
+/* The store's values as bytes: see record.h. Each starts with a version byte; the decoders take any bytes and leave
+ * nothing allocated when they refuse them. */
 #include "engine/store/codec.h"
 #include "engine/store/record.h"
 #include "lang/base/alloc.h"

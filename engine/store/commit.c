@@ -1,5 +1,6 @@
-/* Writing: a batch in one transaction, with the row counts that it leads to. A full map is doubled and the batch replayed; on a full disk the ballast is given up once; any
- * other error but lack of memory is final, and said again at the next commit. Nothing of a batch that failed is visible to anyone. */
+/* Writing: a batch in one transaction, with the row counts that it leads to. A full map is doubled and the batch
+ * replayed; on a full disk the ballast is given up once; any other error but lack of memory is final, and said again at
+ * the next commit. Nothing of a batch that failed is visible to anyone. */
 #include "engine/store/batch.h"
 #include "engine/store/private.h"
 #include "lang/base/bytes.h"

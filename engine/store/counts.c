@@ -1,6 +1,7 @@
-/* Row counts: what a commit leaves in each table, written by that commit under a checksum of its own. LMDB keeps counts too, each in the
- * page that leads to its table; one that does not agree tells of a page that was lost or is an old one, which its checksums of values
- * cannot. Value of `counts` in the table `meta`: u64 turn, u32 number of tables, then a u64 each. */
+/* Row counts: what a commit leaves in each table, written by that commit under a checksum of its own. LMDB keeps counts
+ * too, each in the page that leads to its table; one that does not agree tells of a page that was lost or is an old
+ * one, which its checksums of values cannot. Value of `counts` in the table `meta`: u64 turn, u32 number of tables,
+ * then a u64 each. */
 #include "engine/store/private.h"
 
 #include <endian.h>

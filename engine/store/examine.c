@@ -56,7 +56,8 @@ static int walk(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret_rows, FILE *to) {
   return rc != MDB_NOTFOUND ? rc : *ret_rows == most ? 0 : MDB_CORRUPTED;
 }
 
-/* What the store says about a table: there or not (one that came after the store was last written), and how many rows. */
+/* What the store says about a table: there or not (one that came after the store was last written), and how many
+ * rows. */
 static void read_counts(MDB_txn *txn, const char *path, int table, struct verdict *verdict) {
   struct dk_store store = {.path = (char *)(uintptr_t)path};
   struct dk_counts counts;

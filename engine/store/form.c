@@ -1,5 +1,5 @@
-/* Which table an entry is of, told by itself: see repair.h. Keys of the tables that matter have lengths of their own, and where two share
- * one their values cannot be taken for each other. */
+/* Which table an entry is of, told by itself: see repair.h. Keys of the tables that matter have lengths of their own,
+ * and where two share one their values cannot be taken for each other. */
 #include "engine/store/asked.h"
 #include "engine/store/private.h"
 #include "engine/store/record.h"

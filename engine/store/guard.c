@@ -1,9 +1,11 @@
-/* What is to be said when LMDB dies of a damaged page. LMDB keeps no checksums of its pages and follows what they say, so one that was
- * damaged after the quick check at opening, or lies deeper than that looks, is a bus error, a segmentation fault or a failed assertion
- * inside of it, at any later read or commit. Nothing can be undone then (it may have written over this process's memory), so the process
- * says what happened and what to do, and ends. Nothing that was committed is lost by that, and tasks that run go on under their agent.
+/* What is to be said when LMDB dies of a damaged page. LMDB keeps no checksums of its pages and follows what they say,
+ * so one that was damaged after the quick check at opening, or lies deeper than that looks, is a bus error, a
+ * segmentation fault or a failed assertion inside of it, at any later read or commit. Nothing can be undone then (it
+ * may have written over this process's memory), so the process says what happened and what to do, and ends. Nothing
+ * that was committed is lost by that, and tasks that run go on under their agent.
  *
- * Only what happens between enter and leave is taken for such damage; other faults end the process as they always did. */
+ * Only what happens between enter and leave is taken for such damage; other faults end the process as they always
+ * did. */
 #include "engine/store/private.h"
 
 #include <signal.h>

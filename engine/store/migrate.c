@@ -1,7 +1,8 @@
-/* Formats. 1: the first. 2: row counts and turns (counts.c), and with them a store says how many tables it has, so that a program with
- * more can tell a table that is new to it from one that was lost.
+/* Formats. 1: the first. 2: row counts and turns (counts.c), and with them a store says how many tables it has, so that
+ * a program with more can tell a table that is new to it from one that was lost.
  *
- * Keeps true: a migration is one transaction: a store is of the old format or of the new one, whatever happens meanwhile. */
+ * Keeps true: a migration is one transaction: a store is of the old format or of the new one, whatever happens
+ * meanwhile. */
 #include "engine/store/private.h"
 
 #include <endian.h>

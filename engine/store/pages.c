@@ -1,7 +1,8 @@
-/* The pages of a data file as LMDB lays them out, read without LMDB. It believes much of what stands in them: a wrong flag or number is no
- * hindrance to reading, and the end of the first commit that meets it.
+/* The pages of a data file as LMDB lays them out, read without LMDB. It believes much of what stands in them: a wrong
+ * flag or number is no hindrance to reading, and the end of the first commit that meets it.
  *
- * Layout: lmdb 0.9, mdb.c (MDB_page, MDB_node, MDB_db, MDB_meta), little-endian, 64 bits. No table of ours has DUPSORT. */
+ * Layout: lmdb 0.9, mdb.c (MDB_page, MDB_node, MDB_db, MDB_meta), little-endian, 64 bits. No table of ours has
+ * DUPSORT. */
 #include "engine/store/private.h"
 #include "lang/base/alloc.h"
 
@@ -106,7 +107,8 @@ static bool is_tree(struct file *file, const struct db *db, bool holds_tables) {
          entries == db->entries;
 }
 
-/* A node of a leaf: key and value lie in the page, or the value in pages of its own; in the tree of tables it is a tree. */
+/* A node of a leaf: key and value lie in the page, or the value in pages of its own; in the tree of tables it is a
+ * tree. */
 static bool is_leaf_node(struct file *file, const uint8_t *node, size_t room, bool holds_tables) {
   uint32_t size = size_of(node);
   uint16_t flags = u16(node + 4), key = u16(node + 6);
@@ -249,8 +251,9 @@ int dk_check_pages(MDB_txn *txn) {
   return file.no_memory ? ENOMEM : is_whole ? 0 : MDB_CORRUPTED;
 }
 
-/* What is left of a file whose trees lead nowhere. A page is never changed in place once it is committed, so a leaf that is not in the list of
- * free pages holds what the last commit left in it; one that is free holds what was there earlier, and is passed by. */
+/* What is left of a file whose trees lead nowhere. A page is never changed in place once it is committed, so a leaf
+ * that is not in the list of free pages holds what the last commit left in it; one that is free holds what was there
+ * earlier, and is passed by. */
 
 #define META_MAGIC 0xBEEFC0DEu
 #define META_SEEN (META_TXN + 8)

@@ -1,5 +1,5 @@
-/* Where a store may live (no network file system: LMDB's map and locks are not coherent there) and how a copy is told from the
- * original. */
+/* Where a store may live (no network file system: LMDB's map and locks are not coherent there) and how a copy is told
+ * from the original. */
 #include "engine/store/private.h"
 #include "engine/sys/fs.h"
 #include "lang/base/digest.h"
@@ -49,7 +49,8 @@ bool dk_place_is_network(uint64_t magic, const char *fuse_type) {
   return false;
 }
 
-/* Type of the mount with this device number, from /proc/self/mountinfo (proc(5)): "... major:minor ... - type source options". */
+/* Type of the mount with this device number, from /proc/self/mountinfo (proc(5)): "... major:minor ... - type source
+ * options". */
 static bool mount_type(dev_t dev, char *ret, size_t size) {
   FILE *file = fopen("/proc/self/mountinfo", "re");
   if (!file) return false;

@@ -1,4 +1,5 @@
-/* What the files of this room share: the open environment and the way LMDB's errors become ours. Included by nobody else. */
+/* What the files of this room share: the open environment and the way LMDB's errors become ours. Included by nobody
+ * else. */
 #ifndef DK_STORE_PRIVATE_H
 #define DK_STORE_PRIVATE_H
 
@@ -71,20 +72,20 @@ int dk_counts_write(const struct dk_store *store, MDB_txn *txn, uint64_t turn); 
 int dk_counts_compare(const struct dk_store *store, MDB_txn *txn, const struct dk_counts *counts,
                       struct dk_error *error);
 
-/* migrate.c: finds out the format, opens the tables, and for writing brings a store of an older format up to this one: then *ret_changed
- * is true, and the caller writes the counts when it has written all that it wants to. */
+/* migrate.c: finds out the format, opens the tables, and for writing brings a store of an older format up to this one:
+ * then *ret_changed is true, and the caller writes the counts when it has written all that it wants to. */
 int dk_migrate_open(struct dk_store *store, MDB_txn *txn, bool is_new, bool *ret_changed, struct dk_error *error);
 
-/* A read transaction: begin gives one (growing the map if another process did), done puts it to rest. Between them (only on success) LMDB
- * is guarded. */
+/* A read transaction: begin gives one (growing the map if another process did), done puts it to rest. Between them
+ * (only on success) LMDB is guarded. */
 int dk_store_read_begin(struct dk_store *store, MDB_txn **ret, struct dk_error *error);
 void dk_store_read_done(struct dk_store *store);
 
 /* ballast.c: space kept aside so that ends of tasks can still be recorded on a full disk. */
 void dk_ballast_make(struct dk_store *store);
 bool dk_ballast_release(struct dk_store *store); /* false: there was none */
-/* LMDB says EIO when a write came out short, which is what a full disk looks like from there. Whether it is one is tried out with a file next to
- * the data, of `wanted` bytes and some more; a true I/O error stays one. */
+/* LMDB says EIO when a write came out short, which is what a full disk looks like from there. Whether it is one is
+ * tried out with a file next to the data, of `wanted` bytes and some more; a true I/O error stays one. */
 bool dk_store_disk_is_full(const struct dk_store *store, uint64_t wanted);
 
 /* place.c: where a store may live, and how to tell a copy. */
@@ -101,7 +102,8 @@ void dk_guard_leave(const char *outer);
 /* readers.c: appends those that are to be named now, "process 123 (dkrun) for 65 s, ...": old ones, each once. */
 void dk_readers_look(struct dk_store *store, uint64_t now_ns, struct dk_buf *out);
 
-/* child.c: fn in a process of its own, which writes what it finds to `to`. End says in words how it died; NULL: it ended well. */
+/* child.c: fn in a process of its own, which writes what it finds to `to`. End says in words how it died; NULL: it
+ * ended well. */
 struct dk_child {
   pid_t pid;
   FILE *from;
@@ -110,17 +112,17 @@ typedef void dk_child_fn(void *ctx, FILE *to);
 int dk_child_start(struct dk_child *child, dk_child_fn *fn, void *ctx, unsigned seconds);
 const char *dk_child_end(struct dk_child *child);
 
-/* check.c: opens the environment in a child and reads the ends of each table. A file that would crash this process (truncated under its
- * map, rubbish for pages) is -EBADMSG here. */
+/* check.c: opens the environment in a child and reads the ends of each table. A file that would crash this process
+ * (truncated under its map, rubbish for pages) is -EBADMSG here. */
 int dk_check_in_child(const char *path, unsigned env_flags, struct dk_error *error);
 /* For children: LMDB's results. */
 int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_txn **ret);
 int dk_check_rows(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret); /* as LMDB counts them, if the file has room for so many */
 /* pages.c: every page that the transaction can reach, looked at without LMDB. 0, MDB_CORRUPTED, or what went wrong. */
 int dk_check_pages(MDB_txn *txn);
-/* Every pair that a leaf in the file at `path` still holds, whether or not anything leads to that page, until fn returns
- * non-zero (which is then returned). is_current: false when the list of free pages cannot be read, so that the pair may
- * be one of long ago. Positive errno. */
+/* Every pair that a leaf in the file at `path` still holds, whether or not anything leads to that page, until fn
+ * returns non-zero (which is then returned). is_current: false when the list of free pages cannot be read, so that the
+ * pair may be one of long ago. Positive errno. */
 typedef int dk_pair_fn(void *ctx, const MDB_val *key, const MDB_val *value, bool is_current);
 int dk_pages_each_pair(const char *path, dk_pair_fn *fn, void *ctx);
 int dk_check_walk(MDB_txn *txn, MDB_dbi dbi);                  /* all pairs, every page of them touched */

@@ -1,5 +1,5 @@
-/* Reading: one value, a range, the last of a range. A read transaction lives for one call or one block of a range, so that no
- * reader holds old pages while its caller thinks. */
+/* Reading: one value, a range, the last of a range. A read transaction lives for one call or one block of a range, so
+ * that no reader holds old pages while its caller thinks. */
 #include "engine/store/private.h"
 #include "lang/base/bytes.h"
 #include "lang/base/digest.h"
@@ -195,7 +195,8 @@ int dk_store_each(struct dk_store *store, enum dk_table table, const void *prefi
   return err;
 }
 
-/* Puts the cursor on the last key that starts with the prefix, if there is one: just before the first key behind them all. */
+/* Puts the cursor on the last key that starts with the prefix, if there is one: just before the first key behind them
+ * all. */
 static int seek_last(MDB_cursor *cursor, const void *prefix, size_t plen, MDB_val *key, MDB_val *value) {
   uint8_t behind[DK_KEY_MAX];
   if (plen) memcpy(behind, prefix, plen);

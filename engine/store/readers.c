@@ -1,6 +1,6 @@
-/* Readers that hold old pages: a process that was stopped in the middle of reading (SIGSTOP, a debugger) keeps every page of its
- * snapshot, and the file grows with each commit until it ends. LMDB says which snapshot each reader holds, but not since when, so that is
- * watched here. Readers of dead processes are cleared. */
+/* Readers that hold old pages: a process that was stopped in the middle of reading (SIGSTOP, a debugger) keeps every
+ * page of its snapshot, and the file grows with each commit until it ends. LMDB says which snapshot each reader holds,
+ * but not since when, so that is watched here. Readers of dead processes are cleared. */
 #include "engine/store/private.h"
 #include "engine/sys/loop.h"
 

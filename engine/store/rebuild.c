@@ -1,6 +1,7 @@
-/* A store made anew of what can still be read of a damaged one. Children walk each table from its front, and where that does not come to an
- * end from its back too, and hand over the pairs whose checksums are right. Then one more looks at the pages of the file as they lie (pages.c): it
- * finds what nothing leads to any more, and puts right what was read where a wrong page was led to.
+/* A store made anew of what can still be read of a damaged one. Children walk each table from its front, and where that
+ * does not come to an end from its back too, and hand over the pairs whose checksums are right. Then one more looks at
+ * the pages of the file as they lie (pages.c): it finds what nothing leads to any more, and puts right what was read
+ * where a wrong page was led to.
  *
  * Keeps true: the damaged file stays in its place until the new one is whole and takes it, in one rename. */
 #include "engine/store/private.h"
@@ -187,8 +188,8 @@ static int salvage_all(const char *path, struct taken *taken, struct dk_error *e
   return err ? err : take_from(look_in_child, &look, taken, error);
 }
 
-/* The same store in the same folder, at a turn that it has not had. Where the turn was lost, seconds since 1970 are more than it can have
- * come to. */
+/* The same store in the same folder, at a turn that it has not had. Where the turn was lost, seconds since 1970 are
+ * more than it can have come to. */
 static int finish(const struct taken *taken, const char *path, struct dk_rebuilt *ret, struct dk_error *error) {
   struct dk_store *made = taken->made;
   struct dk_binding binding;

@@ -1,5 +1,5 @@
-/* The store's values as structs, and their bytes (codec.c). Encodings are versioned by a first byte; integers in keys are big-endian
- * so that key order is number order. Decoded structs own their memory; finish frees it. */
+/* The store's values as structs, and their bytes (codec.c). Encodings are versioned by a first byte; integers in keys
+ * are big-endian so that key order is number order. Decoded structs own their memory; finish frees it. */
 #ifndef DK_STORE_RECORD_H
 #define DK_STORE_RECORD_H
 
@@ -33,7 +33,8 @@ struct dk_task_record {
   struct dk_digest key; /* RESULTS has its result when it is done or cached */
 };
 
-/* One component of a key ("program", "code", "input train", "env X", "environment"), so that `why` can name what changed. */
+/* One component of a key ("program", "code", "input train", "env X", "environment"), so that `why` can name what
+ * changed. */
 struct dk_key_part_record {
   char *name;
   struct dk_digest digest;
@@ -100,7 +101,8 @@ int dk_store_get_name(struct dk_store *store, const char *experiment, const char
 int dk_batch_put_environment(struct dk_batch *batch, const struct dk_digest *id, const char *text);
 int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id, struct dk_buf *ret);
 
-/* What a run that is all done stood on, by the digest of what was asked (engine/drive/unchanged.h): bytes of the drive's. */
+/* What a run that is all done stood on, by the digest of what was asked (engine/drive/unchanged.h): bytes of the
+ * drive's. */
 int dk_batch_put_unchanged(struct dk_batch *batch, const struct dk_digest *asked, const void *data, size_t len);
 int dk_store_get_unchanged(struct dk_store *store, const struct dk_digest *asked, struct dk_buf *ret);
 
@@ -121,8 +123,8 @@ int dk_store_get_metrics(struct dk_store *store, const struct dk_digest *key, co
 typedef int dk_store_task_fn(void *ctx, uint32_t task, const struct dk_task_record *record);
 int dk_store_each_task(struct dk_store *store, uint32_t run, dk_store_task_fn *fn, void *ctx, struct dk_error *error);
 
-/* The stat shortcut: content digest of a file that has not changed since it was hashed. -ENOENT when unknown or not to be trusted
- * (mtime or ctime less than 2 s older than the hash). */
+/* The stat shortcut: content digest of a file that has not changed since it was hashed. -ENOENT when unknown or not to
+ * be trusted (mtime or ctime less than 2 s older than the hash). */
 struct dk_stat_key {
   uint64_t dev, ino, size;
   int64_t mtime_ns, ctime_ns;

@@ -1,7 +1,7 @@
 /* Opening and closing: the environment, its tables, format and identity. Reading is read.c, writing commit.c.
  *
- * Keeps true: a data file is whole from the moment it has its name; no page of a damaged file is touched in this process before a child has survived it; the data file's
- * descriptor is not inherited by children. */
+ * Keeps true: a data file is whole from the moment it has its name; no page of a damaged file is touched in this
+ * process before a child has survived it; the data file's descriptor is not inherited by children. */
 #include "engine/store/store.h"
 #include "engine/store/private.h"
 #include "engine/sys/fs.h"
@@ -115,8 +115,8 @@ unsigned dk_store_open_flags(const char *path, bool read_only) {
   return flags;
 }
 
-/* LMDB writes into its lock file through a map: on a full disk that would be SIGBUS, so its blocks are asked for before. Where that
- * cannot be done, LMDB goes on as it always does. */
+/* LMDB writes into its lock file through a map: on a full disk that would be SIGBUS, so its blocks are asked for
+ * before. Where that cannot be done, LMDB goes on as it always does. */
 static int reserve_lock(const char *path, struct dk_error *error) {
   char file[4096];
   int n = snprintf(file, sizeof file, "%s/lock.mdb", path);
@@ -162,7 +162,8 @@ static int new_identity(struct dk_store *store, MDB_txn *txn, const struct dk_bi
   return rc ? dk_store_fail(store, rc, "writing the store", error) : 0;
 }
 
-/* A copy by hard links: LMDB writes in place, so what is written to the copy would be in the original, and both would be lost. */
+/* A copy by hard links: LMDB writes in place, so what is written to the copy would be in the original, and both would
+ * be lost. */
 static int refuse_links(const char *path, struct dk_error *error) {
   char file[4096];
   struct stat st;
@@ -194,7 +195,8 @@ static int check_identity(struct dk_store *store, MDB_txn *txn, bool is_new, boo
   return new_identity(store, txn, &here, error);
 }
 
-/* What lacks in a store that is not new is damage: it was made whole, and LMDB must not be made to write into rubbish. */
+/* What lacks in a store that is not new is damage: it was made whole, and LMDB must not be made to write into
+ * rubbish. */
 static int set_up(struct dk_store *store, bool is_new, struct dk_error *error) {
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
@@ -212,7 +214,8 @@ static int set_up(struct dk_store *store, bool is_new, struct dk_error *error) {
   return rc ? dk_store_fail(store, rc, "opening the store", error) : 0;
 }
 
-/* A new data file, in its place: whoever is first wins. An empty one is no data file (a power cut, a copy that was broken off). */
+/* A new data file, in its place: whoever is first wins. An empty one is no data file (a power cut, a copy that was
+ * broken off). */
 static int put_in_place(const char *folder, const char *from, const char *to) {
   struct stat st;
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -226,8 +229,8 @@ static int put_in_place(const char *folder, const char *from, const char *to) {
   return err;
 }
 
-/* Made whole in a folder of its own: a full disk or a power cut leaves no half of a data file, which could not be told from a damaged
- * one. */
+/* Made whole in a folder of its own: a full disk or a power cut leaves no half of a data file, which could not be told
+ * from a damaged one. */
 static int make_data(const struct dk_store *store, struct dk_error *error) {
   struct dk_store made = {.path = store->path};
   dk_autobuf folder = DK_BUF_INIT;

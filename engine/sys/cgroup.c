@@ -27,7 +27,8 @@ static int write_file(int dir, const char *name, const char *text) {
   return r;
 }
 
-/* The number behind `key` in a file of lines "key number", or in one that is just a number (key NULL). false: it does not say. */
+/* The number behind `key` in a file of lines "key number", or in one that is just a number (key NULL). false: it does
+ * not say. */
 static bool read_number(int dir, const char *name, const char *key, uint64_t *ret) {
   dk_autobuf text = DK_BUF_INIT;
   if (dk_fs_read_at(dir, name, FILE_MAX, &text, NULL) < 0) return false;

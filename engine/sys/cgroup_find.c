@@ -84,7 +84,8 @@ static void add_unescaped(struct dk_buf *out, const char *text, size_t len) {
   }
 }
 
-/* "36 25 0:31 /root /mount rw - cgroup2 cgroup2 rw,..." (proc(5)): of the hierarchy that is looked for, its root and its mount. */
+/* "36 25 0:31 /root /mount rw - cgroup2 cgroup2 rw,..." (proc(5)): of the hierarchy that is looked for, its root and
+ * its mount. */
 static bool parse_mount(const char *line, size_t len, unsigned version, struct dk_buf *root, struct dk_buf *mount) {
   size_t n_root = 0, n_mount = 0, n_type = 0, n_options = 0;
   const char *root_at = field(line, len, 3, &n_root), *mount_at = field(line, len, 4, &n_mount);

@@ -265,7 +265,8 @@ int dk_fs_copy_fd(int from, int to, uint64_t size, bool *ret_reflinked) {
     if (n <= 0) break;
     done += (uint64_t)n;
   }
-  /* EXDEV, EINVAL, EOPNOTSUPP, or a file system that says 0 (procfs): the rest goes by hand, from where both stand now. */
+  /* EXDEV, EINVAL, EOPNOTSUPP, or a file system that says 0 (procfs): the rest goes by hand, from where both stand
+   * now. */
   return copy_by_hand(from, to);
 }
 

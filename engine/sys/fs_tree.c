@@ -1,5 +1,5 @@
-/* Trees of directories: removing and copying, never through a symbolic link; see fs.h. Depth is limited so that a hostile
- * tree costs descriptors, not the stack. */
+/* Trees of directories: removing and copying, never through a symbolic link; see fs.h. Depth is limited so that a
+ * hostile tree costs descriptors, not the stack. */
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
@@ -18,8 +18,8 @@ static bool is_dot(const char *name) {
   return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
-/* A directory of this file system: what is mounted there, a bind mount too, is somebody else's (-EXDEV). Kernels before 5.6 and
- * containers without openat2 cannot tell. */
+/* A directory of this file system: what is mounted there, a bind mount too, is somebody else's (-EXDEV). Kernels before
+ * 5.6 and containers without openat2 cannot tell. */
 static int open_here(int dir, const char *name) {
   struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_NO_XDEV};
   long fd = syscall(SYS_openat2, dir, name, &how, sizeof how);

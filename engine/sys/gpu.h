@@ -1,8 +1,8 @@
 /* The graphics processors of this machine, as /dev, /proc and /sys show them: no vendor's library is asked.
  *
- * NVIDIA: /proc/driver/nvidia/gpus in the order of their bus addresses, as far as /dev/nvidia<minor> is there (a container has some
- * of them only); without that folder /dev/nvidia0, 1, ... AMD: the nodes of /sys/class/kfd, as far as their /dev/dri/renderD<minor> is
- * there. A machine that has both is used with NVIDIA's. Others are not known. */
+ * NVIDIA: /proc/driver/nvidia/gpus in the order of their bus addresses, as far as /dev/nvidia<minor> is there (a
+ * container has some of them only); without that folder /dev/nvidia0, 1, ... AMD: the nodes of /sys/class/kfd, as far
+ * as their /dev/dri/renderD<minor> is there. A machine that has both is used with NVIDIA's. Others are not known. */
 #ifndef DK_SYS_GPU_H
 #define DK_SYS_GPU_H
 
@@ -28,7 +28,8 @@ struct dk_gpus {
 
 /* `root` stands before /dev, /proc and /sys; "" for this machine. */
 void dk_gpus_find(const char *root, struct dk_gpus *ret);
-/* Is it one of the model that was asked for? Part of the name, upper and lower case alike; a name that is not known may be it. */
+/* Is it one of the model that was asked for? Part of the name, upper and lower case alike; a name that is not known may
+ * be it. */
 bool dk_gpu_is_model(const struct dk_gpu *gpu, const char *model);
 uint32_t dk_gpus_count(const struct dk_gpus *gpus, const char *model); /* NULL: of any */
 /* "00000000:3B:00.0" and "0000:3b:00.0" are the same; false: no such address. */

@@ -1,5 +1,5 @@
-/* See ledger.h. A write to the file, and the closing of a descriptor for writing (also by the end of a process), are what inotify
- * tells to those who wait. */
+/* See ledger.h. A write to the file, and the closing of a descriptor for writing (also by the end of a process), are
+ * what inotify tells to those who wait. */
 #include "engine/sys/ledger.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Bytes of the file: 1 << 40 and up the pools, each with as many; 1 << 56 and up the queues, whose tickets are microseconds. */
+/* Bytes of the file: 1 << 40 and up the pools, each with as many; 1 << 56 and up the queues, whose tickets are
+ * microseconds. */
 #define POOL_SIZE ((off_t)1 << 40)
 #define QUEUE_SIZE ((off_t)1 << 56)
 
@@ -30,7 +31,8 @@ static int set_lock(int fd, short type, off_t start, off_t len) {
   return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
 }
 
-/* What of it another description holds: true, and the first place that is told of. Held as far as it cannot be asked. */
+/* What of it another description holds: true, and the first place that is told of. Held as far as it cannot be
+ * asked. */
 static bool is_held(int fd, off_t start, off_t len, off_t *ret_start, off_t *ret_end) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
   if (fcntl(fd, F_OFD_GETLK, &lock) < 0) {
@@ -81,7 +83,8 @@ int dk_ledger_place(const char *asked, struct dk_buf *ret_dir, struct dk_error *
   return r < 0 ? r : check_dir(ret_dir->data, error);
 }
 
-/* Never O_CREAT on what is there: fs.protected_regular refuses that for another user's file in a directory such as /tmp. */
+/* Never O_CREAT on what is there: fs.protected_regular refuses that for another user's file in a directory such as
+ * /tmp. */
 static int open_file(const char *path, bool is_shared) {
   for (int i = 0; i < 100; i++) {
     int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;

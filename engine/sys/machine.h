@@ -23,8 +23,8 @@ struct dk_machine {
 };
 
 void dk_machine_look(const char *root, struct dk_machine *ret);
-/* What no wait can bring: appends "8 gpus, this machine has 0". false: the need fits. A task of more cpus than there are fits: it
- * gets all of them, and takes longer. */
+/* What no wait can bring: appends "8 gpus, this machine has 0". false: the need fits. A task of more cpus than there
+ * are fits: it gets all of them, and takes longer. */
 bool dk_machine_lacks(const struct dk_machine *machine, const struct dk_need *need, struct dk_buf *out);
 
 #endif

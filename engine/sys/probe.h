@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Writes a file without a name into the directory, and reflinks it: 1 it can, 0 it cannot; a negative errno with words: the file cannot be
- * written (-EOPNOTSUPP: this file system has no files without a name, so nothing is known). */
+/* Writes a file without a name into the directory, and reflinks it: 1 it can, 0 it cannot; a negative errno with words:
+ * the file cannot be written (-EOPNOTSUPP: this file system has no files without a name, so nothing is known). */
 int dk_probe_reflink(const char *dir, struct dk_error *error);
 /* Is the program at `path` one that needs no loader of the system (ELF without PT_INTERP)? */
 bool dk_probe_is_static(const char *path);

@@ -41,7 +41,8 @@ size_t dk_proc_signal_descendants(pid_t pid, int signal);
 uint64_t dk_proc_pss(pid_t pid);
 /* The kernel's count of processes it killed for lack of memory since boot; 0 when unknown. */
 uint64_t dk_proc_oom_kills(void);
-/* Raises the soft limit of open files to the hard one, as far as that can be done; *ret_before: what it was, for children. */
+/* Raises the soft limit of open files to the hard one, as far as that can be done; *ret_before: what it was, for
+ * children. */
 void dk_proc_raise_nofile(struct rlimit *ret_before);
 uint32_t dk_proc_cpus(void);   /* that this process may use */
 uint64_t dk_proc_memory(void); /* of the machine, bytes */

@@ -1,5 +1,5 @@
-/* Unix stream sockets by path of any length: sun_path ends at 108 bytes, so a longer one goes through /proc/self/fd of its
- * directory. */
+/* Unix stream sockets by path of any length: sun_path ends at 108 bytes, so a longer one goes through /proc/self/fd of
+ * its directory. */
 #ifndef DK_SYS_SOCK_H
 #define DK_SYS_SOCK_H
 

@@ -1,5 +1,5 @@
-/* vfork and exec: see spawn.h. The child runs in the parent's memory until it execs, so all it needs is made before, and it
- * only makes system calls (vfork(2), "Caveats"). */
+/* vfork and exec: see spawn.h. The child runs in the parent's memory until it execs, so all it needs is made before,
+ * and it only makes system calls (vfork(2), "Caveats"). */
 #include "engine/sys/spawn.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
@@ -106,7 +106,8 @@ static void place_fds(struct plan *plan) {
 static void enter_sandbox(struct plan *plan) {
   const struct dk_spawn *spawn = plan->spawn;
   if (spawn->landlock < 0 || syscall(SYS_landlock_restrict_self, spawn->landlock, 0) == 0) return;
-  /* Without privileges the kernel wants this first, so that no set-uid program runs with what it expects to read missing. */
+  /* Without privileges the kernel wants this first, so that no set-uid program runs with what it expects to read
+   * missing. */
   if (errno != EPERM || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
       syscall(SYS_landlock_restrict_self, spawn->landlock, 0) < 0)
     fail(plan, STAGE_SANDBOX);

@@ -1,4 +1,5 @@
-/* The only place that starts processes: vfork and exec. Never fork: from a process of 2 GiB it makes 8 tasks a second. */
+/* The only place that starts processes: vfork and exec. Never fork: from a process of 2 GiB it makes 8 tasks a
+ * second. */
 #ifndef DK_SYS_SPAWN_H
 #define DK_SYS_SPAWN_H
 
@@ -9,8 +10,9 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* Where a program was found in a PATH: for a quarter of a second, longer than most tasks and shorter than anybody sees, it is tried there first. A
- * failed execve for each directory before it costs as much as half of what else there is to a start. Zero to begin with. */
+/* Where a program was found in a PATH: for a quarter of a second, longer than most tasks and shorter than anybody sees,
+ * it is tried there first. A failed execve for each directory before it costs as much as half of what else there is to
+ * a start. Zero to begin with. */
 struct dk_spawn_found {
   char *path, *name; /* what was looked for; heap */
   size_t at;         /* the directory's place in PATH */
@@ -40,9 +42,9 @@ struct dk_spawn {
 #define DK_SPAWN_INIT                                                                                                  \
   { .dir_fd = -1, .fds = {-1, -1, -1}, .umask = -1, .landlock = -1, .cgroup = -1 }
 
-/* Starts it: all signals at their defaults and unblocked, no other descriptor inherited. Returns when the program has been
- * exec'd. 0, or a negative errno with the program's name and what to do (program not found, not executable, script without
- * #! line, arguments too long). The child is the caller's to reap. */
+/* Starts it: all signals at their defaults and unblocked, no other descriptor inherited. Returns when the program has
+ * been exec'd. 0, or a negative errno with the program's name and what to do (program not found, not executable, script
+ * without #! line, arguments too long). The child is the caller's to reap. */
 int dk_spawn(const struct dk_spawn *spawn, pid_t *ret_pid, struct dk_error *error);
 
 /* Runs to the end: the exit code, 128 + signal, or negative errno. */

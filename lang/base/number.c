@@ -1,6 +1,6 @@
-/* Doubles and integers as text, exactly: see number.h. libc does the conversions (correctly rounded both ways in glibc);
- * this file finds the shortest digits and sets the form. Independent of the locale: digits are picked out of printf's
- * output, and strtod gets the C locale. */
+/* Doubles and integers as text, exactly: see number.h. libc does the conversions (correctly rounded both ways in
+ * glibc); this file finds the shortest digits and sets the form. Independent of the locale: digits are picked out of
+ * printf's output, and strtod gets the C locale. */
 #include "lang/base/number.h"
 
 #include <errno.h>

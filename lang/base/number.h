@@ -25,7 +25,8 @@ int dk_number_parse_int(const char *text, size_t len, int64_t *ret);
  * then the language's own "2m30s", "1h30m", "2d4h" (two units). */
 void dk_number_size_text(uint64_t bytes, char ret[DK_NUMBER_TEXT]);
 void dk_number_duration_text(uint64_t nanoseconds, char ret[DK_NUMBER_TEXT]);
-/* The unit of the language that a word means, as people write it elsewhere too ("min", "secs", "gb"): "m", "s", "GB". NULL: none. */
+/* The unit of the language that a word means, as people write it elsewhere too ("min", "secs", "gb"): "m", "s", "GB".
+ * NULL: none. */
 const char *dk_number_unit(const char *word);
 
 #endif

@@ -1,8 +1,8 @@
 /* Cycles of tasks and picks: a task waits for those it refers to, a pick for the task it chooses from.
  *
- * A reference with a selector may lead back to an earlier value of an axis (language.md, rule 6 of references): plan, which
- * knows the points, judges those. A cycle of plain references is an error here, shown as a path; one reference of it
- * becomes an ERROR, so that plan meets none. */
+ * A reference with a selector may lead back to an earlier value of an axis (language.md, rule 6 of references): plan,
+ * which knows the points, judges those. A cycle of plain references is an error here, shown as a path; one reference of
+ * it becomes an ERROR, so that plan meets none. */
 #include "lang/check/internal.h"
 
 struct edge {

@@ -1,7 +1,7 @@
 /* Parameters given on the command line: -p name=text.
  *
- * Where the file's value is a plain text, the given text is taken as it is; else it is read as an expression without names,
- * and a bare word that is none is a text. The kind is compared with the file's at evaluation. */
+ * Where the file's value is a plain text, the given text is taken as it is; else it is read as an expression without
+ * names, and a bare word that is none is a text. The kind is compared with the file's at evaluation. */
 #include "lang/check/internal.h"
 
 static void unknown(struct dk_checker *checker, const struct dk_check_given *given) {

@@ -1,7 +1,7 @@
 /* References to points of tasks and picks: t.x, t[a = e].x, gather(t.x), gather(t), best.c.
  *
- * What a field of a target means is decided here: an output, a metric, a column, `chosen`. Which points it finds is plan's
- * (join). A task's outputs, metrics and columns have different names (task.c), so `t.x` is never two things. */
+ * What a field of a target means is decided here: an output, a metric, a column, `chosen`. Which points it finds is
+ * plan's (join). A task's outputs, metrics and columns have different names (task.c), so `t.x` is never two things. */
 #include "lang/check/internal.h"
 
 #include <string.h>

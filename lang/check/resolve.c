@@ -1,7 +1,7 @@
 /* Binding the names of an expression to what they stand for.
  *
- * Order: locals (parameters of a function, variables of `for`), columns, the words of a task's body (inputs, outputs, point,
- * stdout, stderr), declarations, built-in functions. */
+ * Order: locals (parameters of a function, variables of `for`), columns, the words of a task's body (inputs, outputs,
+ * point, stdout, stderr), declarations, built-in functions. */
 #include "lang/check/internal.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Lets, functions, params, resources and grids that use each other in a circle.
  *
- * They use names above them only, so a circle shows as a use of something that stands further down. Whether that leads back
- * is searched in the tree as it was parsed: what stands below has not been bound yet. */
+ * They use names above them only, so a circle shows as a use of something that stands further down. Whether that leads
+ * back is searched in the tree as it was parsed: what stands below has not been bound yet. */
 #include "lang/check/internal.h"
 
 #define SHOWN 12 /* steps of a circle that are named */

@@ -1,8 +1,8 @@
 /* A source line in terminal cells.
  *
- * Widths: a short table of the ranges that are wide (W, F) or zero-width (Mn, Me, Cf) in Unicode's EastAsianWidth.txt and
- * UnicodeData.txt; rare scripts fall under one cell. Bidirectional controls are shown escaped, so that a text cannot be
- * displayed in another order than it is read (CVE-2021-42574). */
+ * Widths: a short table of the ranges that are wide (W, F) or zero-width (Mn, Me, Cf) in Unicode's EastAsianWidth.txt
+ * and UnicodeData.txt; rare scripts fall under one cell. Bidirectional controls are shown escaped, so that a text
+ * cannot be displayed in another order than it is read (CVE-2021-42574). */
 #include "lang/diag/line.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* Diagnostics as text for people, in the form of docs/language.md, section Errors.
  *
- * Each place gets a row of its own under its line, so rows never collide. A place of several lines is marked at its first
- * and its last line. Long lines are cut to a window around what is marked. Nothing from a file reaches the terminal raw. */
+ * Each place gets a row of its own under its line, so rows never collide. A place of several lines is marked at its
+ * first and its last line. Long lines are cut to a window around what is marked. Nothing from a file reaches the
+ * terminal raw. */
 #include "lang/diag/diag.h"
 #include "lang/diag/line.h"
 

@@ -1,5 +1,5 @@
-/* Built-in functions that name files (load and glob read the repository through dk_eval_files) or stand for what a task's
- * body does with them (inert calls). */
+/* Built-in functions that name files (load and glob read the repository through dk_eval_files) or stand for what a
+ * task's body does with them (inert calls). */
 #include "lang/eval/internal.h"
 
 #include <string.h>

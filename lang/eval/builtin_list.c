@@ -187,7 +187,8 @@ bool dk_fn_keys(struct dk_call *call) {
   return dk_call_return_list(call, items, n);
 }
 
-/* How many sublists of `size` elements, or of any size (size < 0), and their elements; more than 2^62 counts as that. */
+/* How many sublists of `size` elements, or of any size (size < 0), and their elements; more than 2^62 counts as
+ * that. */
 static void count_subsets(uint32_t n, int64_t size, uint64_t *ret_lists, uint64_t *ret_elements) {
   const uint64_t most = (uint64_t)1 << 62;
   if (size < 0) {

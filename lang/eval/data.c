@@ -1,7 +1,7 @@
 /* Data files as values: JSON (RFC 8259), JSON lines, CSV (RFC 4180, with a header), lines of text.
  *
- * A JSON number without a point or exponent that fits is an int, else the nearest double. A CSV cell that reads as a number is
- * one; an empty cell is null. Errors name the line. Nesting is bounded by DK_VALUE_MAX_DEPTH. */
+ * A JSON number without a point or exponent that fits is an int, else the nearest double. A CSV cell that reads as a
+ * number is one; an empty cell is null. Errors name the line. Nesting is bounded by DK_VALUE_MAX_DEPTH. */
 #include "lang/eval/internal.h"
 
 #include "lang/base/number.h"

@@ -1,7 +1,8 @@
 /* The table of values: hash-consing, access, equality and order.
  *
  * Keeps true: two values of equal contents have one id; an id, and what dk_value_get gave for it, stay valid for the
- * whole compilation (the arena keeps outgrown tables). Does no arithmetic (arith.c) and writes no text (value_text.c). */
+ * whole compilation (the arena keeps outgrown tables). Does no arithmetic (arith.c) and writes no text
+ * (value_text.c). */
 #include "lang/eval/value.h"
 
 #include <assert.h>
@@ -64,7 +65,8 @@ uint64_t dk_value_weight(const struct dk_values *values, dk_value_id id) {
   return weight;
 }
 
-/* A list of lists that share their elements is small here and large when it is walked: so each knows its depth and weight. */
+/* A list of lists that share their elements is small here and large when it is walked: so each knows its depth and
+ * weight. */
 static void weigh(const struct dk_values *values, struct dk_value *value, const uint32_t *parts) {
   uint32_t first = value->type == DK_TYPE_RECORD ? 1 : 0, n = n_parts(value);
   uint64_t weight = 1;

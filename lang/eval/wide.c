@@ -21,7 +21,8 @@ void dk_wide_set_int(struct dk_wide *ret, int64_t value) {
   mpfr_set_si(ret->x, value, MPFR_RNDN);
 }
 
-/* value == digits / 10^places with at most 15 digits: then that is the shortest decimal (DBL_DIG), found without text. */
+/* value == digits / 10^places with at most 15 digits: then that is the shortest decimal (DBL_DIG), found without
+ * text. */
 static bool short_decimal(double value, long *ret_digits, unsigned *ret_places) {
   static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -37,8 +38,8 @@ static bool short_decimal(double value, long *ret_digits, unsigned *ret_places) 
   return false;
 }
 
-/* A decimal is a hair off at 256 bits, and so is what is computed with it: 2.345 * 100 may come out below 234.5. Before a choice
- * between two integers the last bits are rounded away, far below what a double can tell. */
+/* A decimal is a hair off at 256 bits, and so is what is computed with it: 2.345 * 100 may come out below 234.5. Before
+ * a choice between two integers the last bits are rounded away, far below what a double can tell. */
 static void settle(mpfr_t ret, const mpfr_t from) {
   mp_limb_t limbs[DK_WIDE_LIMBS];
   mpfr_t coarse;
@@ -63,7 +64,8 @@ void dk_wide_set_double(struct dk_wide *ret, double value) {
     return;
   }
   mpfr_set_si(ret->x, digits, MPFR_RNDN);
-  /* 10^22 < 2^53 * 2^22: two exact divisors, one rounding more than the text would have, far below a double's last bit. */
+  /* 10^22 < 2^53 * 2^22: two exact divisors, one rounding more than the text would have, far below a double's last
+   * bit. */
   if (places > 18) {
     mpfr_div_ui(ret->x, ret->x, 1000000000000000000u, MPFR_RNDN);
     places -= 18;
@@ -150,7 +152,8 @@ bool dk_wide_to_double(const struct dk_wide *a, double *ret) {
   return isfinite(*ret);
 }
 
-/* Decimals of doubles have 17 digits between 10^308 and 10^-324: scaled to integers they take at most 640 digits, 2,126 bits. */
+/* Decimals of doubles have 17 digits between 10^308 and 10^-324: scaled to integers they take at most 640 digits, 2,126
+ * bits. */
 #define COUNT_BITS 2304
 #define COUNT_LIMBS (COUNT_BITS / 64)
 

@@ -161,8 +161,8 @@ static bool is_constant(const struct dk_expr *expr) {
   }
 }
 
-/* An axis over a constant range: its values are counted, not made. False for any other, and for one that is wrong or too long by itself:
- * then it is for the evaluator to say so. */
+/* An axis over a constant range: its values are counted, not made. False for any other, and for one that is wrong or
+ * too long by itself: then it is for the evaluator to say so. */
 static bool count_axis(struct dk_planner *planner, const struct dk_stmt *stmt, uint32_t *ret) {
   int64_t n;
   if (stmt->kind != DK_STMT_AXIS || stmt->is_vary || stmt->n_names != 1 || !stmt->value) return false;
@@ -199,8 +199,8 @@ static bool refuse_size(struct axis *axis, double size) {
   return false;
 }
 
-/* Ranges from this axis on, up to the next clause that takes points away, are multiplied before the first of them is made: a grid of
- * a million times a million points is refused at once. False: refused. */
+/* Ranges from this axis on, up to the next clause that takes points away, are multiplied before the first of them is
+ * made: a grid of a million times a million points is refused at once. False: refused. */
 static bool fits(struct axis *axis) {
   struct dk_grid_build *build = axis->build;
   const struct dk_block *block = build->decl->block;

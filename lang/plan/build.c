@@ -1,7 +1,7 @@
 /* The door of planning: passes over all templates, in an order in which each finds what it needs. See build.h.
  *
- * 1 grids, 2 points of tasks, 3 points of picks, 4 outputs, 5 metrics, 6 the rest of the bodies with their edges, 7 conclusions
- * (axes that change nothing, tasks that wait for each other), 8 the graph, 9 reports. */
+ * 1 grids, 2 points of tasks, 3 points of picks, 4 outputs, 5 metrics, 6 the rest of the bodies with their edges, 7
+ * conclusions (axes that change nothing, tasks that wait for each other), 8 the graph, 9 reports. */
 #include "lang/plan/build.h"
 
 #include "lang/plan/template.h"
@@ -150,8 +150,8 @@ static void check_used(struct dk_template_build *build) {
   }
 }
 
-/* For each template those with edges to it: ret_consumers[off[i] .. off[i + 1]], once an edge; waits counts them at the other
- * end. Counted two to the right, so that filling moves the starts into place. */
+/* For each template those with edges to it: ret_consumers[off[i] .. off[i + 1]], once an edge; waits counts them at the
+ * other end. Counted two to the right, so that filling moves the starts into place. */
 static uint32_t *count_consumers(struct dk_planner *planner, uint32_t *waits, uint32_t **ret_consumers) {
   uint32_t n = planner->n_builds, *off = dk_arena_array(planner->arena, uint32_t, (size_t)n + 2), total = 0;
   for (uint32_t i = 0; i < n; i++) {
@@ -175,7 +175,8 @@ static uint32_t *count_consumers(struct dk_planner *planner, uint32_t *waits, ui
   return off;
 }
 
-/* Templates whose edges lead in a circle (a template's edges to its own earlier rows are fine): none of it is ever ready. */
+/* Templates whose edges lead in a circle (a template's edges to its own earlier rows are fine): none of it is ever
+ * ready. */
 static void check_circles(struct dk_planner *planner) {
   uint32_t n = planner->n_builds, *waits = dk_arena_array(planner->arena, uint32_t, n + 1), done = 0, n_ready = 0;
   uint32_t *ready = dk_arena_array(planner->arena, uint32_t, n + 1); /* in the order in which they became so */

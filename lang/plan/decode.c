@@ -1,5 +1,5 @@
-/* The pin of a run, read back. The bytes may be anything: every count is held against what is left to read, every number
- * against what it points into, before it is used. See encode.c for the format. */
+/* The pin of a run, read back. The bytes may be anything: every count is held against what is left to read, every
+ * number against what it points into, before it is used. See encode.c for the format. */
 #include "lang/plan/codec.h"
 
 #include "lang/base/alloc.h"

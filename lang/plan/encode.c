@@ -1,8 +1,8 @@
-/* The pin of a run as bytes: names, columns, cells, edges, tables, and the programs as they were written (for `why`); no expressions,
- * no scripts. Read by decode.c.
+/* The pin of a run as bytes: names, columns, cells, edges, tables, and the programs as they were written (for `why`);
+ * no expressions, no scripts. Read by decode.c.
  *
- * Format 3, little-endian (lang/base/bytes.h): magic, version, texts, values (each behind those it is made of), templates
- * with their nodes, tables, parameters. A version is never changed, only followed by another. */
+ * Format 3, little-endian (lang/base/bytes.h): magic, version, texts, values (each behind those it is made of),
+ * templates with their nodes, tables, parameters. A version is never changed, only followed by another. */
 #include "lang/plan/codec.h"
 
 #include "lang/base/alloc.h"

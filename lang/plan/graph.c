@@ -6,7 +6,8 @@
 
 uint32_t dk_graph_node_of(const struct dk_graph *graph, uint32_t task, uint32_t *ret_row) {
   assert(task < graph->n_tasks);
-  /* Nodes without rows share `first` with the node behind them: the last node that starts at or below the task has it. */
+  /* Nodes without rows share `first` with the node behind them: the last node that starts at or below the task has
+   * it. */
   uint32_t low = 0, high = graph->n_nodes;
   while (high - low > 1) {
     uint32_t middle = low + (high - low) / 2;

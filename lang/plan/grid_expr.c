@@ -232,8 +232,8 @@ static void sift_down(struct candidate *heap, uint32_t n, uint32_t at) {
   }
 }
 
-/* By code: the first 8 bytes of SHA-256(column's name, NUL, canonical value). Added up over the axes, so that the order of
- * columns does not matter. */
+/* By code: the first 8 bytes of SHA-256(column's name, NUL, canonical value). Added up over the axes, so that the order
+ * of columns does not matter. */
 static uint64_t *value_hashes(struct dk_planner *planner, const struct dk_column *column) {
   uint64_t *hashes = dk_arena_array(planner->arena, uint64_t, column->card + 1);
   struct dk_buf *text = &planner->eval->scratch;

@@ -1,7 +1,7 @@
 /* `include` clauses: single points behind the product, after all excludes. See grid.h.
  *
- * An include gives every axis; derived columns are computed for it. A point that is in the grid already stays once, and the
- * grid's step says so. */
+ * An include gives every axis; derived columns are computed for it. A point that is in the grid already stays once, and
+ * the grid's step says so. */
 #include "lang/plan/grid.h"
 
 #include <string.h>

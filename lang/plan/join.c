@@ -1,7 +1,7 @@
 /* Hash joins on codes: see join.h.
  *
- * A key column is one of the producer's that a selector fixes or that the consumer has too. Its key is the producer's code;
- * the consumer's values are translated to the producer's codes once per value, by identity. */
+ * A key column is one of the producer's that a selector fixes or that the consumer has too. Its key is the producer's
+ * code; the consumer's values are translated to the producer's codes once per value, by identity. */
 #include "lang/plan/join.h"
 
 #include <assert.h>

@@ -1,10 +1,10 @@
 /* Keys: what a task's result can depend on, and nothing else (engine.md, "Identity and cache"; docs/architecture.md).
  *
- * In: the key format; the program's text with numbered holes; the holes' values with their types in canonical form; the shell's words
- * or that there is none; declared variables (not secrets); each input's name with its content digests in order; the code's digest;
- * the environment's id; outputs' names and paths; the number and model of gpus, when any are asked for.
- * Out: everything else. Names of tasks and axes, docs, metrics, timeouts, memory, cpus, retries, secrets, `pass`, comments and
- * places in the .dk file. */
+ * In: the key format; the program's text with numbered holes; the holes' values with their types in canonical form; the
+ * shell's words or that there is none; declared variables (not secrets); each input's name with its content digests in
+ * order; the code's digest; the environment's id; outputs' names and paths; the number and model of gpus, when any are
+ * asked for. Out: everything else. Names of tasks and axes, docs, metrics, timeouts, memory, cpus, retries, secrets,
+ * `pass`, comments and places in the .dk file. */
 #include "lang/plan/order.h"
 
 #include "lang/base/alloc.h"

@@ -73,7 +73,8 @@ struct selecting {
   struct dk_error *error;
 };
 
-/* A word as a person types a value: as names show it, as source, as text in a hole, or another writing of the number. */
+/* A word as a person types a value: as names show it, as source, as text in a hole, or another writing of the
+ * number. */
 static bool value_is(const struct dk_values *values, dk_value_id value, const char *text, size_t len,
                      struct dk_buf *scratch) {
   dk_buf_clear(scratch);

@@ -1,7 +1,7 @@
 /* Orders: one task as it is handed out. See plan.h.
  *
- * Values that are known at plan time are looked up; late ones are evaluated by the plan's own evaluator, whose values are
- * hash-consed, so that memory grows with distinct values only. All else lives in the order's own arena. */
+ * Values that are known at plan time are looked up; late ones are evaluated by the plan's own evaluator, whose values
+ * are hash-consed, so that memory grows with distinct values only. All else lives in the order's own arena. */
 #include "lang/plan/order.h"
 
 #include "lang/base/alloc.h"
@@ -62,7 +62,8 @@ static void add_prelude(struct dk_buf *out, uint32_t number, const struct texts 
   dk_buf_add_text(out, is_list ? ")\n" : "\n");
 }
 
-/* The heap text goes into the order's arena; when memory is short the buffer must not be lost, so it is the evaluator's. */
+/* The heap text goes into the order's arena; when memory is short the buffer must not be lost, so it is the
+ * evaluator's. */
 static const char *keep(struct dk_ordering *o, struct dk_buf *text) {
   if (!dk_buf_ok(text)) longjmp(*o->arena->on_oom, 1);
   const char *copy = dk_arena_strndup(o->arena, dk_buf_text(text), text->len);

@@ -1,7 +1,7 @@
 /* Inputs of an order: which stand at the row, what they are, where they are put. See order.h.
  *
- * Places: .dk/inputs/NAME/BASENAME; of lists .dk/inputs/NAME/INDEX/BASENAME; of gather(u) .dk/inputs/NAME/NAME.json. A mount
- * stays where it is. */
+ * Places: .dk/inputs/NAME/BASENAME; of lists .dk/inputs/NAME/INDEX/BASENAME; of gather(u) .dk/inputs/NAME/NAME.json. A
+ * mount stays where it is. */
 #include "lang/plan/order.h"
 
 #include "lang/plan/write.h"

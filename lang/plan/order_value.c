@@ -91,7 +91,8 @@ static bool is_sibling(const struct dk_template *pick, const struct dk_points *p
   return true;
 }
 
-/* A pick's metric is the mean over `mean_over`, as it was compared. Other metrics too, so that a row of them belongs together. */
+/* A pick's metric is the mean over `mean_over`, as it was compared. Other metrics too, so that a row of them belongs
+ * together. */
 static bool picked_metric(struct dk_ordering *o, const struct dk_template *pick, uint32_t chosen, const char *name,
                           dk_value_id *ret) {
   const struct dk_template *from = &o->plan->templates[pick->from];

@@ -1,7 +1,7 @@
 /* Outputs of a task: names, places, clashes. See template.h.
  *
- * Keeps true: a place is relative, has no `.` or `..` part, no empty part, does not lie below `.dk`; at no point do two outputs
- * of a task lie in one another. Paths are kept without the trailing slash of a directory. */
+ * Keeps true: a place is relative, has no `.` or `..` part, no empty part, does not lie below `.dk`; at no point do two
+ * outputs of a task lie in one another. Paths are kept without the trailing slash of a directory. */
 #include "lang/plan/template.h"
 
 #include <string.h>

@@ -182,7 +182,8 @@ static inline const struct dk_template *dk_plan_template(const struct dk_plan *p
 
 /* Names: "train lr=0.1 seed=2" (values as source text, shell-safe). */
 void dk_plan_task_name(const struct dk_plan *plan, uint32_t task, struct dk_buf *out);
-/* Where a task makes an output, relative to its directory; a directory's has no "/" at its end. Lives as long as the plan. */
+/* Where a task makes an output, relative to its directory; a directory's has no "/" at its end. Lives as long as the
+ * plan. */
 const char *dk_plan_output_path(const struct dk_plan *plan, uint32_t task, uint32_t output);
 /* Tasks named by words as a person types them: a template, then column=value words (any subset); or "t17", the 1-based
  * number of a task. *ret is dk_freed by the caller. -ENOENT with a message and suggestion when nothing matches. */

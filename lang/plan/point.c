@@ -1,7 +1,7 @@
 /* Expressions at points, and tables of their values: see planner.h.
  *
- * Keeps true: an expression is evaluated once per distinct combination of the columns it uses, only for combinations that
- * occur, the first time in grid order; so the first failing point of the grid is the one that is shown. */
+ * Keeps true: an expression is evaluated once per distinct combination of the columns it uses, only for combinations
+ * that occur, the first time in grid order; so the first failing point of the grid is the one that is shown. */
 #include "lang/plan/planner.h"
 
 #include <assert.h>

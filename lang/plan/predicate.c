@@ -1,5 +1,6 @@
-/* Predicates over all rows of a grid, in blocks: `and`, `or` and `not` work on flags, what is below them is tabled by the
- * columns it uses alone. So `c > 1000 and gamma > 1` costs one evaluation per value of c and one per value of gamma. */
+/* Predicates over all rows of a grid, in blocks: `and`, `or` and `not` work on flags, what is below them is tabled by
+ * the columns it uses alone. So `c > 1000 and gamma > 1` costs one evaluation per value of c and one per value of
+ * gamma. */
 #include "lang/plan/planner.h"
 
 #include <string.h>

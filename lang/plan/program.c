@@ -170,7 +170,8 @@ static void refuse(struct making *making, const struct dk_string_part *part, enu
   dk_diag_help(making->planner->diags, diag, "%s", refusal_helps[result]);
 }
 
-/* The literal text that a part is, NULL for a hole. {{"{{"}} stands for two braces: text of the author's own, wherever it stands. */
+/* The literal text that a part is, NULL for a hole. {{"{{"}} stands for two braces: text of the author's own, wherever
+ * it stands. */
 static const struct dk_str *literal_of(const struct dk_string_part *part) {
   if (part->literal || !part->hole || part->hole->kind != DK_EXPR_STRING) return part->literal;
   const struct dk_expr *hole = part->hole;

@@ -1,5 +1,5 @@
-/* Characters that are no part of the language: says what they are, and adds the token that was meant where that is clear,
- * so that the reading goes on as if it had been written right. */
+/* Characters that are no part of the language: says what they are, and adds the token that was meant where that is
+ * clear, so that the reading goes on as if it had been written right. */
 #include "lang/syntax/token.h"
 
 #include "lang/syntax/dk.tab.h"

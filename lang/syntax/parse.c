@@ -1,8 +1,8 @@
 /* The parser's door, the walk over the tokens, and the recovery: where the reading goes on after an error.
  *
- * A statement that failed is skipped up to a line that can begin a statement and is indented no further than the failing
- * one, or up to the end of its block. Braces that were never closed are closed where the next declaration begins. So an
- * error costs one statement, and what follows is read as if that had been right. */
+ * A statement that failed is skipped up to a line that can begin a statement and is indented no further than the
+ * failing one, or up to the end of its block. Braces that were never closed are closed where the next declaration
+ * begins. So an error costs one statement, and what follows is read as if that had been right. */
 #include "lang/syntax/parse.h"
 
 #include "lang/syntax/dk.tab.h"

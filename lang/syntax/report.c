@@ -1,5 +1,5 @@
-/* Syntax errors in words: first the mistakes that people make and that can be told from the tokens around, then the plain
- * "unexpected ..., expected ...". Each rule below returns whether it has said what there is to say. */
+/* Syntax errors in words: first the mistakes that people make and that can be told from the tokens around, then the
+ * plain "unexpected ..., expected ...". Each rule below returns whether it has said what there is to say. */
 #include "lang/syntax/report.h"
 
 #include "lang/base/number.h"
@@ -124,7 +124,8 @@ static bool bracket_not_closed(const struct error *e) {
   return true;
 }
 
-/* The first { inside the open block that was closed by a } further left than its line: that one is likely the culprit. */
+/* The first { inside the open block that was closed by a } further left than its line: that one is likely the
+ * culprit. */
 static uint32_t suspect_brace(const struct error *e, uint32_t block) {
   uint32_t stack[64], n = 0;
   for (uint32_t i = block; i < e->index; i++) {

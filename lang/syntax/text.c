@@ -143,8 +143,8 @@ void dk_text_quoted(struct dk_parse *p, const struct dk_parts *parts, struct dk_
   }
 }
 
-/* Blocks. A line begins behind each line end in a text part; what stands on the line of the opening quotes is no line of
- * its own, and neither is the last one when it holds only the closing quotes. */
+/* Blocks. A line begins behind each line end in a text part; what stands on the line of the opening quotes is no line
+ * of its own, and neither is the last one when it holds only the closing quotes. */
 struct indent {
   const char *text; /* what the lines so far all begin with; NULL before the first */
   uint32_t len;

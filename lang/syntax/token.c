@@ -197,9 +197,9 @@ static uint32_t total_block_marks(const struct dk_source *source) {
   return total;
 }
 
-/* Where to end a block string that begins before `from` and has no end of its own: at the first line that is indented no
- * further than the line it begins on. Only asked for when the marks of the file do not come in pairs, since a block's
- * lines may begin anywhere. */
+/* Where to end a block string that begins before `from` and has no end of its own: at the first line that is indented
+ * no further than the line it begins on. Only asked for when the marks of the file do not come in pairs, since a
+ * block's lines may begin anywhere. */
 static uint32_t block_limit(struct dk_tokens *tokens, uint32_t from) {
   const struct dk_source *source = tokens->source;
   uint32_t seen = count_block_marks(tokens, from);

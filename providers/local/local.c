@@ -21,8 +21,8 @@
 #define START_NS 10000000000u
 #define POLL_MS 5
 
-/* Starts `dkagent serve`. It puts itself into the background of nobody: a session of its own, no terminal, its words in agent/log. Several may be started at
- * once: the agent's own lock lets one live. */
+/* Starts `dkagent serve`. It puts itself into the background of nobody: a session of its own, no terminal, its words in
+ * agent/log. Several may be started at once: the agent's own lock lets one live. */
 static int start_agent(const struct dk_host_options *options, const char *root, pid_t *ret_pid,
                        struct dk_error *error) {
   dk_autobuf log = DK_BUF_INIT;

@@ -1,5 +1,5 @@
-/* bench_commit: durable transactions a second, LMDB by itself and our store on top of it: what a completion costs at most, and what
- * a pace of 20 ms spares.
+/* bench_commit: durable transactions a second, LMDB by itself and our store on top of it: what a completion costs at
+ * most, and what a pace of 20 ms spares.
  *
  *   bench_commit lmdb|store DIR TRANSACTIONS RECORDS     RECORDS puts of 200 bytes a transaction; DIR is made */
 #include "engine/store/store.h"

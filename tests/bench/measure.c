@@ -1,11 +1,11 @@
-/* bench_measure: what a command costs with all that it leaves behind (an engine, an agent, its keepers), which `time` does not see.
- * It is the subreaper of the command's tree: wall time ends with the command, CPU time is that of the whole tree, whose rest it
- * ends and waits for.
+/* bench_measure: what a command costs with all that it leaves behind (an engine, an agent, its keepers), which `time`
+ * does not see. It is the subreaper of the command's tree: wall time ends with the command, CPU time is that of the
+ * whole tree, whose rest it ends and waits for.
  *
  *   bench_measure [-n TIMES] [-m] [-k] COMMAND [ARGUMENT]...
  *
- * One line a time on descriptor 3:  wall s, CPU s (user and system), largest resident size of one process KiB, largest sum of
- * anonymous memory KiB (0 without -m), CPU s that others took meanwhile, CPU s that there were.
+ * One line a time on descriptor 3:  wall s, CPU s (user and system), largest resident size of one process KiB, largest
+ * sum of anonymous memory KiB (0 without -m), CPU s that others took meanwhile, CPU s that there were.
  *   -n  runs the command as often, one after the other
  *   -m  looks at the tree's memory every 20 ms, which costs CPU time: not together with a claim about that
  *   -k  leaves what the command leaves; its CPU time is then not counted

@@ -1,5 +1,5 @@
-/* Planning 10^4 to 10^7 points: what check, expansion, predicates, joins with a fan-in, orders and keys cost a point, and how
- * memory grows. Prints one table; asserts nothing (docs: no test asserts an absolute time).
+/* Planning 10^4 to 10^7 points: what check, expansion, predicates, joins with a fan-in, orders and keys cost a point,
+ * and how memory grows. Prints one table; asserts nothing (docs: no test asserts an absolute time).
  *
  *   bench_plan [largest power of ten, default 6] */
 #include "lang/base/alloc.h"

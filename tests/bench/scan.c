@@ -1,5 +1,5 @@
-/* bench_scan: the limit of the parser, which is its scanner alone: the same rules (dk.l) with the same options of flex, and actions
- * that keep nothing but the stack of strings and holes.
+/* bench_scan: the limit of the parser, which is its scanner alone: the same rules (dk.l) with the same options of flex,
+ * and actions that keep nothing but the stack of strings and holes.
  *
  *   bench_scan MEGABYTES FILE...     the files, repeated up to that size; prints nothing */
 #include "lang/syntax/scan.h"

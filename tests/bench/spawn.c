@@ -1,5 +1,6 @@
-/* bench_spawn: the limit of any engine that starts a program a task. The same program with the same redirection as a no-op task of
- * ours (stdin /dev/null, stdout and stderr appended to files of the slot), and nothing else: no log kept, nothing on disk, no plan.
+/* bench_spawn: the limit of any engine that starts a program a task. The same program with the same redirection as a
+ * no-op task of ours (stdin /dev/null, stdout and stderr appended to files of the slot), and nothing else: no log kept,
+ * nothing on disk, no plan.
  *
  *   bench_spawn TASKS SLOTS DIR     runs `sh -e -c ": N"` for N in 1..TASKS, SLOTS at a time; the files are in DIR */
 #include <fcntl.h>

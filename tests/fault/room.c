@@ -28,8 +28,8 @@ void room_die(const char *format, ...) {
   exit(2);
 }
 
-/* Each kind of thing that a run does: an input file, a directory as output, code, a pick, gathered outputs, metrics, an output that is too
- * long to travel in a message, a dirty work tree. $GATE is no part of any key. */
+/* Each kind of thing that a run does: an input file, a directory as output, code, a pick, gathered outputs, metrics, an
+ * output that is too long to travel in a message, a dirty work tree. $GATE is no part of any key. */
 static const char experiment[] = //
     "grid g { x in [1, 2]  y in [10, 20] }\n"
     "task make {\n"
@@ -73,7 +73,8 @@ static void path_of(const struct room *room, const char *name, char *ret, size_t
   if ((size_t)snprintf(ret, size, "%s/%s", room->dir, name) >= size) room_die("too long: %s", name);
 }
 
-/* In memory where there is such a place: thousands of runs would wear a disk, and what is slow there is not what is looked for. */
+/* In memory where there is such a place: thousands of runs would wear a disk, and what is slow there is not what is
+ * looked for. */
 static void make_dir(struct room *room) {
   const char *tmp = getenv("TMPDIR") ? getenv("TMPDIR") : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
   snprintf(room->dir, sizeof room->dir, "%.100s/dk-fault-XXXXXX", tmp);

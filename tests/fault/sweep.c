@@ -1,13 +1,14 @@
-/* sweep: makes the Nth call of a kind fail in the real programs, for N = 1, 2, 3 ... until a command did not come that far.
+/* sweep: makes the Nth call of a kind fail in the real programs, for N = 1, 2, 3 ... until a command did not come that
+ * far.
  *
  *   sweep CASE            every kind of fault, the first of them
  *   sweep CASE --sample   until clean, but behind the first ones only each of some
  *   sweep CASE --full     until clean, each
  *   sweep CASE KIND N     that one, said aloud; the room is kept
  *
- * What must hold for each: no crash, no sanitizer's report, no hang; a right answer and success, or a message on stderr with an exit
- * code that is meant for it. Afterwards, with nothing failing any more, the store is whole, `dkrun run` finishes, and the results are
- * those of a run that nothing disturbed. */
+ * What must hold for each: no crash, no sanitizer's report, no hang; a right answer and success, or a message on stderr
+ * with an exit code that is meant for it. Afterwards, with nothing failing any more, the store is whole, `dkrun run`
+ * finishes, and the results are those of a run that nothing disturbed. */
 #include "engine/store/store.h"
 #include "engine/sys/proc.h"
 #include "lang/base/alloc.h"

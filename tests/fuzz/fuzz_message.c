@@ -1,5 +1,5 @@
-/* Bytes of the agent protocol: as a stream, as the inside of a frame whose checksum is right, and as a result by itself. What
- * can be read must be written as the same bytes again, so that equal messages stay equal. */
+/* Bytes of the agent protocol: as a stream, as the inside of a frame whose checksum is right, and as a result by
+ * itself. What can be read must be written as the same bytes again, so that equal messages stay equal. */
 #include "engine/wire/message.h"
 #include "lang/base/bytes.h"
 

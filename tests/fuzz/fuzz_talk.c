@@ -1,6 +1,6 @@
-/* Bytes that an engine hears from its commands, and they from it: as a stream, as the inside of a frame, and behind each kind that a frame can
- * have, so that every input is tried in both directions. What can be read must be written as the same bytes again: nothing of a frame is
- * passed over. */
+/* Bytes that an engine hears from its commands, and they from it: as a stream, as the inside of a frame, and behind
+ * each kind that a frame can have, so that every input is tried in both directions. What can be read must be written as
+ * the same bytes again: nothing of a frame is passed over. */
 #include "engine/drive/talk.h"
 #include "lang/base/bytes.h"
 

@@ -1,6 +1,6 @@
 /* mutate_parse COUNT SEED PATH...: COUNT small damages, made from SEED, to the .dk files below the paths go through the
- * parser. Bytes changed, words left out, doubled and exchanged, texts cut off: what people do by mistake. A failing one is
- * shown with its number; it comes back with the same seed. */
+ * parser. Bytes changed, words left out, doubled and exchanged, texts cut off: what people do by mistake. A failing one
+ * is shown with its number; it comes back with the same seed. */
 #include "lang/base/alloc.h"
 #include "lang/base/buf.h"
 #include "tests/fuzz/check_parse.h"

@@ -1,6 +1,7 @@
-/* replay [-m COUNT SEED] PATH...: the main program of a fuzz target without a fuzzer. Runs it once over each file of the folders and files given;
- * with -m then over COUNT damaged ones of them, made from SEED: bits and bytes changed, parts left out, doubled and put in from another. One that fails
- * is shown in hex with its number; it comes back with the same seed. */
+/* replay [-m COUNT SEED] PATH...: the main program of a fuzz target without a fuzzer. Runs it once over each file of
+ * the folders and files given; with -m then over COUNT damaged ones of them, made from SEED: bits and bytes changed,
+ * parts left out, doubled and put in from another. One that fails is shown in hex with its number; it comes back with
+ * the same seed. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>

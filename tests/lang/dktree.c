@@ -1,5 +1,6 @@
 /* dktree FILE | -e TEXT: prints the diagnostics of reading it, a line `---`, and the syntax tree. What the case runner
- * starts as long as it is not given a dkrun, and a help when the grammar is worked on. Exit 0 without errors, 1 with. */
+ * starts as long as it is not given a dkrun, and a help when the grammar is worked on. Exit 0 without errors, 1
+ * with. */
 #include "lang/base/alloc.h"
 #include "lang/syntax/parse.h"
 #include "tests/lang/dump.h"

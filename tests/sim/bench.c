@@ -1,5 +1,5 @@
-/* core_bench: how long the core itself takes for a task and how much memory, without any I/O: an agent with many slots that ends
- * everything at once, a store that is always durable. Prints; judges nothing but that every task ends.
+/* core_bench: how long the core itself takes for a task and how much memory, without any I/O: an agent with many slots
+ * that ends everything at once, a store that is always durable. Prints; judges nothing but that every task ends.
  *
  *   core_bench [TASKS]     default 1,000,000: as many tasks, a fan-in of all of them, and as many behind that */
 #include "engine/core/core.h"

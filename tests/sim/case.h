@@ -1,11 +1,12 @@
-/* One simulated case, made from a seed: what its runs are to do (random graphs, some of the same tasks), how each task behaves, and what
- * must come out, found by a plain recursion that shares nothing with the core. */
+/* One simulated case, made from a seed: what its runs are to do (random graphs, some of the same tasks), how each task
+ * behaves, and what must come out, found by a plain recursion that shares nothing with the core. */
 #ifndef DK_SIM_CASE_H
 #define DK_SIM_CASE_H
 
 #include "engine/core/core.h"
 
-/* A seeded sequence (splitmix64, Steele, Lea and Flood 2014). Streams of different purposes do not disturb each other. */
+/* A seeded sequence (splitmix64, Steele, Lea and Flood 2014). Streams of different purposes do not disturb each
+ * other. */
 struct sim_random {
   uint64_t state;
 };

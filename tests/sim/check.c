@@ -251,7 +251,8 @@ static enum sim_class class_of(enum dk_task_state state) {
                                                           : SIM_FAILED;
 }
 
-/* It came to what an undisturbed run comes to, given what those that it needs have come to; or it was cancelled, as asked. */
+/* It came to what an undisturbed run comes to, given what those that it needs have come to; or it was cancelled, as
+ * asked. */
 static void check_task(struct sim *s, const struct sim_run *run, uint32_t task, const struct dk_digest **facts) {
   enum dk_task_state state = run->tasks[task].state, in_core = dk_core_task_state(s->core, run->number, task);
   struct dk_digest fact;
@@ -277,8 +278,8 @@ static void check_undisturbed(struct sim *s, const struct sim_run *run, uint32_t
     sim_fail(s, "task %u of run %u came to another end than in an undisturbed run", task, run->number);
 }
 
-/* Attempts of what was cancelled have ended, or another run goes on with them. When nobody knows what became of their host they may live,
- * but their records say that they are to be ended. */
+/* Attempts of what was cancelled have ended, or another run goes on with them. When nobody knows what became of their
+ * host they may live, but their records say that they are to be ended. */
 static void check_left(struct sim *s, const struct sim_run *run) {
   uint32_t by_run, by_task;
   for (uint32_t i = 0; i < s->n_attempts; i++) {

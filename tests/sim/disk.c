@@ -1,5 +1,6 @@
-/* The disk: what is durable. A commit is all or nothing (that is LMDB's promise; the store's own tests cut its file); what happens
- * around it is in fault.c. Checks here: a result is recorded once, an attempt ends once, a done task has a result. */
+/* The disk: what is durable. A commit is all or nothing (that is LMDB's promise; the store's own tests cut its file);
+ * what happens around it is in fault.c. Checks here: a result is recorded once, an attempt ends once, a done task has a
+ * result. */
 #include "lang/base/alloc.h"
 #include "tests/sim/sim.h"
 
@@ -119,8 +120,8 @@ static bool is_shared(const struct sim *s, uint64_t program) {
   return found > 1;
 }
 
-/* Nothing gets more tries than its limit allows, however many engines had its run. Tasks that share a key can: who was not told of the
- * failure before the kill has the key by itself then. */
+/* Nothing gets more tries than its limit allows, however many engines had its run. Tasks that share a key can: who was
+ * not told of the failure before the kill has the key by itself then. */
 static void put_failure(struct sim *s, const struct dk_record *record) {
   const struct sim_attempt *attempt = sim_attempt_of(s, record->id);
   struct sim_run *run = sim_run_of(s, attempt->run);

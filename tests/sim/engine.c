@@ -1,5 +1,6 @@
-/* The engine: the real core and the real turn over the simulated world. One life goes from loading what is durable to the end of all
- * runs, a failed commit, or a kill; the next one loads again, and must find what the last one had made durable. */
+/* The engine: the real core and the real turn over the simulated world. One life goes from loading what is durable to
+ * the end of all runs, a failed commit, or a kill; the next one loads again, and must find what the last one had made
+ * durable. */
 #include "lang/base/alloc.h"
 #include "tests/sim/sim.h"
 

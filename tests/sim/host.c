@@ -1,6 +1,6 @@
-/* A host: the real agent core, driven as `serve` does it, and a model of the keepers: each runs the orders it is given one
- * after the other, keeps a journal that survives the agent and itself, and says what happened. Its journal is lost, or its
- * tail, when the host reboots. */
+/* A host: the real agent core, driven as `serve` does it, and a model of the keepers: each runs the orders it is given
+ * one after the other, keeps a journal that survives the agent and itself, and says what happened. Its journal is lost,
+ * or its tail, when the host reboots. */
 #include "lang/base/alloc.h"
 #include "tests/sim/sim.h"
 
@@ -282,7 +282,8 @@ static void keeper_says(struct sim *s, struct sim_host *host, const struct sim_e
   begin_next(s, host, &host->keepers[said->slot]);
 }
 
-/* The agent has found the keeper again, or its journal. Steps change nothing in the journal but FORGET, so a copy is walked. */
+/* The agent has found the keeper again, or its journal. Steps change nothing in the journal but FORGET, so a copy is
+ * walked. */
 static void keeper_found(struct sim *s, struct sim_host *host, uint32_t slot) {
   struct sim_keeper was = host->keepers[slot];
   for (uint32_t i = 0; i < was.n && host->agent; i++) {

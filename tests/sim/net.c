@@ -1,5 +1,6 @@
-/* The connections: messages in their real encoding, in order within a connection, cut at any point. The agent may hear of a break long
- * after the engine has come back on another connection, and events of an old session may still wait in the engine. */
+/* The connections: messages in their real encoding, in order within a connection, cut at any point. The agent may hear
+ * of a break long after the engine has come back on another connection, and events of an old session may still wait in
+ * the engine. */
 #include "engine/drive/heard.h"
 #include "tests/sim/sim.h"
 
@@ -93,8 +94,8 @@ static void to_engine(struct sim *s, struct sim_host *host, uint32_t conn, const
   sim_engine_push(s, &event, event.kind == DK_EV_ENDED ? &result : NULL);
 }
 
-/* What comes over a broken connection is not seen while the engine takes that for open (so nothing is reordered within a session);
- * then it is stale, and may come at any time. */
+/* What comes over a broken connection is not seen while the engine takes that for open (so nothing is reordered within
+ * a session); then it is stale, and may come at any time. */
 static bool put_off(struct sim *s, struct sim_host *host, struct sim_event *event) {
   if (event->conn == host->conn) return false;
   bool is_stale = host->engine_session != event->conn * 10;

@@ -1,5 +1,6 @@
-/* What people ask for: runs, and cancel, pause, resume, priority for them. As in the real engine (drive/runs.c, store/asked.h) all of it
- * is durable before the core hears of it, in a commit of its own, and the next engine says it to its core again. */
+/* What people ask for: runs, and cancel, pause, resume, priority for them. As in the real engine (drive/runs.c,
+ * store/asked.h) all of it is durable before the core hears of it, in a commit of its own, and the next engine says it
+ * to its core again. */
 #include "lang/base/alloc.h"
 #include "tests/sim/sim.h"
 

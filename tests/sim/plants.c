@@ -1,5 +1,5 @@
-/* The table of planted bugs: each has a simulator of its own, in the folder `plants` beside this one (CMakeLists.txt builds them, and the
- * list of their names). */
+/* The table of planted bugs: each has a simulator of its own, in the folder `plants` beside this one (CMakeLists.txt
+ * builds them, and the list of their names). */
 #include "tests/sim/run.h"
 
 #include <stdio.h>

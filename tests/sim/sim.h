@@ -1,8 +1,10 @@
-/* The fault simulator's world: one engine (the real core and the real turn) with some runs, people who ask for things, one to three hosts,
- * each with the real agent core, model keepers and a connection to the engine, a disk, a clock. Everything happens in one heap of events and follows from the seed.
+/* The fault simulator's world: one engine (the real core and the real turn) with some runs, people who ask for things,
+ * one to three hosts, each with the real agent core, model keepers and a connection to the engine, a disk, a clock.
+ * Everything happens in one heap of events and follows from the seed.
  *
  *   engine.c  drives core and turn: next, commit, act; connects, dies, starts again
- *   people.c  runs that are asked for, and what is asked of them: kept before it is done, so that the next engine goes on with it
+ *   people.c  runs that are asked for, and what is asked of them: kept before it is done, so that the next engine goes
+ *   on with it
  *   check.c   after every step of the core, and at the end of every run
  *   host.c    the agent process, keepers with their journals, tasks; dies, restarts, reboots
  *   net.c     messages on their way (the real encoding), lost and late ones

@@ -1,5 +1,5 @@
-/* See shim.h. Built without sanitizers: it must work in front of theirs. Calls with an offset exist under two names, and both are
- * taken: this file must see the plain ones as such. */
+/* See shim.h. Built without sanitizers: it must work in front of theirs. Calls with an offset exist under two names,
+ * and both are taken: this file must see the plain ones as such. */
 #undef _FILE_OFFSET_BITS
 #include "tests/support/shim/shim.h"
 

@@ -152,8 +152,8 @@ void client_expect(struct client *client, enum dk_message_type type, struct dk_m
   }
 }
 
-/* A daemon that was killed while it started a process is still listened for by that process, for a moment: a connection then ends
- * without a word. */
+/* A daemon that was killed while it started a process is still listened for by that process, for a moment: a connection
+ * then ends without a word. */
 static bool try_connect(struct client *client, const char *path, struct dk_message *ret) {
   int fd = dk_sock_connect(path, NULL);
   if (fd < 0) return false;

@@ -183,8 +183,8 @@ static void hung_smi(void **state) {
   sh("grep -q 'nvidia-smi did not answer within 10s' log");
 }
 
-/* One that cannot be ended (it hangs in the driver) stays behind: the slot is as good as before. It is another user's here, and the
- * agent has no right to end it. For good: this is the last test. */
+/* One that cannot be ended (it hangs in the driver) stays behind: the slot is as good as before. It is another user's
+ * here, and the agent has no right to end it. For good: this is the last test. */
 static void stuck_smi(void **state) {
   struct dk_message message, revoke = {.type = DK_MSG_REVOKE};
   char pid_file[1100];

@@ -247,8 +247,8 @@ static void large_input_is_lent(void **state) {
   assert_string_equal(result.out.bytes, "2097152\n");
   dk_result_finish(&result);
   sh("test $(stat -c %s objects/ab/cd) = 2097152");
-  /* Written to in place. As root (or by reflink) it is a copy of the task's own and the object stays; else that is noticed, and
-   * the object is refused from then on, but not taken away under others. */
+  /* Written to in place. As root (or by reflink) it is a copy of the task's own and the object stays; else that is
+   * noticed, and the object is refused from then on, but not taken away under others. */
   job = client_job(&client, "chmod +w in; echo own >> in");
   client_add_input(&job, at("objects/ab/cd"), "in", false);
   run(&job, &result);

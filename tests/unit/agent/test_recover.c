@@ -1,4 +1,5 @@
-/* What is left after a process of the agent was killed: results arrive once, nothing starts twice, nothing survives unseen. */
+/* What is left after a process of the agent was killed: results arrive once, nothing starts twice, nothing survives
+ * unseen. */
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"

@@ -1,5 +1,5 @@
-/* Many short tasks while daemon and keepers are killed again and again: no attempt starts twice, every result is told, what is
- * told as ok has run, and what is told to be absent never runs later. */
+/* Many short tasks while daemon and keepers are killed again and again: no attempt starts twice, every result is told,
+ * what is told as ok has run, and what is told to be absent never runs later. */
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"

@@ -143,7 +143,8 @@ static void test_round_trips(void **state) {
   }
 }
 
-/* Powers of two whose shortest decimal is not the nearest of its length: found by an exact search over all of them with rationals. */
+/* Powers of two whose shortest decimal is not the nearest of its length: found by an exact search over all of them with
+ * rationals. */
 static void test_wide_side(void **state) {
   (void)state;
   static const struct {

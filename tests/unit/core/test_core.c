@@ -479,7 +479,8 @@ static void test_order_of_nodes_and_jobs(void **state) {
   close_bed(&bed);
 }
 
-/* A run that an earlier engine did not finish: what it made is done, what failed for good stays so, also for who needs it. */
+/* A run that an earlier engine did not finish: what it made is done, what failed for good stays so, also for who needs
+ * it. */
 static void test_a_run_goes_on(void **state) {
   (void)state;
   struct bed bed;
@@ -499,7 +500,8 @@ static void test_a_run_goes_on(void **state) {
   close_bed(&bed);
 }
 
-/* A task was done when it was cancelled, or in spite of it. An engine that goes on with its run asks for all of that again: it stays done. */
+/* A task was done when it was cancelled, or in spite of it. An engine that goes on with its run asks for all of that
+ * again: it stays done. */
 static void test_what_had_ended_is_not_cancelled_when_its_run_goes_on(void **state) {
   (void)state;
   struct bed bed;
@@ -531,8 +533,8 @@ static void test_what_has_lost_its_result_is_cancelled(void **state) {
   close_bed(&bed);
 }
 
-/* The engine died when a cancel was kept, but not done. Its tasks have no claim in the next one when the cancel comes: what they had at the
- * agent is ended all the same, and the run is not over before that. */
+/* The engine died when a cancel was kept, but not done. Its tasks have no claim in the next one when the cancel comes:
+ * what they had at the agent is ended all the same, and the run is not over before that. */
 static void test_a_cancel_ends_what_an_earlier_engine_had_handed_out(void **state) {
   (void)state;
   struct bed bed;
@@ -668,7 +670,8 @@ static void test_retries_go_on(void **state) {
   close_bed(&bed);
 }
 
-/* The end of an earlier engine's attempt comes before its task can be looked up: it counts all the same, for its own run. */
+/* The end of an earlier engine's attempt comes before its task can be looked up: it counts all the same, for its own
+ * run. */
 static void test_an_end_before_the_lookup(void **state) {
   (void)state;
   static const struct {
@@ -693,7 +696,8 @@ static void test_an_end_before_the_lookup(void **state) {
   }
 }
 
-/* A task was done for an earlier engine; an older attempt of it, that was given up for lost, fails now. It stays done. */
+/* A task was done for an earlier engine; an older attempt of it, that was given up for lost, fails now. It stays
+ * done. */
 static void test_what_was_done_is_not_tried(void **state) {
   (void)state;
   struct bed bed;

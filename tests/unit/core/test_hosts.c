@@ -1,5 +1,5 @@
-/* The core with more than one host: who gets what, and what becomes of attempts when a host falls silent and comes back. Whole runs with
- * faults are tests/sim's. */
+/* The core with more than one host: who gets what, and what becomes of attempts when a host falls silent and comes
+ * back. Whole runs with faults are tests/sim's. */
 #include "engine/core/core.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* The core with more tasks than its window: what is looked up and handed out, driven to a standstill after each event. */
+/* The core with more tasks than its window: what is looked up and handed out, driven to a standstill after each
+ * event. */
 #include "engine/core/core.h"
 
 #include <setjmp.h>
@@ -101,7 +102,8 @@ static void test_paused_ones_do_not_fill_the_window(void **state) {
   close_bed(&bed);
 }
 
-/* A wide task that comes first is not overtaken for ever by narrow ones of its run, because its run has taken the slots that it may have. */
+/* A wide task that comes first is not overtaken for ever by narrow ones of its run, because its run has taken the slots
+ * that it may have. */
 static void test_a_run_that_has_enough_keeps_its_order(void **state) {
   (void)state;
   static struct bed bed;

@@ -1,5 +1,5 @@
-/* Files and directories of the repository as inputs, on a real file system. A directory has the digest that the agent gives the same
- * tree: what a task wrote and what is read from the repository are one content. */
+/* Files and directories of the repository as inputs, on a real file system. A directory has the digest that the agent
+ * gives the same tree: what a task wrote and what is read from the repository are one content. */
 #include "engine/agent/tree.h"
 #include "engine/drive/file.h"
 #include "engine/sys/fs.h"

@@ -1,5 +1,5 @@
-/* Numbers: exact ints, floats rounded once, decimals as written. Values checked by hand or with exact rational arithmetic
- * (Python's fractions and decimal modules); none is copied from this program's own output. */
+/* Numbers: exact ints, floats rounded once, decimals as written. Values checked by hand or with exact rational
+ * arithmetic (Python's fractions and decimal modules); none is copied from this program's own output. */
 #include "tests/unit/check/compile.h"
 #include "tests/unit/check/table.h"
 

@@ -1,4 +1,5 @@
-/* The door: files inside the repository only, sizes, imports, data, globs, short memory. Each test has a directory of its own. */
+/* The door: files inside the repository only, sizes, imports, data, globs, short memory. Each test has a directory of
+ * its own. */
 #include "lang/base/alloc.h"
 #include "lang/lang.h"
 

@@ -1,5 +1,6 @@
-/* Changed texts through the whole door: words removed, replaced, doubled, pieces moved. Nothing crashes, and there is either a
- * plan or an error. A failing seed prints itself; DK_MUTATE_SEED=n runs that one, DK_MUTATE_COUNT=n so many. */
+/* Changed texts through the whole door: words removed, replaced, doubled, pieces moved. Nothing crashes, and there is
+ * either a plan or an error. A failing seed prints itself; DK_MUTATE_SEED=n runs that one, DK_MUTATE_COUNT=n so
+ * many. */
 #include "lang/lang.h"
 
 #include <inttypes.h>

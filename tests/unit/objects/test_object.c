@@ -134,7 +134,8 @@ static void test_hash_file(void **state) {
   assert_non_null(strstr(error.text, "none"));
 }
 
-/* A file that another process writes to all the time: the digest is that of a copy, or it is refused; never a mixture under a wrong name. */
+/* A file that another process writes to all the time: the digest is that of a copy, or it is refused; never a mixture
+ * under a wrong name. */
 static void test_changing_file(void **state) {
   (void)state;
   struct dk_digest digest;

@@ -100,7 +100,8 @@ struct naive {
   uint32_t exclude_after;
 };
 
-/* Values of axis i at a point: 0 .. n-1, or, where dependent, only those of the parity of the sum above (plus always 0). */
+/* Values of axis i at a point: 0 .. n-1, or, where dependent, only those of the parity of the sum above (plus always
+ * 0). */
 static bool allows(const struct naive *g, uint32_t axis, const uint32_t *point, uint32_t value) {
   if (!g->dependent[axis] || value == 0) return true;
   uint32_t sum = 0;

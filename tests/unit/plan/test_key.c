@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* The second task's first key: what the edits are about. Digests of inputs are by the place in the list, so unchanged. */
+/* The second task's first key: what the edits are about. Digests of inputs are by the place in the list, so
+ * unchanged. */
 static void key_of(const struct world *world, const char *name, struct dk_digest *ret) {
   uint32_t task = world->plan->graph.nodes[world_template(world, name)].first;
   struct dk_order order;
@@ -118,7 +119,8 @@ static void test_parts(void **state) {
   world_destroy(world);
 }
 
-/* A regression pin: keys written by released versions must stay computable, so this digest may only change together with DK_KEY_FORMAT. */
+/* A regression pin: keys written by released versions must stay computable, so this digest may only change together
+ * with DK_KEY_FORMAT. */
 static void test_format(void **state) {
   (void)state;
   struct world *world =

@@ -1,4 +1,5 @@
-/* Files with tokens taken away, doubled, swapped and replaced: the planner reports or plans, and what it plans can be used. */
+/* Files with tokens taken away, doubled, swapped and replaced: the planner reports or plans, and what it plans can be
+ * used. */
 #include "tests/unit/plan/support.h"
 
 #include "lang/base/alloc.h"

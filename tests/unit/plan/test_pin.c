@@ -80,7 +80,8 @@ static int count_difference(void *ctx, const struct dk_difference *difference) {
   return 0;
 }
 
-/* All differences that are told of all tasks, each with the one of its number. Late values may always differ: they are left out. */
+/* All differences that are told of all tasks, each with the one of its number. Late values may always differ: they are
+ * left out. */
 static uint32_t count_differences(const struct dk_plan *a, const struct dk_plan *b) {
   static const char *const parts[] = {"program", "outputs", "env A", "input d", "input f", "input w", "gpus"};
   uint32_t n = 0;
@@ -115,7 +116,8 @@ static void test_round_trip(void **state) {
   world_destroy(world);
 }
 
-/* Every truncation, and thousands of changed bytes: an error, or a plan that can be read whole (the sanitizer watches). */
+/* Every truncation, and thousands of changed bytes: an error, or a plan that can be read whole (the sanitizer
+ * watches). */
 static void test_damage(void **state) {
   (void)state;
   struct world *world = world_good(text);
@@ -168,7 +170,8 @@ static const unsigned char format_1[] = {
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00,
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
 
-/* What an older dkrun wrote is read for good: e.dk with `grid g { a in [1, 2] }` and `task t over g { env { V = a } run = "echo {{a}}" }`. */
+/* What an older dkrun wrote is read for good: e.dk with `grid g { a in [1, 2] }` and `task t over g { env { V = a } run
+ * = "echo {{a}}" }`. */
 static void test_format_1(void **state) {
   (void)state;
   struct dk_error error = {0};

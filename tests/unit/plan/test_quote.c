@@ -1,5 +1,5 @@
-/* Holes in scripts: values arrive byte for byte in real bash, whatever they hold and wherever a hole may stand; places where
- * bash would read a value as program are refused. */
+/* Holes in scripts: values arrive byte for byte in real bash, whatever they hold and wherever a hole may stand; places
+ * where bash would read a value as program are refused. */
 #include "tests/unit/plan/support.h"
 
 #include "lang/base/alloc.h"

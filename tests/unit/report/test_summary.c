@@ -166,7 +166,8 @@ static void test_lost(void **state) {
   fixture_finish(&f);
 }
 
-/* Failures that end alike are shown three times; one that ends otherwise is not lost among them. Long lines are cut to a terminal only. */
+/* Failures that end alike are shown three times; one that ends otherwise is not lost among them. Long lines are cut to
+ * a terminal only. */
 static void test_alike(void **state) {
   struct fixture f;
   char line[400], expected[1200];
@@ -212,7 +213,8 @@ static void test_alike(void **state) {
   fixture_finish(&f);
 }
 
-/* mean_over: a candidate is named without what is averaged over; a mean has no noise in its last digits. per: its columns once. */
+/* mean_over: a candidate is named without what is averaged over; a mean has no noise in its last digits. per: its
+ * columns once. */
 static void test_means(void **state) {
   struct fixture f;
   (void)state;

@@ -275,7 +275,8 @@ static void test_hostile_trees(void **state) {
   }
 }
 
-/* The tree of HEAD as it is, without looking at the work tree (which can never be like a tree that git would not make). */
+/* The tree of HEAD as it is, without looking at the work tree (which can never be like a tree that git would not
+ * make). */
 static struct dk_code_repo *open_head(const char *name) {
   struct dk_repo *repo;
   struct dk_odb odb;

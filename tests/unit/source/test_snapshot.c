@@ -1,4 +1,5 @@
-/* Snapshots of real repositories: what is taken, what is left out, what is refused, and that the user's repository is never written. */
+/* Snapshots of real repositories: what is taken, what is left out, what is refused, and that the user's repository is
+ * never written. */
 #include "tests/unit/source/fixture.h"
 
 #include "engine/source/worktree.h"
@@ -320,7 +321,8 @@ static void test_without_file_modes(void **state) {
   free(modes);
 }
 
-/* The file in the work tree is the content; the pointer is what git has. Here without git-lfs: the filter is emulated by hand. */
+/* The file in the work tree is the content; the pointer is what git has. Here without git-lfs: the filter is emulated
+ * by hand. */
 static void test_lfs_changed_file_stays_a_pointer(void **state) {
   (void)state;
   struct dk_snapshot snapshot;

@@ -1,5 +1,6 @@
-/* Every write and sync of the store's work fails once, one after the other, by an I/O error or a full disk: what was reported as
- * committed is there, what failed is not there at all, and after an I/O error nothing is written any more. */
+/* Every write and sync of the store's work fails once, one after the other, by an I/O error or a full disk: what was
+ * reported as committed is there, what failed is not there at all, and after an I/O error nothing is written any
+ * more. */
 #include "engine/store/batch.h"
 #include "lang/base/bytes.h"
 #include "tests/support/shim/shim.h"

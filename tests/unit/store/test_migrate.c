@@ -1,5 +1,5 @@
-/* Formats: a store of format 1, as a program of that time wrote it, becomes one of today's with everything in it; tables that are new to
- * a store are made; newer ones are refused; row counts are kept and compared. */
+/* Formats: a store of format 1, as a program of that time wrote it, becomes one of today's with everything in it;
+ * tables that are new to a store are made; newer ones are refused; row counts are kept and compared. */
 #include "engine/store/private.h"
 #include "engine/store/record.h"
 #include "tests/unit/store/fixture.h"

@@ -1,4 +1,5 @@
-/* Several processes on one store: writers side by side, readers while a writer grows the map, a writer that is killed. */
+/* Several processes on one store: writers side by side, readers while a writer grows the map, a writer that is
+ * killed. */
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Tables, batches, ranges, identity, growth; damage and full disks are test_faults.c, several processes test_processes.c. */
+/* Tables, batches, ranges, identity, growth; damage and full disks are test_faults.c, several processes
+ * test_processes.c. */
 #include "tests/unit/store/fixture.h"
 
 #include "engine/store/private.h"

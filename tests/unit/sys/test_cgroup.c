@@ -1,4 +1,5 @@
-/* Where a process's groups are, from the kernel's texts, and what is refused. Groups themselves are tried by tests/cli/cgroups.sh. */
+/* Where a process's groups are, from the kernel's texts, and what is refused. Groups themselves are tried by
+ * tests/cli/cgroups.sh. */
 #include "engine/sys/cgroup.h"
 
 #include <setjmp.h>

@@ -157,7 +157,8 @@ static void trees(void **state) {
   close(to);
 }
 
-/* On a file system of its own: a tree there is removed, named by its whole path; the mount itself is somebody else's. */
+/* On a file system of its own: a tree there is removed, named by its whole path; the mount itself is somebody
+ * else's. */
 static void trees_on_a_mount(void **state) {
   (void)state;
   assert_int_equal(dk_fs_mkdirs(at("disk"), 0700, NULL), 0);
