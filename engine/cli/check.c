@@ -8,6 +8,7 @@
 #include <string.h>
 
 struct options {
+  const char *file; /* NULL: the default one */
   struct dk_cli_params params;
   bool json;
 };
@@ -38,7 +39,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
       return r;
     }
   }
-  return argc - optind > 1 ? dk_cli_usage("check", "one file at a time: `%s` is one too many", argv[optind + 1]) : -1;
+  return dk_cli_one_file("check", argc, argv, &ret->file);
 }
 
 static void add_count(struct dk_buf *out, uint64_t n, const char *one, const char *many) {
@@ -119,13 +120,13 @@ int dk_cmd_check(struct dk_cli *cli, int argc, char **argv) {
   struct options options = {0};
   int code = parse(cli, argc, argv, &options);
   if (code < 0 && options.json) {
-    code = check_json(cli, argv[optind], &options.params);
+    code = check_json(cli, options.file, &options.params);
   } else if (code < 0) {
     struct dk_load *load;
-    code = dk_cli_load(cli, argv[optind], &options.params, &load);
+    code = dk_cli_load(cli, options.file, &options.params, &load);
     if (code == DK_EXIT_OK) {
       print_counts(cli, dk_load_plan(load));
-      note_code(cli, argv[optind], dk_load_plan(load));
+      note_code(cli, options.file, dk_load_plan(load));
       dk_load_destroy(load);
     }
   }

@@ -105,6 +105,8 @@ int dk_cli_failf(enum dk_exit code, const char *format, ...) __attribute__((form
 void dk_cli_note(const char *lines);
 /* Wrong usage: the text, then "usage: dkrun ..." and where to read more; returns DK_EXIT_USAGE. */
 int dk_cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* -1 when the words after the options are one file or none (then *ret is NULL), else the exit code. */
+int dk_cli_one_file(const char *command, int argc, char **argv, const char **ret);
 
 /* Sets cli->root and cli->state: the nearest directory from here upwards that holds `.git` (found without libgit2,
  * which costs start-up time). -ENOENT with help when there is none. Called twice it does nothing. */

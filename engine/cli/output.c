@@ -108,6 +108,17 @@ int dk_cli_usage(const char *command, const char *format, ...) {
                       found->usage, found->name);
 }
 
+int dk_cli_one_file(const char *command, int argc, char **argv, const char **ret) {
+  *ret = argc > optind ? argv[optind] : NULL;
+  for (int i = optind; i < argc; i++) {
+    size_t len = strlen(argv[i]);
+    bool is_file = len > 3 && strcmp(argv[i] + len - 3, ".dk") == 0;
+    if (strchr(argv[i], '=') && !is_file)
+      return dk_cli_usage(command, "`%s` is no experiment file\nhelp: a parameter is set by `-p %s`", argv[i], argv[i]);
+  }
+  return argc - optind > 1 ? dk_cli_usage(command, "one file at a time: `%s` is one too many", argv[optind + 1]) : -1;
+}
+
 void dk_cli_options_reset(void) {
   optind = 0; /* glibc: start anew, with the permutation state forgotten */
   opterr = 0;

@@ -35,9 +35,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
       if (r >= 0) return r;
     }
   }
-  if (argc - optind > 1) return dk_cli_usage("plan", "one file at a time: `%s` is one too many", argv[optind + 1]);
-  ret->file = argv[optind];
-  return -1;
+  return dk_cli_one_file("plan", argc, argv, &ret->file);
 }
 
 static void add_needs(const struct dk_plan *plan, const struct dk_preview *preview, const struct dk_template *tmpl,

@@ -68,9 +68,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     }
   }
   if (ret->detach && ret->foreground) return dk_cli_usage("run", "--detach and --foreground exclude each other");
-  if (argc - optind > 1) return dk_cli_usage("run", "one file at a time: `%s` is one too many", argv[optind + 1]);
-  ret->file = argv[optind];
-  return -1;
+  return dk_cli_one_file("run", argc, argv, &ret->file);
 }
 
 /* In this process: engine and command are one, and a signal means this run. */

@@ -80,3 +80,8 @@ run -e 2 run -n
 has_err '`dkrun plan` says what a run would do'
 run -e 2 gc --dry-run
 has_err 'without --yes nothing is deleted'
+run -e 2 run e.dk n=2
+has_err '`n=2` is no experiment file'
+has_err 'help: a parameter is set by `-p n=2`'
+run -e 2 check a.dk b.dk
+has_err 'one file at a time: `b.dk` is one too many'
