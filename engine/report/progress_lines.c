@@ -193,11 +193,12 @@ void dk_progress_say(struct dk_progress *p, const char *format, ...) {
   dk_buf_add_char(&p->important, '\n');
 }
 
-/* Lines that tell of a failure in red; each line of `text` is whole. */
+/* Lines that tell of a failure in red. A line is not whole when there was no memory for its end. */
 static void paint_lines(const struct dk_buf *text, bool color, struct dk_buf *out) {
   const char *at = dk_buf_text(text), *end = at + text->len;
   while (at < end) {
     const char *eol = memchr(at, '\n', (size_t)(end - at));
+    if (!eol) eol = end;
     size_t len = (size_t)(eol - at);
     bool red = color && memmem(at, len < 24 ? len : 24, "FAILED", 6);
     dk_buf_add_text(out, dk_paint_on(red, DK_PAINT_RED));

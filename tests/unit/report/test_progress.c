@@ -1,5 +1,6 @@
 /* The progress model: counts, rates, best so far, frames of every size, plain lines and how they are put together. */
 #include "engine/report/progress.h"
+#include "lang/base/alloc.h"
 #include "tests/unit/report/fixture.h"
 
 #include <stdio.h>
@@ -283,6 +284,28 @@ static int teardown(void **state) {
   return 0;
 }
 
+/* A line whose end there was no memory for is shown as far as it goes, or not at all. */
+static void test_no_memory(void **state) {
+  struct fixture *f = *state;
+  bool is_clean = false;
+  for (uint64_t n = 1; !is_clean; n++) {
+    dk_autobuf out = DK_BUF_INIT;
+    struct dk_progress *p = make(f->plan, NULL);
+    uint32_t train = fixture_task_of(f, "train", 0);
+    dk_alloc_fail_once(n);
+    for (uint32_t row = 0; row < 3; row++) {
+      start(p, SECOND, train + row);
+      end(p, SECOND, train + row, row == 2 ? DK_TASK_FAILED : DK_TASK_DONE, "96.10");
+      dk_progress_say(p, "something with %d letters is said, so that the line is long", 50);
+      dk_progress_frame(p, SECOND, &(struct dk_progress_view){.width = 80, .height = 24}, &out);
+      dk_progress_take_lines(p, SECOND, DK_LINES_ALL, row == 2, true, &out);
+    }
+    is_clean = dk_alloc_count() < n;
+    dk_alloc_fail_at(0);
+    dk_progress_destroy(p);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_frame),
                                      cmocka_unit_test(test_sizes),
@@ -291,6 +314,7 @@ int main(void) {
                                      cmocka_unit_test(test_important_lines),
                                      cmocka_unit_test(test_quick_tasks_are_put_together),
                                      cmocka_unit_test(test_wanted),
-                                     cmocka_unit_test(test_mean_over)};
+                                     cmocka_unit_test(test_mean_over),
+                                     cmocka_unit_test(test_no_memory)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
