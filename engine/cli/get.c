@@ -68,7 +68,7 @@ static bool is_template(const struct dk_plan *plan, const char *word) {
 /* `words` is a copy whose first one loses its ".model". */
 static int select_tasks(struct get *get, const char **words) {
   struct dk_selection selection = get->options->selection;
-  const char *dot = strrchr(words[0], '.');
+  const char *dot = strchr(words[0], '=') ? NULL : strrchr(words[0], '.');
   dk_autofree char *task = NULL;
 
   if (dot && !is_template(get->look.rows.plan, words[0])) {
@@ -134,20 +134,26 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-/* As the task called it; with the output's name in front where another one of the task is called the same. */
-static void add_file_name(const struct get *get, uint32_t task, uint32_t output, struct dk_buf *out) {
+static bool has_same_names(const struct get *get, uint32_t task, const struct dk_template *t) {
   const struct dk_plan *plan = get->look.rows.plan;
-  const char *name = base_name(dk_plan_output_path(plan, task, output));
-  uint32_t row;
-  const struct dk_template *t = dk_plan_template(plan, task, &row);
 
   for (uint32_t i = 0; i < t->n_outputs; i++) {
-    if (i == output || !is_wanted(get, t, i) || strcmp(base_name(dk_plan_output_path(plan, task, i)), name) != 0)
-      continue;
-    dk_buf_printf(out, "%s-", t->outputs[output].name);
-    break;
+    for (uint32_t k = 0; k < i && is_wanted(get, t, i); k++) {
+      const char *a = base_name(dk_plan_output_path(plan, task, i)), *b = base_name(dk_plan_output_path(plan, task, k));
+      if (is_wanted(get, t, k) && strcmp(a, b) == 0) return true;
+    }
   }
-  dk_buf_add_text(out, name);
+  return false;
+}
+
+/* As the task called it; when two of its outputs are called the same, all with the output's name in front: that has no `-`, so these
+ * differ. */
+static void add_file_name(const struct get *get, uint32_t task, uint32_t output, struct dk_buf *out) {
+  uint32_t row;
+  const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
+
+  if (has_same_names(get, task, t)) dk_buf_printf(out, "%s-", t->outputs[output].name);
+  dk_buf_add_text(out, base_name(dk_plan_output_path(get->look.rows.plan, task, output)));
 }
 
 /* "t17-train-lr=0.1-seed=2": tells the task to a person, and is a plain name to every shell. */
@@ -160,6 +166,22 @@ static void add_folder_name(const struct get *get, uint32_t task, struct dk_buf 
   for (size_t i = 0; i < name.len && i < NAME_MAX / 2; i++)
     dk_buf_add_char(out, strchr(plain, name.data[i]) && name.data[i] ? name.data[i] : '-');
   dk_buf_inherit(out, &name);
+}
+
+/* With a `/` at its end where files go into it. */
+static void add_folder(const struct get *get, uint32_t task, bool to_folder, struct dk_buf *out) {
+  const char *to = get->options->to;
+
+  if (strcmp(to, ".") != 0) dk_buf_add_text(out, to);
+  if (out->len && to_folder && to[strlen(to) - 1] != '/') dk_buf_add_char(out, '/');
+  if (get->n_tasks == 1) return;
+  add_folder_name(get, task, out);
+  dk_buf_add_char(out, '/');
+}
+
+static void add_place(const struct get *get, uint32_t task, uint32_t output, bool to_folder, struct dk_buf *out) {
+  add_folder(get, task, to_folder, out);
+  if (to_folder) add_file_name(get, task, output, out);
 }
 
 static bool is_folder(const char *path) {
@@ -218,11 +240,7 @@ static int copy_output(struct get *get, uint32_t task, uint32_t output, const st
                        struct dk_error *error) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
-  struct stat st;
   dk_autobuf name = DK_BUF_INIT, line = DK_BUF_INIT;
-
-  if (!get->options->force && lstat(path, &st) == 0)
-    return dk_error_set(error, -EEXIST, "%s exists already\nhelp: --force replaces it, -o names another place", path);
   int r = dk_objects_export(&get->look.objects, &kept->digest, kept->is_dir, path, get->options->force, error);
   if (r == -ENOENT || r == -EBADMSG) {
     dk_buf_printf(&name, "output `%s` of ", t->outputs[output].name);
@@ -240,36 +258,51 @@ static int copy_outputs(struct get *get, uint32_t task, const struct dk_result *
                         struct dk_error *error) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
-  const char *to = get->options->to;
-  dk_autobuf folder = DK_BUF_INIT;
   int r = 0;
 
-  dk_buf_add_text(&folder, to);
-  if (to_folder && to[strlen(to) - 1] != '/') dk_buf_add_char(&folder, '/');
   if (get->n_tasks > 1) {
-    add_folder_name(get, task, &folder);
-    if (!dk_buf_ok(&folder)) return dk_error_system(error, -ENOMEM, "copying outputs");
-    r = dk_fs_mkdirs(dk_buf_text(&folder), 0755, error);
-    dk_buf_add_char(&folder, '/');
+    dk_autobuf folder = DK_BUF_INIT;
+    add_folder(get, task, to_folder, &folder);
+    r = dk_buf_ok(&folder) ? dk_fs_mkdirs(dk_buf_text(&folder), 0755, error)
+                           : dk_error_system(error, -ENOMEM, "copying outputs");
   }
   for (uint32_t i = 0; i < t->n_outputs && i < result->n_outputs && r == 0; i++) {
     dk_autobuf path = DK_BUF_INIT;
     if (!is_wanted(get, t, i)) continue;
-    dk_buf_add(&path, dk_buf_text(&folder), folder.len);
-    if (to_folder) add_file_name(get, task, i, &path);
-    dk_buf_inherit(&path, &folder);
+    add_place(get, task, i, to_folder, &path);
     if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "copying outputs");
-    const char *at = dk_buf_text(&path);
-    r = copy_output(get, task, i, &result->outputs[i], strncmp(at, "./", 2) == 0 ? at + 2 : at, error);
+    r = copy_output(get, task, i, &result->outputs[i], dk_buf_text(&path), error);
   }
   return r;
 }
 
-static int copy_task(struct get *get, uint32_t task, bool to_folder, struct dk_error *error) {
+static bool has_outputs(const struct get *get, uint32_t task) {
   enum dk_task_state state = get->look.rows.tasks[task].state;
+  return state == DK_TASK_DONE || state == DK_TASK_CACHED;
+}
+
+/* Nothing is copied when something is in the way of anything. */
+static int check_places(const struct get *get, bool to_folder, struct dk_error *error) {
+  for (uint32_t n = 0; n < get->n_tasks && !get->options->force; n++) {
+    uint32_t row, task = get->tasks[n];
+    const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
+    for (uint32_t i = 0; i < t->n_outputs && has_outputs(get, task); i++) {
+      dk_autobuf path = DK_BUF_INIT;
+      struct stat st;
+      if (!is_wanted(get, t, i)) continue;
+      add_place(get, task, i, to_folder, &path);
+      if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "copying outputs");
+      if (lstat(dk_buf_text(&path), &st) == 0)
+        return dk_error_set(error, -EEXIST, "%s exists already\nhelp: --force replaces it, -o names another place",
+                            dk_buf_text(&path));
+    }
+  }
+  return 0;
+}
+
+static int copy_task(struct get *get, uint32_t task, bool to_folder, struct dk_error *error) {
   struct dk_result result;
-  bool has = state == DK_TASK_DONE || state == DK_TASK_CACHED;
-  int r = has ? dk_row_result(&get->look.rows, task, &result, error) : -ENOENT;
+  int r = has_outputs(get, task) ? dk_row_result(&get->look.rows, task, &result, error) : -ENOENT;
 
   if (r == -ENOENT) {
     if (get->n_without++ == 0) get->without = task;
@@ -305,6 +338,7 @@ static int get_all(struct get *get) {
   if (code != DK_EXIT_OK) return code;
   if (get->n_tasks > 1 && !get->options->has_to) return too_many(get);
   code = prepare_place(get, &to_folder);
+  if (code == DK_EXIT_OK && check_places(get, to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   for (uint32_t i = 0; i < get->n_tasks && code == DK_EXIT_OK; i++)
     if (copy_task(get, get->tasks[i], to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   return code == DK_EXIT_OK && get->n_without ? say_without(get) : code;

@@ -106,7 +106,9 @@ int dk_objects_export(const struct dk_objects *objects, const struct dk_digest *
   if (!replace && lstat(path, &st) == 0)
     return dk_error_set(error, -EEXIST, "%s exists already\nhelp: remove it or choose another place", path);
   dk_autobuf tmp = DK_BUF_INIT;
-  dk_buf_printf(&tmp, "%s.dkrun-%d", path, (int)getpid());
+  const char *slash = strrchr(path, '/');
+  /* Beside it, so that it can be renamed; of its own, so that the longest name has room. */
+  dk_buf_printf(&tmp, "%.*s.dkrun-%d", slash ? (int)(slash + 1 - path) : 0, path, (int)getpid());
   if (!dk_buf_ok(&tmp)) return dk_error_system(error, -ENOMEM, "writing %s", path);
   int err = dk_fs_remove_tree(tmp.data, error); /* of a process with this id that was killed */
   if (err) return err;

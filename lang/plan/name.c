@@ -190,6 +190,12 @@ static int by_number(const struct dk_plan *plan, const char *word, uint32_t **re
 }
 
 static int no_template(const struct dk_plan *plan, const char *word, struct dk_error *error) {
+  if (strchr(word, '='))
+    return dk_error_set(error, -ENOENT, "`%s` is a value of a column\nhelp: the task comes first, as in: %s %s", word,
+                        plan->n_templates ? plan->templates[0].name : "train", word);
+  if (word[strspn(word, "0123456789")] == '\0')
+    return dk_error_set(error, -ENOENT, "there is no task `%s`\nhelp: task %s is `t%s`; a run is named by `--run %s`",
+                        word, word, word, word);
   const char **names = dk_calloc(plan->n_templates + 1, sizeof *names);
   dk_autobuf list = DK_BUF_INIT;
   if (!names) return dk_error_system(error, -ENOMEM, "reading a task's name");

@@ -107,6 +107,33 @@ has_err 'bad has no outputs in run 1: failed'
 run -e 4 get final.model --run 7
 has_err 'no run 7'
 
+run -e 2 get lr=0.1 final.model
+has_err '`lr=0.1` is a value of a column'
+run -e 2 get 3
+has_err 'task 3 is `t3`; a run is named by `--run 3`'
+
+# Outputs whose files have the same name, and one whose name looks like what tells them apart; the longest name there is.
+mkdir ../names
+long=$(printf 'a%.0s' {1..250})
+put names.dk <<EOT
+task same {
+  outputs { a = "x/f"  b = "y/f"  c = "a-f" }
+  run = "mkdir x y; echo A > x/f; echo B > y/f; echo C > a-f"
+}
+task long { outputs { o = "$long" }  run = "echo long > $long" }
+EOT
+run run names.dk -q
+run get same -o ../names
+[ "$(cat ../names/a-f ../names/b-f ../names/c-a-f | tr -d '\n')" = ABC ] || fail 'names of outputs'
+rm ../names/a-f ../names/b-f
+run -e 4 get same -o ../names
+has_err 'names/c-a-f exists already'
+[ ! -e ../names/a-f ] || fail 'something was copied though something else is in the way'
+run get long.o -o ../names
+[ "$(cat "../names/$long")" = long ] || fail 'a long name'
+rm names.dk
+run -e 1 run e.dk -q
+
 # Altered or gone: nothing is copied, and what is said helps.
 object=$(find .dkrun/objects -type f -exec cmp -s {} final.bin \; -print)
 chmod u+w "$object"
