@@ -26,8 +26,16 @@ static bool is_open(const struct dk_turn *turn, const struct dk_action *action) 
   return action->session && action->session == dk_core_session(turn->core, action->host);
 }
 
+/* An order whose task has got its result another way while the order waited for its commit. Its end is asked for behind
+ * it. */
+static bool is_undone(const struct dk_turn *turn, const struct dk_action *action) {
+  uint32_t run, task;
+  return action->kind == DK_ACT_ASSIGN && !dk_core_attempt_task(turn->core, action->id, &run, &task);
+}
+
 static void act(struct dk_turn *turn, const struct dk_action *action) {
   if (is_for_agent(action->kind) && !is_open(turn, action)) return;
+  if (is_undone(turn, action)) return;
   turn->world->act(turn->world->ctx, action);
 }
 

@@ -3,9 +3,9 @@
  * would be found out again as quickly: a task has a result already); when it is urgent (an agent's queue runs
  * dry, the run is over) as soon as no event waits; else after `pace_ns`.
  *
- * What was decided for a session with an agent that is not open any more when its gate opens is not done: the core
- * decides anew after it has heard what the agent has. Acknowledgements to one agent in one commit are done as one, the
- * highest. */
+ * An order that was undone while it waited for its commit is not sent. What was decided for a session with an agent
+ * that is not open any more when its gate opens is not done: the core decides anew after it has heard what the agent
+ * has. Acknowledgements to one agent in one commit are done as one, the highest. */
 #ifndef DK_DRIVE_TURN_H
 #define DK_DRIVE_TURN_H
 
