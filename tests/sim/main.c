@@ -1,6 +1,7 @@
 /* sim: runs the engine's core through random runs with random faults, and says which seed broke what.
  *
  *   sim --seeds A..B            a range; a summary; a failing seed is shrunk and its command printed
+ *   sim --fresh N               N seeds that nobody has tried yet: from the time of day
  *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R] [--runs N] [--hosts N]
  *   sim --plants                the table of planted bugs: each with the first seed that catches it
  *   plants/NAME --first --seeds A..B   one of them: the first seed that fails, as it is */
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PLANT_SEEDS 20000u
@@ -112,12 +114,12 @@ static uint32_t parse_faults(const char *text) {
 }
 
 static int usage(const char *program) {
-  fprintf(
-      stderr,
-      "usage: %s --seeds A..B [--first] | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows R] [--runs N] "
-      "[--hosts N] | "
-      "--plants\n",
-      program);
+  fprintf(stderr,
+          "usage: %s --seeds A..B [--first] | --fresh N | --seed N [--trace] [--faults LIST|none] [--nodes K] [--rows "
+          "R] [--runs N] "
+          "[--hosts N] | "
+          "--plants\n",
+          program);
   return 2;
 }
 
@@ -125,6 +127,7 @@ static int usage(const char *program) {
 static int run_range(const char *program, struct sim_choice *choice, uint64_t first, uint64_t last) {
   struct sim_totals totals = {0};
   uint32_t failed = 0, n_faults;
+  if (!is_brief) printf("sim: seeds %llu to %llu\n", (unsigned long long)first, (unsigned long long)last);
   char failure[SIM_FAILURE];
   for (running = first; running <= last && failed < 5; running++) {
     choice->seed = running;
@@ -155,6 +158,8 @@ int main(int argc, char **argv) {
       return !sim_plants(PLANT_SEEDS);
     else if (!has_value)
       return usage(argv[0]);
+    else if (strcmp(argv[i], "--fresh") == 0)
+      first = (unsigned long long)time(NULL) * 1000000, last = first + strtoull(argv[++i], NULL, 10) - 1;
     else if (strcmp(argv[i], "--seed") == 0)
       first = last = strtoull(argv[++i], NULL, 10);
     else if (strcmp(argv[i], "--faults") == 0)
