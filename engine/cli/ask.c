@@ -134,16 +134,27 @@ static int to_ranges(const uint32_t *tasks, uint32_t n, struct dk_ask *ask) {
   return 0;
 }
 
-/* An exit code. Without a selection it is the run as a whole that is asked. */
-static int select_tasks(struct dk_cli *cli, struct options *options, uint32_t *ret_n) {
+/* What has ended is past asking; returns how many are left. */
+static uint32_t drop_ended(const struct dk_look *look, uint32_t *tasks, uint32_t n) {
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    bool has_ended = look->rows.has_record[tasks[i]] && dk_task_state_is_end(look->rows.tasks[tasks[i]].state);
+    if (!has_ended) tasks[left++] = tasks[i];
+  }
+  return left;
+}
+
+/* An exit code. Without a selection it is the run as a whole that is asked. *ret_n is how many of *ret_of are asked. */
+static int select_tasks(struct dk_cli *cli, struct options *options, uint32_t *ret_n, uint32_t *ret_of) {
   struct dk_error error = {0};
   struct dk_look look;
   dk_autofree uint32_t *tasks = NULL;
 
-  *ret_n = 0;
+  *ret_n = *ret_of = 0;
   if (options->selection.n_words == 0 && !options->selection.where) return DK_EXIT_OK;
   if (dk_look_open(cli, options->run, &look, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  int code = dk_look_select(&look, &options->selection, &tasks, ret_n);
+  int code = dk_look_select(&look, &options->selection, &tasks, ret_of);
+  if (code == DK_EXIT_OK) *ret_n = drop_ended(&look, tasks, *ret_of);
   if (code == DK_EXIT_OK && to_ranges(tasks, *ret_n, &options->ask) < 0) {
     dk_error_system(&error, -ENOMEM, "choosing tasks");
     code = dk_cli_fail(DK_EXIT_ENGINE, &error);
@@ -154,17 +165,27 @@ static int select_tasks(struct dk_cli *cli, struct options *options, uint32_t *r
 
 /* --- asking --- */
 
-static void say_done(struct dk_cli *cli, const struct options *options, uint32_t n_tasks) {
-  static const char *const words[] = {[DK_EV_CANCEL - DK_EV_CANCEL] = "ends",
-                                      [DK_EV_PAUSE - DK_EV_CANCEL] = "is paused: what runs goes on, nothing new starts",
-                                      [DK_EV_RESUME - DK_EV_CANCEL] = "goes on",
-                                      [DK_EV_PRIORITY - DK_EV_CANCEL] = "has another priority"};
-  const char *word = words[options->ask.kind - DK_EV_CANCEL];
+static void say_done(struct dk_cli *cli, const struct options *options, uint32_t n_tasks, uint32_t n_of) {
+  static const struct {
+    const char *one, *many;
+  } words[] = {
+      [DK_EV_CANCEL - DK_EV_CANCEL] = {"ends", "end"},
+      [DK_EV_PAUSE - DK_EV_CANCEL] = {"is paused: what runs goes on, nothing new starts",
+                                      "are paused: what runs goes on, nothing new starts"},
+      [DK_EV_RESUME - DK_EV_CANCEL] = {"goes on", "go on"},
+      [DK_EV_PRIORITY - DK_EV_CANCEL] = {"has another priority", "have another priority"},
+  };
+  uint32_t kind = options->ask.kind - DK_EV_CANCEL, n_ended = n_of - n_tasks;
 
-  if (options->ask.n_ranges)
-    dk_cli_printf(cli, "run %u, %u task%s: %s\n", options->run, n_tasks, n_tasks == 1 ? "" : "s", word);
-  else
-    dk_cli_printf(cli, "run %u %s\n", options->run, word);
+  if (!n_of) {
+    dk_cli_printf(cli, "run %u %s\n", options->run, words[kind].one);
+    return;
+  }
+  dk_cli_printf(cli, "run %u:", options->run);
+  if (n_tasks)
+    dk_cli_printf(cli, " %u task%s %s", n_tasks, dk_cli_s(n_tasks), n_tasks == 1 ? words[kind].one : words[kind].many);
+  if (n_ended) dk_cli_printf(cli, "%s %u ha%s ended already", n_tasks ? ";" : "", n_ended, n_ended == 1 ? "s" : "ve");
+  dk_cli_printf(cli, "\n");
 }
 
 static int ask(struct dk_cli *cli, int argc, char **argv, enum dk_event_kind kind) {
@@ -172,19 +193,20 @@ static int ask(struct dk_cli *cli, int argc, char **argv, enum dk_event_kind kin
   struct dk_error error = {0};
   struct dk_client client = DK_CLIENT_INIT;
   struct dk_talk answer = {0};
-  uint32_t n_tasks = 0;
+  uint32_t n_tasks = 0, n_of = 0;
   int code = parse(cli, argc, argv, &options);
 
   if (code >= 0) return code;
   if (find_run(cli, &options, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  code = select_tasks(cli, &options, &n_tasks);
-  if (code != DK_EXIT_OK) {
+  code = select_tasks(cli, &options, &n_tasks, &n_of);
+  if (code == DK_EXIT_OK && n_of && !n_tasks) say_done(cli, &options, 0, n_of);
+  if (code != DK_EXIT_OK || (n_of && !n_tasks)) {
     dk_ask_finish(&options.ask);
     return code;
   }
   struct dk_talk talk = {.kind = DK_TALK_ASK, .run = options.run, .ask = options.ask};
   int r = dk_client_start_call(cli, &talk, &client, &answer, &error);
-  if (r == 0) say_done(cli, &options, n_tasks);
+  if (r == 0) say_done(cli, &options, n_tasks, n_of);
   dk_talk_finish(&answer);
   dk_client_close(&client);
   dk_ask_finish(&options.ask);

@@ -226,14 +226,13 @@ static int lost(const struct get *get, const struct dk_kept *kept, const char *n
   const struct dk_objects *objects = &get->look.objects;
   bool is_believed = kept->is_dir ? dk_objects_has_dir(objects, &kept->digest, NULL) > 0
                                   : dk_objects_has(objects, &kept->digest, NULL);
-  dk_autobuf file = DK_BUF_INIT;
+  dk_autobuf command = DK_BUF_INIT;
 
   if (r == -ENOENT && is_believed) return r; /* it is the place that is not there */
-  const char *path = get->look.rows.run.file;
-  dk_buf_add_shell_word(&file, path, strlen(path));
-  return dk_error_set(error, r, "%s %s\nhelp: %s`dkrun run %s` makes it again", name,
+  dk_run_command(&get->look.rows.run, &command);
+  return dk_error_set(error, r, "%s %s\nhelp: %s`%s` makes it again", name,
                       r == -ENOENT ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects: nothing is copied",
-                      is_believed ? "`dkrun fsck --repair` drops it, then " : "", dk_buf_text(&file));
+                      is_believed ? "`dkrun fsck --repair` drops it, then " : "", dk_buf_text(&command));
 }
 
 static int copy_output(struct get *get, uint32_t task, uint32_t output, const struct dk_kept *kept, const char *path,

@@ -65,6 +65,8 @@ void dk_shown_text(const char *text, size_t len, struct dk_buf *out);
 const char *
 dk_task_state_word(enum dk_task_state state); /* "done", "cached", "failed", "not run", "waiting", "running" ... */
 const char *dk_run_state_word(enum dk_run_state state);
+/* What makes it again: "dkrun run e.dk -p lr=0.1", for a shell. */
+void dk_run_command(const struct dk_run *run, struct dk_buf *out);
 /* "exit code 1", "killed by signal 9 (KILL)", "out of memory", "timed out", "output missing: ..." with the agent's text
  * behind it. */
 void dk_cause_text(enum dk_cause cause, int32_t code, const char *text, struct dk_buf *out);

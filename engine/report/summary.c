@@ -246,8 +246,7 @@ static void put_next(struct summary *s) {
   if (phase == DK_PHASE_STOPPED) dk_buf_printf(s->out, "dkrun attach %u (goes on) | ", run->number);
   if (phase == DK_PHASE_PAUSED) dk_buf_printf(s->out, "dkrun resume --run %u | ", run->number);
   if (phase == DK_PHASE_INTERRUPTED || (phase == DK_PHASE_ENDED && run->state != DK_RUN_DONE)) {
-    dk_buf_add_text(s->out, "dkrun run ");
-    dk_buf_add_shell_word(s->out, run->file, strlen(run->file));
+    dk_run_command(run, s->out);
     dk_buf_add_text(s->out, s->failed ? " (failed ones run again) | " : " (goes on) | ");
   }
   dk_buf_printf(s->out, "dkrun results %u", run->number);

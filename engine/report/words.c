@@ -31,6 +31,19 @@ const char *dk_run_state_word(enum dk_run_state state) {
   return "unknown";
 }
 
+void dk_run_command(const struct dk_run *run, struct dk_buf *out) {
+  bool is_quoted = false;
+  dk_buf_add_text(out, "dkrun run ");
+  dk_buf_add_shell_word(out, run->file, strlen(run->file));
+  if (*run->params) dk_buf_add_text(out, " -p ");
+  for (const char *at = run->params; *at; at++) { /* its values are shell words already: blanks in them are in quotes */
+    if (*at == '\'') is_quoted = !is_quoted;
+    if (*at == '\\' && !is_quoted && at[1]) dk_buf_add_char(out, *at++);
+    dk_buf_add_char(out, *at);
+    if (*at == ' ' && !is_quoted) dk_buf_add_text(out, "-p ");
+  }
+}
+
 static void signal_text(int32_t code, struct dk_buf *out) {
   const char *abbreviation = sigabbrev_np(code);
   dk_buf_printf(out, "killed by signal %d", code);

@@ -45,7 +45,7 @@ has 'dkrun attach 1 (goes on)'
 run -e 2 cancel t k=99
 has_err 'k'
 run prio 5 t k=8 # starts an engine, which takes the run up
-has '1 task: has another priority'
+has '1 task has another priority'
 wait_until says 1 'an engine is at work'
 started $((before + 1)) && fail "a task was started while the run was paused"
 
@@ -74,7 +74,7 @@ run -e 2 cancel --run 1 --where 'kk == 3'
 has_err '--where:1:1'
 has_err 'did you mean `k`?'
 run cancel --run 1 --where 'k > 2 and k < 4'
-has 'run 1, 1 task: ends'
+has 'run 1: 1 task ends'
 
 # An attached command survives its engine: another is started, and the run ends as if nothing had been.
 "$dkrun" attach 2 --plain >"$room/attached" 2>"$room/err" </dev/null &

@@ -141,6 +141,11 @@ echo wrong >"$object"
 run -e 4 get final.model -o again.bin
 has_err 'was altered in .dkrun/objects'
 has_err '`dkrun run e.dk` makes it again'
+run -e 1 run e.dk -q # and so it does, though nothing else has changed
+run get final.model -o again.bin
+cmp again.bin final.bin || fail 'what was altered is not made again'
+rm again.bin
+object=$(find .dkrun/objects -type f -exec cmp -s {} final.bin \; -print)
 rm -f "$object"
 run -e 4 get final.model -o again.bin
 has_err 'is gone from .dkrun/objects'
