@@ -13,18 +13,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PAUSE_NS 500000000u /* how often it is looked whether the run is paused */
+
 struct dk_watch {
   struct dk_watch_options with;
   struct dk_row_source rows; /* as it was found; its pin is the plan */
   struct dk_progress *progress;
   struct dk_live *live;
-  int n_stops; /* how often ^C was heard */
-  bool has_left, has_told_jobs;
+  int n_stops;       /* how often ^C was heard */
+  uint64_t pause_at; /* when that is next */
+  bool is_paused, has_left, has_told_jobs;
 };
 
 /* What is told */
 
-void dk_watch_note(struct dk_watch *watch, const struct dk_engine_note *note) {
+static void note_at(struct dk_watch *watch, uint64_t now_ns, const struct dk_engine_note *note) {
   struct dk_progress_note out = {
       .task = note->task,
       .state = note->state,
@@ -39,7 +42,11 @@ void dk_watch_note(struct dk_watch *watch, const struct dk_engine_note *note) {
   };
 
   if (note->choice) dk_progress_choice(watch->progress, note->task, note->choice);
-  dk_progress_note(watch->progress, dk_now_ns(), &out);
+  dk_progress_note(watch->progress, now_ns, &out);
+}
+
+void dk_watch_note(struct dk_watch *watch, const struct dk_engine_note *note) {
+  note_at(watch, dk_now_ns(), note);
 }
 
 void dk_watch_say(struct dk_watch *watch, const char *text) {
@@ -66,7 +73,20 @@ void dk_watch_where(struct dk_watch *watch, uint32_t slots) {
   dk_progress_set_where(watch->progress, text);
 }
 
+/* Who asked for it may sit elsewhere. */
+static void look_at_pause(struct dk_watch *watch, uint64_t now_ns) {
+  char text[96];
+  if (watch->n_stops || now_ns < watch->pause_at) return;
+  watch->pause_at = now_ns + PAUSE_NS;
+  bool is_paused = dk_run_pause(watch->with.store, watch->with.run) == DK_PAUSE_ALL;
+  if (is_paused == watch->is_paused) return;
+  watch->is_paused = is_paused;
+  snprintf(text, sizeof text, "paused: nothing new starts until `dkrun resume --run %u`", watch->with.run);
+  dk_progress_set_stopping(watch->progress, is_paused ? text : NULL);
+}
+
 uint64_t dk_watch_tick(struct dk_watch *watch, uint64_t now_ns) {
+  look_at_pause(watch, now_ns);
   dk_live_tick(watch->live, now_ns);
   return dk_live_deadline(watch->live, now_ns);
 }
@@ -105,6 +125,7 @@ static void on_signal(void *ctx, int signal) {
 static void on_other_key(struct dk_watch *watch) {
   if (!watch->with.asks || watch->n_stops != 1) return;
   watch->n_stops = 0;
+  watch->is_paused = false; /* if it is, that is said again */
   dk_progress_set_stopping(watch->progress, NULL);
 }
 
@@ -125,7 +146,8 @@ static void on_key(void *ctx, int fd, short revents) {
 
 /* What there is already */
 
-static void note_row(struct dk_watch *watch, uint32_t task) {
+/* What had ended before we came counts from the run's beginning. */
+static void note_row(struct dk_watch *watch, uint32_t task, uint64_t began_ns) {
   struct dk_row_source *rows = &watch->rows;
   const struct dk_task_record *record = &rows->tasks[task];
   struct dk_choice choice;
@@ -140,7 +162,7 @@ static void note_row(struct dk_watch *watch, uint32_t task) {
   if (record->state == DK_TASK_DONE && dk_plan_template(rows->plan, task, NULL)->kind == DK_NODE_PICK &&
       dk_row_choice(rows, task, &choice, NULL) == 0)
     note.choice = &choice;
-  dk_watch_note(watch, &note);
+  note_at(watch, dk_task_state_is_end(record->state) ? began_ns : dk_now_ns(), &note);
 }
 
 /* Or one would wait for it without a word. */
@@ -165,10 +187,12 @@ static int begin(struct dk_watch *watch, struct dk_error *error) {
   dk_buf_printf(&commit, "%.7s", run->commit);
   if (run->n_changed > 0) dk_buf_printf(&commit, "+%u", run->n_changed);
   struct dk_progress_head head = {.run = with->run, .commit = dk_buf_text(&commit)};
-  r = dk_progress_create(&watch->progress, watch->rows.plan, NULL, &head, dk_now_ns(), error);
+  uint64_t began = dk_now_ns(), unix_ns = dk_unix_ns();
+  if (unix_ns > run->started_unix_ns && unix_ns - run->started_unix_ns < began) began -= unix_ns - run->started_unix_ns;
+  r = dk_progress_create(&watch->progress, watch->rows.plan, NULL, &head, began, error);
   if (r == 0) dk_progress_set_can_leave(watch->progress, with->asks);
   for (uint32_t task = 0; r == 0 && with->catches_up && task < watch->rows.n_tasks; task++)
-    if (watch->rows.has_record[task]) note_row(watch, task);
+    if (watch->rows.has_record[task]) note_row(watch, task, began);
   if (r == 0 && with->catches_up && run->state == DK_RUN_RUNNING) say_pause(watch);
   return r;
 }

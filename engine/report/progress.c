@@ -188,9 +188,9 @@ void dk_progress_note(struct dk_progress *p, uint64_t now_ns, const struct dk_pr
   }
   if (to == CLASS_RUNNING) {
     running_add(p, task, now_ns);
-    if (!node->first_start_ns) {
-      node->first_start_ns = now_ns;
-    }
+  }
+  if (!node->first_start_ns && (to == CLASS_RUNNING || to == CLASS_DONE || to == CLASS_FAILED)) {
+    node->first_start_ns = now_ns;
   }
   if (to == CLASS_DONE || to == CLASS_FAILED) {
     sample(node, now_ns); /* before it is counted: a rate needs a start */

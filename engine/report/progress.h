@@ -50,8 +50,8 @@ void dk_progress_choice(struct dk_progress *progress, uint32_t pick_task, const 
 void dk_progress_say(struct dk_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The run goes on without who looks on: `d` is named among the keys. */
 void dk_progress_set_can_leave(struct dk_progress *progress, bool can_leave);
-/* The state of cancelling, shown in the last line: "stopping: 2 tasks get 5 s to end, ^C again kills them". NULL:
- * none. */
+/* Why nothing new starts, shown in the last line: "stopping: 2 tasks get 5 s to end, ^C again kills them", "paused:
+ * ...". NULL: nothing keeps it. */
 void dk_progress_set_stopping(struct dk_progress *progress, const char *text);
 
 struct dk_progress_counts {
