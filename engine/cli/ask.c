@@ -47,10 +47,10 @@ static int parse_options(struct dk_cli *cli, int argc, char **argv, const char *
       ret->ask.is_hard = true;
     else if (opt == 'n')
       r = dk_cli_usage(ret->command, "--now is an option of cancel");
-    else if (opt == '?' && ret->ask.kind == DK_EV_PRIORITY && argv[optind - 1][1] >= '0' &&
-             argv[optind - 1][1] <= '9') {
-      optind--; /* a negative priority */
-      break;
+    else if (opt == '?' && ret->ask.kind == DK_EV_PRIORITY && optopt >= '0' && optopt <= '9') {
+      const char *word = argv[optind - 1];
+      if (word[0] == '-' && word[1] == optopt && !word[2]) optind--; /* of several digits getopt stays at the word */
+      break;                                                         /* a negative priority */
     } else
       r = dk_cli_option(cli, opt, argc, argv, options);
     if (r >= 0) return r;

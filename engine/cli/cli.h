@@ -19,6 +19,7 @@ enum dk_exit {
   DK_EXIT_USAGE = 2,         /* the command line is wrong */
   DK_EXIT_FILE = 3,          /* the experiment file has errors */
   DK_EXIT_ENGINE = 4,        /* dkrun itself could not: disk, store, repository, output */
+  DK_EXIT_TAKEN = 75,        /* `dkrun engine`: another one has the folder (sysexits.h, EX_TEMPFAIL) */
   DK_EXIT_INTERRUPTED = 130, /* ^C or a signal */
 };
 

@@ -193,7 +193,8 @@ int dk_client_start(struct dk_cli *cli, struct dk_client *ret, struct dk_error *
       pid = 0;
       if (connect_now(cli, ret, error) == 0) return 0;
       uint32_t other;
-      if (!dk_cli_engine_alive(cli, &other)) return has_failed(dk_buf_text(&log), status, error);
+      bool was_taken = WIFEXITED(status) && WEXITSTATUS(status) == DK_EXIT_TAKEN;
+      if (!was_taken && !dk_cli_engine_alive(cli, &other)) return has_failed(dk_buf_text(&log), status, error);
     }
     if (dk_now_ns() > until)
       return dk_error_set(error, -ETIMEDOUT, "the engine does not answer\nhelp: its words are in %s",

@@ -100,6 +100,7 @@ int dk_cmd_engine(struct dk_cli *cli, int argc, char **argv) {
   }
   int r = dk_cli_find_root(cli, &error);
   if (r == 0) r = dk_cli_take_folder(cli, "dkrun engine", &folder, &error);
+  if (r == -EWOULDBLOCK) return DK_EXIT_TAKEN; /* of several that are started at once: no word of it */
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   signal(SIGHUP, SIG_IGN);
   r = dk_loop_create(&loop, &error);

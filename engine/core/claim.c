@@ -163,6 +163,16 @@ void dk_claim_yield(struct dk_core *core, uint32_t i) {
   dk_task_inherit(core, claim->run, claim->task, DK_TASK_READY);
 }
 
+bool dk_claim_is_wanted(const struct dk_core *core, uint32_t i) {
+  if (i == DK_NONE || core->claims[i].outcome != CLAIM_OPEN) return false;
+  if (!dk_claim_is_stopped(&core->claims[i])) return true;
+  for (uint32_t at = core->claims[i].shares; at != DK_NONE; at = core->shares[at].next) {
+    const struct dk_share *share = &core->shares[at];
+    if (!(share->run->flags[share->task] & TASK_STOPPED)) return true;
+  }
+  return false;
+}
+
 /* Out of use: at once, or when no lookup can have missed its result. */
 static void close_claim(struct dk_core *core, uint32_t i) {
   struct dk_claim *claim = &core->claims[i];

@@ -283,6 +283,8 @@ bool dk_claim_pass(struct dk_core *core, uint32_t claim);
 void dk_claim_yield(struct dk_core *core, uint32_t claim);
 /* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
+/* Does a task that is not cancelled wait for its result? False for DK_NONE. */
+bool dk_claim_is_wanted(const struct dk_core *core, uint32_t claim);
 void dk_claim_drain(struct dk_core *core);
 /* A result that no claim waited for: lookups that are under way may have missed it. */
 void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_id last);

@@ -227,7 +227,8 @@ bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *att
 static void stop_unclaimed(struct dk_core *core, const struct dk_core_run *run, const struct dk_event *event) {
   for (uint32_t i = 0; i < core->n_attempts && core->n_unclaimed; i++) {
     const struct dk_attempt *attempt = &core->attempts[i];
-    if (dk_run_has_left(run, attempt) && (attempt->task == DK_NO_TASK || is_asked(event, attempt->task)))
+    bool is_its = dk_run_has_left(run, attempt) && (attempt->task == DK_NO_TASK || is_asked(event, attempt->task));
+    if (is_its && !dk_claim_is_wanted(core, dk_claim_find(core, &attempt->key))) /* else that takes it back */
       dk_session_stop(core, i, event->u.ask.hard, true);
   }
 }

@@ -58,6 +58,7 @@ static int no_memory(struct dk_fsck *fsck) {
 
 struct files {
   struct dk_fsck *fsck;
+  bool cannot_open; /* as it is */
   bool needs_rebuild;
 };
 
@@ -83,13 +84,13 @@ static int on_damage(void *ctx, const struct dk_damage *damage) {
     break;
   case DK_DAMAGE_VALUE:
     hex_of(damage, hex);
-    if (damage->table == DK_TABLE_META) files->needs_rebuild = true;
+    if (damage->table == DK_TABLE_META) files->cannot_open = true;
+    files->needs_rebuild = true; /* what is written into a page with a wrong bit may make it worse */
     dk_fsck_found(files->fsck, true, damage->table == DK_TABLE_RESULTS ? RUNS_AGAIN : "it is deleted",
                   "the value of %s in the store's table `%s` is not what was written", hex, table);
-    dk_batch_del(&files->fsck->batch, damage->table, damage->key, damage->klen);
-    return dk_buf_ok(&files->fsck->batch.bytes) ? 0 : no_memory(files->fsck);
+    return 0;
   }
-  files->needs_rebuild = true;
+  files->cannot_open = files->needs_rebuild = true;
   return 0;
 }
 
@@ -130,17 +131,16 @@ static int rebuild(struct dk_fsck *fsck, const char *store) {
        (unsigned long long)made.rows[DK_TABLE_RUNS], (unsigned long long)made.rows[DK_TABLE_TASKS],
        (unsigned long long)made.rows[DK_TABLE_RESULTS]);
   tell_lost(fsck, &made);
-  dk_batch_clear(&fsck->batch); /* damaged values were not taken over */
   return 0;
 }
 
 /* *ret_usable: the store can be opened for what follows. */
 static int check_files(struct dk_fsck *fsck, bool *ret_usable) {
-  struct files files = {fsck, false};
+  struct files files = {.fsck = fsck};
   dk_autofree char *store = dk_folder_store_path(fsck->options->root, fsck->error);
   if (!store) return -ENOMEM;
   int err = dk_store_examine(store, on_damage, &files, fsck->error);
-  *ret_usable = !files.needs_rebuild;
+  *ret_usable = !files.cannot_open;
   if (err || !files.needs_rebuild || !fsck->options->repair) return err;
   *ret_usable = true;
   return rebuild(fsck, store);

@@ -14,12 +14,14 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* The daemon listens a few milliseconds after it was started. */
 #define START_NS 10000000000u
 #define POLL_MS 5
+#define FILES_MIN 64u /* descriptors of an agent, and of each keeper and task */
 
 /* Starts `dkagent serve`. It puts itself into the background of nobody: a session of its own, no terminal, its words in
  * agent/log. Several may be started at once: the agent's own lock lets one live. */
@@ -39,7 +41,15 @@ static int start_agent(const struct dk_host_options *options, const char *root, 
                         slots,
                         NULL};
   struct dk_spawn spawn = DK_SPAWN_INIT;
+  struct rlimit files;
   int fd, r;
+
+  /* It outlives who starts it, and would fail the tasks of others too. */
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < FILES_MIN)
+    return dk_error_set(error, -EMFILE,
+                        "no more than %llu files may be open at a time here, and the agent needs %u\n"
+                        "help: `ulimit -n` of the shell, or what set it, has to allow more",
+                        (unsigned long long)files.rlim_max, FILES_MIN);
 
   snprintf(slots, sizeof slots, "%u", options->slots);
   dk_buf_printf(&log, "%s/log", root);

@@ -46,6 +46,10 @@ run -e 2 cancel t k=99
 has_err 'k'
 run prio 5 t k=8 # starts an engine, which takes the run up
 has '1 task has another priority'
+run prio -64 --run 1
+run prio 0 --run 1
+run -e 75 engine # of several that start at once one has the folder, without a word of the others
+[ -z "$err" ] || fail "words of an engine too many: $err"
 wait_until says 1 'an engine is at work'
 started $((before + 1)) && fail "a task was started while the run was paused"
 

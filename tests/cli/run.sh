@@ -46,3 +46,18 @@ run -e 4 run small.dk --clean
 has_err 'small.dk'
 commit
 run run small.dk --clean
+
+# An agent that could open too few files would fail the tasks of later runs too: it is not started.
+stop_agents
+hard=$(ulimit -Hn)
+ulimit -Sn 40
+if (ulimit -Hn 40) 2>/dev/null; then
+  status=0
+  (ulimit -Hn 40 && "$dkrun" run p.dk -p word=few --foreground >"$room/out" 2>"$room/err" </dev/null) || status=$?
+  err=$(<"$room/err")
+  [ "$status" -eq 4 ] || fail "exit code $status with few files"
+  has_err 'no more than 40 files may be open at a time here'
+fi
+ulimit -Sn "$hard"
+run run p.dk -p word=few -q
+has 'w few'
