@@ -236,6 +236,9 @@ int dk_fs_copy_tree(int from_dir, int to_dir, bool sealed, dk_fs_stop_fn *stop, 
 static const struct timespec seal[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = SEAL_S}};
 
 int dk_fs_seal(int fd, mode_t mode) {
+  struct stat st;
+  if (fstat(fd, &st) < 0) return -errno;
+  if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return -EINVAL; /* root may do this to a device, too */
   return fchmod(fd, mode) < 0 || futimens(fd, seal) < 0 ? -errno : 0;
 }
 
