@@ -224,20 +224,26 @@ int dk_client_start_call(struct dk_cli *cli, const struct dk_talk *talk, struct 
 
 /* --- ending --- */
 
-void dk_client_dismiss(struct dk_cli *cli) {
+/* -EAGAIN: it begins or ends, or has a run or somebody who watches; that may be over in a moment. */
+static int ask_to_leave(struct dk_cli *cli) {
   const struct dk_talk leave = {.kind = DK_TALK_LEAVE};
   struct dk_client client;
-  struct dk_talk answer;
-  struct dk_error error = {0};
-  uint64_t until = dk_now_ns() + SECOND;
+  struct dk_talk answer = {0};
+  int r = connect_now(cli, &client, NULL);
+
+  if (r < 0) return r;
+  r = dk_client_call(&client, &leave, &answer, NULL);
+  dk_talk_finish(&answer);
+  dk_client_close(&client);
+  return r == -EBUSY ? -EAGAIN : r;
+}
+
+void dk_client_dismiss(struct dk_cli *cli) {
+  uint64_t until = dk_now_ns() + SECOND / 2;
   uint32_t pid;
   int r;
 
-  while ((r = connect_now(cli, &client, &error)) == -EAGAIN && dk_now_ns() < until) poll(NULL, 0, POLL_MS);
-  if (r < 0) return;
-  r = dk_client_call(&client, &leave, &answer, &error);
-  dk_talk_finish(&answer);
-  dk_client_close(&client);
+  while ((r = ask_to_leave(cli)) == -EAGAIN && dk_now_ns() < until) poll(NULL, 0, POLL_MS);
   until = dk_now_ns() + END_NS;
   while (r == 0 && dk_cli_engine_alive(cli, &pid) && dk_now_ns() < until) poll(NULL, 0, POLL_MS);
 }

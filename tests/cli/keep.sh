@@ -209,30 +209,36 @@ for ((page = 2; page < pages && hit < 8; page++)); do
   [ "$(answers)" = "$first" ] || fail "page $page: other results afterwards"
 done
 # What can be read all the same, and would be the end of the next one who writes: bits in the head of the page that all tables hang on.
-stop_agents
-rm -rf .dkrun
-cp -a "$good" .dkrun
 store=.dkrun/store/data.mdb
+fresh() {
+  stop_agents
+  rm -rf .dkrun
+  cp -a "$good" .dkrun
+}
+fresh
 number() { od -An -t u"$2" -j "$1" -N "$2" $store | tr -d ' '; } # OFFSET BYTES
-meta=0
-[ "$(number 144 8)" -gt "$(number $((4096 + 144)) 8)" ] || meta=4096
-root=$(($(number $((meta + 128)) 8) * 4096))
-bits=0
-for flip in '10 16' '15 64' '5 128' '11 128' '12 2'; do
-  at=$((root + ${flip% *}))
+flip() { # OFFSET BITS
   # shellcheck disable=SC2059 # a byte, written as one
-  printf "\\x$(printf %02x $(($(number $at 1) ^ ${flip#* })))" | dd of=$store bs=1 seek=$at conv=notrunc status=none
-  run -e 1 fsck
-  has 'damaged'
+  printf "\\x$(printf %02x $(($(number "$1" 1) ^ $2)))" | dd of=$store bs=1 seek="$1" conv=notrunc status=none
+}
+mends() { # WHAT
   run fsck --repair
   run fsck
   has 'nothing is damaged'
   run run e.dk -q
-  [ "$(answers)" = "$first" ] || fail "bits $flip: other results afterwards"
+  [ "$(answers)" = "$first" ] || fail "$1: other results afterwards"
+}
+meta=0
+[ "$(number 144 8)" -gt "$(number $((4096 + 144)) 8)" ] || meta=4096
+root=$(($(number $((meta + 128)) 8) * 4096))
+bits=0
+for bit in '10 16' '15 64' '5 128' '11 128' '12 2'; do
+  flip $((root + ${bit% *})) "${bit#* }"
+  run -e 1 fsck
+  has 'damaged'
+  mends "bits $bit"
   bits=$((bits + 1))
-  stop_agents
-  rm -rf .dkrun
-  cp -a "$good" .dkrun
+  fresh
 done
 # What leads to a table is lost: where its entry is in that page, its name, its first page. All that it had is found in the pages themselves,
 # so nothing runs again.
@@ -250,8 +256,7 @@ for lead in 'results place' 'tasks first' 'meta first' 'asked_runs name'; do
   entry "${lead% *}"
   first_page=$((name + $(number $((name - 2)) 2) + 40))
   case ${lead#* } in place) at=$place ;; name) at=$name ;; *) at=$first_page ;; esac
-  # shellcheck disable=SC2059 # a byte, written as one
-  printf "\\x$(printf %02x $(($(number $at 1) ^ 8)))" | dd of=$store bs=1 seek=$at conv=notrunc status=none
+  flip "$at" 8
   run -e 1 fsck
   has 'damaged'
   run fsck --repair
@@ -263,27 +268,18 @@ for lead in 'results place' 'tasks first' 'meta first' 'asked_runs name'; do
   has 'nothing to do: 6 cached'
   [ "$(answers)" = "$first" ] || fail "$lead: other results afterwards"
   bits=$((bits + 1))
-  stop_agents
-  rm -rf .dkrun
-  cp -a "$good" .dkrun
+  fresh
 done
 [ "$hit" -ge 5 ] || fail "only $hit of the store's pages were noticed"
 # A wrong bit in a key: nobody finds the entry where it stands now. Free pages have old ones too, so each is tried.
 keys=0
 for at in $(LC_ALL=C grep -aboP 'e\x00[a-z]+ [a-z]+=' $store | cut -d: -f1 | head -20); do
-  # shellcheck disable=SC2059 # a byte, written as one
-  printf "\\x$(printf %02x $(($(number "$at" 1) ^ 128)))" | dd of=$store bs=1 seek="$at" conv=notrunc status=none
+  flip "$at" 128
   if ! "$dkrun" fsck >"$room/out" 2>&1; then
     keys=$((keys + 1))
-    run fsck --repair
-    run fsck
-    has 'nothing is damaged'
-    run run e.dk -q
-    [ "$(answers)" = "$first" ] || fail "key at $at: other results afterwards"
-    stop_agents
+    mends "key at $at"
   fi
-  rm -rf .dkrun
-  cp -a "$good" .dkrun
+  fresh
   [ "$keys" -lt 3 ] || break
 done
 [ "$keys" -gt 0 ] || fail 'no key was hit'
