@@ -68,7 +68,7 @@ look() {
     case "${words[*]}" in
     *"keeper --slot "*"$room/"*) found[$pid]=1 ;;
     *" serve "*"$room/"*) agent=$pid ;;
-    *"dkrun engine") [[ $(readlink "$dir/cwd" 2>/dev/null) != "$room"* ]] || engine=$pid ;;
+    *"dkrun engine "*) [[ $(readlink "$dir/cwd" 2>/dev/null) != "$room"* ]] || engine=$pid ;;
     esac
   done
   for pid in "${!found[@]}"; do
