@@ -2,6 +2,20 @@
 # logs: kept ones, streams, tails, selections, following a running task.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+
+# Runs FILE in the background, and follows t1 when it has said WORD.
+run_and_follow() {
+  "$dkrun" run "$1" -q >"$room/engine.out" 2>&1 </dev/null &
+  engine=$!
+  until "$dkrun" logs t1 2>/dev/null | grep -q "$2"; do
+    kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/engine.out")"
+    sleep 0.05
+  done
+  "$dkrun" logs t1 -f >"$room/followed" 2>"$room/err" </dev/null &
+  follower=$!
+  until grep -q "$2" "$room/followed"; do sleep 0.05; done
+}
+
 small
 run run -q
 
@@ -51,19 +65,11 @@ task slow {
 }
 EOF
 export GO=$room/go
-"$dkrun" run slow.dk -q >"$room/slow.out" 2>&1 </dev/null &
-engine=$!
-until "$dkrun" logs t1 2>/dev/null | grep -q first; do
-  kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/slow.out")"
-  sleep 0.05
-done
-"$dkrun" logs t1 -f >"$room/followed" 2>"$room/err" </dev/null &
-follower=$!
-until grep -q first "$room/followed"; do sleep 0.05; done
+run_and_follow slow.dk first
 grep -q second "$room/followed" && fail "it cannot know that yet"
 touch "$GO"
 wait "$follower" || fail "logs -f failed: $(cat "$room/err")"
-wait "$engine" || fail "the slow run failed: $(cat "$room/slow.out")"
+wait "$engine" || fail "the slow run failed: $(cat "$room/engine.out")"
 [ "$(cat "$room/followed")" = $'first\nsecond' ] || fail "followed: $(cat "$room/followed")"
 run logs t1 -f
 is $'first\nsecond'
@@ -130,15 +136,7 @@ task again {
   """
 }
 EOF
-"$dkrun" run again.dk -q >"$room/again.out" 2>&1 </dev/null &
-engine=$!
-until "$dkrun" logs t1 2>/dev/null | grep -q try; do
-  kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/again.out")"
-  sleep 0.05
-done
-"$dkrun" logs t1 -f >"$room/followed" 2>"$room/err" </dev/null &
-follower=$!
-until grep -q try "$room/followed"; do sleep 0.05; done
+run_and_follow again.dk try
 touch "$GO.first"
 until grep -q 'attempt 2' "$room/followed"; do
   kill -0 "$follower" 2>/dev/null || fail "logs -f ended: $(cat "$room/followed" "$room/err")"
@@ -146,5 +144,5 @@ until grep -q 'attempt 2' "$room/followed"; do
 done
 touch "$GO.second"
 wait "$follower" || fail "logs -f failed: $(cat "$room/err")"
-wait "$engine" || fail "the run failed: $(cat "$room/again.out")"
+wait "$engine" || fail "the run failed: $(cat "$room/engine.out")"
 [ "$(cat "$room/followed")" = $'try\n--- attempt 2\ntry\nenough' ] || fail "followed: $(cat "$room/followed")"
