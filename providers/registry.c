@@ -5,6 +5,6 @@
 #include <stddef.h>
 
 const struct dk_provider dk_providers[] = {
-    {.kind = "local", .connect = dk_local_connect},
+    {.kind = "local", .dial = dk_local_dial, .why = dk_local_why, .hang_up = dk_local_hang_up},
     {.kind = NULL},
 };

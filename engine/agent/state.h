@@ -23,6 +23,8 @@ struct dk_agent_config {
   uint32_t slots; /* at least 1 */
   uint32_t cpus;
   uint64_t memory; /* bytes, for WELCOME */
+  uint32_t gpus;
+  const char *gpu; /* as in WELCOME; borrowed; NULL: "" */
   uint8_t boot[16];
   uint32_t pid;
   const char *version; /* borrowed */

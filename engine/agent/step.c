@@ -235,6 +235,8 @@ static int on_hello(struct dk_agent *a, uint32_t conn, const struct dk_message *
   welcome->u.welcome.memory = a->config.memory;
   welcome->u.welcome.pid = a->config.pid;
   welcome->u.welcome.version = (char *)a->config.version;
+  welcome->u.welcome.gpus = a->config.gpus;
+  welcome->u.welcome.gpu = (char *)a->config.gpu;
   return 0;
 }
 

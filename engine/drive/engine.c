@@ -207,14 +207,17 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   if (r == 0) {
     struct dk_link_options link = {
         .provider = options->provider,
-        .host = {.state = options->folder->path, .agent_program = options->agent_program, .slots = options->slots},
-        .loop = options->loop,
+        .dial = {.host = {.name = "local", .most_gpus = UINT32_MAX},
+                 .state = options->folder->path,
+                 .agent_program = options->agent_program,
+                 .slots = options->slots,
+                 .loop = options->loop},
         .incarnation = incarnation,
         .message = dk_engine_message,
         .down = dk_engine_down,
         .ctx = engine,
     };
-    dk_store_id(options->folder->store, link.store);
+    dk_store_id(options->folder->store, link.dial.store);
     dk_turn_init(&engine->turn, engine->core, &engine->world);
     r = dk_link_create(&link, &engine->link, error);
   }

@@ -41,7 +41,16 @@ bool dk_heard_event(const struct dk_message *message, uint32_t host, uint64_t se
   case DK_MSG_ASSIGN:
   case DK_MSG_REVOKE:
   case DK_MSG_KILL:
-  case DK_MSG_ACK: return false;
+  case DK_MSG_ACK:
+  case DK_MSG_PUT:
+  case DK_MSG_GET:
+  case DK_MSG_READ:
+  case DK_MSG_PING:
+  case DK_MSG_GONE:
+  case DK_MSG_LACKS:
+  case DK_MSG_PART:
+  case DK_MSG_LOG:
+  case DK_MSG_PONG: return false;
   }
   return false;
 }

@@ -76,7 +76,7 @@ static int add_input(struct dk_lookup_state *state, const struct dk_prepared *pr
   dk_objects_path(state->with.objects, &prepared->inputs[i], &path);
   if (!dk_buf_ok(&path)) return -ENOMEM;
   build->job.inputs[build->job.n_inputs++] =
-      (struct dk_job_input){own(build, &path), (char *)input->place, prepared->is_dir[i]};
+      (struct dk_job_input){.from = own(build, &path), .place = (char *)input->place, .is_dir = prepared->is_dir[i]};
   return 0;
 }
 

@@ -13,16 +13,25 @@
 
 #define RETRY_FIRST_NS 100000000u /* 0.1 s */
 #define RETRY_MOST_NS 5000000000u /* 5 s */
+/* A host that has never answered may refuse us: it is not asked often. */
+#define RETRY_STRANGER_NS 60000000000u
 #define READ_SIZE (256u << 10)
 /* A connection whose agent says nothing after the hello is no agent. */
 #define WELCOME_NS 10000000000u
+/* Another machine that says nothing for so long is asked for a sign of life; when none comes, the stream is dead,
+ * whatever its transport believes. */
+#define QUIET_NS 4000000000u
+#define SILENT_NS 12000000000u
 
 struct dk_link {
   struct dk_link_options with;
+  struct dk_dial *dial; /* NULL: none, or one that has nothing to hold */
+  bool is_dialling;
   int fd; /* -1: not connected */
   uint64_t session;
-  bool welcomed;
-  uint64_t connected_at, retry_at, retry_after;
+  bool welcomed, was_welcomed;
+  uint64_t connected_at, heard_at, asked_at, retry_at, retry_after;
+  struct dk_host_facts facts;
   struct dk_buf in, out;
   size_t sent; /* of out */
 };
@@ -32,53 +41,93 @@ static void on_ready(void *ctx, int fd, short revents);
 static int watch(struct dk_link *link) {
   short events = (short)(POLLIN | (link->out.len > link->sent ? POLLOUT : 0));
 
-  return dk_loop_watch(link->with.loop, link->fd, events, on_ready, link);
+  return dk_loop_watch(link->with.dial.loop, link->fd, events, on_ready, link);
 }
 
-/* Ends the session; the next try waits longer each time until an agent has welcomed us. */
+static void hang_up(struct dk_link *link) {
+  link->is_dialling = false;
+  if (link->dial) link->with.provider->hang_up(link->dial);
+  link->dial = NULL;
+}
+
+/* The next try waits longer each time until an agent has welcomed us. */
+static void retry_later(struct dk_link *link) {
+  bool is_stranger = link->with.provider->is_remote && !link->was_welcomed;
+  uint64_t most = is_stranger ? RETRY_STRANGER_NS : RETRY_MOST_NS;
+
+  if (link->with.provider->is_remote && link->retry_after < UINT64_C(10) * RETRY_FIRST_NS)
+    link->retry_after = UINT64_C(10) * RETRY_FIRST_NS;
+  link->retry_at = dk_now_ns() + link->retry_after;
+  link->retry_after = link->retry_after * 2 > most ? most : link->retry_after * 2;
+}
+
+/* Ends the session. */
 static void drop(struct dk_link *link, const char *why) {
   uint64_t session = link->session;
+  struct dk_error text = {0};
 
   if (link->fd < 0) return;
-  dk_loop_unwatch(link->with.loop, link->fd);
+  dk_loop_unwatch(link->with.dial.loop, link->fd);
   close(link->fd);
   link->fd = -1;
   dk_buf_clear(&link->in);
   dk_buf_clear(&link->out);
   link->sent = 0;
-  link->retry_after = link->welcomed ? RETRY_FIRST_NS : link->retry_after * 2;
-  if (link->retry_after > RETRY_MOST_NS) link->retry_after = RETRY_MOST_NS;
-  link->retry_at = dk_now_ns() + link->retry_after;
+  if (link->welcomed) link->retry_after = RETRY_FIRST_NS;
   link->welcomed = false;
-  link->with.down(link->with.ctx, session, why);
+  const char *better = link->with.provider->why(link->dial);
+  dk_error_set(&text, -ENOTCONN, "%s", better ? better : why); /* the dial's words go with it */
+  hang_up(link);
+  retry_later(link);
+  link->with.down(link->with.ctx, session, text.text);
 }
 
 static int say_hello(struct dk_link *link) {
   struct dk_message hello = {.type = DK_MSG_HELLO, .session = link->session};
 
-  memcpy(hello.u.hello.store, link->with.store, sizeof hello.u.hello.store);
+  memcpy(hello.u.hello.store, link->with.dial.store, sizeof hello.u.hello.store);
   hello.u.hello.protocol = DK_PROTOCOL;
   hello.u.hello.incarnation = link->with.incarnation;
   hello.u.hello.version = (char *)DK_VERSION;
   return dk_link_send(link, &hello);
 }
 
-static int connect_now(struct dk_link *link, struct dk_error *error) {
+static void on_dialled(void *ctx, int r, int fd, const struct dk_host_facts *facts, const struct dk_error *error) {
+  struct dk_link *link = ctx;
   uint64_t session = dk_unix_ns();
-  int r = link->with.provider->connect(&link->with.host, &link->fd, error);
 
+  link->is_dialling = false;
   if (r < 0) {
-    link->fd = -1;
-    link->retry_at = dk_now_ns() + link->retry_after;
-    link->retry_after = link->retry_after * 2 > RETRY_MOST_NS ? RETRY_MOST_NS : link->retry_after * 2;
-    return r;
+    struct dk_error text = *error;
+    hang_up(link);
+    retry_later(link);
+    link->with.down(link->with.ctx, 0, text.text);
+    return;
   }
+  link->fd = fd;
+  link->facts = *facts;
   /* Sessions of one engine must differ and grow, whatever the wall clock does. */
   link->session = session > link->session ? session : link->session + 1;
-  link->connected_at = dk_now_ns();
+  link->connected_at = link->heard_at = link->asked_at = dk_now_ns();
   link->welcomed = false;
-  r = say_hello(link);
-  if (r < 0) return dk_error_system(error, r, "talking to the agent");
+  if (say_hello(link) < 0) drop(link, "out of memory");
+}
+
+static int connect_now(struct dk_link *link, struct dk_error *error) {
+  struct dk_dial *dial = NULL;
+
+  link->is_dialling = true;
+  int r = link->with.provider->dial(&link->with.dial, &dial, error);
+  if (r < 0) {
+    link->is_dialling = false;
+    retry_later(link);
+    return r;
+  }
+  /* It may have come to its end within the call. */
+  if (link->is_dialling || link->fd >= 0)
+    link->dial = dial;
+  else if (dial)
+    link->with.provider->hang_up(dial);
   return 0;
 }
 
@@ -88,6 +137,8 @@ int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, 
   *ret = NULL;
   if (!link) return dk_error_system(error, -ENOMEM, "connecting to the agent");
   link->with = *options;
+  link->with.dial.done = on_dialled;
+  link->with.dial.ctx = link;
   link->fd = -1;
   link->retry_after = RETRY_FIRST_NS;
   int r = connect_now(link, error);
@@ -102,9 +153,10 @@ int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, 
 void dk_link_destroy(struct dk_link *link) {
   if (!link) return;
   if (link->fd >= 0) {
-    dk_loop_unwatch(link->with.loop, link->fd);
+    dk_loop_unwatch(link->with.dial.loop, link->fd);
     close(link->fd);
   }
+  hang_up(link);
   dk_buf_finish(&link->in);
   dk_buf_finish(&link->out);
   dk_free(link);
@@ -145,7 +197,7 @@ static int take_messages(struct dk_link *link, struct dk_error *error) {
     if (n == 0) break;
     used += (size_t)n;
     if (message.type == DK_MSG_WELCOME) {
-      link->welcomed = true;
+      link->welcomed = link->was_welcomed = true;
       link->retry_after = RETRY_FIRST_NS;
     }
     link->with.message(link->with.ctx, session, &message);
@@ -183,17 +235,42 @@ static void on_ready(void *ctx, int fd, short revents) {
     return;
   }
   link->in.len += (size_t)n;
+  link->heard_at = dk_now_ns();
   if (take_messages(link, &error) < 0) drop(link, error.text);
 }
 
+const struct dk_host_facts *dk_link_facts(const struct dk_link *link) {
+  return &link->facts;
+}
+
+size_t dk_link_waiting(const struct dk_link *link) {
+  return link->out.len - link->sent;
+}
+
+/* When a sign of life is to be asked for, or, when it was, the stream to be given up. */
+static uint64_t quiet_until(const struct dk_link *link) {
+  if (!link->with.provider->is_remote) return UINT64_MAX;
+  return link->asked_at > link->heard_at ? link->heard_at + SILENT_NS : link->heard_at + QUIET_NS;
+}
+
 uint64_t dk_link_deadline(const struct dk_link *link) {
+  if (link->is_dialling) return UINT64_MAX;
   if (link->fd < 0) return link->retry_at;
-  return link->welcomed ? UINT64_MAX : link->connected_at + WELCOME_NS;
+  return link->welcomed ? quiet_until(link) : link->connected_at + WELCOME_NS;
 }
 
 void dk_link_tick(struct dk_link *link, uint64_t now_ns) {
-  if (link->fd < 0 && now_ns >= link->retry_at)
+  struct dk_message ping = {.type = DK_MSG_PING, .session = link->session};
+
+  if (now_ns < dk_link_deadline(link)) return;
+  if (link->fd < 0) {
     (void)connect_now(link, NULL);
-  else if (link->fd >= 0 && !link->welcomed && now_ns >= link->connected_at + WELCOME_NS)
+  } else if (!link->welcomed) {
     drop(link, "the agent did not answer");
+  } else if (link->asked_at > link->heard_at) {
+    drop(link, "nothing was heard of it for 12 s");
+  } else {
+    link->asked_at = now_ns;
+    (void)dk_link_send(link, &ping); /* no memory: asked again by the next session */
+  }
 }

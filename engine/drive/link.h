@@ -11,24 +11,28 @@ struct dk_link;
 
 struct dk_link_options {
   const struct dk_provider *provider;
-  struct dk_host_options host;
-  struct dk_loop *loop;
-  uint8_t store[16];
+  struct dk_dial_options dial; /* done and ctx are the link's own */
   uint64_t incarnation;
   /* Called for each message (WELCOME first); it may take what the message owns by clearing those fields. */
   void (*message)(void *ctx, uint64_t session, struct dk_message *message);
-  /* The stream is gone; the link tries again by itself. `why` is for people. */
+  /* The stream is gone, or (session 0) the host could not be reached; the link tries again by itself. `why` is for
+   * people. */
   void (*down)(void *ctx, uint64_t session, const char *why);
   void *ctx;
 };
 
-/* Tries to connect at once; failing that, later. The first failure is returned (nothing can run then). */
+/* Tries to connect at once. A failure that is known at once is returned (a host that is another machine fails later:
+ * `down`). */
 int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, struct dk_error *error);
 void dk_link_destroy(struct dk_link *link);
 /* Queues a message. It names the session it was decided in and is dropped when that is not the open one: what the core
  * decided before it heard of a new session must not be said in it. The core says it again. */
 int dk_link_send(struct dk_link *link, struct dk_message *message);
-/* When dk_link_tick wants to be called (reconnect); UINT64_MAX: never. */
+/* What was found out of the host when it was reached last. */
+const struct dk_host_facts *dk_link_facts(const struct dk_link *link);
+/* Bytes that wait to be sent: who has much to send waits until there are few. */
+size_t dk_link_waiting(const struct dk_link *link);
+/* When dk_link_tick wants to be called (reconnect, a sign of life); UINT64_MAX: never. */
 uint64_t dk_link_deadline(const struct dk_link *link);
 void dk_link_tick(struct dk_link *link, uint64_t now_ns);
 

@@ -3,21 +3,62 @@
 #ifndef DK_DRIVE_PROVIDER_H
 #define DK_DRIVE_PROVIDER_H
 
+#include "engine/sys/loop.h"
 #include "lang/base/error.h"
+#include "lang/check/schema.h"
 
 #include <stdint.h>
 
-struct dk_host_options {
-  const char *state;         /* absolute path of .dkrun */
-  const char *agent_program; /* absolute path of dkagent */
-  uint32_t slots;            /* tasks at a time; 0: the machine's processors */
+/* One host, as a file of providers has it. Strings are borrowed from whoever made it. */
+struct dk_host_config {
+  const char *provider; /* `lab` of `provider lab { ... }` */
+  const char *name;     /* as in `hosts`: [A-Za-z0-9_.:@-], no leading `-` */
+  /* What it gives us of itself. */
+  uint32_t leave;     /* processors that are left to others */
+  uint32_t most_gpus; /* GPUs that tasks may book; UINT32_MAX: all */
+  int nice;           /* 0 to 19 */
+  const char *root;   /* directory on the host for all that is ours; NULL: the provider's choice */
+  /* ssh */
+  const char *user, *ssh_config; /* NULL: as the user's own ssh has it; ssh_config: `-F` */
+  uint16_t port;                 /* 0: likewise */
 };
 
+/* What is found out of a host before its agent speaks. Texts as the host says them; "" what it does not say. */
+struct dk_host_facts {
+  char arch[32];     /* uname -m */
+  char release[128]; /* the lines ID=... and VERSION_ID=... of its os-release(5), each with its newline */
+  char libc[32];     /* "2.36" of glibc, "musl 1.2.3" */
+  char node[65];     /* uname -n */
+};
+
+struct dk_dial_options {
+  struct dk_host_config host;
+  const char *state;         /* absolute path of .dkrun */
+  const char *agent_program; /* absolute path of dkagent for this machine; those for others are beside it:
+                                dkagent-aarch64, dkagent-x86_64 */
+  uint32_t slots;            /* tasks at a time; 0: the host's processors but for host.leave */
+  uint8_t store[16];         /* id of the store: agents of several stores share a host */
+  struct dk_loop *loop;
+  /* Called once, from the loop or from within dial: r 0: *facts, and `fd` is a non-blocking stream to the agent, the
+   * callee's to close. Negative: `error` says why in words. */
+  void (*done)(void *ctx, int r, int fd, const struct dk_host_facts *facts, const struct dk_error *error);
+  void *ctx;
+};
+
+/* A way to a host's agent: from the first try until the stream is given up. */
+struct dk_dial;
+
 struct dk_provider {
-  const char *kind; /* "local" */
-  /* A non-blocking stream to the host's agent, which is started if it does not run. The caller closes it. 0 or a
-   * negative errno with a message; may take as long as a connection takes. Called again after the stream was lost. */
-  int (*connect)(const struct dk_host_options *options, int *ret_fd, struct dk_error *error);
+  const char *kind;               /* "local" */
+  const struct dk_schema *schema; /* fields of its block; NULL: only those that all have */
+  bool is_remote;                 /* its agents share no files with the engine: they get remote jobs */
+  /* Begins to reach the host's agent, which is started if it does not run; never blocks for longer than a local
+   * program takes to start. 0: `done` was or will be called. Negative with words: it will not. */
+  int (*dial)(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error);
+  /* Why the stream of a dial that was done broke, for people; NULL: nothing is known. Valid until hang_up. */
+  const char *(*why)(struct dk_dial *dial);
+  /* Gives it up, whatever it has come to; `done` is not called any more. The stream's fd stays its holder's. */
+  void (*hang_up)(struct dk_dial *dial);
 };
 
 /* Ends with a NULL kind. Defined by providers/registry.c; tests link their own. */

@@ -6,6 +6,7 @@
 #include "lang/base/bytes.h"
 
 void dk_wire_get_fixed(struct dk_reader *reader, void *ret, size_t len);
+uint32_t dk_wire_get_count32(struct dk_reader *reader); /* a varint that fits */
 /* n zeroed items, or NULL with *ret_n 0 (none, or no memory: the reader has failed). */
 void *dk_wire_get_items(struct dk_reader *reader, size_t min_size, size_t item_size, uint32_t *ret_n);
 

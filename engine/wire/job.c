@@ -39,6 +39,12 @@ void *dk_wire_get_items(struct dk_reader *reader, size_t min_size, size_t item_s
   return items;
 }
 
+uint32_t dk_wire_get_count32(struct dk_reader *reader) {
+  uint64_t value = dk_read_varint(reader);
+  if (value > UINT32_MAX) reader->failed = true;
+  return (uint32_t)value;
+}
+
 void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   dk_write_text(buf, job->label);
   dk_write_varint(buf, job->n_argv);
@@ -52,7 +58,8 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   put_optional(buf, job->code);
   dk_write_varint(buf, job->n_inputs);
   for (uint32_t i = 0; i < job->n_inputs; i++) {
-    dk_write_text(buf, job->inputs[i].from);
+    put_optional(buf, job->inputs[i].from);
+    if (!job->inputs[i].from) dk_buf_add(buf, job->inputs[i].digest.bytes, sizeof job->inputs[i].digest.bytes);
     dk_write_text(buf, job->inputs[i].place);
     dk_write_u8(buf, job->inputs[i].is_dir);
   }
@@ -64,7 +71,7 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   }
   dk_write_varint(buf, job->n_keep_files);
   for (uint32_t i = 0; i < job->n_keep_files; i++) dk_write_text(buf, job->keep_files[i]);
-  dk_write_text(buf, job->objects);
+  put_optional(buf, job->objects);
   dk_write_varint(buf, job->timeout_ms);
   dk_write_varint(buf, job->grace_ms);
   dk_write_varint(buf, job->log_cap);
@@ -76,6 +83,16 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   for (uint32_t i = 0; i < job->n_open; i++) dk_write_text(buf, job->open[i]);
   dk_write_varint(buf, job->gpus);
   put_optional(buf, job->gpu);
+  dk_write_u8(buf, job->is_remote);
+}
+
+/* Paths or digests, not some of each. */
+static bool is_whole(const struct dk_job *job) {
+  if (job->is_remote && (job->objects || job->code)) return false;
+  for (uint32_t i = 0; i < job->n_inputs; i++) {
+    if (job->is_remote != (job->inputs[i].from == NULL)) return false;
+  }
+  return true;
 }
 
 void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
@@ -91,7 +108,9 @@ void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   ret->code = get_optional(reader);
   ret->inputs = dk_wire_get_items(reader, 3, sizeof *ret->inputs, &ret->n_inputs);
   for (uint32_t i = 0; i < ret->n_inputs; i++) {
-    ret->inputs[i].from = dk_read_text(reader);
+    ret->inputs[i].from = get_optional(reader);
+    if (!ret->inputs[i].from)
+      dk_wire_get_fixed(reader, ret->inputs[i].digest.bytes, sizeof ret->inputs[i].digest.bytes);
     ret->inputs[i].place = dk_read_text(reader);
     ret->inputs[i].is_dir = get_bool(reader);
   }
@@ -103,7 +122,7 @@ void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   }
   ret->keep_files = dk_wire_get_items(reader, 1, sizeof *ret->keep_files, &ret->n_keep_files);
   for (uint32_t i = 0; i < ret->n_keep_files; i++) ret->keep_files[i] = dk_read_text(reader);
-  ret->objects = dk_read_text(reader);
+  ret->objects = get_optional(reader);
   ret->timeout_ms = dk_read_varint(reader);
   ret->grace_ms = dk_read_varint(reader);
   ret->log_cap = dk_read_varint(reader);
@@ -113,10 +132,10 @@ void dk_wire_get_job(struct dk_reader *reader, struct dk_job *ret) {
   ret->folder = get_optional(reader);
   ret->open = dk_wire_get_items(reader, 1, sizeof *ret->open, &ret->n_open);
   for (uint32_t i = 0; i < ret->n_open; i++) ret->open[i] = dk_read_text(reader);
-  uint64_t gpus = dk_read_varint(reader);
-  if (gpus > UINT32_MAX) reader->failed = true;
-  ret->gpus = (uint32_t)gpus;
+  ret->gpus = dk_wire_get_count32(reader);
   ret->gpu = get_optional(reader);
+  ret->is_remote = get_bool(reader);
+  reader->failed |= !is_whole(ret);
 }
 
 void dk_job_finish(struct dk_job *job) {

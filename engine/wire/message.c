@@ -20,6 +20,43 @@ static struct dk_id get_id(struct dk_reader *reader) {
   return id;
 }
 
+static void put_digest(struct dk_buf *buf, const struct dk_digest *digest) {
+  dk_buf_add(buf, digest->bytes, sizeof digest->bytes);
+}
+
+static void get_digest(struct dk_reader *reader, struct dk_digest *ret) {
+  dk_wire_get_fixed(reader, ret->bytes, sizeof ret->bytes);
+}
+
+/* At most DK_PART_MAX bytes, which may have NULs. */
+static char *get_part(struct dk_reader *reader, uint32_t *ret_len) {
+  size_t len;
+  const char *bytes = dk_read_bytes(reader, &len);
+  if (bytes && len > DK_PART_MAX) reader->failed = true;
+  if (!bytes || reader->failed) return NULL;
+  char *copy = dk_alloc(len + 1);
+  if (!copy) {
+    reader->failed = reader->no_memory = true;
+    return NULL;
+  }
+  memcpy(copy, bytes, len);
+  copy[len] = '\0';
+  *ret_len = (uint32_t)len;
+  return copy;
+}
+
+static uint64_t get_len(struct dk_reader *reader) {
+  uint64_t len = dk_read_varint(reader);
+  if (len > DK_PART_MAX) reader->failed = true;
+  return len;
+}
+
+static uint8_t get_stream(struct dk_reader *reader) {
+  uint8_t stream = dk_read_u8(reader);
+  if (stream != 1 && stream != 2) reader->failed = true;
+  return stream;
+}
+
 static void put_body(struct dk_buf *buf, const struct dk_message *m) {
   dk_write_u8(buf, (uint8_t)m->type);
   put_id(buf, m->id);
@@ -40,6 +77,11 @@ static void put_body(struct dk_buf *buf, const struct dk_message *m) {
     dk_write_varint(buf, m->u.welcome.memory);
     dk_write_u32(buf, m->u.welcome.pid);
     dk_write_text(buf, m->u.welcome.version);
+    if (m->u.welcome.protocol < 3) break;
+    dk_write_varint(buf, m->u.welcome.gpus);
+    dk_write_text(buf, m->u.welcome.gpu);
+    dk_write_u64(buf, m->u.welcome.unix_ns);
+    dk_write_varint(buf, m->u.welcome.free);
     break;
   case DK_MSG_ASSIGN: dk_wire_put_job(buf, &m->u.job); break;
   case DK_MSG_KILL: dk_write_varint(buf, m->u.kill.grace_ms); break;
@@ -57,9 +99,42 @@ static void put_body(struct dk_buf *buf, const struct dk_message *m) {
     break;
   case DK_MSG_RESULT: dk_wire_put_result(buf, &m->u.result); break;
   case DK_MSG_CLOSED: dk_write_text(buf, m->u.closed.text); break;
+  case DK_MSG_GET:
+  case DK_MSG_LACKS:
+    put_digest(buf, &m->u.want.digest);
+    dk_write_varint(buf, m->u.want.offset);
+    dk_write_varint(buf, m->u.want.len);
+    break;
+  case DK_MSG_PUT:
+  case DK_MSG_PART:
+    put_digest(buf, &m->u.part.digest);
+    dk_write_varint(buf, m->u.part.offset);
+    dk_write_varint(buf, m->u.part.total);
+    dk_write_bytes(buf, m->u.part.bytes, m->u.part.len);
+    break;
+  case DK_MSG_GONE:
+    put_digest(buf, &m->u.gone.digest);
+    dk_write_text(buf, m->u.gone.text);
+    break;
+  case DK_MSG_READ:
+    dk_write_u8(buf, m->u.log.stream);
+    dk_write_varint(buf, m->u.log.offset);
+    dk_write_varint(buf, m->u.log.len);
+    break;
+  case DK_MSG_LOG:
+    dk_write_u8(buf, m->u.log.stream);
+    dk_write_varint(buf, m->u.log.offset);
+    dk_write_varint(buf, m->u.log.total);
+    dk_write_bytes(buf, m->u.log.bytes, m->u.log.len);
+    break;
+  case DK_MSG_PONG:
+    dk_write_u64(buf, m->u.pong.unix_ns);
+    dk_write_varint(buf, m->u.pong.free);
+    break;
   case DK_MSG_LIST:
   case DK_MSG_REVOKE:
   case DK_MSG_ACK:
+  case DK_MSG_PING:
   case DK_MSG_HAS_END:
   case DK_MSG_REVOKED: break;
   }
@@ -107,6 +182,11 @@ static void get_body(struct dk_reader *reader, struct dk_message *m) {
     m->u.welcome.memory = dk_read_varint(reader);
     m->u.welcome.pid = dk_read_u32(reader);
     m->u.welcome.version = dk_read_text(reader);
+    if (m->u.welcome.protocol < 3) break;
+    m->u.welcome.gpus = dk_wire_get_count32(reader);
+    m->u.welcome.gpu = dk_read_text(reader);
+    m->u.welcome.unix_ns = dk_read_u64(reader);
+    m->u.welcome.free = dk_read_varint(reader);
     break;
   case DK_MSG_ASSIGN: dk_wire_get_job(reader, &m->u.job); break;
   case DK_MSG_KILL: m->u.kill.grace_ms = dk_read_varint(reader); break;
@@ -130,9 +210,43 @@ static void get_body(struct dk_reader *reader, struct dk_message *m) {
   }
   case DK_MSG_RESULT: dk_wire_get_result(reader, &m->u.result); break;
   case DK_MSG_CLOSED: m->u.closed.text = dk_read_text(reader); break;
+  case DK_MSG_GET:
+  case DK_MSG_LACKS:
+    get_digest(reader, &m->u.want.digest);
+    m->u.want.offset = dk_read_varint(reader);
+    m->u.want.len = get_len(reader);
+    break;
+  case DK_MSG_PUT:
+  case DK_MSG_PART:
+    get_digest(reader, &m->u.part.digest);
+    m->u.part.offset = dk_read_varint(reader);
+    m->u.part.total = dk_read_varint(reader);
+    m->u.part.bytes = get_part(reader, &m->u.part.len);
+    if (m->u.part.offset > m->u.part.total || m->u.part.len > m->u.part.total - m->u.part.offset) reader->failed = true;
+    break;
+  case DK_MSG_GONE:
+    get_digest(reader, &m->u.gone.digest);
+    m->u.gone.text = dk_read_text(reader);
+    break;
+  case DK_MSG_READ:
+    m->u.log.stream = get_stream(reader);
+    m->u.log.offset = dk_read_varint(reader);
+    m->u.log.len = (uint32_t)get_len(reader);
+    break;
+  case DK_MSG_LOG:
+    m->u.log.stream = get_stream(reader);
+    m->u.log.offset = dk_read_varint(reader);
+    m->u.log.total = dk_read_varint(reader);
+    m->u.log.bytes = get_part(reader, &m->u.log.len);
+    break;
+  case DK_MSG_PONG:
+    m->u.pong.unix_ns = dk_read_u64(reader);
+    m->u.pong.free = dk_read_varint(reader);
+    break;
   case DK_MSG_LIST:
   case DK_MSG_REVOKE:
   case DK_MSG_ACK:
+  case DK_MSG_PING:
   case DK_MSG_HAS_END:
   case DK_MSG_REVOKED: break;
   default: reader->failed = true; break;
@@ -169,11 +283,23 @@ long dk_message_decode(const void *data, size_t len, struct dk_message *ret, str
 void dk_message_finish(struct dk_message *m) {
   switch (m->type) {
   case DK_MSG_HELLO: dk_free(m->u.hello.version); break;
-  case DK_MSG_WELCOME: dk_free(m->u.welcome.version); break;
+  case DK_MSG_WELCOME:
+    dk_free(m->u.welcome.version);
+    dk_free(m->u.welcome.gpu);
+    break;
   case DK_MSG_ASSIGN: dk_job_finish(&m->u.job); break;
   case DK_MSG_REFUSED: dk_free(m->u.refused.text); break;
   case DK_MSG_RESULT: dk_result_finish(&m->u.result); break;
   case DK_MSG_CLOSED: dk_free(m->u.closed.text); break;
+  case DK_MSG_PUT:
+  case DK_MSG_PART: dk_free(m->u.part.bytes); break;
+  case DK_MSG_GONE: dk_free(m->u.gone.text); break;
+  case DK_MSG_LOG: dk_free(m->u.log.bytes); break;
+  case DK_MSG_GET:
+  case DK_MSG_READ:
+  case DK_MSG_PING:
+  case DK_MSG_PONG:
+  case DK_MSG_LACKS:
   case DK_MSG_LIST:
   case DK_MSG_REVOKE:
   case DK_MSG_KILL:

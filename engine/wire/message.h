@@ -11,8 +11,11 @@
 #include "lang/base/digest.h"
 #include "lang/base/error.h"
 
-#define DK_PROTOCOL 2
-#define DK_LOG_INLINE 4096u /* bytes of a log that travel inside the result */
+#ifndef DK_PROTOCOL /* tests build an agent of another one */
+#define DK_PROTOCOL 3
+#endif
+#define DK_LOG_INLINE 4096u      /* bytes of a log that travel inside the result */
+#define DK_PART_MAX (256u << 10) /* bytes of an object or a log in one message */
 
 enum dk_message_type {
   /* engine to agent */
@@ -22,6 +25,12 @@ enum dk_message_type {
   DK_MSG_REVOKE,
   DK_MSG_KILL,
   DK_MSG_ACK,
+  DK_MSG_PUT,  /* a part of an object that the agent LACKS */
+  DK_MSG_GET,  /* a part of an object is asked for: PART or GONE */
+  DK_MSG_READ, /* a part of what a running task has written: LOG */
+  DK_MSG_PING, /* PONG */
+  /* either way */
+  DK_MSG_GONE = 32, /* the object that was asked for is not there, or cannot be read */
   /* agent to engine */
   DK_MSG_WELCOME = 64,
   DK_MSG_HAS,
@@ -31,13 +40,18 @@ enum dk_message_type {
   DK_MSG_REVOKED,
   DK_MSG_RESULT,
   DK_MSG_CLOSED,
+  DK_MSG_LACKS, /* an order waits for an object that is not here: PUT it, from an offset on, or say GONE */
+  DK_MSG_PART,
+  DK_MSG_LOG,
+  DK_MSG_PONG,
 };
 
 struct dk_job_input {
-  char *from;
-  char *place;
-  bool is_dir;
-}; /* absolute path of an object, file or directory; relative place */
+  char *from;              /* absolute path of an object, file or directory; NULL in a remote job */
+  char *place;             /* relative; "." (a directory's): the task's directory itself */
+  bool is_dir;             /* it is a directory manifest */
+  struct dk_digest digest; /* remote job: of the object; else zero */
+};
 struct dk_job_output {
   char *name;
   char *path;
@@ -47,7 +61,11 @@ struct dk_pair {
   char *name, *value;
 };
 
-/* One task as the agent gets it. Paths are absolute unless said otherwise. */
+/* One task as the agent gets it. Paths are absolute unless said otherwise.
+ *
+ * A remote job knows no path of the agent's machine: its inputs (its code too) are objects by digest, which the agent
+ * has in a folder of its own or LACKS; outputs go there; PATH, HOME, USER, LOGNAME, SHELL and proxies are those of the
+ * agent's own environment, unless `env` has them; what `open` names must be there, or the order is refused (BAD). */
 struct dk_job {
   char *label; /* for people: "train lr=0.1" */
   char **argv;
@@ -62,7 +80,7 @@ struct dk_job {
   uint32_t n_outputs;
   char **keep_files;
   uint32_t n_keep_files; /* relative; kept when they exist (metrics read them) */
-  char *objects;         /* object directory that outputs are moved into */
+  char *objects;         /* object directory that outputs are moved into; NULL in a remote job: the agent's own */
   uint64_t timeout_ms;   /* 0: none */
   uint64_t grace_ms;     /* from TERM to KILL */
   uint64_t log_cap;      /* bytes a stream may hold on disk before its middle is dropped */
@@ -74,6 +92,7 @@ struct dk_job {
   uint32_t n_open;
   uint32_t gpus; /* whole ones, for this task alone */
   char *gpu;     /* part of their model's name; NULL: any */
+  bool is_remote;
 };
 void dk_job_finish(struct dk_job *job);
 
@@ -123,6 +142,11 @@ struct dk_message {
       uint64_t memory;
       uint32_t pid;
       char *version;
+      /* Since protocol 3; of an older one's agent zero and NULL. */
+      uint32_t gpus;    /* that tasks may use */
+      char *gpu;        /* their models, each once, separated by newlines; "" */
+      uint64_t unix_ns; /* the machine's clock */
+      uint64_t free;    /* bytes, where the agent's folder is */
     } welcome;
     struct dk_job job; /* ASSIGN */
     struct {
@@ -144,6 +168,31 @@ struct dk_message {
     struct {
       char *text;
     } closed;
+    struct {
+      struct dk_digest digest;
+      uint64_t offset; /* LACKS: what comes before is there already */
+      uint64_t len;    /* GET: bytes wanted, at most DK_PART_MAX; LACKS: 0 */
+    } want;            /* GET LACKS */
+    struct {
+      struct dk_digest digest;
+      uint64_t offset, total; /* total: the object's size. An empty one is one message with no bytes */
+      char *bytes;
+      uint32_t len; /* at most DK_PART_MAX; fewer than asked for only at its end */
+    } part;         /* PUT PART */
+    struct {
+      struct dk_digest digest;
+      char *text; /* why, for people */
+    } gone;
+    struct {
+      uint8_t stream; /* 1 stdout, 2 stderr */
+      uint64_t offset;
+      uint64_t total; /* LOG: bytes that are there so far */
+      char *bytes;    /* LOG; what was punched out of the middle reads as zeros */
+      uint32_t len;   /* READ: bytes wanted; LOG: that there are, 0 when the task does not run here */
+    } log;            /* READ LOG; `id` names the attempt */
+    struct {
+      uint64_t unix_ns, free; /* as in WELCOME */
+    } pong;
   } u;
 };
 

@@ -4,6 +4,8 @@
 
 #include "engine/drive/provider.h"
 
-int dk_local_connect(const struct dk_host_options *options, int *ret_fd, struct dk_error *error);
+int dk_local_dial(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error);
+const char *dk_local_why(struct dk_dial *dial);
+void dk_local_hang_up(struct dk_dial *dial);
 
 #endif

@@ -251,7 +251,7 @@ void client_add_output(struct dk_job *job, const char *name, const char *path, b
 void client_add_input(struct dk_job *job, const char *from, const char *place, bool is_dir) {
   job->inputs = dk_realloc_array(job->inputs, job->n_inputs + 1, sizeof *job->inputs);
   assert_non_null(job->inputs);
-  job->inputs[job->n_inputs++] = (struct dk_job_input){copy(from), copy(place), is_dir};
+  job->inputs[job->n_inputs++] = (struct dk_job_input){.from = copy(from), .place = copy(place), .is_dir = is_dir};
 }
 
 void client_assign(struct client *client, uint64_t n, struct dk_job *job) {

@@ -13,12 +13,15 @@
 
 static char *const argv[] = {(char *)"sh", (char *)"-e"};
 static struct dk_pair env[] = {{(char *)"PATH", (char *)"/bin"}, {(char *)"EMPTY", (char *)""}};
-static struct dk_job_input inputs[] = {{(char *)"/o/ab/cd", (char *)"in/x", false},
-                                       {(char *)"/o/ef/01", (char *)"tree", true}};
+static struct dk_job_input inputs[] = {{.from = (char *)"/o/ab/cd", .place = (char *)"in/x"},
+                                       {.from = (char *)"/o/ef/01", .place = (char *)"tree", .is_dir = true}};
 static struct dk_job_output outputs[] = {{(char *)"model", (char *)"m.bin", false},
                                          {(char *)"all", (char *)"out", true}};
 static char *keep[] = {(char *)".dk-metrics"};
 static char *open_paths[] = {(char *)"/data", (char *)"/r/mounted"};
+
+static struct dk_job_input by_digest[] = {{.place = (char *)".", .is_dir = true, .digest = {{1}}},
+                                          {.place = (char *)"in/b", .digest = {{0xef, 1}}}};
 
 static struct dk_message make_assign(void) {
   struct dk_message m = {.type = DK_MSG_ASSIGN, .id = {0xfedcba9876543210u, 300}, .session = 77};
@@ -86,6 +89,10 @@ static size_t make_all(struct dk_message *ret) {
   m->u.hello.version = (char *)"0.1";
   m = &ret[n++];
   *m = (struct dk_message){.type = DK_MSG_WELCOME};
+  m->u.welcome.protocol = DK_PROTOCOL;
+  m->u.welcome.gpus = 2;
+  m->u.welcome.gpu = (char *)"V100";
+  m->u.welcome.free = 1u << 30;
   m->u.welcome.slots = 64;
   m->u.welcome.memory = 1u << 31;
   m->u.welcome.version = (char *)"0.1";
@@ -105,7 +112,31 @@ static size_t make_all(struct dk_message *ret) {
   m = &ret[n++];
   *m = (struct dk_message){.type = DK_MSG_CLOSED};
   m->u.closed.text = (char *)"bye";
-  static const enum dk_message_type plain[] = {DK_MSG_LIST, DK_MSG_REVOKE, DK_MSG_ACK, DK_MSG_HAS_END, DK_MSG_REVOKED};
+  m = &ret[n++];
+  *m = make_assign();
+  m->u.job.objects = NULL;
+  m->u.job.inputs = by_digest;
+  m->u.job.is_remote = true;
+  static const enum dk_message_type wants[] = {DK_MSG_GET, DK_MSG_LACKS};
+  for (size_t i = 0; i < 2; i++) {
+    m = &ret[n++];
+    *m = (struct dk_message){.type = wants[i], .u.want = {{{3}}, UINT64_MAX, DK_PART_MAX}};
+  }
+  static const enum dk_message_type parts[] = {DK_MSG_PUT, DK_MSG_PART};
+  for (size_t i = 0; i < 2; i++) {
+    m = &ret[n++];
+    *m = (struct dk_message){.type = parts[i], .u.part = {{{3}}, 5, 8, (char *)"a\0b", 3}};
+  }
+  m = &ret[n++];
+  *m = (struct dk_message){.type = DK_MSG_GONE, .u.gone = {{{3}}, (char *)"no such object"}};
+  m = &ret[n++];
+  *m = (struct dk_message){.type = DK_MSG_READ, .id = {1, 1}, .u.log = {.stream = 2, .offset = 7, .len = 100}};
+  m = &ret[n++];
+  *m = (struct dk_message){.type = DK_MSG_LOG, .id = {1, 1}, .u.log = {2, 7, 10, (char *)"a\0b", 3}};
+  m = &ret[n++];
+  *m = (struct dk_message){.type = DK_MSG_PONG, .u.pong = {UINT64_MAX, 1u << 30}};
+  static const enum dk_message_type plain[] = {DK_MSG_PING, DK_MSG_LIST,    DK_MSG_REVOKE,
+                                               DK_MSG_ACK,  DK_MSG_HAS_END, DK_MSG_REVOKED};
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
     ret[n++] = (struct dk_message){.type = plain[i], .seq = 128};
   return n;
@@ -160,7 +191,7 @@ static void check_result(const struct dk_result *result) {
 
 static void there_and_back(void **state) {
   (void)state;
-  struct dk_message all[20];
+  struct dk_message all[32];
   size_t n = make_all(all);
   dk_autobuf stream = DK_BUF_INIT;
   for (size_t i = 0; i < n; i++) assert_int_equal(dk_message_encode(&all[i], &stream), 0);
@@ -171,7 +202,7 @@ static void there_and_back(void **state) {
     assert_true(used > 0);
     assert_int_equal(got.type, all[i].type);
     assert_true(dk_id_equal(got.id, all[i].id) && got.session == all[i].session && got.seq == all[i].seq);
-    if (got.type == DK_MSG_ASSIGN) check_job(&got.u.job);
+    if (got.type == DK_MSG_ASSIGN && !all[i].u.job.is_remote) check_job(&got.u.job);
     if (got.type == DK_MSG_RESULT) check_result(&got.u.result);
     if (got.type == DK_MSG_HELLO) assert_memory_equal(got.u.hello.store, all[i].u.hello.store, 16);
     /* Equal messages are equal bytes. */
@@ -196,7 +227,7 @@ static void cut_off(void **state) {
 /* Frames with a right checksum over wrong bytes: refused, or read as something that can be finished. */
 static void wrong_bytes(void **state) {
   (void)state;
-  struct dk_message all[20];
+  struct dk_message all[32];
   size_t n = make_all(all);
   for (size_t i = 0; i < n; i++) {
     dk_autobuf frame = DK_BUF_INIT;
@@ -221,6 +252,47 @@ static void wrong_bytes(void **state) {
       }
     }
   }
+}
+
+/* Decodes what was encoded: refused, though every field by itself could be read. */
+static void is_refused(const struct dk_message *message) {
+  dk_autobuf frame = DK_BUF_INIT;
+  struct dk_message got;
+  assert_int_equal(dk_message_encode(message, &frame), 0);
+  assert_int_equal(dk_message_decode(frame.data, frame.len, &got, NULL), -EPROTO);
+}
+
+static void against_the_rules(void **state) {
+  (void)state;
+  struct dk_message m = make_assign();
+  m.u.job.is_remote = true; /* with paths */
+  is_refused(&m);
+  m.u.job.objects = NULL;
+  is_refused(&m);
+  m = make_assign();
+  m.u.job.inputs = by_digest; /* digests, and not remote */
+  is_refused(&m);
+  m = (struct dk_message){.type = DK_MSG_PUT, .u.part = {{{3}}, 6, 8, (char *)"abc", 3}}; /* behind its end */
+  is_refused(&m);
+  m = (struct dk_message){.type = DK_MSG_GET, .u.want = {{{3}}, 0, DK_PART_MAX + 1}};
+  is_refused(&m);
+  m = (struct dk_message){.type = DK_MSG_READ, .u.log = {.stream = 3}};
+  is_refused(&m);
+}
+
+/* An agent of protocol 2 says less of its machine. */
+static void older_welcome(void **state) {
+  (void)state;
+  struct dk_message m = {.type = DK_MSG_WELCOME}, got;
+  m.u.welcome.protocol = 2;
+  m.u.welcome.slots = 3;
+  m.u.welcome.version = (char *)"0.0";
+  dk_autobuf frame = DK_BUF_INIT;
+  assert_int_equal(dk_message_encode(&m, &frame), 0);
+  assert_true(dk_message_decode(frame.data, frame.len, &got, NULL) > 0);
+  assert_int_equal(got.u.welcome.slots, 3);
+  assert_null(got.u.welcome.gpu);
+  dk_message_finish(&got);
 }
 
 static void bad_lengths(void **state) {
@@ -249,7 +321,7 @@ static void results_alone(void **state) {
 
 static void no_memory(void **state) {
   (void)state;
-  struct dk_message all[20];
+  struct dk_message all[32];
   size_t n = make_all(all);
   for (size_t i = 0; i < n; i++) {
     dk_autobuf frame = DK_BUF_INIT;
@@ -282,9 +354,9 @@ static void names_of_causes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(there_and_back),  cmocka_unit_test(cut_off),       cmocka_unit_test(wrong_bytes),
-      cmocka_unit_test(bad_lengths),     cmocka_unit_test(results_alone), cmocka_unit_test(no_memory),
-      cmocka_unit_test(names_of_causes),
+      cmocka_unit_test(there_and_back), cmocka_unit_test(cut_off),           cmocka_unit_test(wrong_bytes),
+      cmocka_unit_test(bad_lengths),    cmocka_unit_test(against_the_rules), cmocka_unit_test(older_welcome),
+      cmocka_unit_test(results_alone),  cmocka_unit_test(no_memory),         cmocka_unit_test(names_of_causes),
   };
   return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }
