@@ -142,7 +142,7 @@ struct dk_record {
   struct dk_id id;       /* ATTEMPT, FAILURE; TASK: last attempt or none */
   struct dk_digest key;  /* ATTEMPT, TASK, RESULT */
   uint32_t run, task;    /* ATTEMPT, TASK, RUN */
-  uint32_t host, booked; /* ATTEMPT: where it is, and the slots that it books there */
+  uint32_t host, booked; /* ATTEMPT: where it is, and the slots that it books there; TASK RUNNING: where it is */
   uint8_t state, cause;  /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
   uint8_t attempts;      /* TASK: attempts made in this run */
   struct dk_tries tries; /* TASK: those that count against a limit */

@@ -142,12 +142,13 @@ static void place_key(struct dk_buf *key, const struct dk_digest *content, uint3
   number_key(key, host);
 }
 
-int dk_batch_put_place(struct dk_batch *batch, const struct dk_digest *content, uint32_t host, uint64_t size) {
+int dk_batch_put_place(struct dk_batch *batch, const struct dk_place *place) {
   dk_autobuf key = DK_BUF_INIT, value = DK_BUF_INIT;
 
-  place_key(&key, content, host);
+  place_key(&key, &place->content, place->host);
   dk_write_u8(&value, VERSION);
-  dk_write_varint(&value, size);
+  dk_write_varint(&value, place->size);
+  dk_write_u8(&value, place->is_dir);
   return put(batch, DK_TABLE_PLACES, &key, &value);
 }
 
@@ -167,16 +168,17 @@ struct place_walk {
 
 static int visit_place(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   const struct place_walk *walk = ctx;
-  struct dk_digest content;
+  struct dk_place place;
   struct dk_reader reader;
 
   if (klen != DK_PLACE_KEY) return -EBADMSG;
-  memcpy(content.bytes, key, sizeof content.bytes);
+  memcpy(place.content.bytes, key, sizeof place.content.bytes);
+  place.host = number_at((const uint8_t *)key + sizeof place.content.bytes);
   dk_reader_init(&reader, value, vlen);
   if (dk_read_u8(&reader) != VERSION) reader.failed = true;
-  uint64_t size = dk_read_varint(&reader);
-  if (!dk_reader_done(&reader)) return -EBADMSG;
-  return walk->fn(walk->ctx, &content, number_at((const uint8_t *)key + sizeof content.bytes), size);
+  place.size = dk_read_varint(&reader);
+  place.is_dir = dk_read_u8(&reader);
+  return dk_reader_done(&reader) ? walk->fn(walk->ctx, &place) : -EBADMSG;
 }
 
 int dk_store_each_place(struct dk_store *store, const struct dk_digest *content, dk_store_place_fn *fn, void *ctx,

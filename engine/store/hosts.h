@@ -43,10 +43,16 @@ int dk_store_each_host(struct dk_store *store, dk_store_host_fn *fn, void *ctx, 
 
 #define DK_PLACE_KEY (DK_DIGEST_SIZE + 4) /* bytes */
 /* A content that is kept at a host, where a task made it. Of a directory: its manifest's, with all that it names. */
-int dk_batch_put_place(struct dk_batch *batch, const struct dk_digest *content, uint32_t host, uint64_t size);
+struct dk_place {
+  struct dk_digest content;
+  uint32_t host;
+  uint64_t size; /* bytes; of a directory: its manifest's */
+  bool is_dir;
+};
+int dk_batch_put_place(struct dk_batch *batch, const struct dk_place *place);
 int dk_batch_del_place(struct dk_batch *batch, const struct dk_digest *content, uint32_t host);
 /* Stops when fn returns non-zero, which is returned. */
-typedef int dk_store_place_fn(void *ctx, const struct dk_digest *content, uint32_t host, uint64_t size);
+typedef int dk_store_place_fn(void *ctx, const struct dk_place *place);
 int dk_store_each_place(struct dk_store *store, const struct dk_digest *content, dk_store_place_fn *fn, void *ctx,
                         struct dk_error *error); /* content NULL: of all */
 
