@@ -60,7 +60,7 @@ static int serve(struct dk_cli *cli, struct dk_folder *folder, struct dk_loop *l
     struct dk_engine_options options = {
         .folder = folder,
         .root = cli->root,
-        .provider = &dk_providers[0],
+        .hosts = dk_session_hosts(),
         .agent_program = agent,
         .slots = cli->slots,
         .loop = loop,

@@ -184,7 +184,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
   struct dk_engine_options engine = {
       .folder = folder,
       .root = cli->root,
-      .provider = &dk_providers[0],
+      .hosts = dk_session_hosts(),
       .agent_program = agent,
       .slots = cli->slots,
       .loop = loop,

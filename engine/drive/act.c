@@ -88,7 +88,7 @@ static void act_assign(struct dk_engine_run *run, const struct dk_action *action
     if (r == 0) {
       struct dk_message message = {
           .type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};
-      r = dk_link_send(engine->link, &message);
+      r = dk_fleet_send(engine, action->host, &message);
       if (r == -EMSGSIZE)
         dk_error_set(&error, r,
                      "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
@@ -106,7 +106,7 @@ static void send_id(struct dk_engine *engine, enum dk_message_type type, const s
   struct dk_message message = {.type = type, .id = action->id, .session = action->session, .seq = action->seq};
 
   if (type == DK_MSG_KILL) message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
-  if (dk_link_send(engine->link, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+  if (dk_fleet_send(engine, action->host, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
 }
 
 /* A run that has ended asks for nothing: its orders came back before. */

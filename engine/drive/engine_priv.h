@@ -3,7 +3,7 @@
 #define DK_DRIVE_ENGINE_PRIV_H
 
 #include "engine/drive/engine.h"
-#include "engine/drive/link.h"
+#include "engine/drive/fleet.h"
 #include "engine/drive/turn.h"
 #include "engine/source/snapshot.h"
 
@@ -37,16 +37,19 @@ struct dk_engine {
   struct dk_core *core;
   struct dk_turn turn;
   struct dk_world world;
-  struct dk_link *link;
+  struct dk_engine_host **hosts; /* by number; NULL: none of that number */
+  uint32_t n_hosts, cap_hosts;
+  struct dk_fetches *fetches;
   struct dk_engine_run **runs;
   uint32_t n_runs, cap_runs, last_number;
   struct dk_batch batch; /* of the commit that is being made */
+  struct dk_batch extra; /* writes that go with the next one */
   struct waiting *queue; /* ring */
   uint32_t head, n_queue, cap_queue;
   char *given_bytes; /* of the event that was handed out last */
   uint64_t observer_at;
   uint32_t n_unheard;
-  uint32_t slots; /* of the agent, as it said */
+  uint32_t slots; /* of all hosts that are there */
   bool is_woken;
   bool has_unsynced; /* a result that came in names objects, and they were not synced since */
   char host[256];    /* this machine's name */
@@ -82,8 +85,10 @@ uint32_t *dk_engine_order(struct dk_store *store, const struct dk_plan *plan, st
 
 /* act.c */
 void dk_engine_act(void *ctx, const struct dk_action *action);
-/* receive.c: callbacks of the link. */
-void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message);
-void dk_engine_down(void *ctx, uint64_t session, const char *why);
+/* receive.c: what comes from a host's agent. */
+void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message);
+void dk_engine_down(struct dk_engine_host *host, uint64_t session, const char *why);
+/* A RESULT, when everything that it needs is here. */
+void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct dk_message *message);
 
 #endif

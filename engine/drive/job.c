@@ -135,7 +135,7 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   for (uint32_t i = 0; r == 0 && i < order->n_inputs; i++) r = add_input(state, prepared, i, ret, error);
   if (r == 0 && tmpl->n_code > 0) r = code_tree(state, tmpl, trees, ret, error);
   if (r == 0) r = add_sandbox(state, tmpl, order, ret);
-  if (r == 0) r = dk_environment_of(order, state->with.variables, &job->env, &job->n_env, error);
+  if (r == 0) r = dk_environment_of(order, state->with.variables, false, &job->env, &job->n_env, error);
   if (r < 0) {
     dk_job_build_finish(ret);
     return r == -ENOMEM ? dk_error_system(error, r, "handing out a task of %s", tmpl->name) : r;

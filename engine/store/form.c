@@ -76,7 +76,7 @@ enum dk_table dk_store_table_of(const void *key, size_t klen, const void *value,
   case 8: return of_task(value, vlen);
   case 16: return of_attempt(value, vlen);
   case DK_DIGEST_SIZE: return is_saved(value, vlen) ? DK_TABLE_RESULTS : DK_N_TABLES;
-  case DK_PLACE_KEY: return DK_TABLE_PLACES;
+  case DK_COPY_KEY: return DK_TABLE_COPIES;
   case 2 * DK_DIGEST_SIZE: return is_metrics(value, vlen) ? DK_TABLE_METRICS : DK_N_TABLES;
   default: return is_meta(key, klen) ? DK_TABLE_META : DK_N_TABLES;
   }

@@ -135,56 +135,56 @@ int dk_store_each_host(struct dk_store *store, dk_store_host_fn *fn, void *ctx, 
   return dk_store_each(store, DK_TABLE_HOSTS, NULL, 0, visit_host, &walk, error);
 }
 
-/* --- places --- */
+/* --- copies --- */
 
-static void place_key(struct dk_buf *key, const struct dk_digest *content, uint32_t host) {
+static void copy_key(struct dk_buf *key, const struct dk_digest *content, uint32_t host) {
   dk_buf_add(key, content->bytes, sizeof content->bytes);
   number_key(key, host);
 }
 
-int dk_batch_put_place(struct dk_batch *batch, const struct dk_place *place) {
+int dk_batch_put_copy(struct dk_batch *batch, const struct dk_copy *copy) {
   dk_autobuf key = DK_BUF_INIT, value = DK_BUF_INIT;
 
-  place_key(&key, &place->content, place->host);
+  copy_key(&key, &copy->content, copy->host);
   dk_write_u8(&value, VERSION);
-  dk_write_varint(&value, place->size);
-  dk_write_u8(&value, place->is_dir);
-  return put(batch, DK_TABLE_PLACES, &key, &value);
+  dk_write_varint(&value, copy->size);
+  dk_write_u8(&value, copy->is_dir);
+  return put(batch, DK_TABLE_COPIES, &key, &value);
 }
 
-int dk_batch_del_place(struct dk_batch *batch, const struct dk_digest *content, uint32_t host) {
+int dk_batch_del_copy(struct dk_batch *batch, const struct dk_digest *content, uint32_t host) {
   dk_autobuf key = DK_BUF_INIT;
 
-  place_key(&key, content, host);
+  copy_key(&key, content, host);
   if (!dk_buf_ok(&key)) return -ENOMEM;
-  dk_batch_del(batch, DK_TABLE_PLACES, key.data, key.len);
+  dk_batch_del(batch, DK_TABLE_COPIES, key.data, key.len);
   return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
 }
 
-struct place_walk {
-  dk_store_place_fn *fn;
+struct copy_walk {
+  dk_store_copy_fn *fn;
   void *ctx;
 };
 
-static int visit_place(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  const struct place_walk *walk = ctx;
-  struct dk_place place;
+static int visit_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  const struct copy_walk *walk = ctx;
+  struct dk_copy copy;
   struct dk_reader reader;
 
-  if (klen != DK_PLACE_KEY) return -EBADMSG;
-  memcpy(place.content.bytes, key, sizeof place.content.bytes);
-  place.host = number_at((const uint8_t *)key + sizeof place.content.bytes);
+  if (klen != DK_COPY_KEY) return -EBADMSG;
+  memcpy(copy.content.bytes, key, sizeof copy.content.bytes);
+  copy.host = number_at((const uint8_t *)key + sizeof copy.content.bytes);
   dk_reader_init(&reader, value, vlen);
   if (dk_read_u8(&reader) != VERSION) reader.failed = true;
-  place.size = dk_read_varint(&reader);
-  place.is_dir = dk_read_u8(&reader);
-  return dk_reader_done(&reader) ? walk->fn(walk->ctx, &place) : -EBADMSG;
+  copy.size = dk_read_varint(&reader);
+  copy.is_dir = dk_read_u8(&reader);
+  return dk_reader_done(&reader) ? walk->fn(walk->ctx, &copy) : -EBADMSG;
 }
 
-int dk_store_each_place(struct dk_store *store, const struct dk_digest *content, dk_store_place_fn *fn, void *ctx,
-                        struct dk_error *error) {
-  struct place_walk walk = {fn, ctx};
+int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, dk_store_copy_fn *fn, void *ctx,
+                       struct dk_error *error) {
+  struct copy_walk walk = {fn, ctx};
 
-  return dk_store_each(store, DK_TABLE_PLACES, content ? content->bytes : NULL, content ? sizeof content->bytes : 0,
-                       visit_place, &walk, error);
+  return dk_store_each(store, DK_TABLE_COPIES, content ? content->bytes : NULL, content ? sizeof content->bytes : 0,
+                       visit_copy, &walk, error);
 }

@@ -1,6 +1,6 @@
 /* The machines that tasks ran on or may run on, and which contents are kept where.
  *
- * A host has a number, which attempts, tasks and places name. It is never used for another one: 0 is this machine, the
+ * A host has a number, which attempts, tasks and copies name. It is never used for another one: 0 is this machine, the
  * others count from 1 in the order in which files of providers first named them. */
 #ifndef DK_STORE_HOSTS_H
 #define DK_STORE_HOSTS_H
@@ -41,19 +41,19 @@ int dk_store_get_host(struct dk_store *store, uint32_t number, struct dk_host_re
 typedef int dk_store_host_fn(void *ctx, const struct dk_host_record *host);
 int dk_store_each_host(struct dk_store *store, dk_store_host_fn *fn, void *ctx, struct dk_error *error);
 
-#define DK_PLACE_KEY (DK_DIGEST_SIZE + 4) /* bytes */
+#define DK_COPY_KEY (DK_DIGEST_SIZE + 4) /* bytes */
 /* A content that is kept at a host, where a task made it. Of a directory: its manifest's, with all that it names. */
-struct dk_place {
+struct dk_copy {
   struct dk_digest content;
   uint32_t host;
   uint64_t size; /* bytes; of a directory: its manifest's */
   bool is_dir;
 };
-int dk_batch_put_place(struct dk_batch *batch, const struct dk_place *place);
-int dk_batch_del_place(struct dk_batch *batch, const struct dk_digest *content, uint32_t host);
+int dk_batch_put_copy(struct dk_batch *batch, const struct dk_copy *copy);
+int dk_batch_del_copy(struct dk_batch *batch, const struct dk_digest *content, uint32_t host);
 /* Stops when fn returns non-zero, which is returned. */
-typedef int dk_store_place_fn(void *ctx, const struct dk_place *place);
-int dk_store_each_place(struct dk_store *store, const struct dk_digest *content, dk_store_place_fn *fn, void *ctx,
-                        struct dk_error *error); /* content NULL: of all */
+typedef int dk_store_copy_fn(void *ctx, const struct dk_copy *copy);
+int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, dk_store_copy_fn *fn, void *ctx,
+                       struct dk_error *error); /* content NULL: of all */
 
 #endif

@@ -111,36 +111,36 @@ struct seen {
   uint32_t hosts[8], n;
 };
 
-static int see_place(void *ctx, const struct dk_place *place) {
+static int see_copy(void *ctx, const struct dk_copy *copy) {
   struct seen *seen = ctx;
-  assert_int_equal(place->size, 77);
-  assert_int_equal(place->is_dir, place->host == 2);
-  seen->hosts[seen->n++] = place->host;
+  assert_int_equal(copy->size, 77);
+  assert_int_equal(copy->is_dir, copy->host == 2);
+  seen->hosts[seen->n++] = copy->host;
   return 0;
 }
 
-static void places_are_kept(void **state) {
+static void copies_are_kept(void **state) {
   const struct fixture *f = *state;
   struct dk_batch batch = DK_BATCH_INIT;
-  struct dk_place place = {.content = {{1}}, .host = 5, .size = 77};
+  struct dk_copy copy = {.content = {{1}}, .host = 5, .size = 77};
   const struct dk_digest other = {{1, 1}};
-  assert_int_equal(dk_batch_put_place(&batch, &place), 0);
-  place.host = 2;
-  place.is_dir = true;
-  assert_int_equal(dk_batch_put_place(&batch, &place), 0);
-  place.content = other;
-  assert_int_equal(dk_batch_put_place(&batch, &place), 0);
+  assert_int_equal(dk_batch_put_copy(&batch, &copy), 0);
+  copy.host = 2;
+  copy.is_dir = true;
+  assert_int_equal(dk_batch_put_copy(&batch, &copy), 0);
+  copy.content = other;
+  assert_int_equal(dk_batch_put_copy(&batch, &copy), 0);
   assert_int_equal(dk_store_commit(f->store, &batch, NULL), 0);
   struct seen seen = {.n = 0};
   const struct dk_digest first = {{1}};
-  assert_int_equal(dk_store_each_place(f->store, &first, see_place, &seen, NULL), 0);
+  assert_int_equal(dk_store_each_copy(f->store, &first, see_copy, &seen, NULL), 0);
   assert_true(seen.n == 2 && seen.hosts[0] == 2 && seen.hosts[1] == 5);
   dk_batch_clear(&batch);
-  assert_int_equal(dk_batch_del_place(&batch, &first, 2), 0);
+  assert_int_equal(dk_batch_del_copy(&batch, &first, 2), 0);
   assert_int_equal(dk_store_commit(f->store, &batch, NULL), 0);
   dk_batch_finish(&batch);
   seen.n = 0;
-  assert_int_equal(dk_store_each_place(f->store, NULL, see_place, &seen, NULL), 0);
+  assert_int_equal(dk_store_each_copy(f->store, NULL, see_copy, &seen, NULL), 0);
   assert_int_equal(seen.n, 2);
 }
 
@@ -164,7 +164,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(hosts_are_kept, open_store, close_store),
       cmocka_unit_test(damaged_hosts),
-      cmocka_unit_test_setup_teardown(places_are_kept, open_store, close_store),
+      cmocka_unit_test_setup_teardown(copies_are_kept, open_store, close_store),
       cmocka_unit_test(task_says_where),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,47 @@
+/* The engine's hosts: each with its number, what its agent said of it, the way to it, and what is on that way. For the
+ * files of the engine (engine_priv.h). */
+#ifndef DK_DRIVE_FLEET_H
+#define DK_DRIVE_FLEET_H
+
+#include "engine/drive/held.h"
+#include "engine/drive/hosts.h"
+#include "engine/drive/link.h"
+#include "engine/drive/supply.h"
+#include "engine/store/hosts.h"
+
+struct dk_engine;
+
+struct dk_engine_host {
+  struct dk_engine *engine;
+  const struct dk_provider *provider; /* NULL: no file of providers names it any more */
+  struct dk_link *link;               /* NULL: likewise */
+  struct dk_supply supply;            /* what it lacks */
+  struct dk_held held;                /* its results that are not taken yet */
+  struct dk_host_record record;
+  bool mixed;
+  bool has_changed; /* the record is to be written with the next commit */
+  char *said;       /* the last trouble that people were told of */
+  uint64_t session; /* that its agent has welcomed; 0: none */
+  uint64_t down_at; /* since when, dk_now_ns; 0: it is up, or was not reached yet */
+};
+
+/* All hosts that the store or the options know, and links to those that are configured. The ones that are here fail at
+ * once; the others are tried again for as long as it takes. */
+int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation, struct dk_error *error);
+void dk_fleet_destroy(struct dk_engine *engine);
+/* NULL: there is none of that number. */
+struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number);
+bool dk_host_is_remote(const struct dk_engine_host *host);
+/* To the agent of the session that the message names; dropped when that is gone. 0 or -ENOMEM, -EMSGSIZE. */
+int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message);
+uint64_t dk_fleet_deadline(const struct dk_engine *engine);
+void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns);
+/* What changed of the hosts goes with this commit. */
+void dk_fleet_record(struct dk_engine *engine);
+
+/* What a host's agent says of its machine. */
+void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
+void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
+void dk_fleet_down(struct dk_engine_host *host, const char *why);
+
+#endif
