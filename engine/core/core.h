@@ -33,7 +33,10 @@ struct dk_core_policy {
   uint32_t queue_per_slot; /* orders kept at an agent per slot, running one included (default 2) */
   uint64_t recall_ns;      /* an order that waits so long at one host while another has room comes back (default 1 s) */
   uint32_t max_out;        /* records + actions a step (default 1024) */
+  void (*place)(void *ctx, uint32_t run, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns);
+  void *place_ctx;
 };
+#define DK_PLACE_NEVER UINT64_MAX
 void dk_core_policy_default(struct dk_core_policy *ret);
 
 int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, uint64_t incarnation,

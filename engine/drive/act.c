@@ -83,8 +83,13 @@ static void act_assign(struct dk_engine_run *run, const struct dk_action *action
   int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
   if (r == 0) {
-    uint64_t memory = dk_job_memory(run->plan, action->task, action->ooms);
-    r = dk_job_build(&run->lookup, action->task, &prepared, engine->with.folder->trees, memory, &build, &error);
+    const struct dk_engine_host *host = dk_fleet_find(engine, action->host);
+    const struct dk_job_options options = {
+        .trees = engine->with.folder->trees,
+        .memory = dk_job_memory(run->plan, action->task, action->ooms, dk_fleet_memory(engine, action->host)),
+        .is_remote = host && dk_host_is_remote(host),
+    };
+    r = dk_job_build(&run->lookup, action->task, &prepared, &options, &build, &error);
     if (r == 0) {
       struct dk_message message = {
           .type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};

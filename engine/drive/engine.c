@@ -36,8 +36,9 @@ static void note_record(struct dk_engine_run *run, const struct dk_record *recor
   }
   /* What the next try gets, where that is more than what this one had. */
   if (n.state == DK_TASK_BACKOFF && n.cause == DK_CAUSE_OOM && record->tries.oom > 0) {
-    n.memory = dk_job_memory(run->plan, record->task, record->tries.oom);
-    if (n.memory == dk_job_memory(run->plan, record->task, record->tries.oom - 1u)) n.memory = 0;
+    uint64_t most = dk_fleet_memory(engine, UINT32_MAX);
+    n.memory = dk_job_memory(run->plan, record->task, record->tries.oom, most);
+    if (n.memory == dk_job_memory(run->plan, record->task, record->tries.oom - 1u, most)) n.memory = 0;
   }
   if (n.state == DK_TASK_FAILED && run->bad) n.text = run->bad[record->task];
   if (n.state == DK_TASK_RUNNING) n.started = record->slot != UINT32_MAX;
@@ -185,6 +186,8 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
   int r;
 
   dk_core_policy_default(&policy);
+  policy.place = dk_place_cost;
+  policy.place_ctx = engine;
   r = dk_core_create(&engine->core, &policy, incarnation, incarnation);
   if (r < 0) return dk_error_system(error, r, "starting the engine");
   r = dk_store_load_core(engine->with.folder->store, &records, &n, error);
@@ -209,6 +212,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
     incarnation = dk_unix_ns() ^ (uint64_t)getpid() << 32;
 
   r = create_core(engine, incarnation, error);
+  dk_machine_look("", &engine->machine);
   if (r == 0) {
     uint8_t store[16];
     dk_store_id(options->folder->store, store);

@@ -4,13 +4,20 @@
 
 #include "engine/drive/engine.h"
 #include "engine/drive/fleet.h"
+#include "engine/drive/place.h"
 #include "engine/drive/turn.h"
 #include "engine/source/snapshot.h"
+#include "engine/sys/machine.h"
 
 /* An event that waits for its turn, with the bytes it points to. */
 struct waiting {
   struct dk_event event;
   char *bytes;
+};
+
+/* A host that has refused tasks of a node for good. */
+struct dk_engine_bar {
+  uint32_t node, host;
 };
 
 /* A run that goes on. */
@@ -27,6 +34,9 @@ struct dk_engine_run {
   char **bad;                    /* by task: why it could not be handed out; NULL table until one could not */
   uint8_t *was_done;             /* a bit per task that an earlier engine recorded as done in this run; NULL: none */
   struct dk_duration *durations; /* by template */
+  struct dk_place_needs needs;
+  struct dk_engine_bar *bars;
+  uint32_t n_bars, cap_bars;
   uint32_t n_asked;
   bool is_cancelled; /* as a whole */
   bool is_over;      /* FINISHED was done: to be taken off */
@@ -40,6 +50,7 @@ struct dk_engine {
   struct dk_engine_host **hosts; /* by number; NULL: none of that number */
   uint32_t n_hosts, cap_hosts;
   struct dk_fetches *fetches;
+  struct dk_machine machine; /* this one */
   struct dk_engine_run **runs;
   uint32_t n_runs, cap_runs, last_number;
   struct dk_batch batch; /* of the commit that is being made */

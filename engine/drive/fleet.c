@@ -4,6 +4,7 @@
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/environment.h"
 #include "engine/drive/fetch.h"
+#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -195,6 +196,25 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
     struct dk_engine_host *host = engine->hosts[i];
     if (host && host->link && now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
   }
+}
+
+bool dk_fleet_has_remote(const struct dk_engine *engine) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (engine->hosts[i] && engine->hosts[i]->provider && dk_host_is_remote(engine->hosts[i])) return true;
+  return false;
+}
+
+uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {
+  uint64_t most = 0;
+
+  if (number == DK_HOST_LOCAL) return dk_proc_memory();
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (!host || !host->provider || (number != UINT32_MAX && number != i)) continue;
+    uint64_t has = dk_host_is_remote(host) ? host->record.memory : dk_proc_memory();
+    if (has > most) most = has;
+  }
+  return most;
 }
 
 void dk_fleet_record(struct dk_engine *engine) {

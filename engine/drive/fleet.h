@@ -36,6 +36,9 @@ bool dk_host_is_remote(const struct dk_engine_host *host);
 int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message);
 uint64_t dk_fleet_deadline(const struct dk_engine *engine);
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns);
+bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
+/* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
+uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);
 /* What changed of the hosts goes with this commit. */
 void dk_fleet_record(struct dk_engine *engine);
 

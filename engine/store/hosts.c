@@ -188,3 +188,27 @@ int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, 
   return dk_store_each(store, DK_TABLE_COPIES, content ? content->bytes : NULL, content ? sizeof content->bytes : 0,
                        visit_copy, &walk, error);
 }
+
+struct copy_search {
+  struct dk_store *store;
+  struct dk_copy *ret;
+};
+
+static int judge_copy(void *ctx, const struct dk_copy *copy) {
+  const struct copy_search *search = ctx;
+  struct dk_host_record host;
+
+  if (dk_store_get_host(search->store, copy->host, &host, NULL) < 0) return 0;
+  bool is_there = host.state != DK_HOST_REMOVED;
+  dk_host_record_finish(&host);
+  if (is_there) *search->ret = *copy;
+  return is_there;
+}
+
+int dk_store_find_copy(struct dk_store *store, const struct dk_digest *content, struct dk_copy *ret,
+                       struct dk_error *error) {
+  struct copy_search search = {store, ret};
+  int r = dk_store_each_copy(store, content, judge_copy, &search, error);
+
+  return r < 0 ? r : r > 0 ? 0 : -ENOENT;
+}
