@@ -33,7 +33,7 @@ static inline bool dk_task_state_is_end(enum dk_task_state state) {
 enum dk_run_state { DK_RUN_RUNNING = 1, DK_RUN_DONE = 2, DK_RUN_FAILED = 3, DK_RUN_INTERRUPTED = 4 /* or cancelled */ };
 
 enum dk_event_kind {
-  DK_EV_TICK,       /* time passed */
+  DK_EV_TICK,       /* time passed; and, unless it is_idle, what policy.place says may have changed (core.h) */
   DK_EV_GAP,        /* the clock jumped or a turn took over 10 s: silence before it proves nothing */
   DK_EV_START,      /* the run was added; go */
   DK_EV_LOOKED_UP,  /* answer to DK_ACT_LOOKUP */
@@ -43,6 +43,10 @@ enum dk_event_kind {
   DK_EV_HAS,        /* answer to DK_ACT_LIST, an attempt each */
   DK_EV_HAS_END,
   DK_EV_STARTED,
+  /* With reason BAD the task fails, unless policy.place says by now that it may not run on this host and may run on
+   * another known one: then it is handed out there. With session 0 and reason NOT_YET it comes from the world itself,
+   * for an ASSIGN that it cannot send yet (an input is being made again): the task is handed out again after
+   * policy.backoff_ns, and nothing is counted against it. */
   DK_EV_REFUSED,
   DK_EV_REVOKED,
   /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send. */
@@ -52,6 +56,11 @@ enum dk_event_kind {
   DK_EV_PAUSE,  /* nothing new starts; what runs goes on */
   DK_EV_RESUME, /* the end of that */
   DK_EV_PRIORITY, /* who comes first */
+  /* What is configured. */
+  DK_EV_HOST_ADDED, /* the host may come up: makes it known before its AGENT_UP (for REFUSED) */
+  /* The host is not configured any more: what it has is given up now, and its session is over. It may be added again,
+   * or just come up. Of one that is not known: dropped. */
+  DK_EV_HOST_REMOVED,
 };
 
 enum dk_lookup {
@@ -68,7 +77,7 @@ enum dk_lookup {
 struct dk_event {
   enum dk_event_kind kind;
   struct dk_id id; /* HAS STARTED REFUSED REVOKED ENDED */
-  /* AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the
+  /* HOST_ADDED, HOST_REMOVED, AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the
    * same in every engine of a store), and the session with it (higher than any before with this host): stale ones are
    * dropped. */
   uint32_t host;
@@ -76,6 +85,9 @@ struct dk_event {
   uint32_t run;  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
   uint32_t task; /* LOOKED_UP, DECIDED */
   union {
+    struct {
+      bool is_idle; /* nothing has happened but that time passed: dk_core_deadline asked for it */
+    } tick;
     struct {
       enum dk_lookup answer;
       struct dk_digest key;

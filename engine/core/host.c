@@ -15,6 +15,12 @@ struct dk_host *dk_host_need(struct dk_core *core, uint32_t number) {
       return NULL;
     }
     core->hosts = hosts;
+    uint64_t *place_ns = dk_realloc_array(core->place_ns, larger, sizeof *place_ns);
+    if (!place_ns) {
+      core->is_failed = true;
+      return NULL;
+    }
+    core->place_ns = place_ns;
     core->cap_hosts = larger;
   }
   while (core->n_hosts <= number) core->hosts[core->n_hosts++] = (struct dk_host){0};
@@ -76,6 +82,25 @@ bool dk_core_is_timing(const struct dk_core *core) {
   return false;
 }
 
+/* Nobody waits for it any longer, however short its silence is. */
+static void host_removed(struct dk_core *core, uint32_t number) {
+  struct dk_host *host = &core->hosts[number];
+  host->session = 0;
+  host->is_listed = false;
+  host->is_removed = true;
+  if (!host->is_lost) lose(core, number);
+}
+
+void dk_host_event(struct dk_core *core, const struct dk_event *event) {
+  if (event->kind == DK_EV_HOST_ADDED) {
+    struct dk_host *host = dk_host_need(core, event->host);
+    if (host) host->is_removed = false;
+  } else if (event->host < core->n_hosts && core->hosts[event->host].is_known) {
+    host_removed(core, event->host);
+  }
+}
+
 void dk_host_finish(struct dk_core *core) {
   dk_free(core->hosts);
+  dk_free(core->place_ns);
 }

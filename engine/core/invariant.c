@@ -38,9 +38,10 @@ static int check_share(const struct dk_core *core, const struct dk_core_run *run
 static int check_queues(const struct dk_core_run *run, uint32_t task, struct dk_error *error) {
   uint8_t state = run->state[task], lane = run->lane_of ? run->lane_of[task] : 0;
   bool is_open = !(run->flags[task] & (TASK_HELD | TASK_STOPPED | TASK_UNWANTED));
-  bool is_ready = is_open && state == DK_TASK_READY;
+  bool is_aside = dk_bits_has(&run->aside, task), is_ready = is_open && state == DK_TASK_READY && !is_aside;
   bool is_free = state == DK_TASK_WAITING && run->word[task] == 0 && !(run->flags[task] & TASK_UNWANTED);
   bool is_recalled = is_free && run->flags[task] & TASK_RESTORED, is_pending = is_free && is_open && !is_recalled;
+  if (is_aside && !(is_open && state == DK_TASK_READY)) BROKEN("task %u in state %u is aside", task, state);
   if (dk_bits_has(&run->recalled, task) != is_recalled) BROKEN("task %u in state %u: recalled queue", task, state);
   for (uint8_t i = 0; i < run->n_lanes; i++) {
     if (dk_bits_has(&run->lanes[i].ready, task) != (is_ready && i == lane))
@@ -74,7 +75,8 @@ static int check_tasks(const struct dk_core *core, const struct dk_core_run *run
       }
       count.by_state[state]++;
       unfinished += !dk_task_state_is_end(state);
-      bool is_open = state == DK_TASK_READY && !(run->flags[task] & (TASK_HELD | TASK_STOPPED));
+      bool is_open =
+          state == DK_TASK_READY && !(run->flags[task] & (TASK_HELD | TASK_STOPPED)) && !dk_bits_has(&run->aside, task);
       count.open += is_open;
       window += node->at_once == 0 && (state == DK_TASK_LOOKUP || is_open);
       int r = check_task(core, run, task, error);
@@ -148,6 +150,7 @@ static int check_hosts(const struct dk_core *core, struct dk_error *error) {
     const struct dk_host *host = &core->hosts[h];
     if (living != host->n_living || booked != host->booked) BROKEN("host %u: counts of attempts", h);
     if (host->is_lost && host->session) BROKEN("host %u is lost, and has a session", h);
+    if (host->is_removed && !host->is_lost) BROKEN("host %u is removed, but not lost", h);
   }
   return 0;
 }

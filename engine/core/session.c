@@ -104,6 +104,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
   if (!is_condemned) record_end(core, &gone, event);
   dk_attempt_remove(core, i);
   host->window_ends++;
+  host->last_end = core->now;
   host->hold_until = 0;
   if (is_condemned) return;
   if (is_ok) dk_session_end_rivals(core, &gone.key);
@@ -123,13 +124,14 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
 }
 
 static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
-  uint32_t claim = core->attempts[i].claim;
-  struct dk_host *host = &core->hosts[core->attempts[i].host];
+  uint32_t claim = core->attempts[i].claim, host = core->attempts[i].host;
   dk_attempt_remove(core, i);
-  if (reason == DK_REFUSED_BUSY) host->hold_until = core->now + core->policy.backoff_ns;
+  if (reason == DK_REFUSED_BUSY) core->hosts[host].hold_until = core->now + core->policy.backoff_ns;
   if (claim == DK_NONE) return;
   struct dk_claim *of = &core->claims[claim];
   if (reason == DK_REFUSED_BUSY || dk_claim_is_stopped(of)) {
+    was_not_started(core, claim);
+  } else if (reason == DK_REFUSED_BAD && dk_place_is_elsewhere(core, of->run, of->task, host)) {
     was_not_started(core, claim);
   } else if (reason == DK_REFUSED_BAD) {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_SPAWN, 0);
@@ -191,7 +193,9 @@ static void up(struct dk_core *core, const struct dk_event *event) {
   host->slots = event->u.agent_up.slots ? event->u.agent_up.slots : 1;
   host->is_listed = false;
   host->is_lost = false;
+  host->is_removed = false;
   host->is_timed = false;
+  host->last_end = core->now;
   host->hold_until = 0;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     if (core->attempts[i].host == event->host)

@@ -60,10 +60,11 @@ static struct dk_lane *lane_of(struct dk_core_run *run, uint32_t task) {
   return &run->lanes[run->lane_of ? run->lane_of[task] : 0];
 }
 
-/* What is kept back must not take the place of others in the window. */
+/* What is kept back, and what no host suits, must not take the place of others in the window. */
 static void put_ready(struct dk_core_run *run, uint32_t task, bool belongs) {
   struct dk_bits *ready = &lane_of(run, task)->ready;
   uint32_t node = dk_task_node(run, task), by = belongs ? 1 : UINT32_MAX;
+  dk_bits_remove(&run->aside, task);
   if (dk_bits_has(ready, task) == belongs) return;
   if (belongs)
     dk_bits_add(ready, task);
@@ -76,6 +77,11 @@ static void put_ready(struct dk_core_run *run, uint32_t task, bool belongs) {
 void dk_task_unqueue(struct dk_core_run *run, uint32_t task) {
   dk_bits_remove(&lane_of(run, task)->pending, task);
   put_ready(run, task, false);
+}
+
+void dk_task_set_aside(struct dk_core_run *run, uint32_t task) {
+  put_ready(run, task, false);
+  dk_bits_add(&run->aside, task);
 }
 
 static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
@@ -227,6 +233,7 @@ static int alloc_tasks(struct dk_core_run *run) {
   if (r == 0) r = dk_bits_init(&run->ended, n);
   if (r == 0) r = dk_bits_init(&run->stopping, n);
   if (r == 0) r = dk_bits_init(&run->recalled, n);
+  if (r == 0) r = dk_bits_init(&run->aside, n);
   return r ? r : dk_fan_init(&run->fan, run->graph);
 }
 
@@ -266,5 +273,6 @@ void dk_task_finish(struct dk_core_run *run) {
   dk_bits_finish(&run->ended);
   dk_bits_finish(&run->stopping);
   dk_bits_finish(&run->recalled);
+  dk_bits_finish(&run->aside);
   dk_fan_finish(&run->fan);
 }

@@ -140,6 +140,6 @@ int dk_turn_once(struct dk_turn *turn) {
   if (now > turn->last_now) turn->last_now = now;
   r = 0;
   if (is_gap) r = step(turn, &(struct dk_event){.kind = DK_EV_GAP});
-  if (r == 0) r = step(turn, is_idle ? &(struct dk_event){.kind = DK_EV_TICK} : &event);
+  if (r == 0) r = step(turn, is_idle ? &(struct dk_event){.kind = DK_EV_TICK, .u.tick.is_idle = true} : &event);
   return r < 0 ? r : settle(turn, is_idle);
 }
