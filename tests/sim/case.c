@@ -330,6 +330,7 @@ void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits 
   n = hosts[sim_below(&random, sizeof hosts / sizeof *hosts)];
   ret->n_hosts = n < limits->hosts ? n : limits->hosts;
   ret->refuses = sim_chance(&random, 150);
+  ret->is_remote = sim_chance(&random, 150);
   for (uint32_t i = 0; i < ret->n_plans; i++) make_plan(ret, i, limits);
 }
 

@@ -63,7 +63,8 @@ struct sim_case {
   uint32_t n_plans;
   struct dk_core_policy policy;
   uint32_t n_hosts, slots[SIM_MAX_HOSTS];
-  bool refuses; /* agents' queues are short, and their keepers refuse at times */
+  bool refuses;   /* agents' queues are short, and their keepers refuse at times */
+  bool is_remote; /* its jobs wait for their data at the agent */
 };
 
 struct sim_limits { /* at most; for shrinking: the rest of the case is as the seed says */

@@ -225,7 +225,7 @@ void sim_check_idle(struct sim *s) {
 void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item) {
   uint64_t assigned = sim_attempt_of(s, item->id)->assigned_at;
   uint32_t run, task;
-  if (s->c->refuses || !host->listens_since || s->now < s->asleep_until) return;
+  if (s->c->refuses || s->c->is_remote || !host->listens_since || s->now < s->asleep_until) return;
   if (!dk_core_attempt_task(s->core, item->id, &run, &task) || is_kept_back(sim_run_of(s, run), task)) return;
   for (uint32_t i = 0; i < s->c->n_hosts; i++) {
     const struct sim_host *other = &s->hosts[i];

@@ -186,6 +186,23 @@ static void start_item(struct sim *s, struct sim_host *host, const struct dk_age
   if (is_busy(s, keeper)) give_back(s, host, keeper);
 }
 
+/* Data comes later; not in the order in which it was asked for. */
+static void fetch(struct sim *s, struct sim_host *host, struct dk_id id) {
+  struct sim_event *event = sim_at_host(s, host, s->now + sim_below(&s->tasks, 200) * SIM_MS, EV_DATA_CAME);
+  event->epoch = host->agent_epoch;
+  event->id = id;
+}
+
+static void data_came(struct sim *s, struct sim_host *host, const struct sim_event *came) {
+  if (!host->agent || came->epoch != host->agent_epoch) return;
+  bool is_gone = s->c->refuses && sim_chance(&s->tasks, 50);
+  struct dk_agent_event event = {.kind = is_gone ? DK_AGENT_EV_NO_DATA : DK_AGENT_EV_DATA,
+                                 .id = came->id,
+                                 .reason = DK_REFUSED_DISK,
+                                 .text = "no space"};
+  step(s, host, &event);
+}
+
 static void return_item(struct sim *s, struct sim_host *host, uint32_t slot, struct dk_id id) {
   struct sim_item *item = find(&host->keepers[slot], id);
   if (!item || item->phase != ITEM_HELD) return;
@@ -233,6 +250,8 @@ static void act(struct sim *s, struct sim_host *host, const struct dk_agent_acti
       sim_fail(s, "attempt %llu is forgotten before its end is durable", (unsigned long long)action->id.n);
     if (item && item->seq == action->keeper_seq) remove_item(&host->keepers[action->slot], item);
     break;
+  case DK_AGENT_ACT_FETCH: fetch(s, host, action->id); break;
+  case DK_AGENT_ACT_GIVE_UP: break; /* what comes all the same is no event for the agent */
   case DK_AGENT_ACT_MARK: set_mark(host, action); break;
   }
 }
@@ -248,6 +267,7 @@ static void step(struct sim *s, struct sim_host *host, struct dk_agent_event *ev
 
 void sim_agent_message(struct sim *s, struct sim_host *host, uint32_t conn, struct dk_message *message) {
   struct dk_agent_event event = {.kind = DK_AGENT_EV_MESSAGE, .conn = conn, .message = message};
+  if (message->type == DK_MSG_ASSIGN) message->u.job.is_remote = s->c->is_remote;
   step(s, host, &event);
 }
 
@@ -411,6 +431,7 @@ void sim_host_event(struct sim *s, struct sim_event *event) {
     if (is_its) give_back(s, host, keeper);
     break;
   case EV_KEEPER_SAYS: keeper_says(s, host, event); break;
+  case EV_DATA_CAME: data_came(s, host, event); break;
   case EV_KEEPER_FOUND:
     if (host->agent && event->epoch == host->agent_epoch && event->conn == keeper->link)
       keeper_found(s, host, event->slot);

@@ -65,6 +65,7 @@ enum sim_event_kind {
   EV_KEEPER_SAYS,
   EV_KEEPER_BUSY,
   EV_KEEPER_FOUND,
+  EV_DATA_CAME,
   EV_ANSWER,
   EV_ASK
 };
