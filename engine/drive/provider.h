@@ -29,6 +29,8 @@ struct dk_host_facts {
   char release[128]; /* the lines ID=... and VERSION_ID=... of its os-release(5), each with its newline */
   char libc[32];     /* "2.36" of glibc, "musl 1.2.3" */
   char node[65];     /* uname -n */
+  char root[256];    /* the directory there for what is ours of this store */
+  char note[400];    /* what people should know of that place, one line in the host's words */
 };
 
 struct dk_dial_options {

@@ -1,0 +1,38 @@
+/* The command line of ssh. Pure. */
+#ifndef DK_PROVIDERS_SSH_ARGV_H
+#define DK_PROVIDERS_SSH_ARGV_H
+
+#include "engine/drive/provider.h"
+
+#include "lang/base/buf.h"
+
+#include <stdbool.h>
+
+/* Whose connection is used. */
+enum dk_ssh_way {
+  DK_SSH_DIRECT, /* one of its own, that nobody else's end ends */
+  DK_SSH_MASTER, /* through the master that dk_ssh_open_master opened, where a person answered ssh's questions */
+  DK_SSH_THEIRS, /* through a master that the user's own configuration names; else as DIRECT */
+  DK_SSH_CHECK,  /* no connection: is there a master of THEIRS? (ssh -O check) */
+  DK_SSH_LOGIN,  /* in the foreground: asks what it has to, and leaves the master behind */
+};
+
+#define DK_SSH_ARGV_MAX 56
+/* What items point to is the host's, the arguments' or literal, or in `text`. */
+struct dk_ssh_argv {
+  const char *items[DK_SSH_ARGV_MAX]; /* NULL-terminated */
+  unsigned n;
+  char port[8];
+  struct dk_buf control;
+};
+
+/* [A-Za-z0-9_.:@-]+, no leading `-`: what may be a name on ssh's command line. */
+bool dk_ssh_is_host_name(const char *name);
+/* `program` is ssh; `socket`: of MASTER and LOGIN; `command`: for the login shell there, not of CHECK. 0 or -ENOMEM. */
+int dk_ssh_argv(enum dk_ssh_way way, const struct dk_host_config *host, const char *program, const char *socket,
+                const char *command, struct dk_ssh_argv *ret);
+void dk_ssh_argv_finish(struct dk_ssh_argv *argv);
+/* Appends what a person would type to get there, quoted for a shell. */
+void dk_ssh_by_hand(const struct dk_host_config *host, struct dk_buf *out);
+
+#endif
