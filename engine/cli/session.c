@@ -15,16 +15,6 @@
  * directories. */
 static const char *const agent_places[] = {"dkagent", "../agent/dkagent", DK_AGENT_INSTALLED};
 
-const struct dk_hosts *dk_session_hosts(void) {
-  static struct dk_host_entry here = {
-      .config = {.provider = "local", .name = "local", .most_gpus = UINT32_MAX},
-  };
-  static const struct dk_hosts hosts = {.items = &here, .n = 1};
-
-  here.provider = &dk_providers[0];
-  return &hosts;
-}
-
 char *dk_session_agent_program(struct dk_error *error) {
   char self[PATH_MAX];
   ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);

@@ -4,7 +4,6 @@
 #define DK_CLI_SESSION_H
 
 #include "engine/cli/cli.h"
-#include "engine/drive/hosts.h"
 #include "engine/source/snapshot.h"
 
 struct dk_session {
@@ -28,8 +27,6 @@ int dk_session_asked(const char *file, const struct dk_cli_params *params, char 
 int dk_session_pin(struct dk_cli *cli, struct dk_session *session, struct dk_error *error);
 void dk_session_close(struct dk_session *session);
 
-/* This machine, and no other. */
-const struct dk_hosts *dk_session_hosts(void);
 /* Absolute path of dkagent: beside this program, where it is installed, or in the build tree. NULL with a message. */
 char *dk_session_agent_program(struct dk_error *error);
 
