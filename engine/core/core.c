@@ -84,6 +84,7 @@ static void dispatch(struct dk_core *core, const struct dk_event *event) {
   case DK_EV_GAP: dk_host_gap(core); break;
   case DK_EV_LOOKED_UP: dk_schedule_looked_up(core, event); break;
   case DK_EV_DECIDED: dk_schedule_decided(core, event); break;
+  case DK_EV_COPY_LOST: dk_schedule_copy_lost(core, event); break;
   case DK_EV_START:
   case DK_EV_CANCEL:
   case DK_EV_PAUSE:

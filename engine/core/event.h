@@ -56,6 +56,12 @@ enum dk_event_kind {
   DK_EV_PAUSE,  /* nothing new starts; what runs goes on */
   DK_EV_RESUME, /* the end of that */
   DK_EV_PRIORITY, /* who comes first */
+  /* The outputs of a task that is DONE or CACHED in this run cannot be had any more, by nobody: it is looked up again
+   * (MISS: it is made again), and ends once more before its run is over. Nobody is told a second time of a good end.
+   * After a bad one nothing starts that still waits for others; what has ended stays; an order of what was looked up
+   * before is the world's to end (ENDED with session 0), and until then to put off (REFUSED, NOT_YET). Of any other
+   * task, of a pick, or after FINISHED: dropped. Nothing of it lasts: the next engine looks every task up. */
+  DK_EV_COPY_LOST,
   /* What is configured. */
   DK_EV_HOST_ADDED, /* the host may come up: makes it known before its AGENT_UP (for REFUSED) */
   /* The host is not configured any more: what it has is given up now, and its session is over. It may be added again,
@@ -82,8 +88,9 @@ struct dk_event {
    * dropped. */
   uint32_t host;
   uint64_t session;
-  uint32_t run;  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
-  uint32_t task; /* LOOKED_UP, DECIDED */
+  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY COPY_LOST; of one that is not there: dropped */
+  uint32_t run;
+  uint32_t task; /* LOOKED_UP DECIDED COPY_LOST */
   union {
     struct {
       bool is_idle; /* nothing has happened but that time passed: dk_core_deadline asked for it */
@@ -144,7 +151,7 @@ enum dk_record_kind {
   DK_REC_INCARNATION,
   DK_REC_ATTEMPT, /* put at assignment, and when another task has it; deleted when its end is recorded */
   DK_REC_TASK,    /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
-  DK_REC_RESULT,  /* key -> bytes; first one wins */
+  DK_REC_RESULT,  /* key -> bytes; the first one wins, unless its outputs were lost (COPY_LOST): then the new one */
   DK_REC_FAILURE, /* attempt -> bytes of a failed attempt (for logs) */
   DK_REC_RUN,     /* a run's end */
 };

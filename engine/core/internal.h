@@ -35,8 +35,8 @@ enum {
   TASK_RESTORED = 128, /* had ended in an earlier life of its run (if not in this one: see `recalled`) */
 };
 
-/* `word` of a task: WAITING: units it waits for. LOOKUP, READY, RUNNING, BACKOFF: its claim (LOOKUP: none yet).
- * SHARED: its share. Ended: number of its last attempt less core->base, 0: none. */
+/* `word` of a task: WAITING: units it waits for. LOOKUP: core->n_good when it was asked. READY, RUNNING, BACKOFF: its
+ * claim. SHARED: its share. Ended: number of its last attempt less core->base, 0: none. */
 
 struct dk_claim {
   struct dk_digest key;
@@ -53,9 +53,10 @@ struct dk_claim {
   uint8_t outcome; /* CLAIM_OPEN, or the event for its sharers */
   uint8_t cause;
   int32_t code;
-  bool is_used, is_retired;
-  uint32_t placed_in; /* core->news when it was last asked where it may run; 0: never */
-  uint64_t suits;     /* what came of it: the hosts that were there and suited, see dk_place_bit */
+  bool is_used, is_indexed; /* indexed: found by its key */
+  uint32_t good_at;         /* outcome OK: core->n_good by then */
+  uint32_t placed_in;       /* core->news when it was last asked where it may run; 0: never */
+  uint64_t suits;           /* what came of it: the hosts that were there and suited, see dk_place_bit */
 };
 
 struct dk_share {
@@ -117,8 +118,9 @@ struct dk_core_run {
   struct dk_bits ended;    /* others have not heard of it yet */
   struct dk_bits stopping; /* STOPPED, not looked at yet */
   struct dk_bits
-      recalled;         /* RESTORED, nothing to wait for; not looked up: in no lane, not kept back by pause or cancel */
-  struct dk_bits aside; /* READY, not held, but no host that is there suits: in no lane and no window (place.c) */
+      recalled; /* RESTORED, nothing to wait for; not looked up: in no lane, not kept back by pause or cancel */
+  struct dk_bits remade; /* ended well once, all have heard of it, and its outputs were lost; empty until one is */
+  struct dk_bits aside;  /* READY, not held, but no host that is there suits: in no lane and no window (place.c) */
   uint32_t aside_at, aside_left; /* of those, to be asked about anew: the next one, and about how many */
   struct dk_node_count *nodes, all;
   uint32_t unfinished; /* wanted tasks that have not ended */
@@ -189,6 +191,7 @@ struct dk_core {
   uint32_t n_shares, cap_shares, free_share;
   uint32_t era;                  /* 0 or 1: that of new lookups */
   uint32_t asked[2], retired[2]; /* lookups not answered; claims that ended well in it */
+  uint32_t n_good;               /* claims that ended well: what came before what, modulo 2^32 */
 
   struct dk_attempt *attempts;
   uint32_t n_attempts, cap_attempts, free_attempt, n_living, n_unclaimed, n_loaded;
@@ -247,6 +250,15 @@ uint32_t dk_task_node(struct dk_core_run *run, uint32_t task);
 void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
                 const struct dk_claim *claim);
 bool dk_task_can(const struct dk_core_run *run, uint32_t task, enum dk_task_event event);
+/* A DONE or CACHED one goes back to LOOKUP. */
+void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task);
+/* It had ended well, and all have heard of that: see `remade`. */
+static inline bool dk_task_is_remade(const struct dk_core_run *run, uint32_t task) {
+  return run->remade.count && dk_bits_has(&run->remade, task);
+}
+static inline bool dk_task_has_result(const struct dk_core_run *run, uint32_t task) {
+  return run->state[task] == DK_TASK_DONE || run->state[task] == DK_TASK_CACHED;
+}
 /* A task that shared a claim gets it, in the state that its owner had. */
 void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state);
 void dk_task_queue(struct dk_core_run *run, uint32_t task);     /* puts it into the queues that it belongs in */
@@ -271,6 +283,7 @@ const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t
 /* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
 const struct dk_core_tried *dk_run_find_tried(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
                                               const struct dk_digest *key);
+void dk_run_forget_tried(struct dk_core_run *run, uint32_t task);       /* it came to a good end after that */
 bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task); /* not looked up in this life */
 /* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
 void dk_run_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
@@ -292,6 +305,12 @@ bool dk_claim_pass(struct dk_core *core, uint32_t claim);
 /* The owner is kept back, and nothing of it is at the agent: the first sharer that is not kept back takes its place,
  * and it waits with the others. To be called when one of that has come true. */
 void dk_claim_yield(struct dk_core *core, uint32_t claim);
+/* Is not found by its key any more. */
+void dk_claim_forget(struct dk_core *core, uint32_t claim);
+/* Ended well after a lookup that began when n_good was so high: that may have missed it. */
+static inline bool dk_claim_is_after(const struct dk_claim *claim, uint32_t n_good) {
+  return claim->good_at != n_good && claim->good_at - n_good < UINT32_MAX / 2;
+}
 /* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
 /* Does a task that is not cancelled wait for its result? False for DK_NONE. */
@@ -355,6 +374,7 @@ void dk_schedule_assign(struct dk_core *core);
 uint64_t dk_schedule_deadline(const struct dk_core *core);
 void dk_schedule_looked_up(struct dk_core *core, const struct dk_event *event);
 void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
+void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event);
 bool dk_schedule_is_urgent(const struct dk_core *core);
 
 /* place.c */
@@ -392,6 +412,7 @@ void dk_recall(struct dk_core *core); /* orders that wait while another host has
 /* Counts the end of an attempt against the limits of its task; true: it may be tried again. */
 bool dk_retry_count(struct dk_core_run *run, uint32_t task, struct dk_tries *tries, enum dk_cause cause, int32_t code);
 void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
+void dk_retry_hold(struct dk_core *core, uint32_t claim); /* the same for policy.backoff_ns: nothing has failed */
 void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
 void dk_retry_due(struct dk_core *core);
 uint64_t dk_retry_next(const struct dk_core *core);

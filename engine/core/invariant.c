@@ -98,8 +98,21 @@ static int check_tasks(const struct dk_core *core, const struct dk_core_run *run
   return 0;
 }
 
+/* Has ended, as far as its consumers know; of what was lost and is made again they hear only if they wait for others as
+ * well, and it comes to a bad end. */
+static bool is_end(const struct dk_core_run *run, uint32_t task) {
+  return dk_task_state_is_end(run->state[task]) || dk_task_is_remade(run, task);
+}
+
+static bool is_good(const struct dk_core_run *run, uint32_t task, uint8_t consumer) {
+  bool has_heard =
+      dk_task_state_is_end(run->state[task]) && (consumer == DK_TASK_WAITING || consumer == DK_TASK_NOT_RUN);
+  return dk_task_has_result(run, task) || (dk_task_is_remade(run, task) && !has_heard);
+}
+
 /* What a waiting row should wait for, from the producers' states. -1: it can never run. */
 static int64_t units(const struct dk_core_run *run, const struct dk_graph_node *node, uint32_t row) {
+  uint8_t consumer = run->state[node->first + row];
   int64_t n = 0;
   for (uint32_t k = 0; k < node->n_edges; k++) {
     const struct dk_edge *edge = &node->edges[k];
@@ -109,10 +122,10 @@ static int64_t units(const struct dk_core_run *run, const struct dk_graph_node *
     if (edge->kind == DK_EDGE_ONE && run->graph->nodes[edge->producer].rows == 0) rows = 0;
     bool is_open = false;
     for (uint32_t i = 0; i < rows; i++) {
-      uint8_t state = run->state[producer + (list ? list[i] : first + i)];
-      if (!dk_task_state_is_end(state))
+      uint32_t task = producer + (list ? list[i] : first + i);
+      if (!is_end(run, task))
         is_open = true;
-      else if (state != DK_TASK_DONE && state != DK_TASK_CACHED && !edge->skip_failed)
+      else if (!is_good(run, task, consumer) && !edge->skip_failed)
         return -1;
     }
     n += is_open;

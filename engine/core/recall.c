@@ -27,7 +27,8 @@ static bool is_stuck(const struct dk_core *core, const struct dk_attempt *attemp
     return false;
   const struct dk_host *host = dk_host_at(core, attempt->host);
   const struct dk_claim *claim = &core->claims[attempt->claim];
-  return dk_host_is_there(host) && host->booked > host->slots && (claim->placed_in != core->news || claim->suits & spare);
+  return dk_host_is_there(host) && host->booked > host->slots &&
+         (claim->placed_in != core->news || claim->suits & spare);
 }
 
 void dk_recall(struct dk_core *core) {

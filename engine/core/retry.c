@@ -77,16 +77,25 @@ static uint64_t delay(const struct dk_core *core, const struct dk_claim *claim) 
   return wait + (wait / 4) * (random >> 48) / 65536; /* up to a quarter more, so that many do not come back at once */
 }
 
-void dk_retry_wait(struct dk_core *core, uint32_t claim) {
+static void wait_for(struct dk_core *core, uint32_t claim, uint64_t ns) {
   struct dk_claim *of = &core->claims[claim];
   if (!dk_grow(core->timers, core->n_timers, core->cap_timers)) {
     core->is_failed = true;
     return;
   }
-  of->due = core->now + delay(core, of);
+  of->due = core->now + ns;
   dk_task_do(core, of->run, of->task, TASK_RETRY, of);
-  dk_emit_task(core, of->run, of->task, of); /* who looks must not take it for one that runs */
   rise(core, core->n_timers++, claim);
+}
+
+void dk_retry_wait(struct dk_core *core, uint32_t claim) {
+  struct dk_claim *of = &core->claims[claim];
+  wait_for(core, claim, delay(core, of));
+  dk_emit_task(core, of->run, of->task, of); /* who looks must not take it for one that runs */
+}
+
+void dk_retry_hold(struct dk_core *core, uint32_t claim) {
+  wait_for(core, claim, core->policy.backoff_ns);
 }
 
 void dk_retry_stop(struct dk_core *core, uint32_t claim) {

@@ -27,9 +27,9 @@ static bool is_window_full(const struct dk_core_run *run, uint32_t node) {
          (uint64_t)limit + WINDOW_LIMITED;
 }
 
+/* A task that is in state LOOKUP by now. */
 static void ask(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t node) {
-  dk_task_do(core, run, task, TASK_ASK, NULL);
-  run->word[task] = DK_NONE;
+  run->word[task] = core->n_good;
   dk_claim_asked(core, run, task);
   bool is_pick = run->graph->nodes[node].kind == DK_NODE_PICK;
   struct dk_action *action = dk_emit_action(core, is_pick ? DK_ACT_DECIDE : DK_ACT_LOOKUP, core->facts_seq);
@@ -43,6 +43,7 @@ static void load_node(struct dk_core *core, struct dk_core_run *run, struct dk_b
   uint32_t task = of->first;
   while (!dk_emit_is_full(core) && !is_window_full(run, node) &&
          (task = dk_bits_next(pending, task)) < of->first + of->rows) {
+    dk_task_do(core, run, task, TASK_ASK, NULL);
     ask(core, run, task, node);
   }
 }
@@ -64,15 +65,19 @@ void dk_schedule_load(struct dk_core *core) {
 
 /* It has no result: it has failed before, shares, adopts, or waits to be handed out. */
 static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
-  uint32_t claim = dk_claim_find(core, key);
+  uint32_t claim = dk_claim_find(core, key), asked_at = run->word[task];
   run->flags[task] &= (uint8_t)~TASK_RESTORED; /* what it had come to is gone: what was asked of it counts */
   if (run->flags[task] & TASK_STOPPED) {
     dk_task_do(core, run, task, TASK_CANCEL, NULL);
     return;
   }
   if (claim != DK_NONE && core->claims[claim].outcome == TASK_OK) {
-    dk_task_do(core, run, task, TASK_HIT, &core->claims[claim]); /* recorded while it was looked for */
-    return;
+    if (dk_claim_is_after(&core->claims[claim], asked_at)) {
+      dk_task_do(core, run, task, TASK_HIT, &core->claims[claim]); /* recorded while it was looked for */
+      return;
+    }
+    dk_claim_forget(core, claim); /* what it brought is lost by now, or this lookup had found it */
+    claim = DK_NONE;
   }
   const struct dk_core_tried *tried = dk_run_tried(run, task, key);
   if (tried && tried->tries.is_over) {
@@ -134,6 +139,16 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event) {
   if (run->state[task] == DK_TASK_LOOKUP)
     dk_task_do(core, run, task, event->u.decided.ok ? TASK_CHOSEN : TASK_NO_CHOICE, NULL);
   dk_claim_answered(core, run, task);
+}
+
+void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event) {
+  struct dk_core_run *run = dk_run_find(core, event->run);
+  uint32_t task = event->task;
+  if (!run || run->is_finished || task >= run->graph->n_tasks || !dk_task_has_result(run, task)) return;
+  uint32_t node = dk_task_node(run, task);
+  if (run->graph->nodes[node].kind == DK_NODE_PICK) return;
+  dk_task_reopen(core, run, task);
+  if (!core->is_failed) ask(core, run, task, node);
 }
 
 /* --- handing out --- */

@@ -144,6 +144,19 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   }
 }
 
+/* The world cannot send the order yet: as if it had not been made, for a while. */
+static void not_yet(struct dk_core *core, uint32_t i) {
+  uint32_t claim = core->attempts[i].claim;
+  dk_attempt_remove(core, i);
+  if (claim == DK_NONE) return;
+  struct dk_claim *of = &core->claims[claim];
+  if (of->attempts > 0 && of->attempts < UINT8_MAX) of->attempts--;
+  if (dk_claim_is_stopped(of))
+    was_not_started(core, claim);
+  else
+    dk_retry_hold(core, claim);
+}
+
 /* --- ending what runs --- */
 
 static struct dk_action *order(struct dk_core *core, enum dk_action_kind kind, const struct dk_attempt *attempt) {
@@ -260,17 +273,24 @@ static uint32_t find(const struct dk_core *core, const struct dk_event *event) {
   return i != DK_NONE && core->attempts[i].host == event->host ? i : DK_NONE;
 }
 
+/* The world itself says it of an order that was never sent: no session can know better. */
+static void unsent(struct dk_core *core, const struct dk_event *event) {
+  uint32_t i = dk_attempt_find(core, event->id);
+  if (i == DK_NONE) return;
+  if (event->kind == DK_EV_ENDED) ended(core, i, event);
+  if (event->kind == DK_EV_REFUSED && event->u.refused.reason == DK_REFUSED_NOT_YET) not_yet(core, i);
+}
+
 void dk_session_event(struct dk_core *core, const struct dk_event *event) {
   if (event->kind == DK_EV_AGENT_UP) {
     up(core, event);
     return;
   }
-  if (event->kind == DK_EV_ENDED && event->session == 0) { /* it was never sent: no session can know better */
-    uint32_t own = dk_attempt_find(core, event->id);
-    if (own != DK_NONE) ended(core, own, event);
+  if (event->session == 0) {
+    unsent(core, event);
     return;
   }
-  if (event->session == 0 || event->session != dk_core_session(core, event->host)) return;
+  if (event->session != dk_core_session(core, event->host)) return;
   uint32_t i = find(core, event);
   switch (event->kind) {
   case DK_EV_AGENT_DOWN: down(core, &core->hosts[event->host]); break;
