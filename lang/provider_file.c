@@ -31,16 +31,17 @@ static const char *show(struct dk_compilation *c, dk_value_id value) {
   return ret;
 }
 
-/* False: it is left out, or wrong. */
+/* Adds the field, unless it is left out, or null where it could be. False: it is wrong, which was reported here or where it comes from. */
 static bool read_field(struct dk_compilation *c, const struct dk_checked_provider *provider, uint32_t index,
-                       struct dk_provider_field *ret) {
+                       struct dk_provider_block *block, struct dk_provider_field *fields) {
   const struct dk_schema_field *schema = &provider->schema->fields[index];
   const struct dk_expr *expr = provider->values[index];
   dk_value_id value;
-  if (!expr || expr->kind == DK_EXPR_ERROR || strcmp(schema->name, "kind") == 0) return false;
-  if (dk_eval(&c->eval, expr, NULL, &value) != DK_EVAL_OK || value == DK_NULL) return false;
+  if (!expr || strcmp(schema->name, "kind") == 0) return true;
+  if (expr->kind == DK_EXPR_ERROR || dk_eval(&c->eval, expr, NULL, &value) != DK_EVAL_OK) return false;
+  if (value == DK_NULL && !schema->is_required) return true;
   if (schema->kinds >> dk_value_get(&c->eval.values, value)->type & 1) {
-    *ret = (struct dk_provider_field){schema, provider->name_spans[index], expr, value};
+    fields[block->n_fields++] = (struct dk_provider_field){schema, provider->name_spans[index], expr, value};
     return true;
   }
   dk_diag_add(&c->diags, DK_E0224, expr->span, "`%s` of provider `%s` wants %s, not %s", schema->name,
@@ -50,14 +51,14 @@ static bool read_field(struct dk_compilation *c, const struct dk_checked_provide
 
 static void read_block(struct dk_compilation *c, const struct dk_checked_provider *provider,
                        struct dk_provider_block *ret) {
-  uint32_t n = provider->schema ? provider->schema->n_fields : 0, errors = c->diags.n_errors;
+  uint32_t n = provider->schema ? provider->schema->n_fields : 0;
   struct dk_provider_field *fields = dk_arena_array(&c->arena, struct dk_provider_field, n + 1);
   *ret = (struct dk_provider_block){.name = provider->decl->name->text,
                                     .kind = provider->kind,
                                     .name_span = provider->decl->name_span,
-                                    .fields = fields};
-  for (uint32_t i = 0; i < n; i++) ret->n_fields += read_field(c, provider, i, &fields[ret->n_fields]);
-  ret->is_broken = provider->is_broken || c->diags.n_errors > errors;
+                                    .fields = fields,
+                                    .is_broken = provider->is_broken};
+  for (uint32_t i = 0; i < n; i++) ret->is_broken |= !read_field(c, provider, i, ret, fields);
 }
 
 static void digest(struct dk_provider_file *file) {

@@ -3,11 +3,12 @@
 
 #include "engine/drive/config.h"
 #include "engine/drive/trust.h"
-#include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -110,8 +111,10 @@ static int read_root(struct dk_hosts *hosts, const char *root, const struct stat
   struct dk_hosts_priv *priv = hosts->priv;
   dk_autobuf path = DK_BUF_INIT;
   struct stat st;
-  priv->root = dk_fs_absolute(root);
-  if (!priv->root) return dk_error_system(error, -errno, "looking at %s", root);
+  char real[PATH_MAX];
+  if (!realpath(root, real)) return dk_error_system(error, -errno, "looking at %s", root);
+  priv->root = dk_strdup(real);
+  if (!priv->root) return dk_error_system(error, -ENOMEM, "looking at %s", root);
   dk_buf_printf(&path, "%s/%s", strcmp(priv->root, "/") == 0 ? "" : priv->root, FILE_NAME);
   priv->paths[DK_HOSTS_ROOT] = dk_buf_steal(&path);
   if (!priv->paths[DK_HOSTS_ROOT]) return dk_error_system(error, -ENOMEM, "looking at %s", root);
