@@ -188,6 +188,7 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
   dk_core_policy_default(&policy);
   policy.place = dk_place_cost;
   policy.place_ctx = engine;
+  engine->lost_after_ns = policy.lost_after_ns;
   r = dk_core_create(&engine->core, &policy, incarnation, incarnation);
   if (r < 0) return dk_error_system(error, r, "starting the engine");
   r = dk_store_load_core(engine->with.folder->store, &records, &n, error);

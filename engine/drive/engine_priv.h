@@ -50,6 +50,8 @@ struct dk_engine {
   struct dk_engine_host **hosts; /* by number; NULL: none of that number */
   uint32_t n_hosts, cap_hosts;
   struct dk_fetches *fetches;
+  uint64_t lost_after_ns;
+  uint64_t hours_at;         /* when hosts' hours are looked at next */
   struct dk_machine machine; /* this one */
   struct dk_engine_run **runs;
   uint32_t n_runs, cap_runs, last_number;

@@ -13,6 +13,7 @@
 
 /* Clocks of machines that are kept by NTP differ by less; from here on files' times mislead people. */
 #define CLOCK_TOLERATED_NS 5000000000
+#define SECOND 1000000000u
 
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number) {
   return number < engine->n_hosts ? engine->hosts[number] : NULL;
@@ -95,6 +96,23 @@ static struct dk_engine_host *find_or_add(struct dk_engine *engine, const struct
   return engine->n_hosts < DK_HOSTS_MAX ? add_host(engine, engine->n_hosts ? engine->n_hosts : 1) : NULL;
 }
 
+static void tell(const struct dk_engine_host *host, const char *words) {
+  struct dk_error text = {0};
+
+  if (dk_host_is_remote(host))
+    dk_error_set(&text, -ENOTCONN, "%s: %s", host->record.name, words);
+  else
+    dk_error_set(&text, -ENOTCONN, "%s", words);
+  dk_engine_say(host->engine, text.text);
+}
+
+/* Once for each trouble: who looks on need not read it every few seconds. */
+static void say(struct dk_engine_host *host, const char *words) {
+  if (host->said && strcmp(host->said, words) == 0) return;
+  (void)set_text(&host->said, words);
+  tell(host, words);
+}
+
 /* --- links --- */
 
 static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
@@ -131,6 +149,9 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   memcpy(link.dial.store, store, sizeof link.dial.store);
   host->provider = entry->provider;
   host->mixed = entry->mixed;
+  host->hours = &entry->hours;
+  host->was_open = dk_hours_is_open(host->hours, (int64_t)(dk_unix_ns() / SECOND));
+  host->down_at = dk_now_ns();
   if (host->record.state == DK_HOST_REMOVED) set_state(host, DK_HOST_NEW, "");
   host->has_changed = true;
   return dk_link_create(&link, &host->link, error);
@@ -142,6 +163,7 @@ static int connect_entry(struct dk_engine *engine, const struct dk_host_entry *e
 
   if (!host || name_host(host, entry->config.provider, entry->config.name) < 0)
     return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
+  dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_ADDED, .host = host->record.number}, NULL);
   int r = connect_host(host, entry, store, incarnation, error);
   if (r == 0 || !dk_host_is_remote(host)) return r;
   dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
@@ -155,8 +177,11 @@ int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t 
   if (r == -ENOMEM) return dk_error_system(error, r, "reading the hosts");
   for (uint32_t i = 0; r == 0 && i < hosts->n; i++)
     r = connect_entry(engine, &hosts->items[i], store, incarnation, error);
-  for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++)
-    if (engine->hosts[i] && !engine->hosts[i]->provider) set_state(engine->hosts[i], DK_HOST_REMOVED, "");
+  for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++) {
+    if (!engine->hosts[i] || engine->hosts[i]->provider) continue;
+    set_state(engine->hosts[i], DK_HOST_REMOVED, "");
+    dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_REMOVED, .host = i}, NULL);
+  }
   return r;
 }
 
@@ -180,22 +205,70 @@ int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *
   return host && host->link ? dk_link_send(host->link, message) : 0;
 }
 
+/* When it counts as lost; UINT64_MAX: it is up, or lost already. */
+static uint64_t lost_at(const struct dk_engine_host *host) {
+  if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
+  return host->down_at + host->engine->lost_after_ns;
+}
+
+static uint64_t host_deadline(const struct dk_engine_host *host) {
+  uint64_t at = dk_link_deadline(host->link), lost = lost_at(host);
+
+  return lost < at ? lost : at;
+}
+
+/* Begin or end its hours now? Returns when they do next. */
+static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
+  bool is_open = dk_hours_is_open(host->hours, unix_s);
+
+  if (is_open != host->was_open) {
+    host->was_open = is_open;
+    tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
+    dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
+  }
+  return dk_hours_change_in(host->hours, unix_s);
+}
+
+/* Not later than in a minute: the wall clock may be set. */
+static void look_at_all_hours(struct dk_engine *engine, uint64_t now_ns) {
+  int64_t unix_s = (int64_t)(dk_unix_ns() / SECOND);
+  uint64_t next = UINT64_MAX;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    struct dk_engine_host *host = engine->hosts[i];
+    uint64_t in = host && host->link && host->hours->n ? look_at_hours(host, unix_s) : UINT64_MAX;
+    if (in < next) next = in;
+  }
+  engine->hours_at = next == UINT64_MAX ? UINT64_MAX : now_ns + (next < 60 ? next : 60) * SECOND;
+}
+
 uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
-  uint64_t at = UINT64_MAX;
+  uint64_t at = engine->hours_at;
 
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
-    if (!host || !host->link) continue;
-    if (dk_link_deadline(host->link) < at) at = dk_link_deadline(host->link);
+    if (host && host->link && host_deadline(host) < at) at = host_deadline(host);
   }
   return at;
 }
 
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
+  if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
-    if (host && host->link && now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
+    if (!host || !host->link) continue;
+    if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
+    if (now_ns >= lost_at(host)) {
+      host->is_lost = true;
+      dk_fetch_lost(engine->fetches, host);
+    }
   }
+}
+
+bool dk_fleet_has_copies(void *ctx, uint32_t number) {
+  const struct dk_engine_host *host = dk_fleet_find(ctx, number);
+
+  return host && host->provider && !host->is_lost;
 }
 
 bool dk_fleet_has_remote(const struct dk_engine *engine) {
@@ -226,23 +299,6 @@ void dk_fleet_record(struct dk_engine *engine) {
 }
 
 /* --- what they say --- */
-
-static void tell(const struct dk_engine_host *host, const char *words) {
-  struct dk_error text = {0};
-
-  if (dk_host_is_remote(host))
-    dk_error_set(&text, -ENOTCONN, "%s: %s", host->record.name, words);
-  else
-    dk_error_set(&text, -ENOTCONN, "%s", words);
-  dk_engine_say(host->engine, text.text);
-}
-
-/* Once for each trouble: who looks on need not read it every few seconds. */
-static void say(struct dk_engine_host *host, const char *words) {
-  if (host->said && strcmp(host->said, words) == 0) return;
-  (void)set_text(&host->said, words);
-  tell(host, words);
-}
 
 static uint32_t n_slots(const struct dk_engine *engine) {
   uint32_t n = 0;
@@ -292,10 +348,11 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   struct dk_host_record *record = &host->record;
   struct dk_engine *engine = host->engine;
 
-  bool was_down = host->down_at > 0;
+  bool is_back = host->was_up && !host->session;
 
   host->session = session;
-  host->down_at = 0;
+  host->was_up = true;
+  host->is_lost = false;
   dk_free(host->said); /* what comes after it is news */
   host->said = NULL;
   record->slots = message->u.welcome.slots;
@@ -312,7 +369,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   } else {
     set_state(host, DK_HOST_UP, "");
   }
-  if (record->state == DK_HOST_UP && was_down && dk_host_is_remote(host)) tell(host, "it is there again");
+  if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
   engine->slots = n_slots(engine);
   engine->with.observer.where(engine->with.observer.ctx, engine->slots);
 }
@@ -323,7 +380,7 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
 }
 
 void dk_fleet_down(struct dk_engine_host *host, const char *why) {
-  if (!host->down_at) host->down_at = dk_now_ns();
+  if (host->session) host->down_at = dk_now_ns();
   host->session = 0;
   dk_supply_clear(&host->supply);
   dk_held_clear(&host->held, host);

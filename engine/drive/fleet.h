@@ -19,10 +19,14 @@ struct dk_engine_host {
   struct dk_held held;                /* its results that are not taken yet */
   struct dk_host_record record;
   bool mixed;
+  const struct dk_hours *hours;
+  bool was_open;    /* as `hours` had it when the core was told last */
   bool has_changed; /* the record is to be written with the next commit */
   char *said;       /* the last trouble that people were told of */
   uint64_t session; /* that its agent has welcomed; 0: none */
-  uint64_t down_at; /* since when, dk_now_ns; 0: it is up, or was not reached yet */
+  uint64_t down_at; /* since when it is not up, dk_now_ns */
+  bool was_up;      /* in the life of this engine */
+  bool is_lost;     /* down for lost_after: nothing is expected of it until it comes back */
 };
 
 /* All hosts that the store or the options know, and links to those that are configured. The ones that are here fail at
@@ -36,6 +40,8 @@ bool dk_host_is_remote(const struct dk_engine_host *host);
 int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message);
 uint64_t dk_fleet_deadline(const struct dk_engine *engine);
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns);
+/* Is a copy there to be counted on? Not when the host has been silent for lost_after. dk_store_may_host_fn */
+bool dk_fleet_has_copies(void *engine, uint32_t number);
 bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
 /* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
 uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);

@@ -159,7 +159,7 @@ static int check_object(void *ctx, const struct dk_digest *digest, bool is_dir, 
   char hex[DK_DIGEST_HEX + 1];
   const char *why = dk_fsck_object(of->fsck, digest, is_dir, size);
   struct dk_copy copy;
-  if (!why || dk_store_find_copy(of->fsck->folder.store, digest, &copy, NULL) == 0) return 0;
+  if (!why || dk_store_find_copy(of->fsck->folder.store, digest, NULL, NULL, &copy, NULL) == 0) return 0;
   dk_digest_hex(digest, hex);
   snprintf(of->wrong, sizeof of->wrong, "object %.2s/%.10s... %s", hex, hex + 2, why);
   return 1;

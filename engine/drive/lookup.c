@@ -6,7 +6,6 @@
 #include "engine/drive/file.h"
 #include "engine/drive/records.h"
 #include "engine/drive/seen.h"
-#include "engine/store/hosts.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -174,8 +173,8 @@ void dk_prepared_finish(struct dk_prepared *prepared) {
   *prepared = (struct dk_prepared){0};
 }
 
-int dk_lookup_output_state(struct dk_store *store, const struct dk_objects *objects, const struct dk_kept *output,
-                           struct dk_error *error) {
+int dk_lookup_output_state(const struct dk_lookup_options *with, const struct dk_kept *output, struct dk_error *error) {
+  const struct dk_objects *objects = with->objects;
   dk_autobuf path = DK_BUF_INIT;
   struct dk_copy copy;
   struct stat st;
@@ -185,7 +184,7 @@ int dk_lookup_output_state(struct dk_store *store, const struct dk_objects *obje
 
   if (there < 0) return there;
   if (there) return DK_OUTPUT_THERE;
-  there = dk_store_find_copy(store, &output->digest, &copy, error);
+  there = dk_store_find_copy(with->store, &output->digest, with->may_host, with->may_host_ctx, &copy, error);
   if (there == 0) return DK_OUTPUT_ELSEWHERE;
   if (there != -ENOENT && there != -EBADMSG) return there;
   dk_objects_path(objects, &output->digest, &path);
@@ -197,7 +196,7 @@ int dk_lookup_output_state(struct dk_store *store, const struct dk_objects *obje
 static int outputs_are_there(const struct dk_lookup_state *state, const struct dk_saved *saved,
                              struct dk_error *error) {
   for (uint32_t i = 0; i < saved->result.n_outputs; i++) {
-    int r = dk_lookup_output_state(state->with.store, state->with.objects, &saved->result.outputs[i], error);
+    int r = dk_lookup_output_state(&state->with, &saved->result.outputs[i], error);
     if (r != DK_OUTPUT_THERE && r != DK_OUTPUT_ELSEWHERE) return r < 0 ? r : 0;
   }
   return 1;

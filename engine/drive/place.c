@@ -127,7 +127,8 @@ static bool may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node
   const struct dk_place_need *need = need_of(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->record.state != DK_HOST_UP || is_barred(run, node, host->record.number))
+  if (!host || !host->provider || host->record.state != DK_HOST_UP || !host->was_open ||
+      is_barred(run, node, host->record.number))
     return false;
   return !need || !lacks(host, need, &words);
 }

@@ -159,6 +159,12 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
     return;
   }
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
+  if (event.kind == DK_EV_REFUSED && event.u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) {
+    uint32_t task;
+    struct dk_engine_run *run = run_of(engine, message->id, &task);
+    if (run) dk_engine_remember_bad(run, task, message->u.refused.text);
+    if (run && dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+  }
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
     dk_fetch_pump(engine->fetches, host);

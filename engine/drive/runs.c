@@ -109,6 +109,8 @@ static int init_lookup(struct dk_engine_run *run, struct dk_error *error) {
       .root = with->root,
       .variables = run->variables,
       .run = run->record.number,
+      .may_host = dk_fleet_has_copies,
+      .may_host_ctx = run->engine,
   };
 
   return dk_lookup_init(&run->lookup, &lookup, error);

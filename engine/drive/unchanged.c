@@ -120,7 +120,7 @@ static bool outputs_are_there(const struct dk_lookup_state *lookup) {
     const struct dk_fact *fact = lookup->facts[task];
     const struct dk_template *tmpl = dk_plan_template(lookup->with.plan, task, NULL);
     for (uint32_t i = 0; fact && fact->outputs && i < tmpl->n_outputs; i++) {
-      int state = dk_lookup_output_state(lookup->with.store, lookup->with.objects, &fact->outputs[i], NULL);
+      int state = dk_lookup_output_state(&lookup->with, &fact->outputs[i], NULL);
       if (state != DK_OUTPUT_THERE && state != DK_OUTPUT_ELSEWHERE) return false;
     }
   }

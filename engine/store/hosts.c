@@ -191,6 +191,8 @@ int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, 
 
 struct copy_search {
   struct dk_store *store;
+  dk_store_may_host_fn *may;
+  void *ctx;
   struct dk_copy *ret;
 };
 
@@ -198,6 +200,7 @@ static int judge_copy(void *ctx, const struct dk_copy *copy) {
   const struct copy_search *search = ctx;
   struct dk_host_record host;
 
+  if (search->may && !search->may(search->ctx, copy->host)) return 0;
   if (dk_store_get_host(search->store, copy->host, &host, NULL) < 0) return 0;
   bool is_there = host.state != DK_HOST_REMOVED;
   dk_host_record_finish(&host);
@@ -205,9 +208,9 @@ static int judge_copy(void *ctx, const struct dk_copy *copy) {
   return is_there;
 }
 
-int dk_store_find_copy(struct dk_store *store, const struct dk_digest *content, struct dk_copy *ret,
-                       struct dk_error *error) {
-  struct copy_search search = {store, ret};
+int dk_store_find_copy(struct dk_store *store, const struct dk_digest *content, dk_store_may_host_fn *may, void *ctx,
+                       struct dk_copy *ret, struct dk_error *error) {
+  struct copy_search search = {store, may, ctx, ret};
   int r = dk_store_each_copy(store, content, judge_copy, &search, error);
 
   return r < 0 ? r : r > 0 ? 0 : -ENOENT;
