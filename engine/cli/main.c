@@ -58,12 +58,12 @@ static const struct dk_command commands[] = {
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_show},
     {"run", "run", "run [FILE] [-p NAME=VALUE]... [-j N] [-d] [OPTION]...", "run what has no result yet",
-     "Runs the tasks of FILE on this machine. What already has a result is not run\n"
-     "again. On a terminal the run goes on without it: `d` leaves it running, ^C\n"
-     "asks, a second ^C stops it. In a script or in CI it is this process: ^C and\n"
-     "SIGTERM ask running tasks to end, a second one kills them. An engine that works\n"
-     "here already is handed the run. The next `dkrun run` goes on where this one\n"
-     "stopped.\n"
+     "Runs the tasks of FILE on this machine, or on the hosts of `dkrun providers`.\n"
+     "What already has a result is not run again. On a terminal the run goes on\n"
+     "without it: `d` leaves it running, ^C asks, a second ^C stops it. In a script or\n"
+     "in CI it is this process: ^C and SIGTERM ask running tasks to end, a second one\n"
+     "kills them. An engine that works here already is handed the run. The next\n"
+     "`dkrun run` goes on where this one stopped.\n"
      "\n"
      "  FILE                      default: the only *.dk file with tasks here\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n"
@@ -150,13 +150,34 @@ static const struct dk_command commands[] = {
      "  --run N                   in that run; FILE is not read\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_why},
+    {"hosts", "where", "hosts [--ask] [--format text|json] | hosts clean [HOST]... [--all] [-y]",
+     "how they are; what is kept on them",
+     "Lists the hosts with their state, the tasks that they have, what they are, and\n"
+     "what is wrong with those in trouble: as a working engine has it, else as the\n"
+     "last one left it. Hosts that no file names any more are listed while they keep\n"
+     "something.\n"
+     "\n"
+     "  --ask                     ask each host now; tells also how much room what is\n"
+     "                            ours of this repository takes there\n"
+     "  --format text|json        how to say it (--json: the same)\n"
+     "\n"
+     "`clean` removes what is kept on the hosts (all, or HOST: a host or a provider)\n"
+     "for later tasks. It refuses while something runs there, and when a result is\n"
+     "kept there and nowhere else.\n"
+     "\n"
+     "  --all                     such results too: their tasks run again when they\n"
+     "                            are asked for; and all else of this repository there\n"
+     "  -y, --yes                 do not ask\n",
+     dk_cmd_hosts},
     {"providers", "where", "providers [check [NAME]] [--format text|json]", "the hosts tasks may run on; dkrun trust",
      "Lists the hosts of your file of providers, ~/.config/dkrun/providers.dk, as the\n"
      "providers.dk of this repository chooses and limits them, with the lines that\n"
      "say so. Without both there is one: this machine.\n"
      "\n"
-     "  check [NAME]              only say whether the files are right, and whether\n"
-     "                            they have a provider or host NAME; no host is asked\n"
+     "  check [NAME]              are the files right, and can each host be used (of\n"
+     "                            NAME, a provider or host)? Starts an agent of its own\n"
+     "                            there and asks it. On a terminal you are asked for\n"
+     "                            what a host wants to know: a password, a code\n"
      "  --format text|json        how to say it\n"
      "\n"
      "A repository's file that declares providers of its own, with `kind`, counts when\n"

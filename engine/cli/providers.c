@@ -1,6 +1,7 @@
-/* dkrun providers: the hosts on which tasks may run, and whether the files that say so are right. */
+/* dkrun providers: the hosts on which tasks may run, as the files say. */
 #include "engine/cli/providers.h"
 
+#include "engine/cli/hosts.h"
 #include "engine/report/json.h"
 #include "lang/base/number.h"
 
@@ -231,51 +232,17 @@ static void print_json(struct dk_cli *cli, const struct dk_hosts *hosts) {
   dk_cli_print(cli, &out);
 }
 
-/* --- check --- */
-
-static bool is_named(const struct dk_host_entry *entry, const char *name) {
-  return !name || strcmp(entry->config.provider, name) == 0 || strcmp(entry->config.name, name) == 0;
-}
-
-static int no_such(const struct dk_hosts *hosts, const char *name) {
-  const char *near = NULL;
-  for (uint32_t i = 0; i < hosts->n && !near; i++) {
-    const char *const names[] = {hosts->items[i].config.provider, hosts->items[i].config.name};
-    near = dk_nearest(name, names, 2);
-  }
-  return dk_cli_failf(DK_EXIT_USAGE, "no provider or host `%s`%s%s%s\nhelp: `dkrun providers` lists them", name,
-                      near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
-}
-
-/* The files are right. Who asks the hosts too begins here: with the entries that are named. */
-static int check(struct dk_cli *cli, const struct dk_hosts *hosts, const char *name) {
-  uint32_t n_hosts = 0, n_providers = 0;
-  const char *provider = NULL;
-  for (uint32_t i = 0; i < hosts->n; i++) {
-    const struct dk_host_entry *entry = &hosts->items[i];
-    if (!is_named(entry, name)) continue;
-    n_hosts++;
-    n_providers += !provider || strcmp(provider, entry->config.provider) != 0; /* entries are in order */
-    provider = entry->config.provider;
-  }
-  if (n_hosts == 0) return no_such(hosts, name);
-  dk_cli_printf(cli, "ok: %u provider%s, %u host%s (files only: no host was asked)\n", n_providers,
-                dk_cli_s(n_providers), n_hosts, dk_cli_s(n_hosts));
-  return DK_EXIT_OK;
-}
-
 int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv) {
   struct options options = {.json = false};
   struct dk_hosts hosts;
   struct dk_error error = {0};
   int code = parse(cli, argc, argv, &options);
   if (code >= 0) return code;
+  if (options.check) return dk_hosts_check(cli, options.name);
   dk_cli_find_root(cli, NULL); /* elsewhere there is the user's file alone */
   code = DK_EXIT_OK;
   if (dk_hosts_load(cli->root, &hosts, &error) < 0)
     code = dk_providers_fail(cli, &hosts, &error);
-  else if (options.check)
-    code = check(cli, &hosts, options.name);
   else if (options.json)
     print_json(cli, &hosts);
   else

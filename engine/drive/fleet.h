@@ -23,6 +23,7 @@ struct dk_engine_host {
   bool was_open;    /* as `hours` had it when the core was told last */
   bool has_changed; /* the record is to be written with the next commit */
   char *said;       /* the last trouble that people were told of */
+  uint64_t down_told_at; /* when they were told that it is down, dk_now_ns; 0: not since it was up */
   uint64_t session; /* that its agent has welcomed; 0: none */
   uint64_t down_at; /* since when it is not up, dk_now_ns */
   bool was_up;      /* in the life of this engine */
@@ -45,8 +46,13 @@ bool dk_fleet_has_copies(void *engine, uint32_t number);
 bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
 /* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
 uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);
-/* What changed of the hosts goes with this commit. */
+/* What changed of the hosts goes with this commit. A change of state waits for one for a second at most. */
 void dk_fleet_record(struct dk_engine *engine);
+
+/* fleet_where.c: two lines without a last newline: where tasks run ("this machine, lab: h1 h2"; empty while no host is
+ * up), and which hosts get none ("down: h3; no tasks: h4"; empty). */
+#define DK_FLEET_HERE "this machine"
+void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);

@@ -28,6 +28,7 @@ struct dk_service {
   int listener;
   struct stat bound; /* the socket's file */
   uint32_t slots;
+  char *where; /* as the engine has told it last; NULL: not yet */
   bool is_dismissed;
   bool is_deaf; /* nobody can be let in now (too many open files): until the next tick the listener is not watched */
   struct client **clients;
@@ -55,8 +56,9 @@ static void refuse(struct client *client, int code, const char *text) {
 static void send_where(struct client *client) {
   const struct dk_service *service = client->service;
 
-  if (service->slots)
-    send_to(client, &(struct dk_talk){.kind = DK_TALK_WHERE, .value = (int32_t)service->slots, .text = (char *)""});
+  if (service->where)
+    send_to(client,
+            &(struct dk_talk){.kind = DK_TALK_WHERE, .value = (int32_t)service->slots, .text = service->where});
 }
 
 /* --- what clients ask --- */
@@ -281,13 +283,17 @@ static void on_say(void *ctx, const char *text) {
   if (service->local.say) service->local.say(service->local.ctx, text);
 }
 
-static void on_where(void *ctx, uint32_t slots) {
+static void on_where(void *ctx, uint32_t slots, const char *text) {
   struct dk_service *service = ctx;
+  char *where = dk_strdup(text);
 
+  if (!where) return; /* what was said before stays */
+  dk_free(service->where);
+  service->where = where;
   service->slots = slots;
   for (uint32_t i = 0; i < service->n_clients; i++)
     if (service->clients[i]->is_known) send_where(service->clients[i]);
-  if (service->local.where) service->local.where(service->local.ctx, slots);
+  if (service->local.where) service->local.where(service->local.ctx, slots, text);
 }
 
 static uint64_t on_tick(void *ctx, uint64_t now_ns) {
@@ -361,5 +367,6 @@ void dk_service_destroy(struct dk_service *service) {
     close(service->listener);
   }
   dk_free(service->path);
+  dk_free(service->where);
   dk_free(service);
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define DEADLINE_MS 60000u /* without anything coming of it */
+#define TENDING_MS 600000u /* the same, while what may be many files is looked at or removed there */
 #define REAP_MS 10u        /* between looks at an ssh that closes its stream */
 #define REAP_MOST 200u     /* looks */
 #define WHY_NS 100000000u
@@ -34,7 +35,7 @@ enum step {
   STEP_LOGIN,  /* the login shell becomes the agent's bridge */
   STEP_UP,     /* the stream is given away */
   STEP_ENDING, /* the stream has ended, ssh is about to */
-  STEP_OVER,   /* `done` was told of a failure */
+  STEP_OVER,   /* `done` was told of a failure, or that there is no stream */
 };
 
 struct dk_dial {
@@ -57,6 +58,13 @@ struct dk_dial {
 static void on_stream(void *ctx, int fd, short revents);
 static void on_words(void *ctx, int fd, short revents);
 static void on_timer(void *ctx, int fd, short revents);
+
+/* How long nothing may come of it. */
+static unsigned patience(const struct dk_dial *dial) {
+  bool is_tending = dial->with.way != DK_DIAL_AGENT && (dial->step == STEP_ORDER || dial->step == STEP_PUSH);
+
+  return is_tending ? TENDING_MS : DEADLINE_MS;
+}
 
 static void set_timer(struct dk_dial *dial, unsigned ms) {
   struct itimerspec when = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
@@ -118,7 +126,7 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
 
   dial->way = way;
   dial->step = STEP_FACTS;
-  dial->talk = (struct dk_ssh_talk){.len = 0};
+  dial->talk = (struct dk_ssh_talk){.facts = {.used = UINT64_MAX}};
   dial->trouble = (struct dk_ssh_trouble){.len = 0};
   dk_buf_clear(&dial->out);
   dial->sent = 0;
@@ -135,7 +143,7 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
   r = watch_stream(dial);
   if (r == 0) r = dk_loop_watch(dial->with.loop, dial->child.words, POLLIN, on_words, dial);
   if (r < 0) dk_error_system(error, r, "connecting with ssh");
-  set_timer(dial, DEADLINE_MS);
+  set_timer(dial, patience(dial));
   return r;
 }
 
@@ -230,7 +238,7 @@ static void on_timer(void *ctx, int fd, short revents) {
     return;
   }
   const char *last = dial->trouble.last[0] ? dial->trouble.last : dial->talk.noise;
-  dk_error_set(&error, -ETIMEDOUT, "nothing came of it for %u s while %s%s%s", DEADLINE_MS / 1000,
+  dk_error_set(&error, -ETIMEDOUT, "nothing came of it for %u s while %s%s%s", patience(dial) / 1000,
                dial->step == STEP_PUSH    ? "the agent's program was sent"
                : dial->step == STEP_LOGIN ? "its login shell was to start the agent"
                : dial->talk.has_spoken    ? "it was set up"
@@ -281,7 +289,7 @@ static void flush(struct dk_dial *dial) {
     }
     if (n < 0) break;
     dial->sent += (size_t)n;
-    set_timer(dial, DEADLINE_MS);
+    set_timer(dial, patience(dial));
   }
   (void)watch_stream(dial); /* it is known to the loop: no memory is needed */
 }
@@ -317,6 +325,18 @@ static void give_away(struct dk_dial *dial) {
   dial->with.done(dial->with.ctx, 0, fd, &dial->talk.facts, NULL);
 }
 
+/* The host has done what it was dialled for, and there is no stream to give away. */
+static void close_done(struct dk_dial *dial) {
+  struct dk_host_facts facts = dial->talk.facts;
+
+  dial->step = STEP_OVER;
+  close_stream(dial);
+  close_words(dial);
+  close_timer(dial);
+  dk_ssh_program_close(&dial->program);
+  dial->with.done(dial->with.ctx, 0, -1, &facts, NULL);
+}
+
 /* Something that has no place at this step: it is broken, or hostile. */
 static void refuse(struct dk_dial *dial, const char *what) {
   struct dk_error error = {0};
@@ -343,7 +363,9 @@ static void flooded(struct dk_dial *dial) {
 }
 
 static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
-  set_timer(dial, DEADLINE_MS);
+  bool has_stream = dial->with.way == DK_DIAL_AGENT || dial->with.way == DK_DIAL_TRY;
+
+  set_timer(dial, patience(dial));
   switch (said) {
   case DK_SSH_NOTHING: break;
   case DK_SSH_FAILED: fail(dial); break;
@@ -364,13 +386,19 @@ static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
     flush(dial);
     break;
   case DK_SSH_GO:
-    if ((dial->step != STEP_ORDER && dial->step != STEP_PUSH) || dial->sent < dial->out.len ||
+    if (!has_stream || (dial->step != STEP_ORDER && dial->step != STEP_PUSH) || dial->sent < dial->out.len ||
         (dial->step == STEP_PUSH && dial->pushed < dial->program.size))
       refuse(dial, "it goes on without the program");
     else
       dial->step = STEP_LOGIN;
     break;
   case DK_SSH_READY: give_away(dial); break;
+  case DK_SSH_DONE:
+    if (has_stream)
+      refuse(dial, "it did what it was not asked for");
+    else
+      close_done(dial);
+    break;
   }
 }
 
