@@ -72,6 +72,13 @@ static void add_hours(const struct check *check, const struct dk_known_host *hos
   add_line(check, host, "note", dk_buf_text(&words), out);
 }
 
+/* Without the folder of this store. */
+static size_t dir_len(const char *path) {
+  const char *slash = strrchr(path, '/');
+
+  return slash ? (size_t)(slash - path) : strlen(path);
+}
+
 static void tell(struct check *check, uint32_t at) {
   const struct dk_known_host *host = &check->look.known.items[at];
   const struct dk_survey_answer *answer = &check->look.answers[at];
@@ -88,7 +95,7 @@ static void tell(struct check *check, uint32_t at) {
     (void)dk_judge_system(&answer->facts, host->entry->config.provider, host->entry->mixed, &words, &system);
   dk_buf_add_text(&words, words.len ? "; " : "");
   add_machine(answer, &words);
-  if (is_remote) dk_buf_printf(&words, " in %s", answer->facts.root);
+  if (is_remote) dk_buf_printf(&words, " in %.*s", (int)dir_len(answer->facts.root), answer->facts.root);
   add_line(check, host, system.code ? "no tasks" : "ok", system.code ? system.text : dk_cli_text(check->cli, &words),
            &out);
   if (is_remote && dk_judge_clock(answer->clock_ns, &clock) < 0) add_line(check, host, "problem", clock.text, &out);
@@ -115,8 +122,7 @@ static void on_answer(void *ctx, uint32_t at) {
   const struct dk_host_entry *entry = check->look.known.items[at].entry;
   int code = check->look.answers[at].error.code;
 
-  check->needs_help[at] =
-      check->may_ask && entry->provider->login && (code == -EACCES || code == -EKEYREJECTED);
+  check->needs_help[at] = check->may_ask && entry->provider->login && (code == -EACCES || code == -EKEYREJECTED);
   tell_some(check);
 }
 

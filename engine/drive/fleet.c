@@ -187,6 +187,7 @@ int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t 
 }
 
 void dk_fleet_destroy(struct dk_engine *engine) {
+  dk_fleet_save_last(engine);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host) continue;
@@ -210,14 +211,6 @@ int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *
 static uint64_t lost_at(const struct dk_engine_host *host) {
   if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
   return host->down_at + host->engine->lost_after_ns;
-}
-
-static void add_changed(struct dk_engine *engine, struct dk_batch *batch) {
-  for (uint32_t i = 0; i < engine->n_hosts; i++) {
-    struct dk_engine_host *host = engine->hosts[i];
-    if (host && host->has_changed) host->has_changed = dk_batch_put_host(batch, &host->record) < 0;
-  }
-  engine->save_at = 0;
 }
 
 static uint64_t host_deadline(const struct dk_engine_host *host) {
@@ -263,19 +256,8 @@ uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
   return at;
 }
 
-/* Who looks (`dkrun hosts`) reads the store, and while no task ends nothing else is committed. */
-static void save(struct dk_engine *engine) {
-  struct dk_batch batch = DK_BATCH_INIT;
-  struct dk_error error = {0};
-
-  add_changed(engine, &batch);
-  int r = batch.n ? dk_store_commit(engine->with.folder->store, &batch, &error) : 0;
-  if (r < 0) dk_engine_fail(engine, r, &error);
-  dk_batch_finish(&batch);
-}
-
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
-  if (engine->save_at && now_ns >= engine->save_at) save(engine);
+  if (engine->save_at && now_ns >= engine->save_at) dk_fleet_save(engine);
   if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
@@ -311,10 +293,6 @@ uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {
     if (has > most) most = has;
   }
   return most;
-}
-
-void dk_fleet_record(struct dk_engine *engine) {
-  add_changed(engine, &engine->batch);
 }
 
 /* --- what they say --- */

@@ -20,14 +20,14 @@ struct dk_engine_host {
   struct dk_host_record record;
   bool mixed;
   const struct dk_hours *hours;
-  bool was_open;    /* as `hours` had it when the core was told last */
-  bool has_changed; /* the record is to be written with the next commit */
-  char *said;       /* the last trouble that people were told of */
+  bool was_open;         /* as `hours` had it when the core was told last */
+  bool has_changed;      /* the record is to be written with the next commit */
+  char *said;            /* the last trouble that people were told of */
   uint64_t down_told_at; /* when they were told that it is down, dk_now_ns; 0: not since it was up */
-  uint64_t session; /* that its agent has welcomed; 0: none */
-  uint64_t down_at; /* since when it is not up, dk_now_ns */
-  bool was_up;      /* in the life of this engine */
-  bool is_lost;     /* down for lost_after: nothing is expected of it until it comes back */
+  uint64_t session;      /* that its agent has welcomed; 0: none */
+  uint64_t down_at;      /* since when it is not up, dk_now_ns */
+  bool was_up;           /* in the life of this engine */
+  bool is_lost;          /* down for lost_after: nothing is expected of it until it comes back */
 };
 
 /* All hosts that the store or the options know, and links to those that are configured. The ones that are here fail at
@@ -46,8 +46,11 @@ bool dk_fleet_has_copies(void *engine, uint32_t number);
 bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
 /* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
 uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);
-/* What changed of the hosts goes with this commit. A change of state waits for one for a second at most. */
+/* fleet_save.c: what changed of the hosts goes with this commit; or by itself: who looks reads the store, and while no
+ * task ends nothing else is committed (engine->save_at); at the engine's end with when they were seen last. */
 void dk_fleet_record(struct dk_engine *engine);
+void dk_fleet_save(struct dk_engine *engine);
+void dk_fleet_save_last(struct dk_engine *engine);
 
 /* fleet_where.c: two lines without a last newline: where tasks run ("this machine, lab: h1 h2"; empty while no host is
  * up), and which hosts get none ("down: h3; no tasks: h4"; empty). */

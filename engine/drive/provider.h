@@ -29,10 +29,10 @@ struct dk_host_facts {
   char release[128]; /* the lines ID=... and VERSION_ID=... of its os-release(5), each with its newline */
   char libc[32];     /* "2.36" of glibc, "musl 1.2.3" */
   char node[65];     /* uname -n */
-  char root[256];    /* the directory there for what is ours of this store */
+  char root[256];    /* the directory there for what is ours of this store, there or not */
   char note[400];    /* what people should know of that place, one line in the host's words */
-  uint64_t used;     /* bytes on disk of what is ours of this store; UINT64_MAX: not asked (all but TRY), or not known */
-  uint64_t freed;    /* CLEAN, REMOVE: bytes on disk that are free now */
+  uint64_t used;  /* bytes on disk of what is ours of this store; UINT64_MAX: not asked (all but TRY), or not known */
+  uint64_t freed; /* CLEAN, REMOVE: bytes on disk that are free now */
 };
 
 /* What a host is dialled for. */

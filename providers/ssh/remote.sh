@@ -147,7 +147,7 @@ check_ours "$base/$node"
 said=$(mkdir -p "$bin" "$root" 2>&1) || fail "$(last_words)"
 check_ours "$bin"
 check_ours "$root"
-say root "$root"
+say root "$own"
 
 # The program
 
