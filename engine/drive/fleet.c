@@ -310,6 +310,7 @@ static void tell_where(struct dk_engine *engine) {
 
   engine->slots = n_slots(engine);
   dk_fleet_where(engine, &text);
+  engine->observer_at = 0; /* it is shown */
   engine->with.observer.where(engine->with.observer.ctx, engine->slots, dk_buf_text(&text));
 }
 

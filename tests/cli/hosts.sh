@@ -121,12 +121,13 @@ has 'done: 4 ran'
 
 # --- one that is taken out of the file keeps what it has ---
 
-providers '"h1"'
+keeper=$(perl -MJSON::PP -0777 -e 'print((grep { $_->{outputs} } @{decode_json(<STDIN>)->{hosts}})[0]{host})' <<<"$("$dkrun" hosts --json)")
+if [ "$keeper" = h1 ]; then providers '"h2"'; else providers '"h1"'; fi
 run hosts
 has 'removed'
-has 'lab h2: no file of providers names it any more, and it keeps '
-run -e 4 hosts clean h2
-has_err 'no file of providers names `h2` any more'
+has "lab $keeper: no file of providers names it any more, and it keeps "
+run -e 4 hosts clean "$keeper"
+has_err "no file of providers names \`$keeper\` any more"
 providers '"h1", "h2"'
 
 # --- while an engine works ---
@@ -211,7 +212,6 @@ run -e 4 providers check h3
 has 'No space left on device'
 host_exec 3 umount /root
 host_exec 3 mount -t tmpfs -o ro,size=200k readonly /root
-host_exec 3 mount --bind -o ro /var/tmp /var/tmp 2>/dev/null || true
 host_exec 3 mount -o remount,bind,ro /var/tmp
 run -e 4 providers check h3
 has 'problem   lab h3  '
