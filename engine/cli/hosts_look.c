@@ -20,6 +20,7 @@ static int look_at_folder(struct dk_cli *cli, struct dk_folder *folder, struct d
   struct dk_store *store = folder ? folder->store : own.store;
   if (store) dk_store_id(store, look->store);
   r = dk_known_hosts_load(&look->hosts, store, &look->known, error);
+  if (r == 0 && store) r = dk_known_hosts_count(&look->known, store, error);
   if (!folder && cli->root) dk_folder_close(&own);
   return r;
 }

@@ -1,12 +1,9 @@
 /* dkrun plan: what a run would do, why, for how long, and at what cost; nothing is written and nothing is started. */
-#include "engine/cli/providers.h"
+#include "engine/cli/plan_where.h"
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
-#include "engine/drive/known.h"
-#include "engine/drive/needs.h"
 #include "engine/drive/preview.h"
 #include "engine/drive/unchanged.h"
-#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
@@ -155,20 +152,6 @@ static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
   }
 }
 
-/* Where the tasks would run. */
-struct where {
-  struct dk_hosts hosts;
-  struct dk_known_hosts known;
-  struct dk_machine machine; /* this one */
-  uint32_t cpus;             /* of all that are known; at least 1 */
-};
-
-static uint32_t cpus_of(const struct where *where, const struct dk_known_host *host) {
-  uint32_t cpus = dk_known_host_is_remote(host) ? host->record.cpus : where->machine.n_cpus;
-
-  return cpus > host->entry->config.leave ? cpus - host->entry->config.leave : 0;
-}
-
 /* Guessed from results of the same template: mean wall time of what is cached, over the processors. */
 static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview,
                        uint32_t cpus) {
@@ -198,49 +181,8 @@ static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const str
   }
 }
 
-static void add_machine(struct dk_buf *out, const char *name, uint32_t cpus, uint64_t memory) {
-  char text[DK_NUMBER_TEXT];
-
-  dk_number_size_text(memory, text);
-  dk_buf_add_escaped(out, name, strlen(name));
-  dk_buf_printf(out, " (%u cpu%s, %s)", cpus, dk_cli_s(cpus), text);
-}
-
-/* "lab: h1 (4 cpus, 8 GiB), h2 (not reached yet)"; of many hosts of a provider only what they have together. */
-#define NAMED_MOST 4u
-
-static void add_host(const struct where *where, const struct dk_known_host *host, struct dk_buf *out) {
-  if (!dk_known_host_is_remote(host)) {
-    add_machine(out, "this machine", where->machine.n_cpus, where->machine.memory);
-  } else if (!host->record.seen_unix_ns) {
-    dk_buf_printf(out, "%s (not reached yet)", host->entry->config.name);
-  } else {
-    add_machine(out, host->entry->config.name, host->record.cpus, host->record.memory);
-  }
-}
-
-static void add_hosts(const struct where *where, struct dk_buf *out) {
-  const struct dk_known_host *items = where->known.items;
-
-  for (uint32_t i = 0, n; i < where->known.n && items[i].entry; i += n) {
-    const char *provider = items[i].entry->config.provider;
-    uint32_t cpus = 0;
-    for (n = 0; i + n < where->known.n && items[i + n].entry &&
-                strcmp(items[i + n].entry->config.provider, provider) == 0;
-         n++)
-      cpus += cpus_of(where, &items[i + n]);
-    dk_buf_add_text(out, i ? ", " : "");
-    if (dk_known_host_is_remote(&items[i])) dk_buf_printf(out, "%s: ", provider);
-    if (n > NAMED_MOST) dk_buf_printf(out, "%u hosts (%u cpus, as far as they are known)", n, cpus);
-    for (uint32_t k = 0; n <= NAMED_MOST && k < n; k++) {
-      dk_buf_add_text(out, k ? ", " : "");
-      add_host(where, &items[i + k], out);
-    }
-  }
-}
-
 static void print_plan(struct dk_cli *cli, const struct dk_session *session, const struct dk_preview *preview,
-                       const struct where *where) {
+                       const struct dk_plan_where *where) {
   const struct dk_plan *plan = session->plan;
   uint32_t tasks = 0, picks = 0, cached = 0, run = 0, later = 0;
   dk_autobuf hosts = DK_BUF_INIT;
@@ -256,7 +198,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
     run += t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_BAD];
     later += t->by_state[DK_PREVIEW_LATER];
   }
-  add_hosts(where, &hosts);
+  dk_plan_where_text(where, &hosts);
   dk_cli_printf(cli, "%s: %u task%s", plan->name, tasks, tasks == 1 ? "" : "s");
   if (picks > 0) dk_cli_printf(cli, ", %u pick%s", picks, picks == 1 ? "" : "s");
   dk_cli_printf(cli, ", on %s: %u cached, %u to run, %u later\n", dk_cli_text(cli, &hosts), cached, run, later);
@@ -308,48 +250,11 @@ static bool has_nothing_to_do(struct dk_cli *cli, const struct dk_session *sessi
          dk_unchanged_find(&asked, folder->path, folder->store, &folder->objects, session->snapshot.code, &unchanged);
 }
 
-static int check_needs(const struct where *where, const struct dk_plan *plan, struct dk_error *error) {
-  dk_autofree struct dk_needs_host *hosts = dk_calloc(where->known.n + 1u, sizeof *hosts);
-  struct dk_needs needs = {.n = 0};
-  uint32_t n = 0;
-  int r = hosts ? dk_needs_collect(plan, &needs) : -ENOMEM;
-
-  for (uint32_t i = 0; r == 0 && i < where->known.n; i++) {
-    const struct dk_known_host *host = &where->known.items[i];
-    bool is_remote = dk_known_host_is_remote(host);
-    if (host->entry)
-      hosts[n++] = (struct dk_needs_host){is_remote ? NULL : &where->machine, is_remote ? &host->record : NULL};
-  }
-  if (r < 0) dk_error_system(error, r, "looking at what tasks need");
-  if (r == 0) r = dk_needs_check(plan, &needs, hosts, n, error);
-  dk_needs_finish(&needs);
-  return r;
-}
-
-/* An exit code; finished by the caller in any case. */
-static int find_hosts(struct dk_cli *cli, struct dk_store *store, struct where *ret) {
-  struct dk_error error = {0};
-
-  *ret = (struct where){.cpus = 0};
-  if (dk_hosts_load(cli->root, &ret->hosts, &error) < 0) return dk_providers_fail(cli, &ret->hosts, &error);
-  if (dk_known_hosts_load(&ret->hosts, store, &ret->known, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  dk_machine_look("", &ret->machine);
-  for (uint32_t i = 0; i < ret->known.n; i++)
-    if (ret->known.items[i].entry) ret->cpus += cpus_of(ret, &ret->known.items[i]);
-  if (ret->cpus == 0) ret->cpus = 1;
-  return DK_EXIT_OK;
-}
-
-static void where_finish(struct where *where) {
-  dk_known_hosts_finish(&where->known);
-  dk_hosts_finish(&where->hosts);
-}
-
 static int preview_session(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder,
-                           const struct where *where) {
+                           const struct dk_plan_where *where) {
   struct dk_error error = {0};
   struct dk_preview preview;
-  int r = check_needs(where, session->plan, &error);
+  int r = dk_plan_where_check(where, session->plan, &error);
 
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   if (has_nothing_to_do(cli, session, folder)) {
@@ -367,7 +272,7 @@ static int preview_session(struct dk_cli *cli, struct dk_session *session, struc
 static int plan_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
   struct dk_error error = {0};
   struct dk_folder folder = {0};
-  struct where where;
+  struct dk_plan_where where;
 
   if (options->edges) {
     dk_autobuf out = DK_BUF_INIT;
@@ -378,9 +283,9 @@ static int plan_session(struct dk_cli *cli, const struct options *options, struc
   int r = dk_session_pin(cli, session, &error);
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  int code = find_hosts(cli, folder.store, &where);
+  int code = dk_plan_where_find(cli, folder.store, &where);
   if (code == DK_EXIT_OK) code = preview_session(cli, session, &folder, &where);
-  where_finish(&where);
+  dk_plan_where_finish(&where);
   dk_folder_close(&folder);
   return code;
 }

@@ -153,7 +153,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   host->hours = &entry->hours;
   host->was_open = dk_hours_is_open(host->hours, (int64_t)(dk_unix_ns() / SECOND));
   host->down_at = dk_now_ns();
-  if (host->record.state == DK_HOST_REMOVED) set_state(host, DK_HOST_NEW, "");
+  if (dk_host_is_remote(host)) set_state(host, DK_HOST_NEW, ""); /* whatever the last engine saw */
   host->has_changed = true;
   return dk_link_create(&link, &host->link, error);
 }

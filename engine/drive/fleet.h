@@ -53,7 +53,8 @@ void dk_fleet_save(struct dk_engine *engine);
 void dk_fleet_save_last(struct dk_engine *engine);
 
 /* fleet_where.c: two lines without a last newline: where tasks run ("this machine, lab: h1 h2"; empty while no host is
- * up), and which hosts get none ("down: h3; no tasks: h4"; empty). */
+ * up), and which hosts get none ("down: h3; not reached yet: h4;
+ * no tasks: h5"; empty). */
 #define DK_FLEET_HERE "this machine"
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 

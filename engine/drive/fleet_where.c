@@ -36,8 +36,7 @@ static void add_away(const struct dk_engine *engine, enum dk_host_state state, c
   dk_autobuf names = DK_BUF_INIT;
 
   if (add_names(engine, NULL, state, &names) == 0) return;
-  dk_buf_printf(out, "%s%s:%s", out->len > 0 && out->data[out->len - 1] != '\n' ? "; " : "", word,
-                dk_buf_text(&names));
+  dk_buf_printf(out, "%s%s:%s", out->len > 0 && out->data[out->len - 1] != '\n' ? "; " : "", word, dk_buf_text(&names));
   dk_buf_inherit(out, &names);
 }
 
@@ -54,5 +53,6 @@ void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out) {
   }
   dk_buf_add_char(out, '\n');
   add_away(engine, DK_HOST_DOWN, "down", out);
+  add_away(engine, DK_HOST_NEW, "not reached yet", out);
   add_away(engine, DK_HOST_BARRED, "no tasks", out);
 }

@@ -93,9 +93,15 @@ int dk_known_hosts_load(const struct dk_hosts *hosts, struct dk_store *store, st
   for (; ret->n < hosts->n; ret->n++) ret->items[ret->n].entry = &hosts->items[ret->n];
   if (!store) return 0;
   int r = dk_store_each_host(store, take_record, ret, error);
-  if (r == 0) r = dk_store_each_copy(store, NULL, count_copy, ret, error);
-  if (r == 0) r = count_attempts(store, ret, error);
   if (r < 0 && error && !error->code) dk_error_system(error, r, "reading the hosts");
+  return r;
+}
+
+int dk_known_hosts_count(struct dk_known_hosts *known, struct dk_store *store, struct dk_error *error) {
+  int r = dk_store_each_copy(store, NULL, count_copy, known, error);
+
+  if (r == 0) r = count_attempts(store, known, error);
+  if (r < 0 && error && !error->code) dk_error_system(error, r, "counting what hosts have");
   return r;
 }
 

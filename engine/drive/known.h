@@ -10,6 +10,7 @@ struct dk_known_host {
   const struct dk_host_entry *entry; /* NULL: no file names it any more */
   struct dk_host_record record;      /* of one that the store does not know: zeros and NULLs */
   bool has_record;
+  /* dk_known_hosts_count: */
   uint32_t n_attempts; /* handed out to it, and not known to have ended */
   uint32_t n_copies;   /* contents that are kept there */
 };
@@ -23,6 +24,8 @@ struct dk_known_hosts {
  * in any case. */
 int dk_known_hosts_load(const struct dk_hosts *hosts, struct dk_store *store, struct dk_known_hosts *ret,
                         struct dk_error *error);
+/* Walks all that is kept anywhere. */
+int dk_known_hosts_count(struct dk_known_hosts *known, struct dk_store *store, struct dk_error *error);
 void dk_known_hosts_finish(struct dk_known_hosts *known);
 /* Is it of this name: the host's, or its provider's? */
 bool dk_known_host_is(const struct dk_known_host *host, const char *name);
