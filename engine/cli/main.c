@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 static const struct dk_command commands[] = {
-    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]", "find all errors in a file",
+    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]", "find all errors in a file; dkrun explain",
      "Reads FILE, checks it and makes its plan, without running or writing anything.\n"
      "Errors and warnings go to stderr, a line with counts to stdout; with\n"
      "--format json they go to stdout as one JSON object.\n"
@@ -38,7 +38,7 @@ static const struct dk_command commands[] = {
      "  -p, --param NAME=VALUE    set a parameter of the file\n"
      "  --format text|json        how to say it\n",
      dk_cmd_check},
-    {"explain", "write", "explain [CODE]", "what an error code means",
+    {"explain", NULL, "explain [CODE]", "what an error code means",
      "Prints the explanation of an error code such as E0203; without CODE, all codes.\n", dk_cmd_explain},
     {"plan", "write", "plan [FILE] [-p NAME=VALUE]... [--edges]", "what a run would do, and why",
      "Says for each task how many points are cached, will run, or wait for others,\n"
