@@ -103,6 +103,9 @@ struct dk_event {
       bool ok;
     } decided; /* not ok: no candidate left; the pick fails */
     struct {
+      uint64_t lost_after_ns; /* 0: policy.lost_after_ns */
+    } host_added;
+    struct {
       uint32_t slots;
       uint8_t boot[16];
     } agent_up;

@@ -157,7 +157,7 @@ struct dk_host {
   bool is_lost;     /* silent for lost_after, or removed: nothing is expected of it until it comes back */
   bool is_removed;  /* not configured any more */
   bool is_timed;    /* down_since is set */
-  uint64_t down_since;
+  uint64_t down_since, lost_after_ns; /* lost_after_ns: its own; 0: the policy's */
   uint32_t slots;
   uint64_t hold_until; /* it was busy: nothing is assigned before */
   /* Ends per window, for the queue's depth. */

@@ -149,6 +149,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   memcpy(link.dial.store, store, sizeof link.dial.store);
   host->provider = entry->provider;
   host->mixed = entry->mixed;
+  host->lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : host->engine->lost_after_ns;
   host->hours = &entry->hours;
   host->was_open = dk_hours_is_open(host->hours, (int64_t)(dk_unix_ns() / SECOND));
   host->down_at = dk_now_ns();
@@ -163,7 +164,9 @@ static int connect_entry(struct dk_engine *engine, const struct dk_host_entry *e
 
   if (!host || name_host(host, entry->config.provider, entry->config.name) < 0)
     return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
-  dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_ADDED, .host = host->record.number}, NULL);
+  struct dk_event added = {.kind = DK_EV_HOST_ADDED, .host = host->record.number};
+  added.u.host_added.lost_after_ns = entry->lost_after_ns;
+  dk_engine_push(engine, &added, NULL);
   int r = connect_host(host, entry, store, incarnation, error);
   if (r == 0 || !dk_host_is_remote(host)) return r;
   dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
@@ -208,7 +211,7 @@ int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *
 /* When it counts as lost; UINT64_MAX: it is up, or lost already. */
 static uint64_t lost_at(const struct dk_engine_host *host) {
   if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
-  return host->down_at + host->engine->lost_after_ns;
+  return host->down_at + host->lost_after_ns;
 }
 
 static uint64_t host_deadline(const struct dk_engine_host *host) {

@@ -26,7 +26,8 @@ struct dk_engine_host {
   uint64_t session; /* that its agent has welcomed; 0: none */
   uint64_t down_at; /* since when it is not up, dk_now_ns */
   bool was_up;      /* in the life of this engine */
-  bool is_lost;     /* down for lost_after: nothing is expected of it until it comes back */
+  uint64_t lost_after_ns;
+  bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
 };
 
 /* All hosts that the store or the options know, and links to those that are configured. The ones that are here fail at

@@ -173,6 +173,7 @@ static int make_list(struct dk_hosts *hosts, struct dk_error *error) {
       *entry = (struct dk_host_entry){.provider = declared->provider,
                                       .config = declared->config,
                                       .mixed = declared->mixed,
+                                      .lost_after_ns = declared->lost_after_ns,
                                       .hours = declared->hours,
                                       .user_line = declared->user_line,
                                       .root_line = declared->root_line};

@@ -17,7 +17,8 @@ struct dk_host_entry {
   const struct dk_provider *provider; /* how it is reached */
   struct dk_host_config config;       /* strings live as long as the dk_hosts */
   bool mixed;                         /* its system may be another than this machine's */
-  struct dk_hours hours;              /* likewise */
+  uint64_t lost_after_ns;             /* silent for so long, its tasks are started elsewhere; 0: as the core has it */
+  struct dk_hours hours;              /* when it gets tasks */
   uint32_t user_line, root_line;      /* of its block in the user's and in the repository's file; 0: not there */
 };
 

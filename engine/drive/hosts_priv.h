@@ -16,6 +16,7 @@ struct dk_declared {
   uint32_t n_hosts;
   struct dk_host_config config; /* but for `name` */
   bool mixed;
+  uint64_t lost_after_ns;
   struct dk_hours hours;
   uint32_t user_line, root_line;
   const char *place; /* "providers.dk:3", for messages about it in another file; NULL: it is written nowhere */

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOST_LEAST_NS INT64_C(5000000000)
+#define LOST_MOST_NS (INT64_C(7) * 86400 * 1000000000)
 #define HOSTS_MOST 1000u /* of one provider */
 #define RANGES_MOST 100u
 #define NAME_MOST 253u /* bytes of a host's name, as in DNS */
@@ -79,6 +81,17 @@ static bool read_port(struct dk_hosts_reader *reader, const struct dk_provider_f
 
 static bool read_mixed(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   ret->mixed = dk_value_get(reader->file->values, field->value)->u.i != 0;
+  return true;
+}
+
+static bool read_lost_after(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
+                            struct dk_declared *ret) {
+  int64_t ns = dk_value_get(reader->file->values, field->value)->u.i;
+  if (ns < LOST_LEAST_NS || ns > LOST_MOST_NS) {
+    dk_diag_add(reader->file->diags, DK_E0224, field->expr->span, "`lost_after` wants a duration from 5s to 7d");
+    return false;
+  }
+  ret->lost_after_ns = (uint64_t)ns;
   return true;
 }
 
@@ -233,8 +246,10 @@ static const struct {
   const char *name;
   bool (*read)(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret);
 } readers[] = {
-    {"hosts", read_hosts}, {"leave", read_leave}, {"gpus", read_gpus}, {"nice", read_nice}, {"hours", read_hours},
-    {"mixed", read_mixed}, {"root", read_root},   {"user", read_user}, {"port", read_port}, {"config", read_config},
+    {"hosts", read_hosts}, {"leave", read_leave},   {"gpus", read_gpus},
+    {"nice", read_nice},   {"hours", read_hours},   {"lost_after", read_lost_after},
+    {"mixed", read_mixed}, {"root", read_root},     {"user", read_user},
+    {"port", read_port},   {"config", read_config},
 };
 
 bool dk_hosts_read_field(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
