@@ -16,6 +16,7 @@
 #   host_start_sshd I          starts it again
 #   host_reboot I              power loss: what ran is gone without a word to anybody, home and /var/tmp stay, it has another boot id
 #   host_shell I PROGRAM       the login shell of root there
+#   host_password I PASSWORD   root may log in with that too
 #
 # Two tests at once have networks of their own (10.213.K.0/24, claimed by a lock on /run/dkrun-test-hosts/K). A test that is killed takes the
 # hosts' processes with it; what remains of it is removed by the next one that starts.
@@ -74,6 +75,7 @@ mount -t proc proc /proc
 echo "$name" >/proc/sys/kernel/hostname
 mount --bind "$dir/boot_id" /proc/sys/kernel/random/boot_id
 mount --bind "$dir/passwd" /etc/passwd
+mount --bind "$dir/shadow" /etc/shadow
 mount --bind "$dir/vartmp" /var/tmp
 mount -t tmpfs -o mode=755 run /run
 mkdir /run/sshd /run/host
@@ -148,6 +150,7 @@ hosts_up() {
     chmod 1777 "$hosts/h$i/vartmp"
     cp "$hosts/id.pub" "$hosts/h$i/authorized_keys"
     cp /etc/passwd "$hosts/h$i/passwd"
+    (umask 077 && cp /etc/shadow "$hosts/h$i/shadow")
     ssh-keygen -q -t ed25519 -N '' -f "$hosts/h$i/hostkey"
     echo "$ip $(cut -d' ' -f1,2 "$hosts/h$i/hostkey.pub")" >>"$hosts/known_hosts"
     cat >"$hosts/h$i/sshd_config" <<CONF
@@ -244,4 +247,16 @@ host_shell() {
   local text
   text=$(sed "s|^\(root:.*:\)[^:]*\$|\1$2|" "$hosts/h$1/passwd")
   printf '%s\n' "$text" >"$hosts/h$1/passwd"
+}
+
+host_password() {
+  local text hash
+  # shellcheck disable=SC2016 # the sign of a hash's kind
+  hash=$(perl -e 'print crypt($ARGV[0], q($6$dkrun$))' "$2")
+  text=$(sed "s|^root:[^:]*:|root:$hash:|" "$hosts/h$1/shadow")
+  printf '%s\n' "$text" >"$hosts/h$1/shadow"
+  text=$(cat "$hosts/h$1/sshd_config")
+  printf 'PasswordAuthentication yes\nPermitRootLogin yes\n%s\n' "$text" >"$hosts/h$1/sshd_config"
+  host_kill_sshd "$1"
+  host_start_sshd "$1"
 }
