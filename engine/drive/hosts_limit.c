@@ -1,4 +1,4 @@
-/* What a repository's file makes of the user's providers: it chooses and limits; it declares only when it is trusted. */
+/* What a repository's file makes of the user's providers: it chooses and limits, and declares only when trusted. */
 #include "engine/drive/hosts_priv.h"
 
 #include <string.h>
