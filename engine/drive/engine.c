@@ -193,6 +193,8 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
   if (r < 0) return dk_error_system(error, r, "starting the engine");
   r = dk_store_load_core(engine->with.folder->store, &records, &n, error);
   if (r < 0) return r;
+  for (uint32_t i = 0; i < n; i++)
+    engine->has_left_here |= records[i].kind == DK_REC_ATTEMPT && records[i].host == DK_HOST_LOCAL;
   r = dk_core_load(engine->core, records, n);
   dk_free(records);
   return r < 0 ? dk_error_system(error, r, "starting the engine") : 0;

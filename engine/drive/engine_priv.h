@@ -62,7 +62,8 @@ struct dk_engine {
   char *given_bytes; /* of the event that was handed out last */
   uint64_t observer_at;
   uint32_t n_unheard;
-  uint32_t slots; /* of all hosts that are there */
+  uint32_t slots;     /* of all hosts that are there */
+  bool has_left_here; /* earlier engines handed tasks to this machine, and nobody has heard of their ends */
   bool is_woken;
   bool has_unsynced; /* a result that came in names objects, and they were not synced since */
   char host[256];    /* this machine's name */

@@ -150,8 +150,8 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   host->provider = entry->provider;
   host->mixed = entry->mixed;
   host->lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : host->engine->lost_after_ns;
-  host->hours = &entry->hours;
-  host->was_open = dk_hours_is_open(host->hours, (int64_t)(dk_unix_ns() / SECOND));
+  host->hours = entry->hours;
+  host->was_open = dk_hours_is_open(&host->hours, (int64_t)(dk_unix_ns() / SECOND));
   host->down_at = dk_now_ns();
   if (host->record.state == DK_HOST_REMOVED) set_state(host, DK_HOST_NEW, "");
   host->has_changed = true;
@@ -173,6 +173,21 @@ static int connect_entry(struct dk_engine *engine, const struct dk_host_entry *e
   return 0;
 }
 
+/* Tasks may still run here from a time before there was a file of providers. */
+static int collect_here(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation,
+                        struct dk_error *error) {
+  static const struct dk_hours always;
+  struct dk_engine_host *here = dk_fleet_find(engine, DK_HOST_LOCAL);
+  struct dk_host_entry entry = {.provider = &dk_providers[0], .hours = always};
+
+  if (!engine->has_left_here || (here && here->provider)) return 0;
+  entry.config = (struct dk_host_config){.provider = "local", .name = "local", .most_gpus = UINT32_MAX};
+  int r = connect_entry(engine, &entry, store, incarnation, error);
+  here = dk_fleet_find(engine, DK_HOST_LOCAL);
+  if (here) here->is_left = true;
+  return r;
+}
+
 int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation, struct dk_error *error) {
   const struct dk_hosts *hosts = engine->with.hosts;
   int r = dk_store_each_host(engine->with.folder->store, recall_host, engine, error);
@@ -180,6 +195,7 @@ int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t 
   if (r == -ENOMEM) return dk_error_system(error, r, "reading the hosts");
   for (uint32_t i = 0; r == 0 && i < hosts->n; i++)
     r = connect_entry(engine, &hosts->items[i], store, incarnation, error);
+  if (r == 0) r = collect_here(engine, store, incarnation, error);
   for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++) {
     if (!engine->hosts[i] || engine->hosts[i]->provider) continue;
     set_state(engine->hosts[i], DK_HOST_REMOVED, "");
@@ -222,14 +238,14 @@ static uint64_t host_deadline(const struct dk_engine_host *host) {
 
 /* Begin or end its hours now? Returns when they do next. */
 static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
-  bool is_open = dk_hours_is_open(host->hours, unix_s);
+  bool is_open = dk_hours_is_open(&host->hours, unix_s);
 
   if (is_open != host->was_open) {
     host->was_open = is_open;
     tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
     dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   }
-  return dk_hours_change_in(host->hours, unix_s);
+  return dk_hours_change_in(&host->hours, unix_s);
 }
 
 /* Not later than in a minute: the wall clock may be set. */
@@ -239,7 +255,7 @@ static void look_at_all_hours(struct dk_engine *engine, uint64_t now_ns) {
 
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
-    uint64_t in = host && host->link && host->hours->n ? look_at_hours(host, unix_s) : UINT64_MAX;
+    uint64_t in = host && host->link && host->hours.n ? look_at_hours(host, unix_s) : UINT64_MAX;
     if (in < next) next = in;
   }
   engine->hours_at = next == UINT64_MAX ? UINT64_MAX : now_ns + (next < 60 ? next : 60) * SECOND;
@@ -307,7 +323,8 @@ static uint32_t n_slots(const struct dk_engine *engine) {
   uint32_t n = 0;
 
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->record.state == DK_HOST_UP) n += engine->hosts[i]->record.slots;
+    if (engine->hosts[i] && !engine->hosts[i]->is_left && engine->hosts[i]->record.state == DK_HOST_UP)
+      n += engine->hosts[i]->record.slots;
   return n;
 }
 

@@ -19,7 +19,8 @@ struct dk_engine_host {
   struct dk_held held;                /* its results that are not taken yet */
   struct dk_host_record record;
   bool mixed;
-  const struct dk_hours *hours;
+  bool is_left; /* this machine, which no file names any more: what ran here is collected, nothing new comes */
+  struct dk_hours hours;
   bool was_open;    /* as `hours` had it when the core was told last */
   bool has_changed; /* the record is to be written with the next commit */
   char *said;       /* the last trouble that people were told of */

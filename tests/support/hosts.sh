@@ -22,7 +22,7 @@
 # hosts' processes with it; what remains of it is removed by the next one that starts.
 
 hosts='' hosts_network='' hosts_lock=''
-declare -A host_leader=() # pid, here, of what started the host; its only child is the host's first process
+# $hosts/hI/leader: pid, here, of what started the host; its only child is the host's first process. In a file: a subshell may start it anew.
 
 hosts_skip() { echo "skipped: $*"; exit 77; }
 
@@ -92,6 +92,8 @@ while :; do sleep 3600 & wait $!; done
 END
 )
 
+host_leader() { cat "$hosts/h$1/leader"; }
+
 host_start() {
   local i=$1 space pid
   space=$(host_space "$i")
@@ -101,11 +103,11 @@ host_start() {
   setpriv --pdeathsig KILL ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash -c "$hosts_init" init "$hosts/h$i" "h$i" "$hosts_repository" \
     </dev/null >"$hosts/h$i/init.log" 2>&1 {hosts_lock}>&- &
-  host_leader[$i]=$!
+  echo $! >"$hosts/h$i/leader"
   disown $!
   for _ in {1..500}; do
     [ ! -e "$hosts/h$i/up" ] || return 0
-    kill -0 "${host_leader[$i]}" 2>/dev/null || break
+    kill -0 "$(host_leader "$i")" 2>/dev/null || break
     sleep 0.02
   done
   return 1
@@ -113,8 +115,9 @@ host_start() {
 
 # What is its pid 1, seen from here.
 host_first() {
-  local pid
-  read -r pid _ <"/proc/${host_leader[$1]}/task/${host_leader[$1]}/children"
+  local pid leader
+  leader=$(host_leader "$1")
+  read -r pid _ <"/proc/$leader/task/$leader/children"
   echo "$pid"
 }
 
@@ -192,10 +195,11 @@ CONF
 }
 
 hosts_down() {
-  local i
+  local leader
   [ -n "$hosts_network" ] || { [ -z "$hosts" ] || rm -rf "$hosts"; return 0; }
-  for i in "${!host_leader[@]}"; do kill -KILL "${host_leader[$i]}" 2>/dev/null || true; done
-  host_leader=()
+  for leader in "$hosts"/h*/leader; do
+    [ ! -e "$leader" ] || kill -KILL "$(cat "$leader")" 2>/dev/null || true
+  done
   hosts_sweep "$hosts_network" "$hosts"
   : >"$hosts_claims/$hosts_network"
   exec {hosts_lock}>&-
