@@ -49,6 +49,10 @@ struct dk_engine {
   struct dk_world world;
   struct dk_engine_host **hosts; /* by number; NULL: none of that number */
   uint32_t n_hosts, cap_hosts;
+  struct dk_hosts **loaded; /* dk_fleet_reload */
+  uint32_t n_loaded, cap_loaded;
+  uint8_t store_id[16];
+  uint64_t incarnation;
   struct dk_fetches *fetches;
   uint64_t lost_after_ns;
   uint64_t hours_at;         /* when hosts' hours are looked at next */

@@ -35,7 +35,7 @@ static int set_text(char **text, const char *value) {
 }
 
 /* Without memory the old words stay: they are for people. */
-static void set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
+void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
   bool is_same = host->record.state == state && host->record.words && strcmp(host->record.words, words) == 0;
 
   if (is_same) return;
@@ -96,6 +96,12 @@ static struct dk_engine_host *find_or_add(struct dk_engine *engine, const struct
   return engine->n_hosts < DK_HOSTS_MAX ? add_host(engine, engine->n_hosts ? engine->n_hosts : 1) : NULL;
 }
 
+struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry) {
+  struct dk_engine_host *host = find_or_add(engine, entry);
+
+  return host && name_host(host, entry->config.provider, entry->config.name) == 0 ? host : NULL;
+}
+
 static void tell(const struct dk_engine_host *host, const char *words) {
   struct dk_error text = {0};
 
@@ -113,95 +119,10 @@ static void say(struct dk_engine_host *host, const char *words) {
   tell(host, words);
 }
 
-/* --- links --- */
-
-static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
-  dk_engine_message(ctx, session, message);
-}
-
-static void on_down(void *ctx, uint64_t session, const char *why) {
-  dk_engine_down(ctx, session, why);
-}
-
-static void on_room(void *ctx) {
-  struct dk_engine_host *host = ctx;
-  int r = dk_supply_pump(&host->supply, host);
-  if (r < 0) dk_engine_fail(host->engine, r, NULL);
-}
-
-static int connect_host(struct dk_engine_host *host, const struct dk_host_entry *entry, const uint8_t store[16],
-                        uint64_t incarnation, struct dk_error *error) {
-  const struct dk_engine_options *with = &host->engine->with;
-  struct dk_link_options link = {
-      .provider = entry->provider,
-      .dial = {.host = entry->config,
-               .state = with->folder->path,
-               .agent_program = with->agent_program,
-               .slots = dk_host_is_remote(host) ? 0 : with->slots,
-               .loop = with->loop},
-      .incarnation = incarnation,
-      .message = on_message,
-      .down = on_down,
-      .room = on_room,
-      .ctx = host,
-  };
-
-  memcpy(link.dial.store, store, sizeof link.dial.store);
-  host->provider = entry->provider;
-  host->mixed = entry->mixed;
-  host->lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : host->engine->lost_after_ns;
-  host->hours = entry->hours;
-  host->was_open = dk_hours_is_open(&host->hours, (int64_t)(dk_unix_ns() / SECOND));
-  host->down_at = dk_now_ns();
-  if (host->record.state == DK_HOST_REMOVED) set_state(host, DK_HOST_NEW, "");
-  host->has_changed = true;
-  return dk_link_create(&link, &host->link, error);
-}
-
-static int connect_entry(struct dk_engine *engine, const struct dk_host_entry *entry, const uint8_t store[16],
-                         uint64_t incarnation, struct dk_error *error) {
-  struct dk_engine_host *host = find_or_add(engine, entry);
-
-  if (!host || name_host(host, entry->config.provider, entry->config.name) < 0)
-    return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
-  struct dk_event added = {.kind = DK_EV_HOST_ADDED, .host = host->record.number};
-  added.u.host_added.lost_after_ns = entry->lost_after_ns;
-  dk_engine_push(engine, &added, NULL);
-  int r = connect_host(host, entry, store, incarnation, error);
-  if (r == 0 || !dk_host_is_remote(host)) return r;
-  dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
-  return 0;
-}
-
-/* Tasks may still run here from a time before there was a file of providers. */
-static int collect_here(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation,
-                        struct dk_error *error) {
-  static const struct dk_hours always;
-  struct dk_engine_host *here = dk_fleet_find(engine, DK_HOST_LOCAL);
-  struct dk_host_entry entry = {.provider = &dk_providers[0], .hours = always};
-
-  if (!engine->has_left_here || (here && here->provider)) return 0;
-  entry.config = (struct dk_host_config){.provider = "local", .name = "local", .most_gpus = UINT32_MAX};
-  int r = connect_entry(engine, &entry, store, incarnation, error);
-  here = dk_fleet_find(engine, DK_HOST_LOCAL);
-  if (here) here->is_left = true;
-  return r;
-}
-
-int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation, struct dk_error *error) {
-  const struct dk_hosts *hosts = engine->with.hosts;
+int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
   int r = dk_store_each_host(engine->with.folder->store, recall_host, engine, error);
 
-  if (r == -ENOMEM) return dk_error_system(error, r, "reading the hosts");
-  for (uint32_t i = 0; r == 0 && i < hosts->n; i++)
-    r = connect_entry(engine, &hosts->items[i], store, incarnation, error);
-  if (r == 0) r = collect_here(engine, store, incarnation, error);
-  for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++) {
-    if (!engine->hosts[i] || engine->hosts[i]->provider) continue;
-    set_state(engine->hosts[i], DK_HOST_REMOVED, "");
-    dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_REMOVED, .host = i}, NULL);
-  }
-  return r;
+  return r == -ENOMEM ? dk_error_system(error, r, "reading the hosts") : r;
 }
 
 void dk_fleet_destroy(struct dk_engine *engine) {
@@ -338,7 +259,7 @@ static void judge(struct dk_engine_host *host) {
   dk_environment_of_host(facts, &its, &there);
   (void)set_text(&host->record.system, dk_buf_text(&there));
   if (dk_environment_id(&own, &words) == 0 && (host->mixed || dk_digest_equal(&own, &its))) {
-    set_state(host, DK_HOST_UP, "");
+    dk_fleet_set_state(host, DK_HOST_UP, "");
     return;
   }
   dk_environment_text(&here);
@@ -348,7 +269,7 @@ static void judge(struct dk_engine_host *host) {
                  "help: results would not be what this machine makes; `mixed = true` in the block of provider `%s` "
                  "allows it",
                  dk_buf_text(&there), dk_buf_text(&here), host->record.provider);
-  set_state(host, DK_HOST_BARRED, words.text);
+  dk_fleet_set_state(host, DK_HOST_BARRED, words.text);
   say(host, words.text);
 }
 
@@ -387,7 +308,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
     judge(host);
     take_clock(host, message->u.welcome.unix_ns);
   } else {
-    set_state(host, DK_HOST_UP, "");
+    dk_fleet_set_state(host, DK_HOST_UP, "");
   }
   if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
   engine->slots = n_slots(engine);
@@ -405,7 +326,7 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why) {
   dk_supply_clear(&host->supply);
   dk_held_clear(&host->held, host);
   dk_fetch_down(host->engine->fetches, host);
-  set_state(host, DK_HOST_DOWN, why);
+  dk_fleet_set_state(host, DK_HOST_DOWN, why);
   say(host, why);
   host->engine->slots = n_slots(host->engine);
 }

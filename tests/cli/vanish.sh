@@ -29,7 +29,7 @@ task make over g {
   retry { lost = 20 }
   run = """
     x={{x}}
-    sleep 0.0$((x % 9))
+    sleep 0.$((x % 6))
     head -c $((x % 10 ? 100 : 2000000)) /dev/zero > {{outputs.out}}
     echo $x >> {{outputs.out}}
     cat code/f.txt; echo v=$x
@@ -39,7 +39,7 @@ task use over g {
   inputs { made = make.out }
   metrics { v = match(stdout, 'v=([0-9]+)') }
   retry { lost = 20 }
-  run = "sleep 0.1; echo v=$(tail -n 1 {{inputs.made}})"
+  run = "sleep 0.3; echo v=$(tail -n 1 {{inputs.made}})"
 }
 END
 commit
@@ -61,40 +61,60 @@ cat >"$XDG_CONFIG_HOME/dkrun/providers.dk" <<END
 provider lab { kind = "ssh"  hosts = ["h1", "h2", "h3", "h4"]  config = "$hosts/ssh_config"  lost_after = 5s }
 END
 
-pause() { sleep "$(printf '%d.%d' $((RANDOM % $1)) $((RANDOM % 10)))"; }
+how=() back=() # by host: what it suffers from, and when (in tenths of a second) that ends
 
-# One host goes, and comes back after up to $2 seconds.
-vanish() {
-  local i=$1 how=$((RANDOM % 5)) most=$2
-  case $how in
-  0) host_link "$i" down; pause "$most"; host_link "$i" up ;;
-  1) host_drop "$i" on; pause "$most"; host_drop "$i" off ;;
-  2) host_kill_sshd "$i"; pause "$most"; host_start_sshd "$i" ;;
-  3) host_freeze "$i"; pause "$most"; host_thaw "$i" ;;
-  4) host_reboot "$i" ;;
+go_away() {
+  local i=$1
+  how[$i]=$((RANDOM % 5))
+  case ${how[$i]} in
+  0) host_link "$i" down ;;
+  1) host_drop "$i" on ;;
+  2) host_kill_sshd "$i" ;;
+  3) host_freeze "$i" ;;
+  4) host_reboot "$i" ;; # there again at once
   esac
 }
+come_back() {
+  local i=$1
+  case ${how[$i]} in
+  0) host_link "$i" up ;;
+  1) host_drop "$i" off ;;
+  2) host_start_sshd "$i" ;;
+  3) host_thaw "$i" ;;
+  esac
+  how[$i]=''
+}
 
-# Until the run is over: each host by itself.
+# Until the process is over: each host by itself, mostly for a moment, now and then for longer than lost_after.
 disturb() {
-  local i=$1 until=$2
-  while [ ! -e "$until" ]; do
-    pause 4
-    if [ $((RANDOM % 8)) -eq 0 ]; then vanish "$i" 14; else vanish "$i" 4; fi
+  local running=$1 i now
+  how=('' '' '' '' '') back=(0 0 0 0 0)
+  for ((now = 0; ; now += 3)); do
+    kill -0 "$running" 2>/dev/null || break
+    for i in 1 2 3 4; do
+      if [ -n "${how[$i]}" ]; then
+        [ "$now" -lt "${back[$i]}" ] || come_back "$i"
+      elif [ $((RANDOM % 12)) -eq 0 ]; then
+        go_away "$i"
+        back[$i]=$((now + RANDOM % (RANDOM % 6 ? 30 : 140)))
+      fi
+    done
+    sleep 0.3
+  done
+  for i in 1 2 3 4; do
+    [ -z "${how[$i]}" ] || come_back "$i"
   done
 }
 
 for ((n = 0; n < schedules; n++)); do
   seed=$((first + n))
   RANDOM=$seed
-  rm -rf .dkrun "$room/over"
+  rm -rf .dkrun
   began=$SECONDS
   "$dkrun" run e.dk --foreground >"$room/out" 2>"$room/err" &
   running=$!
-  for i in 1 2 3 4; do (RANDOM=$((seed * 4 + i)); disturb "$i" "$room/over") & done
+  disturb "$running"
   wait "$running" && code=0 || code=$?
-  touch "$room/over"
-  wait
   [ "$code" -eq 0 ] || { tail -50 "$room/err" "$room/out" >&2; fail "seed $seed: the run ended with $code"; }
   results >"$room/got"
   diff "$room/wanted" "$room/got" >&2 || fail "seed $seed: other results than undisturbed ones"
