@@ -182,6 +182,19 @@ static void check_order(struct sim *s, struct rank last) {
   }
 }
 
+/* An order that is asked back from a busy host could go to another one. */
+static void check_recall(struct sim *s, const struct dk_action *action) {
+  uint32_t number, task;
+  if (!dk_core_attempt_task(s->core, action->id, &number, &task)) return;
+  const struct sim_run *run = sim_run_of(s, number);
+  if (is_behind(s, run) || is_kept_back(run, task)) return;
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    bool suits = sim_place_ns(s, run->plan->tasks[task].program, i) < DK_PLACE_NOT_NOW;
+    if (i != action->host && suits && s->hosts[i].listens_since) return;
+  }
+  sim_fail(s, "task %u of run %u is asked back from host %u, but it could go nowhere else", task, number, action->host);
+}
+
 void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action) {
   struct rank last = {0, 0};
   sim_check_core(s);
@@ -197,6 +210,9 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
     for (uint32_t h = 0; over && h < s->c->n_hosts; h++) {
       if (s->hosts[h].is_lost) over->were_lost |= UINT32_C(1) << h;
     }
+    /* Before a GAP an event was taken already that the core has not seen. */
+    bool is_asked = event->kind == DK_EV_CANCEL || event->kind == DK_EV_PAUSE || event->kind == DK_EV_GAP;
+    if (action->kind == DK_ACT_REVOKE && !is_asked) check_recall(s, action);
     bool is_stop = action->kind == DK_ACT_KILL || action->kind == DK_ACT_REVOKE;
     if (is_stop && event->kind == DK_EV_CANCEL) check_stop(s, action);
   }

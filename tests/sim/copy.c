@@ -40,10 +40,24 @@ static void tell_wrongly(struct sim *s, struct sim_random *random) {
   for (uint32_t i = 0; i < 3; i++) tell(s, run, sim_below(random, run->plan->graph.n_tasks));
 }
 
+void sim_copies_tell_early(struct sim *s) {
+  if (!s->tells_early || !s->turn.out.more) return;
+  s->tells_early = false;
+  s->n_losses++;
+  for (uint32_t i = 0; i < s->c->n_plans; i++) {
+    struct sim_run *run = &s->runs[i];
+    for (uint32_t task = 0; run->phase == RUN_OPEN && task < run->plan->graph.n_tasks; task++) {
+      bool is_new = !dk_task_state_is_end(run->tasks[task].state);
+      if (is_new && has_result(dk_core_task_state(s->core, run->number, task))) tell(s, run, task);
+    }
+  }
+}
+
 void sim_copies_lose_some(struct sim *s, uint64_t seed) {
   struct sim_random random = sim_random_of(seed, 11);
   uint32_t n = 1 + sim_below(&random, 4);
-  if (sim_chance(&random, 150)) tell_wrongly(s, &random);
+  s->tells_early = s->tells_early || sim_chance(&random, 700);
+  if (sim_chance(&random, 250)) tell_wrongly(s, &random);
   for (uint32_t i = 0; i < n && s->n_keys; i++) {
     struct sim_key *key = &s->keys[sim_below(&random, s->n_keys)];
     bool is_told = sim_chance(&random, 700);

@@ -140,6 +140,7 @@ static void put_failure(struct sim *s, const struct dk_record *record) {
   struct sim_run *run = sim_run_of(s, attempt->run);
   uint32_t task = attempt->task, row;
   if (!run || attempt->cause != DK_CAUSE_EXIT) return;
+  if (s->n_losses) return; /* what it needs may be another thing by now, and so is its key; or it ended well since */
   if (sim_key_of(s, &record->key)->was_given_up) return; /* of two at a time one counts */
   uint32_t allowed = run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].retry.other + 1u;
   if (++run->failures[task] > allowed && !is_shared(s, run->plan->tasks[task].program))

@@ -230,6 +230,7 @@ static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64
   struct sim *s = ctx;
   sim_runs_submit(s);
   if (++s->turns > MAX_TURNS) sim_fail(s, "no end after %u turns", s->turns);
+  sim_copies_tell_early(s);
   if (sim_faults_do(s) || sim_has_failed(s)) return SIM_DEAD;
   struct sim_event event;
   for (;;) {

@@ -236,6 +236,7 @@ struct sim {
   struct sim_attempt *ids;
   uint32_t n_ids, cap_ids;
   uint32_t n_losses;
+  bool tells_early;
   struct sim_run runs[SIM_MAX_RUNS]; /* of each plan the latest */
   uint32_t last_run;                 /* highest number */
 
@@ -315,6 +316,7 @@ void sim_place_event(struct sim *s, struct sim_event *event);
 
 /* copy.c */
 void sim_copies_lose_some(struct sim *s, uint64_t random);
+void sim_copies_tell_early(struct sim *s); /* in the middle of what the end of a task means for others */
 void sim_copies_lose_host(struct sim *s, const struct sim_host *host, uint64_t random);
 /* Something that the task needs was lost, and is not made again yet; those who lost it are told so. */
 bool sim_copies_are_missing(struct sim *s, struct sim_run *run, uint32_t task);
