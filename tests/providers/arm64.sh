@@ -24,9 +24,10 @@ perl -e '
 mkdir -m 700 "$room/agent"
 "$qemu" "$DKAGENT_ARM64" serve --root "$room/agent" --slots 1 --ledger off --cgroup off 2>"$room/err" &
 pid=$!
+is_served=no
 for _ in {1..250}; do
-  [ ! -S "$room/agent/sock" ] || exit 0
-  kill -0 $pid 2>/dev/null || break
+  if [ -S "$room/agent/sock" ]; then is_served=yes; fi
+  if [ $is_served = yes ] || ! kill -0 $pid 2>/dev/null; then break; fi
   sleep 0.04
 done
-fail "it does not serve: $(cat "$room/err" "$room/agent/log" 2>/dev/null)"
+[ $is_served = yes ] || fail "it does not serve: $(cat "$room/err" "$room/agent/log" 2>/dev/null)"
