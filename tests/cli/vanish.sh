@@ -115,7 +115,7 @@ for ((n = 0; n < schedules; n++)); do
   running=$!
   disturb "$running"
   wait "$running" && code=0 || code=$?
-  [ "$code" -eq 0 ] || { tail -50 "$room/err" "$room/out" >&2; fail "seed $seed: the run ended with $code"; }
+  [ "$code" -eq 0 ] || { tail -n 50 "$room/err" "$room/out" >&2; fail "seed $seed: the run ended with $code"; }
   results >"$room/got"
   diff "$room/wanted" "$room/got" >&2 || fail "seed $seed: other results than undisturbed ones"
   echo "schedule of seed $seed: $((SECONDS - began)) s"
