@@ -36,7 +36,7 @@ time_run() {
 }
 median() { sort -n | sed -n "$(((rounds + 1) / 2))p"; }
 
-: >"$room/here" >"$room/there"
+for side in here there; do : >"$room/$side"; done
 for ((i = 0; i < rounds; i++)); do
   rm -f "$providers"
   time_run $((2 * i)) >>"$room/here"
