@@ -6,7 +6,7 @@
  * was last asked about, and is not asked about again while none of them has room, until there is news: a host came or
  * went, or the world said that answers have changed (TICK). A task that no host suits that is there is set aside, out
  * of the queues; after news those aside are asked about again, some in each step. */
-#include "engine/core/internal.h"
+#include "engine/core/place.h"
 
 #include <string.h>
 
