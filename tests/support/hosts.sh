@@ -18,10 +18,10 @@
 #   host_shell I PROGRAM       the login shell of root there
 #   host_password I PASSWORD   root may log in with that too
 #
-# Two tests at once have networks of their own (10.213.K.0/24, claimed by a lock on /run/dkrun-test-hosts/K). A test that is killed takes the
+# Two tests at once have networks of their own (10.213.K.0/24, claimed in /run/dkrun-test-hosts/K). A test that is killed takes the
 # hosts' processes with it; what remains of it is removed by the next one that starts.
 
-hosts='' hosts_network='' hosts_lock=''
+hosts='' hosts_network=''
 declare -A host_leader=() # pid, here, of what started the host; its only child is the host's first process
 
 hosts_skip() { echo "skipped: $*"; exit 77; }
@@ -47,22 +47,32 @@ hosts_sweep() {
   if [[ $2 == */dkrun-hosts.* ]]; then rm -rf "$2"; fi
 }
 
-# A network that nobody uses; its lock ends with this shell, whatever ends that.
+# When a process started, which tells it from a later one of its number; nothing: there is none.
+hosts_start_of() {
+  local text
+  { text=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+  # shellcheck disable=SC2086 # its fields, behind the name
+  set -- ${text##*) }
+  echo "${20}"
+}
+
+# A network whose last user is gone. One at a time looks, and cleans up behind those that were killed.
 hosts_claim() {
-  local k before
+  local k pid start place lock
   mkdir -p "$hosts_claims"
-  for k in {1..250}; do
-    exec {hosts_lock}<>"$hosts_claims/$k"
-    if flock -n "$hosts_lock"; then
-      read -r before <"$hosts_claims/$k" || true
-      hosts_sweep "$k" "${before-}"
-      hosts_network=$k
-      echo "$hosts" >"$hosts_claims/$k"
-      return
-    fi
-    exec {hosts_lock}>&-
+  exec {lock}>"$hosts_claims/lock"
+  flock "$lock"
+  for k in {100..250}; do
+    pid='' start='' place=''
+    if [ -e "$hosts_claims/$k" ]; then read -r pid start place <"$hosts_claims/$k" || true; fi
+    if [ -n "$pid" ] && [ "$(hosts_start_of "$pid")" = "$start" ]; then continue; fi
+    hosts_sweep "$k" "$place"
+    hosts_network=$k
+    echo "$$ $(hosts_start_of $$) $hosts" >"$hosts_claims/$k"
+    break
   done
-  hosts_skip "250 tests with hosts run here already"
+  exec {lock}>&-
+  [ -n "$hosts_network" ] || hosts_skip "150 tests with hosts run here already"
 }
 
 # The first process of a host: makes its world, keeps sshd, reaps. $1 is its directory, $2 its name.
@@ -100,7 +110,7 @@ host_start() {
   # The host ends with this shell: unshare by the signal of its parent's death, its child by --kill-child.
   setpriv --pdeathsig KILL ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash -c "$hosts_init" init "$hosts/h$i" "h$i" "$hosts_repository" \
-    </dev/null >"$hosts/h$i/init.log" 2>&1 {hosts_lock}>&- &
+    </dev/null >"$hosts/h$i/init.log" 2>&1 &
   host_leader[$i]=$!
   disown $!
   for _ in {1..500}; do
@@ -197,8 +207,7 @@ hosts_down() {
   for i in "${!host_leader[@]}"; do kill -KILL "${host_leader[$i]}" 2>/dev/null || true; done
   host_leader=()
   hosts_sweep "$hosts_network" "$hosts"
-  : >"$hosts_claims/$hosts_network"
-  exec {hosts_lock}>&-
+  rm -f "$hosts_claims/$hosts_network"
   hosts_network=''
 }
 
