@@ -100,6 +100,21 @@ static bool read_pinned(struct dk_files *files, const char *real, const char *sh
   return true;
 }
 
+/* As ssh(1) sees to its configuration. */
+static bool is_open_to_others(struct dk_files *files, const struct stat *st, const char *shown, struct dk_span at) {
+  bool is_foreign = st->st_uid != 0 && st->st_uid != geteuid();
+  if (!is_foreign && !(st->st_mode & (S_IWGRP | S_IWOTH))) return false;
+  struct dk_diag *diag =
+      dk_diag_add(files->diags, DK_E0707, at,
+                  is_foreign ? "`%s` belongs to somebody else" : "`%s` can be written to by others", shown);
+  dk_diag_note(files->diags, diag, "it decides to whom dkrun connects and how");
+  if (is_foreign)
+    dk_diag_help(files->diags, diag, "make a copy that is yours");
+  else
+    dk_diag_help(files->diags, diag, "chmod go-w %s", shown);
+  return true;
+}
+
 /* The file's bytes; `shown` names it in messages. The size is judged before anything is read. */
 static bool read_file(struct dk_files *files, const char *real, const char *shown, size_t max, struct dk_span at,
                       struct dk_file *ret) {
@@ -109,6 +124,7 @@ static bool read_file(struct dk_files *files, const char *real, const char *show
   if (stat(real, &st) < 0) return cannot_read(files, at, shown, strerror(errno));
   if (S_ISDIR(st.st_mode)) return cannot_read(files, at, shown, "it is a directory");
   if (!S_ISREG(st.st_mode)) return cannot_read(files, at, shown, "it is no regular file");
+  if (files->is_private && is_open_to_others(files, &st, shown, at)) return false;
   if (is_too_large(files, (uint64_t)st.st_size, shown, max, at)) return false;
   size_t size = (size_t)st.st_size;
   char *text = dk_arena_alloc(files->arena, size + 2);

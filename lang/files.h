@@ -35,6 +35,7 @@ struct dk_files {
   const char *root;                                                /* canonical */
   bool (*pinned)(void *ctx, const char *path, struct dk_buf *ret); /* see lang.h; NULL: none */
   void *pinned_ctx;
+  bool is_private;     /* what others than the user and root could have written is refused */
   struct dk_buf bytes; /* of the pinned file that is being read */
   struct dk_file **items;
   uint32_t count, cap;

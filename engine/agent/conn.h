@@ -19,7 +19,7 @@ int dk_conn_put(struct dk_conn *conn, const struct dk_message *message);
  * dead. */
 int dk_conn_flush(struct dk_conn *conn);
 bool dk_conn_is_waiting(const struct dk_conn *conn);
-/* Reads what is there. 0; -EPIPE at its end; another negative errno. */
+/* Reads what is there, some MiB at most. 0; -EPIPE at its end; another negative errno. */
 int dk_conn_fill(struct dk_conn *conn);
 /* The next whole message: 1 (finish it), 0: none, negative errno: the stream is broken. */
 int dk_conn_next(struct dk_conn *conn, struct dk_message *ret, struct dk_error *error);

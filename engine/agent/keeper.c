@@ -110,6 +110,7 @@ static int open_keeper(struct keeper *k, const struct dk_keeper_options *options
   k->journal = (struct dk_journal){.fds = {-1, -1}};
   k->slot = (struct dk_slot){.number = options->slot, .dir = -1, .path = options->path};
   dk_machine_look(options->machine, &k->machine);
+  if (k->machine.gpus.n > options->gpus) k->machine.gpus.n = options->gpus;
   k->slot.vendor = k->machine.gpus.vendor;
   k->slot.cgroups = options->cgroups;
   dk_booking_init(&k->booking, &k->machine, options->ledger, options->books_cpus);

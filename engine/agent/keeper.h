@@ -15,6 +15,7 @@ struct dk_keeper_options {
   int listener;        /* bound to its socket, non-blocking */
   int ledger;          /* what it books over (engine/sys/ledger.h); -1: nothing */
   bool books_cpus;     /* else only memory and GPUs */
+  uint32_t gpus;       /* at most so many are booked; UINT32_MAX: all */
   const char *machine; /* before /dev, /proc and /sys, where GPUs are looked for; "" is this machine */
   const char *cgroups; /* folder for groups of tasks that have a memory limit; NULL: that is watched */
   uint64_t idle_ms;    /* ends itself after this long without a task, a daemon, and anything unreported */

@@ -1,9 +1,11 @@
 /* The keeper's tasks: room for them on the machine, and each from its order to its result. */
 #include "engine/agent/keeper_private.h"
+#include "engine/agent/localise.h"
 #include "engine/sys/loop.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define GIVE_BACK_NS 20000000u /* a task that runs longer does not keep others waiting behind it */
@@ -68,9 +70,30 @@ static void end_task(struct keeper *k) {
   (void)dk_workdir_clean(&k->slot.workdir, NULL);
 }
 
+/* It did not start. */
+static void refuse_order(struct keeper *k, struct order *order, enum dk_refusal reason, const char *text) {
+  dk_keeper_say_refused(k, order->id, reason, text);
+  dk_keeper_flush(k);
+  dk_job_finish(&order->job);
+  give_room_back(k);
+}
+
+/* What a job from elsewhere names of this machine (a mount) may not be here. */
+static bool refuse_homeless(struct keeper *k, struct order *order) {
+  const char *path = dk_local_job_lacks(&order->job);
+  if (!path) return false;
+  dk_autobuf text = DK_BUF_INIT;
+  struct utsname name;
+  dk_buf_add_escaped(&text, path, strlen(path));
+  dk_buf_printf(&text, " is not there on %s", uname(&name) == 0 ? name.nodename : "this machine");
+  refuse_order(k, order, DK_REFUSED_BAD, dk_buf_text(&text));
+  return true;
+}
+
 static void begin_task(struct keeper *k) {
   struct order order = k->orders[k->first++];
   struct dk_error error = {0};
+  if (refuse_homeless(k, &order)) return;
   struct dk_journal_start start = {.id = order.id,
                                    .cpus = order.job.cpus,
                                    .keeper = getpid(),
@@ -79,10 +102,7 @@ static void begin_task(struct keeper *k) {
   memcpy(start.boot, k->boot, sizeof start.boot);
   if (dk_keeper_open_journal(k, &error) < 0 ||
       dk_journal_begin(&k->journal, &start, dk_task_result_max(&order.job), &error) < 0) {
-    dk_keeper_say_refused(k, order.id, dk_error_is_limit(error.code) ? DK_REFUSED_BAD : DK_REFUSED_DISK, error.text);
-    dk_keeper_flush(k);
-    dk_job_finish(&order.job);
-    give_room_back(k);
+    refuse_order(k, &order, dk_error_is_limit(error.code) ? DK_REFUSED_BAD : DK_REFUSED_DISK, error.text);
     return;
   }
   k->is_running = true;

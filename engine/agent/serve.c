@@ -39,7 +39,9 @@ static void write_marks(struct serve *s) {
 }
 
 static void end_turn(struct serve *s) {
+  dk_serve_hear_engines(s);
   dk_serve_retry_keepers(s);
+  dk_serve_work(s);
   write_marks(s);
   dk_serve_flush_keepers(s);
   dk_serve_flush_engines(s);
@@ -48,6 +50,7 @@ static void end_turn(struct serve *s) {
 
 static uint64_t deadline(const struct serve *s) {
   uint64_t at = dk_serve_retry_at(s);
+  if (dk_fetch_has_work(s->fetch) || dk_serve_is_any_ready(s)) return 0;
   if (s->is_marked && dk_now_ns() + DK_SERVE_RETRY_NS < at) at = dk_now_ns() + DK_SERVE_RETRY_NS;
   uint64_t idle = s->idle_since + s->options.idle_ms * 1000000u;
   if (s->n_engines == 0 && dk_agent_is_idle(s->agent) && idle < at) at = idle;
@@ -94,7 +97,9 @@ static void on_signal(void *ctx, int signal) {
   struct serve *s = ctx;
   if (signal == SIGCHLD) {
     while (waitpid(-1, NULL, WNOHANG) > 0) continue; /* a keeper's end is seen on its socket */
-  } else if (signal != SIGHUP) {
+  } else if (signal == SIGHUP) {
+    s->is_hurried = true;
+  } else {
     s->must_end = true;
   }
 }
@@ -154,6 +159,17 @@ static void find_cgroups(struct serve *s) {
   }
 }
 
+static void find_gpus(struct serve *s) {
+  dk_gpus_find(s->options.machine, &s->gpus);
+  if (s->gpus.n > s->options.gpus) s->gpus.n = s->options.gpus;
+  for (uint32_t i = 0; i < s->gpus.n; i++) {
+    bool is_said = false;
+    for (uint32_t j = 0; j < i; j++) is_said |= strcmp(s->gpus.items[i].model, s->gpus.items[j].model) == 0;
+    if (is_said || !*s->gpus.items[i].model) continue;
+    dk_buf_printf(&s->models, "%s%s", s->models.len ? "\n" : "", s->gpus.items[i].model);
+  }
+}
+
 static int make_agent(struct serve *s, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
   dk_buf_printf(&path, "%s/state", s->root);
@@ -161,16 +177,22 @@ static int make_agent(struct serve *s, struct dk_error *error) {
   int r = dk_memory_open(&s->memory, path.data, error);
   if (r < 0) return r;
   uint32_t cpus = dk_proc_cpus();
+  find_gpus(s);
+  if (!dk_buf_ok(&s->models)) return dk_error_set(error, -ENOMEM, "no memory to start the agent");
   /* Who asks for more at a time than there are processors wants them shared: no task of this agent waits for one. */
   s->books_cpus = s->options.ledger && s->options.slots <= cpus;
-  struct dk_agent_config config = {.slots = s->options.slots ? s->options.slots : cpus,
+  uint32_t left = cpus > s->options.leave ? cpus - s->options.leave : 1;
+  struct dk_agent_config config = {.slots = s->options.slots ? s->options.slots : left,
                                    .cpus = cpus,
                                    .memory = dk_proc_memory(),
                                    .pid = (uint32_t)getpid(),
                                    .version = DK_VERSION,
+                                   .gpus = s->gpus.n,
+                                   .gpu = dk_buf_text(&s->models),
                                    .next_seq = s->memory.next_seq};
   dk_proc_boot_id(config.boot);
   r = dk_agent_create(&s->agent, &config, s->memory.marks, s->memory.n);
+  if (r == 0) r = dk_fetch_create(&s->fetch, dk_serve_say_lacks, s);
   return r < 0 ? dk_error_set(error, r, "no memory to start the agent") : 0;
 }
 
@@ -203,9 +225,11 @@ static int open_serve(struct serve *s, struct dk_error *error) {
 
 /* An engine that came just now is let in instead. */
 static bool may_end(struct serve *s) {
+  bool is_hurried = s->is_hurried;
+  s->is_hurried = false;
   if (s->must_end || is_folder_gone(s)) return true;
   if (s->n_engines > 0 || !dk_agent_is_idle(s->agent)) return false;
-  if (dk_now_ns() < s->idle_since + s->options.idle_ms * 1000000u) return false;
+  if (!is_hurried && dk_now_ns() < s->idle_since + s->options.idle_ms * 1000000u) return false;
   dk_serve_let_in(s);
   return s->n_engines == 0;
 }
@@ -215,6 +239,9 @@ static void close_serve(struct serve *s) {
   dk_serve_close_keepers(s);
   dk_agent_out_finish(&s->out);
   dk_agent_destroy(s->agent);
+  if (s->fetch) dk_fetch_close(s->fetch);
+  dk_fetch_destroy(s->fetch);
+  dk_buf_finish(&s->models);
   dk_memory_close(&s->memory);
   dk_loop_destroy(s->loop);
   dk_lock_release(&s->lock);
@@ -231,6 +258,11 @@ int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error)
                     .listener = -1,
                     .next_conn = 1};
   dk_proc_raise_nofile(&s.nofile);
+  if (options->nice > 0 && setpriority(PRIO_PROCESS, 0, options->nice) < 0) {
+    struct dk_error why = {0};
+    dk_error_system(&why, -errno, "setpriority");
+    dk_serve_complain("its tasks are not made nicer", &why);
+  }
   int r = open_serve(&s, error);
   bool is_other = r > 0;
   while (r == 0) {

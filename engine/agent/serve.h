@@ -9,7 +9,10 @@
 
 struct dk_serve_options {
   const char *root; /* made when it is not there (0700) */
-  uint32_t slots;   /* 0: the cpus that this process may use */
+  uint32_t slots;   /* 0: the cpus that this process may use, but for `leave`; at least 1 */
+  uint32_t leave;
+  uint32_t gpus; /* at most so many are told of and booked; UINT32_MAX: all */
+  int nice;      /* of this process and all that it starts; 0: as it was started */
   /* Where the machine is booked: a directory, or DK_LEDGER_AUTO. NULL: only memory and GPUs, and only in this root.
    * With more slots than there are cpus, no cpus are booked. */
   const char *ledger;
@@ -18,7 +21,7 @@ struct dk_serve_options {
   uint64_t idle_ms;    /* ends itself this long after the last engine left, when nothing runs or is unacknowledged */
 };
 
-/* Runs until it ends itself or gets SIGTERM: 0. Also 0, at once, when another one serves this root. */
+/* Runs until it ends itself or gets SIGTERM (SIGHUP: only when it is idle): 0. Also 0, at once, when another one serves this root. */
 int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error);
 
 #endif

@@ -1,4 +1,5 @@
 /* The core between engines and keepers: each event is a step, each step's actions are done at once. */
+#include "engine/agent/localise.h"
 #include "engine/agent/serve_private.h"
 
 #include <errno.h>
@@ -36,14 +37,25 @@ static int do_start(struct serve *s, const struct dk_agent_action *action, struc
   if (r < 0) return r;
   keeper->is_known = true;
   struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id};
-  message.u.job = *action->job; /* shallow */
+  struct dk_local_job local;
+  r = dk_local_job_make(&local, action->job, s->root);
+  if (r < 0) return dk_error_set(error, r, "no memory to hand an order to a keeper");
+  message.u.job = local.job; /* shallow */
   r = dk_conn_put(&keeper->conn, &message);
+  dk_local_job_finish(&local);
   return r < 0 ? dk_error_system(error, r, "cannot hand an order to a keeper") : 0;
 }
 
 static void do_send(struct serve *s, const struct dk_agent_action *action) {
   struct engine *engine = dk_serve_find_engine(s, action->conn);
-  if (engine && dk_conn_put(&engine->conn, &action->message) < 0) engine->is_closing = true;
+  struct dk_message message = action->message; /* shallow */
+  if (message.type == DK_MSG_WELCOME) {
+    message.u.welcome.unix_ns = dk_unix_ns();
+    message.u.welcome.free = dk_serve_free(s);
+    dk_fetch_new_session(s->fetch);
+  }
+  if (message.type == DK_MSG_HAS_END) dk_fetch_say(s->fetch);
+  if (engine && dk_conn_put(&engine->conn, &message) < 0) engine->is_closing = true;
 }
 
 static void do_plain(struct serve *s, const struct dk_agent_action *action, enum dk_message_type type) {
@@ -74,6 +86,8 @@ static void do_actions(struct serve *s, const struct dk_agent_out *out) {
     case DK_AGENT_ACT_RETURN: do_plain(s, action, DK_MSG_REVOKE); break;
     case DK_AGENT_ACT_KILL: do_plain(s, action, DK_MSG_KILL); break;
     case DK_AGENT_ACT_FORGET: do_forget(s, action); break;
+    case DK_AGENT_ACT_FETCH: dk_serve_fetch(s, action->id, action->job); break;
+    case DK_AGENT_ACT_GIVE_UP: dk_fetch_forget(s->fetch, action->id); break;
     case DK_AGENT_ACT_MARK:
       s->is_marked = true;
       s->next_seq = action->next_seq;

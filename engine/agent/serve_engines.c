@@ -8,7 +8,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define OUT_MAX (256u << 20) /* an engine that reads nothing is dropped beyond this */
+#define OUT_MAX (256u << 20)  /* an engine that reads nothing is dropped beyond this */
+#define BEHIND_MAX (8u << 20) /* nor is it heard while it has not taken this much */
 
 static void on_engine(void *ctx, int fd, short revents);
 
@@ -62,23 +63,57 @@ static void on_listener(void *ctx, int fd, short revents) {
   }
 }
 
+static bool is_full(const struct engine *engine) {
+  return engine->conn.out.len - engine->conn.out_at >= BEHIND_MAX;
+}
+
+static bool is_ready(const struct engine *engine) {
+  return engine->is_behind && !is_full(engine);
+}
+
+/* false: it was dropped. */
+static bool hear(struct serve *s, struct engine *engine) {
+  uint32_t number = engine->number;
+  struct dk_error error = {0};
+  struct dk_message message;
+  int r = 0;
+  engine->is_behind = false;
+  while (!engine->is_closing && !is_full(engine) && (r = dk_conn_next(&engine->conn, &message, &error)) > 0) {
+    struct dk_agent_event event = {.kind = DK_AGENT_EV_MESSAGE, .conn = number, .message = &message};
+    if (!dk_serve_answer(s, number, &message)) dk_serve_step(s, &event);
+    dk_message_finish(&message);
+    if (dk_serve_find_engine(s, number) != engine) return false;
+  }
+  engine->is_behind = is_full(engine);
+  if (r >= 0) return true;
+  dk_serve_complain("an engine's stream is broken", &error);
+  drop_engine(s, engine);
+  return false;
+}
+
 static void on_engine(void *ctx, int fd, short revents) {
   struct engine *engine = ctx;
   struct serve *s = engine->serve;
-  uint32_t number = engine->number;
   assert(fd == engine->conn.fd);
   if (!(revents & ~POLLOUT)) return; /* flushed at the end of the turn */
-  struct dk_error error = {0};
-  int ended = dk_conn_fill(&engine->conn), r = 0;
-  struct dk_message message;
-  while (!engine->is_closing && (r = dk_conn_next(&engine->conn, &message, &error)) > 0) {
-    struct dk_agent_event event = {.kind = DK_AGENT_EV_MESSAGE, .conn = number, .message = &message};
-    dk_serve_step(s, &event);
-    dk_message_finish(&message);
-    if (dk_serve_find_engine(s, number) != engine) return;
+  int ended = dk_conn_fill(&engine->conn);
+  bool is_there = hear(s, engine);
+  if (!is_there || ended == 0) return;
+  (void)dk_conn_flush(&engine->conn); /* who only closed its way out hears the answers to what it said before */
+  drop_engine(s, engine);
+}
+
+void dk_serve_hear_engines(struct serve *s) {
+  for (size_t i = s->n_engines; i-- > 0;) {
+    if (i < s->n_engines && is_ready(s->engines[i])) (void)hear(s, s->engines[i]);
   }
-  if (r < 0) dk_serve_complain("an engine's stream is broken", &error);
-  if (r < 0 || ended < 0) drop_engine(s, engine);
+}
+
+bool dk_serve_is_any_ready(const struct serve *s) {
+  for (size_t i = 0; i < s->n_engines; i++) {
+    if (is_ready(s->engines[i])) return true;
+  }
+  return false;
 }
 
 static void flush_engine(struct serve *s, struct engine *engine) {
@@ -88,7 +123,7 @@ static void flush_engine(struct serve *s, struct engine *engine) {
     drop_engine(s, engine);
     return;
   }
-  short events = (short)(POLLIN | (is_waiting ? POLLOUT : 0));
+  short events = (short)((engine->is_behind ? 0 : POLLIN) | (is_waiting ? POLLOUT : 0));
   dk_loop_watch(s->loop, engine->conn.fd, events, on_engine, engine);
 }
 

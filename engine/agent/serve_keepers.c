@@ -60,11 +60,12 @@ static int greet(struct keeper *keeper, int fd) {
 static int spawn_keeper(struct keeper *keeper, int listener, struct dk_error *error) {
   struct serve *s = keeper->serve;
   uint32_t slot = keeper->slot;
-  char number[16], idle[24];
+  char number[16], idle[24], gpus[16];
   int fds[] = {listener, keeper->ledger};
   dk_autobuf path = DK_BUF_INIT;
   slot_path(s, slot, "", &path);
   snprintf(number, sizeof number, "%u", slot);
+  snprintf(gpus, sizeof gpus, "%u", s->options.gpus);
   snprintf(idle, sizeof idle, "%llu", (unsigned long long)s->options.idle_ms);
   /* The file itself, also when another one has taken its name by now. */
   static const char program[] = "/proc/self/exe";
@@ -76,6 +77,8 @@ static int spawn_keeper(struct keeper *keeper, int listener, struct dk_error *er
                   (char *)dk_buf_text(&path),
                   (char *)"--idle-ms",
                   idle,
+                  (char *)"--gpus",
+                  gpus,
                   (char *)"--machine",
                   (char *)s->options.machine,
                   (char *)"--cgroup",

@@ -4,10 +4,12 @@
 #define DK_AGENT_SERVE_PRIVATE_H
 
 #include "engine/agent/conn.h"
+#include "engine/agent/fetch.h"
 #include "engine/agent/memory.h"
 #include "engine/agent/serve.h"
 #include "engine/agent/state.h"
 #include "engine/sys/cgroup.h"
+#include "engine/sys/gpu.h"
 #include "engine/sys/lock.h"
 #include "engine/sys/loop.h"
 
@@ -25,6 +27,7 @@ struct engine {
   uint32_t number; /* the core's name of the connection */
   struct dk_conn conn;
   bool is_closing; /* after what is to be sent */
+  bool is_behind;  /* it asks for more than it takes: what it says waits in conn.in */
 };
 
 /* Who carries out those of one slot. */
@@ -54,6 +57,9 @@ struct serve {
   struct dk_loop *loop;
   struct dk_memory memory;
   struct dk_agent *agent;
+  struct dk_fetch *fetch;
+  struct dk_gpus gpus;
+  struct dk_buf models; /* of them, as WELCOME has it */
   struct dk_agent_out out;
   int listener;
   struct stat bound; /* the socket's file, while listener is not -1 */
@@ -64,6 +70,7 @@ struct serve {
   struct keeper **keepers; /* by slot; NULL: none yet */
   uint32_t n_keepers;
   bool is_marked, must_end;
+  bool is_hurried; /* got a HUP: ends now, if it is idle */
   uint64_t next_seq;
   uint64_t idle_since;
   int broken; /* negative errno: the core must be thrown away */
@@ -87,7 +94,21 @@ void dk_serve_let_in(struct serve *s); /* who waits at the socket */
 void dk_serve_look_at_socket(struct serve *s);
 struct engine *dk_serve_find_engine(struct serve *s, uint32_t number); /* NULL: gone */
 void dk_serve_flush_engines(struct serve *s);
-void dk_serve_close_engines(struct serve *s); /* and the socket */
+void dk_serve_hear_engines(struct serve *s);       /* those that were behind, and are not any more */
+bool dk_serve_is_any_ready(const struct serve *s); /* to be heard like that, at once */
+void dk_serve_close_engines(struct serve *s);      /* and the socket */
+
+/* Objects, and answers. */
+
+bool dk_serve_say_lacks(void *ctx, const struct dk_digest *digest, uint64_t offset); /* a dk_fetch_say_fn; ctx: s */
+/* What this job needs and is not here is asked for. */
+void dk_serve_fetch(struct serve *s, struct dk_id id, const struct dk_job *job);
+/* Goes on with what takes long, and tells the core of orders whose data is here, or will not come. */
+void dk_serve_work(struct serve *s);
+uint64_t dk_serve_free(const struct serve *s); /* bytes, where its folder is */
+/* true: it was about objects, a log or a sign of life, from the session's connection, and is done with. The core has no
+ * part in that. */
+bool dk_serve_answer(struct serve *s, uint32_t conn, const struct dk_message *message);
 
 /* Keepers. */
 

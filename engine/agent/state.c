@@ -104,6 +104,18 @@ void dk_agent_drop(struct dk_agent *a, struct attempt *attempt) {
   a->n_stale++;
 }
 
+void dk_agent_hold(struct dk_agent *a, struct attempt *attempt) {
+  assert(attempt->phase == PHASE_HELD);
+  attempt->phase = PHASE_WAITING;
+  a->n_waiting++;
+}
+
+void dk_agent_unhold(struct dk_agent *a, struct attempt *attempt) {
+  assert(attempt->phase == PHASE_WAITING);
+  attempt->phase = PHASE_HELD;
+  a->n_waiting--;
+}
+
 void dk_agent_enqueue(struct dk_agent *a, struct attempt *attempt, bool at_front) {
   uint32_t i = index_of(a, attempt);
   attempt->phase = PHASE_QUEUED;
@@ -238,10 +250,25 @@ bool dk_agent_is_idle(const struct dk_agent *a) {
   return true;
 }
 
+bool dk_agent_session(const struct dk_agent *a, uint32_t *ret_conn, uint64_t *ret_session) {
+  if (!a->has_session) return false;
+  *ret_conn = a->conn;
+  *ret_session = a->session;
+  return true;
+}
+
+bool dk_agent_is_running(const struct dk_agent *a, struct dk_id id, uint32_t *ret_slot) {
+  const struct attempt *attempt = dk_agent_find(a, id);
+  if (!attempt || attempt->phase != PHASE_RUNNING) return false;
+  *ret_slot = attempt->slot;
+  return true;
+}
+
 void dk_agent_count(const struct dk_agent *a, struct dk_agent_counts *ret) {
   *ret = (struct dk_agent_counts){0};
   for (uint32_t i = 0; i < a->n_attempts; i++) {
     switch (a->attempts[i].phase) {
+    case PHASE_WAITING:
     case PHASE_QUEUED: ret->queued++; break;
     case PHASE_PLACED: ret->placed++; break;
     case PHASE_RUNNING: ret->running++; break;
@@ -268,12 +295,13 @@ static int check_attempt(const struct dk_agent *a, uint32_t i, struct dk_error *
 }
 
 int dk_agent_check(const struct dk_agent *a, struct dk_error *error) {
-  uint32_t live = 0, queued = 0, placed = 0, load = 0;
+  uint32_t live = 0, waiting = 0, queued = 0, placed = 0, load = 0;
   for (uint32_t i = 0; i < a->n_attempts; i++) {
     int r = check_attempt(a, i, error);
     if (r < 0) return r;
     enum phase phase = a->attempts[i].phase;
     live += phase != PHASE_FREE;
+    waiting += phase == PHASE_WAITING;
     placed += phase == PHASE_PLACED || phase == PHASE_RUNNING;
   }
   for (uint32_t i = a->head, last = NONE; i != NONE; last = i, i = a->attempts[i].next) {
@@ -286,9 +314,9 @@ int dk_agent_check(const struct dk_agent *a, struct dk_error *error) {
     if ((a->slots[i].load == 0) != (a->slots[i].width == 0))
       return dk_error_set(error, -EINVAL, "slot %u: %u attempts book %u", i, a->slots[i].load, a->slots[i].width);
   }
-  if (live != a->n_live || queued != a->n_queued || placed != load)
-    return dk_error_set(error, -EINVAL, "counts: %u/%u live, %u/%u queued, %u/%u placed", live, a->n_live, queued,
-                        a->n_queued, placed, load);
+  if (live != a->n_live || waiting != a->n_waiting || queued != a->n_queued || placed != load)
+    return dk_error_set(error, -EINVAL, "counts: %u/%u live, %u/%u waiting, %u/%u queued, %u/%u placed", live,
+                        a->n_live, waiting, a->n_waiting, queued, a->n_queued, placed, load);
   return 0;
 }
 

@@ -7,6 +7,8 @@
  *  - A result is repeated to every new session until it is acknowledged; its number never changes while this agent
  *    lives, and numbers only grow, also over restarts (MARK carries them).
  *  - Only the newest session gives orders; what comes from another is refused.
+ *  - A remote job is held until its data is here (FETCH, then DATA); it keeps no slot meanwhile, and comes into the
+ *    queue then. What ends or revokes it before says GIVE_UP, once.
  *  - LIST is answered only when every slot is known (a keeper that is being found again may hold an attempt).
  *  - A task books min(cpus, slots) slots; orders start in the order they came (no overtaking).
  * What it does not do: run, write or read anything; know about paths.
@@ -54,6 +56,9 @@ enum dk_agent_event_kind {
   /* id: it will not start it (asked by RETURN, or it is busy with a long task): queued again */
   DK_AGENT_EV_KEEPER_RETURNED,
   DK_AGENT_EV_KEEPER_REFUSED, /* id, reason, text: not started, will not be */
+  /* Of what FETCH was asked for; nothing when it waits no more. */
+  DK_AGENT_EV_DATA,    /* id: all that it needs is here */
+  DK_AGENT_EV_NO_DATA, /* id, reason, text: it will not come */
 };
 
 struct dk_agent_event {
@@ -80,7 +85,9 @@ enum dk_agent_action_kind {
   DK_AGENT_ACT_KILL,   /* slot, id, grace_ms */
   /* slot, id, keeper_seq: acknowledged; drop it from the journal. After the MARK of the same step */
   DK_AGENT_ACT_FORGET,
-  DK_AGENT_ACT_MARK, /* mark, next_seq: must outlive this process before anything later in the list is done */
+  DK_AGENT_ACT_FETCH,   /* id, job (borrowed until the next step): DATA or NO_DATA is wanted */
+  DK_AGENT_ACT_GIVE_UP, /* id: no longer */
+  DK_AGENT_ACT_MARK,    /* mark, next_seq: must outlive this process before anything later in the list is done */
 };
 
 struct dk_agent_action {
@@ -114,8 +121,14 @@ bool dk_agent_is_idle(const struct dk_agent *agent);
 /* What MARK actions have told so far, oldest first; at most DK_AGENT_MARKS_MAX. */
 size_t dk_agent_marks(const struct dk_agent *agent, const struct dk_agent_mark **ret);
 
+/* The connection that gives orders, and its session. false: none does. */
+bool dk_agent_session(const struct dk_agent *agent, uint32_t *ret_conn, uint64_t *ret_session);
+/* Where the attempt runs; false: it does not. */
+bool dk_agent_is_running(const struct dk_agent *agent, struct dk_id id, uint32_t *ret_slot);
+
 struct dk_agent_counts {
-  uint32_t queued, placed, running, ended; /* placed: at a keeper, not known to have started */
+  uint32_t queued, placed, running,
+      ended; /* queued: also what waits for data; placed: at a keeper, not known to have started */
 };
 void dk_agent_count(const struct dk_agent *agent, struct dk_agent_counts *ret);
 /* Invariants; -EINVAL with the first that is broken. For tests. */

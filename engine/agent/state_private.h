@@ -10,7 +10,8 @@
 enum phase {
   PHASE_FREE,    /* no attempt: an entry to be used again */
   PHASE_HELD,    /* between two phases, within a step */
-  PHASE_QUEUED,  /* waits here */
+  PHASE_WAITING, /* its data is not here */
+  PHASE_QUEUED,  /* waits here for a slot */
   PHASE_PLACED,  /* with a keeper, not known to have started */
   PHASE_RUNNING, /* started */
   PHASE_ENDED,   /* its result waits for the acknowledgement */
@@ -46,7 +47,7 @@ struct dk_agent {
   uint32_t n_attempts, cap_attempts, n_live, n_stale;
   uint32_t free;       /* first entry to be used again */
   uint32_t head, tail; /* the queue */
-  uint32_t n_queued;
+  uint32_t n_queued, n_waiting;
   struct dk_map map; /* id -> attempt */
   struct slot *slots;
   uint32_t n_slots; /* config.slots or more */
@@ -64,6 +65,8 @@ struct dk_agent {
 struct attempt *dk_agent_find(const struct dk_agent *a, struct dk_id id);
 struct attempt *dk_agent_add(struct dk_agent *a, struct dk_id id); /* HELD; NULL: no memory */
 void dk_agent_drop(struct dk_agent *a, struct attempt *attempt);   /* from HELD or ENDED */
+void dk_agent_hold(struct dk_agent *a, struct attempt *attempt);   /* from HELD to WAITING */
+void dk_agent_unhold(struct dk_agent *a, struct attempt *attempt); /* back */
 void dk_agent_enqueue(struct dk_agent *a, struct attempt *attempt, bool at_front);
 void dk_agent_dequeue(struct dk_agent *a, struct attempt *attempt);               /* to HELD */
 uint32_t dk_agent_width(const struct dk_agent *a, const struct attempt *attempt); /* slots it books */

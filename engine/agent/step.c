@@ -247,6 +247,47 @@ static int tell_again(struct dk_agent *a, struct attempt *attempt, struct dk_age
   return 0;
 }
 
+/* Data. */
+
+static int wait_for_data(struct dk_agent *a, struct attempt *attempt, struct dk_agent_out *out) {
+  dk_agent_hold(a, attempt);
+  struct dk_agent_action *action = dk_agent_act(out, DK_AGENT_ACT_FETCH);
+  if (!action) return -ENOMEM;
+  action->id = attempt->id;
+  action->job = &attempt->job;
+  return 0;
+}
+
+/* To HELD. */
+static int give_up_data(struct dk_agent *a, struct attempt *attempt, struct dk_agent_out *out) {
+  dk_agent_unhold(a, attempt);
+  struct dk_agent_action *action = dk_agent_act(out, DK_AGENT_ACT_GIVE_UP);
+  if (!action) return -ENOMEM;
+  action->id = attempt->id;
+  return 0;
+}
+
+static int on_data(struct dk_agent *a, const struct dk_agent_event *event, struct dk_agent_out *out) {
+  struct attempt *attempt = dk_agent_find(a, event->id);
+  if (!attempt || attempt->phase != PHASE_WAITING) return 0;
+  dk_agent_unhold(a, attempt);
+  if (event->kind == DK_AGENT_EV_DATA) {
+    dk_agent_enqueue(a, attempt, false);
+    return 0;
+  }
+  dk_agent_drop(a, attempt);
+  return say_refused(a, out, event->id, event->reason, event->text);
+}
+
+/* To HELD, when it is one that has not been placed. */
+static int take_back(struct dk_agent *a, struct attempt *attempt, struct dk_agent_out *out) {
+  if (attempt->phase == PHASE_WAITING) return give_up_data(a, attempt, out);
+  if (attempt->phase == PHASE_QUEUED) dk_agent_dequeue(a, attempt);
+  return 0;
+}
+
+/* Orders. */
+
 static int on_assign(struct dk_agent *a, struct dk_message *message, struct dk_agent_out *out) {
   int r = open_session(a, out);
   if (r < 0) return r;
@@ -257,12 +298,13 @@ static int on_assign(struct dk_agent *a, struct dk_message *message, struct dk_a
   if (dk_agent_is_forgotten(a, message->id))
     return say_refused(a, out, message->id, DK_REFUSED_STALE,
                        "this attempt, or a later one, has ended and was acknowledged");
-  if (a->n_queued >= a->config.queue_max)
+  if (a->n_queued + a->n_waiting >= a->config.queue_max)
     return say_refused(a, out, message->id, DK_REFUSED_BUSY, "the agent's queue is full");
   attempt = dk_agent_add(a, message->id);
   if (!attempt) return -ENOMEM;
   attempt->job = message->u.job;
   memset(&message->u.job, 0, sizeof message->u.job);
+  if (attempt->job.is_remote) return wait_for_data(a, attempt, out);
   dk_agent_enqueue(a, attempt, false);
   return 0;
 }
@@ -270,8 +312,9 @@ static int on_assign(struct dk_agent *a, struct dk_message *message, struct dk_a
 static int on_revoke(struct dk_agent *a, struct dk_id id, struct dk_agent_out *out) {
   struct attempt *attempt = dk_agent_find(a, id);
   if (!attempt) return say_plain(a, out, DK_MSG_REVOKED, id);
-  if (attempt->phase == PHASE_QUEUED) {
-    dk_agent_dequeue(a, attempt);
+  int r = take_back(a, attempt, out);
+  if (r < 0) return r;
+  if (attempt->phase == PHASE_HELD) {
     dk_agent_drop(a, attempt);
     return say_plain(a, out, DK_MSG_REVOKED, id);
   }
@@ -297,10 +340,9 @@ static int on_kill(struct dk_agent *a, struct dk_id id, uint64_t grace_ms, struc
   struct attempt *attempt = dk_agent_find(a, id);
   if (!attempt) return say_plain(a, out, DK_MSG_REVOKED, id); /* not here, and will not start */
   if (attempt->phase == PHASE_ENDED) return tell_again(a, attempt, out);
-  if (attempt->phase == PHASE_QUEUED) {
-    dk_agent_dequeue(a, attempt);
-    return finish_here(a, attempt, DK_CAUSE_KILLED, "ended before it started", out);
-  }
+  int r = take_back(a, attempt, out);
+  if (r < 0) return r;
+  if (attempt->phase == PHASE_HELD) return finish_here(a, attempt, DK_CAUSE_KILLED, "ended before it started", out);
   attempt->is_killed = true;
   attempt->grace_ms = grace_ms;
   return kill_placed(attempt, out);
@@ -405,8 +447,9 @@ static int on_ended(struct dk_agent *a, struct dk_agent_event *event, struct dk_
     attempt->keeper_seq = event->keeper_seq; /* told again after the connection to the keeper was lost */
     attempt->slot = event->slot;
     return 0;
-  } else if (attempt->phase == PHASE_QUEUED) {
-    dk_agent_dequeue(a, attempt);
+  } else if (attempt->phase == PHASE_QUEUED || attempt->phase == PHASE_WAITING) {
+    int r = take_back(a, attempt, out);
+    if (r < 0) return r;
     attempt->slot = event->slot;
   } else {
     a->slots[attempt->slot].is_slow = false;
@@ -442,6 +485,8 @@ static int on_keeper(struct dk_agent *a, struct dk_agent_event *event, struct dk
   case DK_AGENT_EV_KEEPER_ENDED: return on_ended(a, event, out);
   case DK_AGENT_EV_KEEPER_RETURNED: return on_returned(a, event, out);
   case DK_AGENT_EV_KEEPER_REFUSED: return on_refused(a, event, out);
+  case DK_AGENT_EV_DATA:
+  case DK_AGENT_EV_NO_DATA:
   case DK_AGENT_EV_MESSAGE:
   case DK_AGENT_EV_CLOSED: break;
   }
@@ -455,6 +500,8 @@ int dk_agent_step(struct dk_agent *a, struct dk_agent_event *event, struct dk_ag
     r = on_message(a, event->conn, event->message, out);
   } else if (event->kind == DK_AGENT_EV_CLOSED) {
     if (a->has_session && a->conn == event->conn) a->has_session = a->is_open = a->wants_list = false;
+  } else if (event->kind == DK_AGENT_EV_DATA || event->kind == DK_AGENT_EV_NO_DATA) {
+    r = on_data(a, event, out);
   } else {
     r = on_keeper(a, event, out);
   }

@@ -179,9 +179,8 @@ static int place_file(struct dk_blobs *blobs, const struct dk_manifest_entry *en
     if (in >= 0) close(in);
     return dk_error_set(
         error, -EINVAL,
-        "the content of %s is missing from .dkrun/objects, or was changed there\nhelp: run again: what made it "
-        "runs anew",
-        path);
+        "the content of %s is missing from %s, or was changed there\nhelp: run again: what made it runs anew", path,
+        blobs->objects.root);
   }
   int parent, out = -1;
   int r = open_parent(dir, path, &parent, &name, error);

@@ -174,17 +174,21 @@ static int place_file(const struct place *place, int in, const struct stat *st) 
   return lend(place, st);
 }
 
-static int place_manifest(const struct place *place, int in, struct dk_error *error) {
+/* What the manifest `in` names, into the empty directory `dir`. */
+static int make_tree(const struct place *place, int in, int dir, struct dk_error *error) {
   struct stat st;
   if (fstat(in, &st) < 0 || st.st_size > (off_t)MANIFEST_MAX) return -EFBIG;
   dk_autofree char *manifest = dk_alloc((size_t)st.st_size);
   if (!manifest) return -ENOMEM;
   int r = dk_fs_pread_all(in, manifest, (size_t)st.st_size, 0);
-  if (r < 0) return r;
+  return r < 0 ? r : dk_tree_place(place->blobs, manifest, (size_t)st.st_size, dir, error);
+}
+
+static int place_manifest(const struct place *place, int in, struct dk_error *error) {
   if (mkdirat(place->parent, place->name, 0755) < 0) return -errno;
   int fd = openat(place->parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -errno;
-  r = dk_tree_place(place->blobs, manifest, (size_t)st.st_size, fd, error);
+  int r = make_tree(place, in, fd, error);
   close(fd);
   return r;
 }
@@ -199,6 +203,31 @@ static int place_dir(const struct place *place, int in, struct dk_error *error) 
   return r;
 }
 
+static bool is_root(const struct dk_job_input *input) {
+  return strcmp(input->place, ".") == 0;
+}
+
+static int refuse_changed(const struct place *place, struct dk_error *error) {
+  return dk_error_set(
+      error, -EINVAL,
+      "the object %s was changed since it was kept\nhelp: something writes to the state folder; run again: "
+      "what made it runs anew",
+      place->input->from);
+}
+
+/* One that is an object, or not in its folder, in its place in `parent`. */
+static int place_open(struct place *place, int in, const struct stat *st, struct dk_error *error) {
+  const struct dk_job_input *input = place->input;
+  bool is_kept = is_object(place->job, input->from);
+  if (S_ISREG(st->st_mode) && is_kept && !dk_fs_is_sealed(st)) return refuse_changed(place, error);
+  if (is_root(input)) return make_tree(place, in, place->dir->work, error);
+  int r = dk_fs_remove_tree_at(place->parent, place->name, error); /* the code may have a file there */
+  if (r < 0) return r;
+  if (S_ISDIR(st->st_mode)) return place_dir(place, in, error);
+  if (!S_ISREG(st->st_mode)) return dk_error_set(error, -EINVAL, "%s is no file or directory", input->from);
+  return input->is_dir ? place_manifest(place, in, error) : place_file(place, in, st);
+}
+
 static int place_input(struct place *place, struct dk_error *error) {
   const struct dk_job_input *input = place->input;
   int in = open(input->from, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -209,23 +238,7 @@ static int place_input(struct place *place, struct dk_error *error) {
     return dk_error_system(error, code, "input %s cannot be read (%s)", input->place, input->from);
   }
   struct dk_error inner = {0};
-  int r = dk_fs_remove_tree_at(place->parent, place->name, &inner); /* the code may have a file there */
-  if (r == 0) {
-    if (S_ISDIR(st.st_mode))
-      r = place_dir(place, in, &inner);
-    else if (!S_ISREG(st.st_mode))
-      r = dk_error_set(&inner, -EINVAL, "%s is no file or directory", input->from);
-    else if (is_object(place->job, input->from) && !dk_fs_is_sealed(&st))
-      r = dk_error_set(
-          &inner, -EINVAL,
-          "the object %s was changed since it was kept\nhelp: something writes to the state folder; run again: "
-          "what made it runs anew",
-          input->from);
-    else if (input->is_dir)
-      r = place_manifest(place, in, &inner);
-    else
-      r = place_file(place, in, &st);
-  }
+  int r = place_open(place, in, &st, &inner);
   close(in);
   if (r == 0) return 0;
   if (r == -EBUSY)
@@ -252,7 +265,7 @@ static int fill_code(struct dk_workdir *dir, const struct dk_job *job, struct dk
 static int fill_input(struct dk_workdir *dir, const struct dk_job *job, uint32_t i, struct dk_blobs *blobs,
                       struct dk_error *error) {
   const struct dk_job_input *input = &job->inputs[i];
-  if (!dk_fs_is_plain_path(input->place))
+  if (is_root(input) ? !input->is_dir : !dk_fs_is_plain_path(input->place))
     return dk_error_set(error, -EINVAL, "an input's place must be a path in the task's directory: %s", input->place);
   const char *slash = strrchr(input->place, '/');
   dk_autofree char *parent = dk_strndup(input->place, slash ? (size_t)(slash - input->place) : 0);
@@ -279,9 +292,11 @@ int dk_workdir_fill(struct dk_workdir *dir, const struct dk_job *job, struct dk_
     if (!dir->lent) return dk_error_set(error, -ENOMEM, "no memory to place inputs");
   }
   if (job->code) r = fill_code(dir, job, blobs, error);
-  for (uint32_t i = 0; r == 0 && i < job->n_inputs; i++) {
+  for (uint32_t i = 0; r == 0 && i < 2 * job->n_inputs; i++) {
+    uint32_t at = i % job->n_inputs;
+    if (is_root(&job->inputs[at]) != (i < job->n_inputs)) continue;
     r = blobs->stop && blobs->stop(blobs->ctx) ? dk_error_set(error, -ECANCELED, "ended before it started")
-                                               : fill_input(dir, job, i, blobs, error);
+                                               : fill_input(dir, job, at, blobs, error);
   }
   if (r < 0) *ret_cause = cause_of(r);
   return r;

@@ -214,7 +214,7 @@ int dk_cli_default_file(struct dk_cli *cli, char **ret) {
   return code;
 }
 
-static void print_diagnostics(struct dk_cli *cli, const struct dk_diags *diags) {
+void dk_cli_diagnostics(struct dk_cli *cli, const struct dk_diags *diags) {
   dk_autobuf text = DK_BUF_INIT;
   if (!diags->count) {
     return;
@@ -256,7 +256,7 @@ int dk_cli_load(struct dk_cli *cli, const char *file, const struct dk_cli_params
   if (code != DK_EXIT_OK) {
     return code;
   }
-  print_diagnostics(cli, dk_load_diags(*ret));
+  dk_cli_diagnostics(cli, dk_load_diags(*ret));
   if (!dk_load_plan(*ret)) {
     dk_load_destroy(*ret);
     *ret = NULL;

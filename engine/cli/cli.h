@@ -61,6 +61,8 @@ int dk_cmd_why(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_results(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_get(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_trust(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_fsck(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_gc(struct dk_cli *cli, int argc, char **argv);
@@ -127,6 +129,8 @@ int dk_cli_default_file(struct dk_cli *cli, char **ret);
 /* The same when there is but one *.dk here, without reading it and without a word. -ENOENT: there is none, or there are
  * several. */
 int dk_cli_only_file(char **ret);
+/* Diagnostics on stderr, as text; nothing when there are none. */
+void dk_cli_diagnostics(struct dk_cli *cli, const struct dk_diags *diags);
 /* Loads a file (NULL: the default one) and prints its diagnostics on stderr. *ret has a plan if and only if it returns
  * 0. */
 int dk_cli_load(struct dk_cli *cli, const char *file, const struct dk_cli_params *params, struct dk_load **ret);

@@ -50,17 +50,19 @@ static uint64_t on_tick(void *ctx, uint64_t now_ns) {
 
 static int serve(struct dk_cli *cli, struct dk_folder *folder, struct dk_loop *loop, struct dk_error *error) {
   struct daemon d = {.idle_since = dk_now_ns()};
+  struct dk_hosts hosts = {.n = 0};
   const struct dk_engine_observer local = {.ctx = &d, .say = on_say, .tick = on_tick};
   dk_autofree char *agent = dk_session_agent_program(error);
   int r = agent ? dk_service_create(folder->path, loop, &local, &d.service, error) : -ENOENT;
 
+  if (r == 0) r = dk_hosts_load(cli->root, &hosts, error);
   if (r == 0) r = dk_loop_signal(loop, SIGTERM, on_signal, &d);
   if (r == 0) r = dk_loop_signal(loop, SIGINT, on_signal, &d);
   if (r == 0) {
     struct dk_engine_options options = {
         .folder = folder,
         .root = cli->root,
-        .provider = &dk_providers[0],
+        .hosts = &hosts,
         .agent_program = agent,
         .slots = cli->slots,
         .loop = loop,
@@ -71,6 +73,7 @@ static int serve(struct dk_cli *cli, struct dk_folder *folder, struct dk_loop *l
   if (r == 0) dk_service_serve(d.service, d.engine);
   while (r == 0 && !d.must_end) r = dk_engine_turn(d.engine, error);
   dk_engine_destroy(d.engine);
+  dk_hosts_finish(&hosts);
   dk_service_destroy(d.service);
   return r;
 }

@@ -7,7 +7,7 @@
 
 static const struct {
   const char *name, *title;
-} groups[] = {{"write", "write"}, {"run", "run"}, {"look", "look"}, {"keep", "keep"}};
+} groups[] = {{"write", "write"}, {"run", "run"}, {"look", "look"}, {"where", "where"}, {"keep", "keep"}};
 
 static void screen(struct dk_cli *cli) {
   size_t n;

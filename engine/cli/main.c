@@ -9,7 +9,7 @@
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
  *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c get.c
- *   why.c doctor.c
+ *   why.c doctor.c providers.c trust.c
  *                   du.c gc.c fsck.c help.c),
  *                   engine.c (the daemon), client.c and remote.c (its other end), watch.c (a run on the screen),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the
@@ -92,11 +92,11 @@ static const struct dk_command commands[] = {
      "  --where EXPR              tasks at whose points EXPR holds, an expression\n"
      "                            of the language: 'lr > 0.1 and n in [1, 2]'\n",
      dk_cmd_cancel},
-    {"pause", "run", "pause [--run N] [TASK] [--where EXPR]", "start nothing new",
+    {"pause", "run", "pause [--run N] [TASK] [--where EXPR]", "start nothing new, until dkrun resume",
      "Tasks that run go on; nothing new of the run, or of the tasks that match TASK,\n"
      "starts until `dkrun resume`.\n",
      dk_cmd_pause},
-    {"resume", "run", "resume [--run N] [TASK] [--where EXPR]", "the end of a pause",
+    {"resume", NULL, "resume [--run N] [TASK] [--where EXPR]", "the end of a pause",
      "Without TASK and --where: of all of the run.\n", dk_cmd_resume},
     {"prio", "run", "prio [--run N] PRIORITY [TASK] [--where EXPR]", "who comes first",
      "Tasks with a higher PRIORITY (-1000 to 1000, others have 0) are handed out\n"
@@ -150,6 +150,28 @@ static const struct dk_command commands[] = {
      "  --run N                   in that run; FILE is not read\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_why},
+    {"providers", "where", "providers [check [NAME]] [--format text|json]", "the hosts tasks may run on; dkrun trust",
+     "Lists the hosts of your file of providers, ~/.config/dkrun/providers.dk, as the\n"
+     "providers.dk of this repository chooses and limits them, with the lines that\n"
+     "say so. Without both there is one: this machine.\n"
+     "\n"
+     "  check [NAME]              only say whether the files are right, and whether\n"
+     "                            they have a provider or host NAME; no host is asked\n"
+     "  --format text|json        how to say it\n"
+     "\n"
+     "A repository's file that declares providers of its own, with `kind`, counts when\n"
+     "you trust it: `dkrun help trust`.\n",
+     dk_cmd_providers},
+    {"trust", NULL, "trust [--yes | --not]", "let this repository declare providers",
+     "Shows which hosts the providers.dk of this repository declares, and asks whether\n"
+     "to trust it. A trusted file counts as if it were yours: it says whom ssh\n"
+     "connects to, as whom, and with which configuration. That holds for the file as\n"
+     "it is now, and what it imports and loads; changed, it has to be trusted again.\n"
+     "A file that only chooses and limits your providers needs no trust.\n"
+     "\n"
+     "  -y, --yes                 do not ask\n"
+     "  --not                     take it back\n",
+     dk_cmd_trust},
     {"du", "keep", "du [--format text|json]", "what takes how much room",
      "Room on disk that the state folder `.dkrun` takes, by part, and of the kept\n"
      "contents by the task that made them. Changes nothing.\n",

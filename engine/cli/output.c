@@ -146,6 +146,7 @@ static int meant_elsewhere(const char *command, const char *option) {
                  "task has it run always"},
                 {"gc", "--dry-run", "without --yes nothing is deleted"},
                 {"gc", "-n", "without --yes nothing is deleted"},
+                {"providers", "--json", "it is `--format json`"},
                 {"get", "--to", "the place is -o PATH"}};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (strcmp(command, others[i].command) == 0 && strcmp(option, others[i].option) == 0)

@@ -170,6 +170,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
   struct dk_loop *loop = NULL;
   struct dk_service *service = NULL;
   struct foreground f = {.engine = NULL};
+  struct dk_hosts hosts = {.n = 0};
   dk_autofree char *agent = dk_session_agent_program(&error);
   int exit_with = DK_EXIT_ENGINE;
   const struct dk_engine_observer local = {&f, on_note, on_ended, on_say, on_where, on_tick};
@@ -184,12 +185,13 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
   struct dk_engine_options engine = {
       .folder = folder,
       .root = cli->root,
-      .provider = &dk_providers[0],
+      .hosts = &hosts,
       .agent_program = agent,
       .slots = cli->slots,
       .loop = loop,
       .observer = dk_service_observer(service),
   };
+  if (r == 0) r = dk_hosts_load(cli->root, &hosts, &error);
   if (r == 0) r = dk_engine_create(&engine, &f.engine, &error);
   if (r == 0) r = submit(&f, options, session, &error);
   struct dk_watch_options watch = {
@@ -212,6 +214,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
   dk_watch_destroy(f.watch);
   f.watch = NULL;
   dk_engine_destroy(f.engine);
+  dk_hosts_finish(&hosts);
   dk_service_destroy(service);
   dk_loop_destroy(loop);
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : exit_with;

@@ -38,7 +38,13 @@ static uint32_t take(struct dk_core *core) {
   return core->n_claims++;
 }
 
+void dk_claim_forget(struct dk_core *core, uint32_t claim) {
+  if (core->claims[claim].is_indexed) dk_index_remove(&core->claim_by_key, hash_key(&core->claims[claim].key), claim);
+  core->claims[claim].is_indexed = false;
+}
+
 static void give_back(struct dk_core *core, uint32_t claim) {
+  dk_claim_forget(core, claim);
   core->claims[claim].is_used = false;
   core->claims[claim].next = core->free_claim;
   core->free_claim = claim;
@@ -74,9 +80,11 @@ uint32_t dk_claim_open(struct dk_core *core, struct dk_core_run *run, uint32_t t
                                       .heap_at = DK_NONE,
                                       .next = DK_NONE,
                                       .outcome = CLAIM_OPEN,
-                                      .is_used = true};
+                                      .is_used = true,
+                                      .is_indexed = true};
   if (run) take_up(core, &core->claims[i]);
   if (dk_index_add(&core->claim_by_key, hash_key(key), i) < 0) {
+    core->claims[i].is_indexed = false;
     give_back(core, i);
     core->is_failed = true;
     return DK_NONE;
@@ -176,13 +184,9 @@ bool dk_claim_is_wanted(const struct dk_core *core, uint32_t i) {
 /* Out of use: at once, or when no lookup can have missed its result. */
 static void close_claim(struct dk_core *core, uint32_t i) {
   struct dk_claim *claim = &core->claims[i];
-  if (claim->outcome != TASK_OK) {
-    give_back(core, i); /* was taken out of the index when it ended */
-  } else if (core->asked[0] + core->asked[1] == 0) {
-    dk_index_remove(&core->claim_by_key, hash_key(&claim->key), i);
+  if (!claim->is_indexed || core->asked[0] + core->asked[1] == 0) {
     give_back(core, i);
   } else {
-    claim->is_retired = true;
     claim->next = core->retired[core->era];
     core->retired[core->era] = i;
   }
@@ -195,7 +199,10 @@ void dk_claim_end(struct dk_core *core, uint32_t i, enum dk_task_event event, en
   claim->outcome = (uint8_t)event;
   claim->cause = (uint8_t)cause;
   claim->code = code;
-  if (event != TASK_OK) dk_index_remove(&core->claim_by_key, hash_key(&claim->key), i);
+  if (event != TASK_OK)
+    dk_claim_forget(core, i);
+  else
+    claim->good_at = ++core->n_good;
   dk_task_do(core, claim->run, claim->task, event, claim);
   claim->run = NULL;
   if (claim->shares == DK_NONE) {
@@ -226,6 +233,7 @@ void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_
   if (i == DK_NONE) return;
   core->claims[i].last = last;
   core->claims[i].outcome = TASK_OK;
+  core->claims[i].good_at = ++core->n_good;
   close_claim(core, i);
 }
 
@@ -239,7 +247,6 @@ static void free_retired(struct dk_core *core, uint32_t era) {
   while (core->retired[era] != DK_NONE) {
     uint32_t i = core->retired[era];
     core->retired[era] = core->claims[i].next;
-    dk_index_remove(&core->claim_by_key, hash_key(&core->claims[i].key), i);
     give_back(core, i);
   }
 }

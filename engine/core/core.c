@@ -1,5 +1,5 @@
 /* The door of the core: create, load, step. What happens to whom is in task.c (tasks), run.c (what is asked of runs),
- * session.c (the agent's events) and schedule.c (what next). */
+ * session.c (the agent's events), schedule.c (what next) and place.c (where). */
 #include "engine/core/internal.h"
 #include "lang/base/alloc.h"
 
@@ -26,6 +26,8 @@ int dk_core_create(struct dk_core **ret, const struct dk_core_policy *policy, ui
   core->jitter = jitter_seed;
   core->incarnation = incarnation;
   core->next_n = 1;
+  core->news = 1;
+  core->recall_at = UINT64_MAX;
   core->free_claim = core->free_attempt = core->free_share = DK_NONE;
   core->draining = core->retired[0] = core->retired[1] = DK_NONE;
   dk_index_init(&core->claim_by_key);
@@ -82,6 +84,7 @@ static void dispatch(struct dk_core *core, const struct dk_event *event) {
   case DK_EV_GAP: dk_host_gap(core); break;
   case DK_EV_LOOKED_UP: dk_schedule_looked_up(core, event); break;
   case DK_EV_DECIDED: dk_schedule_decided(core, event); break;
+  case DK_EV_COPY_LOST: dk_schedule_copy_lost(core, event); break;
   case DK_EV_START:
   case DK_EV_CANCEL:
   case DK_EV_PAUSE:
@@ -95,6 +98,8 @@ static void dispatch(struct dk_core *core, const struct dk_event *event) {
   case DK_EV_REFUSED:
   case DK_EV_REVOKED:
   case DK_EV_ENDED: dk_session_event(core, event); break;
+  case DK_EV_HOST_ADDED:
+  case DK_EV_HOST_REMOVED: dk_host_event(core, event); break;
   }
 }
 
@@ -115,6 +120,7 @@ int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const stru
   core->out = out;
   core->out_limit = out->n_records + out->n_actions + core->policy.max_out;
   core->has_ended = false;
+  dk_place_note(core, event);
   dispatch(core, event);
   dk_host_pass_time(core);
   dk_retry_due(core);
@@ -122,8 +128,9 @@ int dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const stru
   dk_claim_drain(core);
   dk_task_propagate(core);
   dk_schedule_load(core);
+  dk_place_recheck(core);
   dk_schedule_assign(core);
-  dk_schedule_recall(core);
+  dk_recall(core);
   core->is_cut = has_more(core);
   if (!core->is_cut) dk_run_end(core);
   out->more = core->is_cut;
@@ -137,7 +144,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 uint64_t dk_core_deadline(const struct dk_core *core) {
-  if (core->is_cut) return core->now;
+  if (core->is_cut || dk_place_is_checking(core)) return core->now;
   return earlier(dk_retry_next(core), earlier(dk_host_deadline(core), dk_schedule_deadline(core)));
 }
 

@@ -8,8 +8,8 @@
  * one attempt, and what is handed out next is chosen over all runs, by priority. A task is named by (run number, task
  * number).
  *
- * Any number of hosts, each with an agent: a task goes to the one that is loaded least. When a host was silent for
- * lost_after, what it had is started elsewhere. It may come back with that: of several attempts of one key the first
+ * Any number of hosts, each with an agent: of those that a task may run on it goes to the one where it can start
+ * soonest (place). When a host was silent for lost_after, what it had is started elsewhere. It may come back with that: of several attempts of one key the first
  * good end is the task's result, the others are ended, and nothing of them is recorded.
  *
  * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, the retries that
@@ -26,6 +26,9 @@
 
 struct dk_core;
 
+#define DK_PLACE_NEVER UINT64_MAX
+#define DK_PLACE_NOT_NOW (UINT64_MAX - 1)
+
 struct dk_core_policy {
   uint64_t lost_after_ns; /* a host silent for so long: its attempts count as lost (default 60 s here) */
   uint64_t backoff_ns;    /* before the first retry; doubles, with jitter from the seed (default 1 s) */
@@ -33,6 +36,13 @@ struct dk_core_policy {
   uint32_t queue_per_slot; /* orders kept at an agent per slot, running one included (default 2) */
   uint64_t recall_ns;      /* an order that waits so long at one host while another has room comes back (default 1 s) */
   uint32_t max_out;        /* records + actions a step (default 1024) */
+  /* Where a task may run, NULL: on every host, each as near as any other. Fills ret_ns[host] for every host number
+   * below n_hosts: the nanoseconds that it takes to bring there what the task needs, or DK_PLACE_NEVER: it may not run
+   * there (it is too small, its mount is not there), or DK_PLACE_NOT_NOW: as little, but later it may (it is closed). Asked while a step runs, about a task of a run that is there, each time that it is to be handed out; must
+   * not call the core. Answers may differ from step to step. One that forbids, or makes dearer, is heeded at once; of
+   * what has become possible the core hears by the next TICK that is not idle (or when a host comes or goes). */
+  void (*place)(void *ctx, uint32_t run, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns);
+  void *place_ctx;
 };
 void dk_core_policy_default(struct dk_core_policy *ret);
 

@@ -33,7 +33,7 @@ static inline bool dk_task_state_is_end(enum dk_task_state state) {
 enum dk_run_state { DK_RUN_RUNNING = 1, DK_RUN_DONE = 2, DK_RUN_FAILED = 3, DK_RUN_INTERRUPTED = 4 /* or cancelled */ };
 
 enum dk_event_kind {
-  DK_EV_TICK,       /* time passed */
+  DK_EV_TICK,       /* time passed; and, unless it is_idle, what policy.place says may have changed (core.h) */
   DK_EV_GAP,        /* the clock jumped or a turn took over 10 s: silence before it proves nothing */
   DK_EV_START,      /* the run was added; go */
   DK_EV_LOOKED_UP,  /* answer to DK_ACT_LOOKUP */
@@ -43,15 +43,32 @@ enum dk_event_kind {
   DK_EV_HAS,        /* answer to DK_ACT_LIST, an attempt each */
   DK_EV_HAS_END,
   DK_EV_STARTED,
+  /* With reason BAD the task fails, unless policy.place says by now that it may not run on this host and may run on
+   * another known one: then it is handed out there. With session 0 and reason NOT_YET it comes from the world itself,
+   * for an ASSIGN that it cannot send yet (an input is being made again): the task is handed out again after
+   * policy.backoff_ns (twice that the next time, up to backoff_max_ns), and nothing is counted against it. Where the
+   * world knows it before, policy.place says NOT_NOW instead, which costs nothing. */
   DK_EV_REFUSED,
   DK_EV_REVOKED,
-  /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send. */
+  /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send: that
+   * fails the task that it is for, and others that share its key are handed out themselves. */
   DK_EV_ENDED,
   /* What people ask of a run, or of some of its tasks. */
   DK_EV_CANCEL, /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once. Not taken back */
   DK_EV_PAUSE,  /* nothing new starts; what runs goes on */
   DK_EV_RESUME, /* the end of that */
   DK_EV_PRIORITY, /* who comes first */
+  /* The outputs of a task that is DONE or CACHED in this run cannot be had any more, by nobody: it is looked up again
+   * (MISS: it is made again), and ends once more before its run is over. Nobody is told a second time of a good end.
+   * After a bad one nothing starts that still waits for others; what has ended stays; an order of what was looked up
+   * before is the world's to end (ENDED with session 0), and until then to put off (REFUSED, NOT_YET). Of any other
+   * task, of a pick, or after FINISHED: dropped. Nothing of it lasts: the next engine looks every task up. */
+  DK_EV_COPY_LOST,
+  /* What is configured. */
+  DK_EV_HOST_ADDED, /* the host may come up: makes it known before its AGENT_UP (for REFUSED) */
+  /* The host is not configured any more: what it has is given up now, and its session is over. It may be added again,
+   * or just come up. Of one that is not known: dropped. */
+  DK_EV_HOST_REMOVED,
 };
 
 enum dk_lookup {
@@ -68,14 +85,18 @@ enum dk_lookup {
 struct dk_event {
   enum dk_event_kind kind;
   struct dk_id id; /* HAS STARTED REFUSED REVOKED ENDED */
-  /* AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the
+  /* HOST_ADDED, HOST_REMOVED, AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the
    * same in every engine of a store), and the session with it (higher than any before with this host): stale ones are
    * dropped. */
   uint32_t host;
   uint64_t session;
-  uint32_t run;  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY; of one that is not there: dropped */
-  uint32_t task; /* LOOKED_UP, DECIDED */
+  /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY COPY_LOST; of one that is not there: dropped */
+  uint32_t run;
+  uint32_t task; /* LOOKED_UP DECIDED COPY_LOST */
   union {
+    struct {
+      bool is_idle; /* nothing has happened but that time passed: dk_core_deadline asked for it */
+    } tick;
     struct {
       enum dk_lookup answer;
       struct dk_digest key;
@@ -83,6 +104,9 @@ struct dk_event {
     struct {
       bool ok;
     } decided; /* not ok: no candidate left; the pick fails */
+    struct {
+      uint64_t lost_after_ns; /* 0: policy.lost_after_ns */
+    } host_added;
     struct {
       uint32_t slots;
       uint8_t boot[16];
@@ -132,7 +156,7 @@ enum dk_record_kind {
   DK_REC_INCARNATION,
   DK_REC_ATTEMPT, /* put at assignment, and when another task has it; deleted when its end is recorded */
   DK_REC_TASK,    /* state of a task in this run, at its end (and RUNNING, with attempt and slot, for readers) */
-  DK_REC_RESULT,  /* key -> bytes; first one wins */
+  DK_REC_RESULT,  /* key -> bytes; the first one wins, unless its outputs were lost (COPY_LOST): then the new one */
   DK_REC_FAILURE, /* attempt -> bytes of a failed attempt (for logs) */
   DK_REC_RUN,     /* a run's end */
 };
@@ -142,7 +166,7 @@ struct dk_record {
   struct dk_id id;       /* ATTEMPT, FAILURE; TASK: last attempt or none */
   struct dk_digest key;  /* ATTEMPT, TASK, RESULT */
   uint32_t run, task;    /* ATTEMPT, TASK, RUN */
-  uint32_t host, booked; /* ATTEMPT: where it is, and the slots that it books there */
+  uint32_t host, booked; /* ATTEMPT: where it is, and the slots that it books there; TASK RUNNING: where it is */
   uint8_t state, cause;  /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
   uint8_t attempts;      /* TASK: attempts made in this run */
   struct dk_tries tries; /* TASK: those that count against a limit */

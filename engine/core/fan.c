@@ -174,10 +174,14 @@ void dk_fan_waits(const struct dk_graph *graph, uint32_t node, uint32_t *waits) 
 
 /* --- walking --- */
 
-void dk_fan_start(const struct dk_fan *fan, struct dk_fan_cursor *cursor, uint32_t task, bool good) {
+void dk_fan_start(const struct dk_fan *fan, struct dk_fan_cursor *cursor, uint32_t task, bool good, bool again) {
   uint32_t node = dk_fan_node(fan->graph, task, &cursor->node);
-  *cursor = (struct dk_fan_cursor){
-      .task = task, .node = node, .row = task - fan->graph->nodes[node].first, .good = good, .edge = fan->first[node]};
+  *cursor = (struct dk_fan_cursor){.task = task,
+                                   .node = node,
+                                   .row = task - fan->graph->nodes[node].first,
+                                   .good = good,
+                                   .again = again,
+                                   .edge = fan->first[node]};
 }
 
 /* First row of a rising map that is at least `value`. */
@@ -248,6 +252,7 @@ static void find_users(const struct dk_fan_edge *edge, uint32_t rows, struct dk_
 /* Counts the hit; true when its consumers are to hear of it. */
 static bool open_hit(struct dk_fan_edge *edge, struct dk_fan_cursor *cursor) {
   cursor->broken = !cursor->good && !edge->edge->skip_failed;
+  if (cursor->again && !cursor->broken) return false;
   if (!edge->left) return true;
   uint32_t *left = &edge->left[hit_group(edge, cursor->row, cursor->hit)];
   if (*left == DK_FAN_BROKEN) return false;

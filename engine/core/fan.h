@@ -38,13 +38,14 @@ void dk_fan_waits(const struct dk_graph *graph, uint32_t node, uint32_t *waits);
 struct dk_fan_cursor {
   uint32_t task, node, row; /* task DK_NO_TASK: no walk */
   bool good;                /* the task has a result */
+  bool again;               /* all have heard before that it has one: only that it has none is news */
   bool open;                /* inside a hit: consumers at .. n of it */
   bool broken;              /* what the open hit tells its consumers */
   uint32_t edge, hit;       /* in fan->edges; of the edge */
   uint32_t at, n, first;    /* consumer rows of the open hit: list[0 .. n), or n rows from first when list is NULL */
   const uint32_t *list;
 };
-void dk_fan_start(const struct dk_fan *fan, struct dk_fan_cursor *cursor, uint32_t task, bool good);
+void dk_fan_start(const struct dk_fan *fan, struct dk_fan_cursor *cursor, uint32_t task, bool good, bool again);
 /* The next consumer that hears of it: one unit less to wait for (*ret_broken false), or it can never run. False: the
  * walk is over (cursor->task is DK_NO_TASK) or *work, which is counted down, is used up. A consumer may hear of
  * "broken" more than once. */

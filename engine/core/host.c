@@ -15,6 +15,12 @@ struct dk_host *dk_host_need(struct dk_core *core, uint32_t number) {
       return NULL;
     }
     core->hosts = hosts;
+    uint64_t *place_ns = dk_realloc_array(core->place_ns, larger, sizeof *place_ns);
+    if (!place_ns) {
+      core->is_failed = true;
+      return NULL;
+    }
+    core->place_ns = place_ns;
     core->cap_hosts = larger;
   }
   while (core->n_hosts <= number) core->hosts[core->n_hosts++] = (struct dk_host){0};
@@ -30,6 +36,10 @@ const struct dk_host *dk_host_at(const struct dk_core *core, uint32_t number) {
 /* Nothing is heard of it, and time runs until it counts as lost. */
 static bool is_silent(const struct dk_host *host) {
   return host->is_known && !host->session && !host->is_lost;
+}
+
+static uint64_t lost_after(const struct dk_core *core, const struct dk_host *host) {
+  return host->lost_after_ns ? host->lost_after_ns : core->policy.lost_after_ns;
 }
 
 void dk_host_gap(struct dk_core *core) {
@@ -55,7 +65,7 @@ void dk_host_pass_time(struct dk_core *core) {
       host->is_timed = true;
       host->down_since = core->now;
     }
-    if (core->now - host->down_since >= core->policy.lost_after_ns) lose(core, i);
+    if (core->now - host->down_since >= lost_after(core, host)) lose(core, i);
   }
 }
 
@@ -64,7 +74,7 @@ uint64_t dk_host_deadline(const struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_hosts; i++) {
     const struct dk_host *host = &core->hosts[i];
     if (!is_silent(host) || !host->is_timed || !host->n_living) continue;
-    if (host->down_since + core->policy.lost_after_ns < at) at = host->down_since + core->policy.lost_after_ns;
+    if (host->down_since + lost_after(core, host) < at) at = host->down_since + lost_after(core, host);
   }
   return at;
 }
@@ -76,6 +86,27 @@ bool dk_core_is_timing(const struct dk_core *core) {
   return false;
 }
 
+/* Nobody waits for it any longer, however short its silence is. */
+static void host_removed(struct dk_core *core, uint32_t number) {
+  struct dk_host *host = &core->hosts[number];
+  host->session = 0;
+  host->is_listed = false;
+  host->is_removed = true;
+  if (!host->is_lost) lose(core, number);
+}
+
+void dk_host_event(struct dk_core *core, const struct dk_event *event) {
+  if (event->kind == DK_EV_HOST_ADDED) {
+    struct dk_host *host = dk_host_need(core, event->host);
+    if (!host) return;
+    host->is_removed = false;
+    host->lost_after_ns = event->u.host_added.lost_after_ns;
+  } else if (event->host < core->n_hosts && core->hosts[event->host].is_known) {
+    host_removed(core, event->host);
+  }
+}
+
 void dk_host_finish(struct dk_core *core) {
   dk_free(core->hosts);
+  dk_free(core->place_ns);
 }

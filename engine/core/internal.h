@@ -11,8 +11,9 @@
  *            unclaimed. Exactly these are what lasts, as DK_REC_ATTEMPT.
  *
  * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan
- * (countdown), claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next, and
- * where), retry (when again), emit (records and actions), invariant (check, digest), bits and index (containers). */
+ * (countdown), claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next),
+ * place (where), recall (orders that wait at the wrong host), retry (when again), emit (records and actions), invariant
+ * (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 
@@ -34,8 +35,8 @@ enum {
   TASK_RESTORED = 128, /* had ended in an earlier life of its run (if not in this one: see `recalled`) */
 };
 
-/* `word` of a task: WAITING: units it waits for. LOOKUP, READY, RUNNING, BACKOFF: its claim (LOOKUP: none yet).
- * SHARED: its share. Ended: number of its last attempt less core->base, 0: none. */
+/* `word` of a task: WAITING: units it waits for. LOOKUP: core->n_good when it was asked. READY, RUNNING, BACKOFF: its
+ * claim. SHARED: its share. Ended: number of its last attempt less core->base, 0: none. */
 
 struct dk_claim {
   struct dk_digest key;
@@ -48,11 +49,15 @@ struct dk_claim {
   uint32_t heap_at;  /* in core->timers, or DK_NONE */
   uint32_t next;     /* free, draining and retired ones are lists */
   uint8_t attempts;  /* made in this run */
+  uint8_t holds;     /* orders of it in a row that could not be sent yet */
   struct dk_tries tries;
   uint8_t outcome; /* CLAIM_OPEN, or the event for its sharers */
   uint8_t cause;
   int32_t code;
-  bool is_used, is_retired;
+  bool is_used, is_indexed; /* indexed: found by its key */
+  uint32_t good_at;         /* outcome OK: core->n_good by then */
+  uint32_t placed_in;       /* core->news when it was last asked where it may run; 0: never */
+  uint64_t suits;           /* what came of it: the hosts that were there and suited, see dk_place_bit */
 };
 
 struct dk_share {
@@ -78,8 +83,8 @@ struct dk_attempt {
   uint32_t made_by; /* run that made it, or had it when this engine began */
   uint32_t claim;   /* or DK_NONE */
   uint32_t host;
-  uint64_t since;  /* when it was ordered */
-  uint32_t booked; /* slots */
+  uint64_t recall_at; /* an order that waits may be asked back from then on */
+  uint32_t booked;    /* slots */
   uint32_t slot;
   uint32_t flags;
   uint32_t next; /* free list */
@@ -89,14 +94,14 @@ struct dk_attempt {
 struct dk_node_count {
   uint32_t by_state[DK_N_STATES];
   uint32_t queued, started; /* RUNNING ones: order not started yet; started */
-  uint32_t open;            /* READY ones that nothing keeps back */
+  uint32_t open;            /* READY ones that nothing keeps back, and that are not aside */
 };
 
 /* Tasks that are handed out at the same priority. */
 struct dk_lane {
   int32_t priority;
   struct dk_bits pending; /* nothing to wait for; not looked up; not held */
-  struct dk_bits ready;   /* READY; not held */
+  struct dk_bits ready;   /* READY; not held; not aside */
 };
 #define DK_LANES_MAX 32u /* different priorities in a run */
 
@@ -115,6 +120,9 @@ struct dk_core_run {
   struct dk_bits stopping; /* STOPPED, not looked at yet */
   struct dk_bits
       recalled; /* RESTORED, nothing to wait for; not looked up: in no lane, not kept back by pause or cancel */
+  struct dk_bits remade; /* ended well once, all have heard of it, and its outputs were lost; empty until one is */
+  struct dk_bits aside;  /* READY, not held, but no host that is there suits: in no lane and no window (place.c) */
+  uint32_t aside_at, aside_left; /* of those, to be asked about anew: the next one, and about how many */
   struct dk_node_count *nodes, all;
   uint32_t unfinished; /* wanted tasks that have not ended */
   uint32_t asked;      /* lookups not answered */
@@ -147,18 +155,20 @@ struct dk_host {
   uint64_t session; /* 0: none is open */
   uint64_t last;    /* highest session ever */
   bool is_listed;   /* HAS_END came in this session */
-  bool is_lost;     /* silent for lost_after: nothing is expected of it until it comes back */
+  bool is_lost;     /* silent for lost_after, or removed: nothing is expected of it until it comes back */
+  bool is_removed;  /* not configured any more */
   bool is_timed;    /* down_since is set */
-  uint64_t down_since;
+  uint64_t down_since, lost_after_ns; /* lost_after_ns: its own; 0: the policy's */
   uint32_t slots;
   uint64_t hold_until; /* it was busy: nothing is assigned before */
   /* Ends per window, for the queue's depth. */
-  uint64_t window_at;
-  uint32_t window_ends, rate; /* rate: ends a second in the last full window */
+  uint64_t window_at, last_end; /* last_end: or when it came up */
+  uint32_t window_ends, rate;   /* rate: ends a second in the last full window */
   /* While orders are handed out. */
   uint64_t
       /* slots' worth of orders that it is to have; 0: it gets none, or what waits for it must not be overtaken */
       capacity;
+  uint32_t spare; /* recall.c: slots that nothing that is ready could be given to */
 };
 
 struct dk_core {
@@ -182,6 +192,7 @@ struct dk_core {
   uint32_t n_shares, cap_shares, free_share;
   uint32_t era;                  /* 0 or 1: that of new lookups */
   uint32_t asked[2], retired[2]; /* lookups not answered; claims that ended well in it */
+  uint32_t n_good;               /* claims that ended well: what came before what, modulo 2^32 */
 
   struct dk_attempt *attempts;
   uint32_t n_attempts, cap_attempts, free_attempt, n_living, n_unclaimed, n_loaded;
@@ -191,11 +202,14 @@ struct dk_core {
   uint32_t n_timers, cap_timers;
 
   struct dk_host *hosts; /* by number */
+  uint64_t *place_ns;    /* by host: what policy.place said last */
   uint32_t n_hosts, cap_hosts;
-  bool is_failed; /* out of memory: throw it away */
-  bool is_cut;    /* the step's output was full: there is more to do */
-  bool has_ended; /* this step finished a run */
-  bool has_moved; /* a task took over a claim or adopted an attempt: at_once may be passed */
+  uint32_t news;      /* counts (from 1) when what place says, or who is there, may have changed */
+  uint64_t recall_at; /* when an order that waits at the wrong host is to be looked at; UINT64_MAX: none */
+  bool is_failed;     /* out of memory: throw it away */
+  bool is_cut;        /* the step's output was full: there is more to do */
+  bool has_ended;     /* this step finished a run */
+  bool has_moved;     /* a task took over a claim or adopted an attempt: at_once may be passed */
 
   /* Of the step that runs. */
   uint64_t now, seq,
@@ -237,10 +251,20 @@ uint32_t dk_task_node(struct dk_core_run *run, uint32_t task);
 void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
                 const struct dk_claim *claim);
 bool dk_task_can(const struct dk_core_run *run, uint32_t task, enum dk_task_event event);
+/* A DONE or CACHED one goes back to LOOKUP. */
+void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task);
+/* It had ended well, and all have heard of that: see `remade`. */
+static inline bool dk_task_is_remade(const struct dk_core_run *run, uint32_t task) {
+  return run->remade.count && dk_bits_has(&run->remade, task);
+}
+static inline bool dk_task_has_result(const struct dk_core_run *run, uint32_t task) {
+  return run->state[task] == DK_TASK_DONE || run->state[task] == DK_TASK_CACHED;
+}
 /* A task that shared a claim gets it, in the state that its owner had. */
 void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state);
-void dk_task_queue(struct dk_core_run *run, uint32_t task);   /* puts it into the queues that it belongs in */
-void dk_task_unqueue(struct dk_core_run *run, uint32_t task); /* takes it out of them (before it changes lanes) */
+void dk_task_queue(struct dk_core_run *run, uint32_t task);     /* puts it into the queues that it belongs in */
+void dk_task_unqueue(struct dk_core_run *run, uint32_t task);   /* takes it out of them (before it changes lanes) */
+void dk_task_set_aside(struct dk_core_run *run, uint32_t task); /* a READY one; dk_task_queue takes it back */
 /* A task that had ended already when its run was added. */
 void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended);
 void dk_task_propagate(struct dk_core *core); /* tells consumers of ended tasks, until the step's output is full */
@@ -260,6 +284,7 @@ const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t
 /* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
 const struct dk_core_tried *dk_run_find_tried(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
                                               const struct dk_digest *key);
+void dk_run_forget_tried(struct dk_core_run *run, uint32_t task);       /* it came to a good end after that */
 bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task); /* not looked up in this life */
 /* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
 void dk_run_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
@@ -281,6 +306,12 @@ bool dk_claim_pass(struct dk_core *core, uint32_t claim);
 /* The owner is kept back, and nothing of it is at the agent: the first sharer that is not kept back takes its place,
  * and it waits with the others. To be called when one of that has come true. */
 void dk_claim_yield(struct dk_core *core, uint32_t claim);
+/* Is not found by its key any more. */
+void dk_claim_forget(struct dk_core *core, uint32_t claim);
+/* Ended well after a lookup that began when n_good was so high: that may have missed it. */
+static inline bool dk_claim_is_after(const struct dk_claim *claim, uint32_t n_good) {
+  return claim->good_at != n_good && claim->good_at - n_good < UINT32_MAX / 2;
+}
 /* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
 /* Does a task that is not cancelled wait for its result? False for DK_NONE. */
@@ -316,11 +347,16 @@ void dk_attempt_finish(struct dk_core *core);
 
 /* host.c */
 struct dk_host *dk_host_need(struct dk_core *core, uint32_t number);           /* NULL: no memory */
+void dk_host_event(struct dk_core *core, const struct dk_event *event);        /* HOST_ADDED, HOST_REMOVED */
 const struct dk_host *dk_host_at(const struct dk_core *core, uint32_t number); /* of a living attempt: it is known */
 void dk_host_gap(struct dk_core *core);                                        /* silence begins anew */
 void dk_host_pass_time(struct dk_core *core);                                  /* lost_after */
 uint64_t dk_host_deadline(const struct dk_core *core);
 void dk_host_finish(struct dk_core *core);
+/* Orders may go to it (it may be busy). */
+static inline bool dk_host_is_there(const struct dk_host *host) {
+  return host->session && host->is_listed;
+}
 
 /* session.c: the events that come from agents */
 void dk_session_event(struct dk_core *core, const struct dk_event *event);
@@ -336,16 +372,49 @@ void dk_session_revoke(struct dk_core *core, uint32_t attempt); /* unless it has
 /* schedule.c */
 void dk_schedule_load(struct dk_core *core); /* READY queue is filled by lookups */
 void dk_schedule_assign(struct dk_core *core);
-void dk_schedule_recall(struct dk_core *core); /* orders that wait while another host has room come back */
 uint64_t dk_schedule_deadline(const struct dk_core *core);
 void dk_schedule_looked_up(struct dk_core *core, const struct dk_event *event);
 void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
+void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event);
 bool dk_schedule_is_urgent(const struct dk_core *core);
+
+/* place.c */
+struct dk_places {
+  uint32_t n_open; /* hosts that orders can go to now */
+  uint64_t open;   /* their bits */
+  uint64_t slots;  /* of all hosts that are there */
+};
+/* A host in a set of 64: those that are the same modulo 64 share a bit, so a set may have a host too many, and none too
+ * few. */
+static inline uint64_t dk_place_bit(uint32_t host) {
+  return UINT64_C(1) << host % 64;
+}
+struct dk_places dk_place_open(struct dk_core *core);
+enum dk_placed { DK_PLACED, DK_PLACED_NO_ROOM, DK_PLACED_NOWHERE };
+/* The host that a READY task is to go to, and the slots that it books there. NO_ROOM: hosts that suit are there, and
+ * from now on closed to others. NOWHERE: none that is there suits. */
+enum dk_placed dk_place_choose(struct dk_core *core, struct dk_places *places, struct dk_core_run *run, uint32_t task,
+                               uint32_t *ret_host, uint32_t *ret_cost);
+/* The answer to that is known to be the same as last time, without asking: not DK_PLACED. */
+bool dk_place_is_known(const struct dk_core *core, const struct dk_places *places, const struct dk_claim *claim,
+                       enum dk_placed *ret);
+/* A host with as many spare slots as it books, where it would start earlier than where its order waits. DK_NONE. */
+uint32_t dk_place_better(struct dk_core *core, const struct dk_attempt *attempt);
+/* The task may not run on the host, but on another one that is known. */
+bool dk_place_is_elsewhere(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t host);
+void dk_place_note(struct dk_core *core, const struct dk_event *event); /* before it is heeded: is it news? */
+void dk_place_recheck(struct dk_core *core); /* those aside, some a step: does any host suit by now? */
+bool dk_place_is_checking(const struct dk_core *core);
+
+/* recall.c */
+void dk_recall(struct dk_core *core); /* orders that wait while another host has room come back */
 
 /* retry.c */
 /* Counts the end of an attempt against the limits of its task; true: it may be tried again. */
 bool dk_retry_count(struct dk_core_run *run, uint32_t task, struct dk_tries *tries, enum dk_cause cause, int32_t code);
 void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
+void dk_retry_hold(struct dk_core *core,
+                   uint32_t claim); /* the same for an order that was not sent: nothing has failed */
 void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
 void dk_retry_due(struct dk_core *core);
 uint64_t dk_retry_next(const struct dk_core *core);

@@ -38,9 +38,10 @@ static int check_share(const struct dk_core *core, const struct dk_core_run *run
 static int check_queues(const struct dk_core_run *run, uint32_t task, struct dk_error *error) {
   uint8_t state = run->state[task], lane = run->lane_of ? run->lane_of[task] : 0;
   bool is_open = !(run->flags[task] & (TASK_HELD | TASK_STOPPED | TASK_UNWANTED));
-  bool is_ready = is_open && state == DK_TASK_READY;
+  bool is_aside = dk_bits_has(&run->aside, task), is_ready = is_open && state == DK_TASK_READY && !is_aside;
   bool is_free = state == DK_TASK_WAITING && run->word[task] == 0 && !(run->flags[task] & TASK_UNWANTED);
   bool is_recalled = is_free && run->flags[task] & TASK_RESTORED, is_pending = is_free && is_open && !is_recalled;
+  if (is_aside && !(is_open && state == DK_TASK_READY)) BROKEN("task %u in state %u is aside", task, state);
   if (dk_bits_has(&run->recalled, task) != is_recalled) BROKEN("task %u in state %u: recalled queue", task, state);
   for (uint8_t i = 0; i < run->n_lanes; i++) {
     if (dk_bits_has(&run->lanes[i].ready, task) != (is_ready && i == lane))
@@ -74,7 +75,8 @@ static int check_tasks(const struct dk_core *core, const struct dk_core_run *run
       }
       count.by_state[state]++;
       unfinished += !dk_task_state_is_end(state);
-      bool is_open = state == DK_TASK_READY && !(run->flags[task] & (TASK_HELD | TASK_STOPPED));
+      bool is_open =
+          state == DK_TASK_READY && !(run->flags[task] & (TASK_HELD | TASK_STOPPED)) && !dk_bits_has(&run->aside, task);
       count.open += is_open;
       window += node->at_once == 0 && (state == DK_TASK_LOOKUP || is_open);
       int r = check_task(core, run, task, error);
@@ -96,8 +98,21 @@ static int check_tasks(const struct dk_core *core, const struct dk_core_run *run
   return 0;
 }
 
+/* Has ended, as far as its consumers know; of what was lost and is made again they hear only if they wait for others as
+ * well, and it comes to a bad end. */
+static bool is_end(const struct dk_core_run *run, uint32_t task) {
+  return dk_task_state_is_end(run->state[task]) || dk_task_is_remade(run, task);
+}
+
+static bool is_good(const struct dk_core_run *run, uint32_t task, uint8_t consumer) {
+  bool has_heard =
+      dk_task_state_is_end(run->state[task]) && (consumer == DK_TASK_WAITING || consumer == DK_TASK_NOT_RUN);
+  return dk_task_has_result(run, task) || (dk_task_is_remade(run, task) && !has_heard);
+}
+
 /* What a waiting row should wait for, from the producers' states. -1: it can never run. */
 static int64_t units(const struct dk_core_run *run, const struct dk_graph_node *node, uint32_t row) {
+  uint8_t consumer = run->state[node->first + row];
   int64_t n = 0;
   for (uint32_t k = 0; k < node->n_edges; k++) {
     const struct dk_edge *edge = &node->edges[k];
@@ -107,10 +122,10 @@ static int64_t units(const struct dk_core_run *run, const struct dk_graph_node *
     if (edge->kind == DK_EDGE_ONE && run->graph->nodes[edge->producer].rows == 0) rows = 0;
     bool is_open = false;
     for (uint32_t i = 0; i < rows; i++) {
-      uint8_t state = run->state[producer + (list ? list[i] : first + i)];
-      if (!dk_task_state_is_end(state))
+      uint32_t task = producer + (list ? list[i] : first + i);
+      if (!is_end(run, task))
         is_open = true;
-      else if (state != DK_TASK_DONE && state != DK_TASK_CACHED && !edge->skip_failed)
+      else if (!is_good(run, task, consumer) && !edge->skip_failed)
         return -1;
     }
     n += is_open;
@@ -148,6 +163,7 @@ static int check_hosts(const struct dk_core *core, struct dk_error *error) {
     const struct dk_host *host = &core->hosts[h];
     if (living != host->n_living || booked != host->booked) BROKEN("host %u: counts of attempts", h);
     if (host->is_lost && host->session) BROKEN("host %u is lost, and has a session", h);
+    if (host->is_removed && !host->is_lost) BROKEN("host %u is removed, but not lost", h);
   }
   return 0;
 }

@@ -47,6 +47,13 @@ const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t
   return is_there ? &run->tried[at] : NULL;
 }
 
+void dk_run_forget_tried(struct dk_core_run *run, uint32_t task) {
+  for (uint32_t i = 0; i < run->n_tried; i++) {
+    struct dk_core_tried *tried = &run->tried[i];
+    if (tried->task == task) *tried = (struct dk_core_tried){.task = task, .key = tried->key};
+  }
+}
+
 bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task) {
   return run->state[task] == DK_TASK_WAITING || run->state[task] == DK_TASK_LOOKUP;
 }
@@ -305,7 +312,9 @@ void dk_run_event(struct dk_core *core, const struct dk_event *event) {
   ask_run(core, run, event, &lane);
   for (uint32_t task = 0; task < run->graph->n_tasks && !core->is_failed; task++) {
     if (!is_asked(event, task)) continue;
-    if (run->flags[task] & TASK_UNWANTED || dk_task_state_is_end(run->state[task])) continue;
+    /* What has a result stays so; but it may have to be made again (COPY_LOST). */
+    bool is_over = dk_task_state_is_end(run->state[task]) && !dk_task_has_result(run, task);
+    if (run->flags[task] & TASK_UNWANTED || is_over) continue;
     ask_task(core, run, task, event, lane);
   }
   if (event->kind == DK_EV_CANCEL) stop_unclaimed(core, run, event);

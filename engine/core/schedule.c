@@ -1,4 +1,4 @@
-/* What next: which tasks to look up, which to hand out. Lanes of all runs in the order of their priority; in a lane
+/* What next: which tasks to look up, which to hand out (where: place.c). Lanes of all runs in the order of their priority; in a lane
  * nodes in the run's order (critical path first), then rows. A bounded window of tasks a run is looked up ahead of what
  * can be handed out, so that keys need not be kept for all; nodes with at_once have a window of their own, so that they
  * do not block it. */
@@ -6,9 +6,10 @@
 
 #define WINDOW 1024u       /* tasks looked up ahead */
 #define WINDOW_LIMITED 64u /* of a node with at_once, above its limit */
-#define DEPTH_MAX 4096u
-#define WORK_AHEAD_NS 50000000u /* orders kept at the agent: about so much work, when tasks are short */
-#define RATE_WINDOW_NS 250000000u
+#define WINDOW_OWN 64u /* of each node, whatever others have: what waits for a busy host must not keep others idle */
+/* Tasks of a run, beside its window, that suit no host that is there. When there are more they take its window, and
+ * when that is full nothing is looked up until a host comes that suits. */
+#define ASIDE_MAX 65536u
 #define ATTEMPT_BLOCK 4096u /* numbers taken per INCARNATION record */
 
 /* The nth node of a run in the order of handing out. */
@@ -21,14 +22,14 @@ static uint32_t node_at(const struct dk_core_run *run, uint32_t n) {
 static bool is_window_full(const struct dk_core_run *run, uint32_t node) {
   uint32_t limit = run->graph->nodes[node].at_once;
   const uint32_t *count = run->nodes[node].by_state;
-  if (!limit) return run->window >= WINDOW;
+  if (!limit) return run->window >= WINDOW && count[DK_TASK_LOOKUP] + run->nodes[node].open >= WINDOW_OWN;
   return (uint64_t)count[DK_TASK_LOOKUP] + run->nodes[node].open + count[DK_TASK_RUNNING] >=
          (uint64_t)limit + WINDOW_LIMITED;
 }
 
+/* A task that is in state LOOKUP by now. */
 static void ask(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t node) {
-  dk_task_do(core, run, task, TASK_ASK, NULL);
-  run->word[task] = DK_NONE;
+  run->word[task] = core->n_good;
   dk_claim_asked(core, run, task);
   bool is_pick = run->graph->nodes[node].kind == DK_NODE_PICK;
   struct dk_action *action = dk_emit_action(core, is_pick ? DK_ACT_DECIDE : DK_ACT_LOOKUP, core->facts_seq);
@@ -42,6 +43,7 @@ static void load_node(struct dk_core *core, struct dk_core_run *run, struct dk_b
   uint32_t task = of->first;
   while (!dk_emit_is_full(core) && !is_window_full(run, node) &&
          (task = dk_bits_next(pending, task)) < of->first + of->rows) {
+    dk_task_do(core, run, task, TASK_ASK, NULL);
     ask(core, run, task, node);
   }
 }
@@ -63,15 +65,19 @@ void dk_schedule_load(struct dk_core *core) {
 
 /* It has no result: it has failed before, shares, adopts, or waits to be handed out. */
 static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
-  uint32_t claim = dk_claim_find(core, key);
+  uint32_t claim = dk_claim_find(core, key), asked_at = run->word[task];
   run->flags[task] &= (uint8_t)~TASK_RESTORED; /* what it had come to is gone: what was asked of it counts */
   if (run->flags[task] & TASK_STOPPED) {
     dk_task_do(core, run, task, TASK_CANCEL, NULL);
     return;
   }
   if (claim != DK_NONE && core->claims[claim].outcome == TASK_OK) {
-    dk_task_do(core, run, task, TASK_HIT, &core->claims[claim]); /* recorded while it was looked for */
-    return;
+    if (dk_claim_is_after(&core->claims[claim], asked_at)) {
+      dk_task_do(core, run, task, TASK_HIT, &core->claims[claim]); /* recorded while it was looked for */
+      return;
+    }
+    dk_claim_forget(core, claim); /* what it brought is lost by now, or this lookup had found it */
+    claim = DK_NONE;
   }
   const struct dk_core_tried *tried = dk_run_tried(run, task, key);
   if (tried && tried->tries.is_over) {
@@ -135,21 +141,17 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event) {
   dk_claim_answered(core, run, task);
 }
 
-/* --- handing out --- */
-
-/* Slots' worth of orders to keep at a host: a few a slot, more when tasks are so short that it would run dry between
- * two commits. */
-static uint64_t depth(const struct dk_core *core, struct dk_host *host) {
-  uint64_t passed = core->now - host->window_at;
-  if (passed >= RATE_WINDOW_NS) {
-    host->rate = (uint32_t)(host->window_ends * UINT64_C(1000000000) / passed);
-    host->window_ends = 0;
-    host->window_at = core->now;
-  }
-  uint64_t ahead = (uint64_t)host->rate * WORK_AHEAD_NS / 1000000000u;
-  if (ahead > DEPTH_MAX) ahead = DEPTH_MAX;
-  return (uint64_t)host->slots * core->policy.queue_per_slot + ahead;
+void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event) {
+  struct dk_core_run *run = dk_run_find(core, event->run);
+  uint32_t task = event->task;
+  if (!run || run->is_finished || task >= run->graph->n_tasks || !dk_task_has_result(run, task)) return;
+  uint32_t node = dk_task_node(run, task);
+  if (run->graph->nodes[node].kind == DK_NODE_PICK) return;
+  dk_task_reopen(core, run, task);
+  if (!core->is_failed) ask(core, run, task, node);
 }
+
+/* --- handing out --- */
 
 /* Slots of orders that are not sent yet: their commit is under way. */
 static uint32_t fresh(const struct dk_core *core, const struct dk_host *host) {
@@ -177,7 +179,7 @@ static void assign(struct dk_core *core, struct dk_core_run *run, uint32_t task,
                             .task = task,
                             .made_by = run->number,
                             .host = number,
-                            .since = core->now,
+                            .recall_at = core->now + core->policy.recall_ns,
                             .booked = cost};
   uint32_t i = dk_attempt_add(core, &made);
   if (i == DK_NONE) return;
@@ -193,86 +195,46 @@ static void assign(struct dk_core *core, struct dk_core_run *run, uint32_t task,
   host->fresh_seq = core->seq;
 }
 
-/* Which hosts orders can go to. */
-struct places {
-  uint32_t n_open; /* hosts with capacity */
-  uint64_t slots;  /* of all that are there */
-  uint32_t most;   /* slots of the largest */
-};
-
-static struct places open_hosts(struct dk_core *core) {
-  struct places places = {0};
-  for (uint32_t i = 0; i < core->n_hosts; i++) {
-    struct dk_host *host = &core->hosts[i];
-    host->capacity = 0;
-    if (!host->session || !host->is_listed) continue;
-    places.slots += host->slots;
-    if (host->slots > places.most) places.most = host->slots;
-    if (core->now < host->hold_until) continue;
-    host->capacity = depth(core, host);
-    places.n_open++;
-  }
-  return places;
-}
-
-/* What a task books of a host; 0: it is too small, another one has as many processors as it wants. The largest one has
- * all of it. */
-static uint32_t cost_at(const struct dk_host *host, const struct places *places, uint32_t cpus) {
-  uint32_t cost = cpus < 1 ? 1 : cpus > places->most ? places->most : cpus;
-  return cost <= host->slots ? cost : 0;
-}
-
-/* No overtaking: when the next one does not fit, nothing behind it is handed out there, or a wide task would starve. */
-static bool fits(const struct dk_host *host, uint32_t cost) {
-  return !host->booked || host->booked + (uint64_t)cost <= host->capacity;
-}
-
-/* The host of which the smallest part is booked, DK_NONE: none has room. Then those that the task waits for are closed
- * to others. */
-static uint32_t choose(struct dk_core *core, struct places *places, uint32_t cpus) {
-  uint32_t best = DK_NONE;
-  for (uint32_t i = 0; i < core->n_hosts; i++) {
-    const struct dk_host *host = &core->hosts[i], *first = best == DK_NONE ? NULL : &core->hosts[best];
-    uint32_t cost = host->capacity ? cost_at(host, places, cpus) : 0;
-    if (!cost || !fits(host, cost)) continue;
-    if (!first || (uint64_t)host->booked * first->slots < (uint64_t)first->booked * host->slots) best = i;
-  }
-  for (uint32_t i = 0; best == DK_NONE && i < core->n_hosts; i++) {
-    struct dk_host *host = &core->hosts[i];
-    if (!host->capacity || !cost_at(host, places, cpus)) continue;
-    host->capacity = 0;
-    places->n_open--;
-  }
-  return best;
-}
-
 /* A run that may have all that there is has orders wait there like any other. */
-static bool fits_run(const struct dk_core_run *run, const struct places *places, uint32_t cost) {
+static bool fits_run(const struct dk_core_run *run, const struct dk_places *places, uint32_t cost) {
   if (!run->jobs || run->jobs >= places->slots) return true;
   return !run->booked || run->booked + (uint64_t)cost <= run->jobs;
 }
 
 enum handed { HANDED_ALL, HANDED_ENOUGH_OF_RUN, HANDED_ENOUGH };
 
+/* Where a READY task goes; false: nowhere for now. */
+static bool place(struct dk_core *core, struct dk_core_run *run, uint32_t task, struct dk_places *places,
+                  uint32_t *ret_host, uint32_t *ret_cost) {
+  enum dk_placed placed;
+  if (!dk_place_is_known(core, places, &core->claims[run->word[task]], &placed))
+    placed = dk_place_choose(core, places, run, task, ret_host, ret_cost);
+  if (placed == DK_PLACED_NOWHERE && run->aside.count < ASIDE_MAX) dk_task_set_aside(run, task);
+  return placed == DK_PLACED;
+}
+
+/* Rows in their order; one that finds no room does not keep those back that may run elsewhere. */
 static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, struct dk_bits *ready, uint32_t at,
-                               struct places *places) {
+                               struct dk_places *places) {
   const struct dk_graph_node *node = &run->graph->nodes[at];
   const uint32_t *count = run->nodes[at].by_state;
-  uint32_t task = node->first;
+  uint32_t task = node->first, host, cost;
   while (count[DK_TASK_READY] && (!node->at_once || count[DK_TASK_RUNNING] < node->at_once) &&
          (task = dk_bits_next(ready, task)) < node->first + node->rows) {
     if (dk_emit_is_full(core)) return HANDED_ENOUGH;
-    uint32_t host = choose(core, places, node->cpus);
-    if (host == DK_NONE) return places->n_open ? HANDED_ALL : HANDED_ENOUGH;
-    uint32_t cost = cost_at(&core->hosts[host], places, node->cpus);
-    if (!fits_run(run, places, cost)) return HANDED_ENOUGH_OF_RUN;
-    assign(core, run, task, host, cost);
+    if (place(core, run, task, places, &host, &cost)) {
+      if (!fits_run(run, places, cost)) return HANDED_ENOUGH_OF_RUN;
+      assign(core, run, task, host, cost);
+    } else if (!places->n_open) {
+      return HANDED_ENOUGH;
+    }
+    task++;
   }
   return HANDED_ALL;
 }
 
 void dk_schedule_assign(struct dk_core *core) {
-  struct places places = open_hosts(core);
+  struct dk_places places = dk_place_open(core);
   if (!places.n_open) return;
   for (uint32_t i = 0; i < core->n_runs; i++) core->runs[i]->has_enough = false;
   for (uint32_t i = 0; i < core->n_turns; i++) {
@@ -294,54 +256,12 @@ static bool has_ready(const struct dk_core *core) {
   return false;
 }
 
-/* --- orders that wait at the wrong host --- */
-
-/* Slots that nothing that is ready could be given to. */
-static uint64_t free_slots(const struct dk_core *core) {
-  uint64_t n = 0;
-  for (uint32_t i = 0; i < core->n_hosts; i++) {
-    const struct dk_host *host = &core->hosts[i];
-    if (host->capacity && host->booked < host->slots) n += host->slots - host->booked;
-  }
-  return n;
-}
-
-static bool has_waiting(const struct dk_core *core) {
-  for (uint32_t i = 0; i < core->n_runs; i++) {
-    if (core->runs[i]->all.queued) return true;
-  }
-  return false;
-}
-
-/* It waits behind others, as far as is known, and could start elsewhere. */
-static bool is_stuck(const struct dk_core *core, const struct dk_attempt *attempt) {
-  const struct dk_host *host = dk_host_at(core, attempt->host);
-  return attempt->is_used && attempt->claim != DK_NONE && !(attempt->flags & (ATTEMPT_STARTED | ATTEMPT_RECALLED)) &&
-         host->is_listed && host->booked > host->slots;
-}
-
-void dk_schedule_recall(struct dk_core *core) {
-  uint64_t room = core->n_hosts > 1 && has_waiting(core) ? free_slots(core) : 0;
-  for (uint32_t i = 0; i < core->n_attempts && room && !dk_emit_is_full(core); i++) {
-    struct dk_attempt *attempt = &core->attempts[i];
-    if (!is_stuck(core, attempt) || core->now - attempt->since < core->policy.recall_ns) continue;
-    attempt->flags |= ATTEMPT_RECALLED;
-    dk_session_revoke(core, i);
-    room -= attempt->booked < room ? attempt->booked : room;
-  }
-}
-
 uint64_t dk_schedule_deadline(const struct dk_core *core) {
-  uint64_t at = UINT64_MAX;
+  uint64_t at = core->recall_at;
   bool is_ready = has_ready(core);
   for (uint32_t i = 0; is_ready && i < core->n_hosts; i++) {
     uint64_t until = core->hosts[i].hold_until;
     if (until > core->now && until < at) at = until;
-  }
-  if (core->n_hosts < 2 || !has_waiting(core) || !free_slots(core)) return at;
-  for (uint32_t i = 0; i < core->n_attempts; i++) {
-    uint64_t due = core->attempts[i].since + core->policy.recall_ns;
-    if (is_stuck(core, &core->attempts[i]) && due < at) at = due > core->now ? due : core->now + core->policy.recall_ns;
   }
   return at;
 }

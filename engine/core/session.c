@@ -9,21 +9,27 @@
 
 /* --- ends --- */
 
-/* The claim's owner was cancelled and nothing of it is left at the agent. Who shares the claim goes on with it. */
-static void was_stopped(struct dk_core *core, uint32_t i, enum dk_cause cause, int32_t code) {
+/* The claim's owner alone ends, with TASK_CANCEL or TASK_FAIL; nothing of it is left at the agent. Who shares the claim
+ * goes on with it. */
+static void end_owner(struct dk_core *core, uint32_t i, enum dk_task_event event, enum dk_cause cause, int32_t code) {
   struct dk_core_run *run = core->claims[i].run;
   uint32_t task = core->claims[i].task;
   if (!dk_claim_pass(core, i)) {
-    dk_claim_end(core, i, TASK_CANCEL, cause, code);
+    dk_claim_end(core, i, event, cause, code);
     return;
   }
-  dk_task_do(core, run, task, TASK_CANCEL, &core->claims[i]);
+  dk_task_do(core, run, task, event, &core->claims[i]);
   dk_task_do(core, core->claims[i].run, core->claims[i].task, TASK_AGAIN, &core->claims[i]);
   dk_claim_yield(core, i);
 }
 
-/* The claim's attempt is gone and gave no result. */
-static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code) {
+static void was_stopped(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code) {
+  end_owner(core, claim, TASK_CANCEL, cause, code);
+}
+
+/* The claim's attempt is gone and gave no result. When it was never sent, that says nothing of those who share it: what
+ * one run cannot give may be there in another. */
+static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code, bool was_sent) {
   struct dk_claim *of = &core->claims[claim];
   of->cause = (uint8_t)cause;
   of->code = code;
@@ -31,8 +37,10 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
     was_stopped(core, claim, cause, code);
   else if (dk_retry_count(of->run, of->task, &of->tries, cause, code))
     dk_retry_wait(core, claim);
-  else
+  else if (was_sent)
     dk_claim_end(core, claim, TASK_FAIL, cause, code);
+  else
+    end_owner(core, claim, TASK_FAIL, cause, code);
 }
 
 /* The order never started; it counts for nothing. */
@@ -104,6 +112,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
   if (!is_condemned) record_end(core, &gone, event);
   dk_attempt_remove(core, i);
   host->window_ends++;
+  host->last_end = core->now;
   host->hold_until = 0;
   if (is_condemned) return;
   if (is_ok) dk_session_end_rivals(core, &gone.key);
@@ -118,28 +127,42 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     /* It failed before this run was asked for: a failure is tried again by the next run. */
     was_not_started(core, gone.claim);
   } else {
-    came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code);
+    came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code, event->session != 0);
   }
 }
 
 static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
-  uint32_t claim = core->attempts[i].claim;
-  struct dk_host *host = &core->hosts[core->attempts[i].host];
+  uint32_t claim = core->attempts[i].claim, host = core->attempts[i].host;
   dk_attempt_remove(core, i);
-  if (reason == DK_REFUSED_BUSY) host->hold_until = core->now + core->policy.backoff_ns;
+  if (reason == DK_REFUSED_BUSY) core->hosts[host].hold_until = core->now + core->policy.backoff_ns;
   if (claim == DK_NONE) return;
   struct dk_claim *of = &core->claims[claim];
   if (reason == DK_REFUSED_BUSY || dk_claim_is_stopped(of)) {
     was_not_started(core, claim);
+  } else if (reason == DK_REFUSED_BAD && dk_place_is_elsewhere(core, of->run, of->task, host)) {
+    was_not_started(core, claim);
   } else if (reason == DK_REFUSED_BAD) {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_SPAWN, 0);
   } else if (reason != DK_REFUSED_DISK) {
-    came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+    came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
   } else if (dk_retry_count(of->run, of->task, &of->tries, DK_CAUSE_LOST, 0)) { /* may pass: as often as a lost one */
     dk_retry_wait(core, claim);
   } else {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_DISK, 0);
   }
+}
+
+/* The world cannot send the order yet: as if it had not been made, for a while. */
+static void not_yet(struct dk_core *core, uint32_t i) {
+  uint32_t claim = core->attempts[i].claim;
+  dk_attempt_remove(core, i);
+  if (claim == DK_NONE) return;
+  struct dk_claim *of = &core->claims[claim];
+  if (of->attempts > 0 && of->attempts < UINT8_MAX) of->attempts--;
+  if (dk_claim_is_stopped(of))
+    was_not_started(core, claim);
+  else
+    dk_retry_hold(core, claim);
 }
 
 /* --- ending what runs --- */
@@ -191,7 +214,9 @@ static void up(struct dk_core *core, const struct dk_event *event) {
   host->slots = event->u.agent_up.slots ? event->u.agent_up.slots : 1;
   host->is_listed = false;
   host->is_lost = false;
+  host->is_removed = false;
   host->is_timed = false;
+  host->last_end = core->now;
   host->hold_until = 0;
   for (uint32_t i = 0; i < core->n_attempts; i++) {
     if (core->attempts[i].host == event->host)
@@ -238,7 +263,7 @@ static void has_end(struct dk_core *core, uint32_t host) {
     dk_attempt_remove(core, i);
     if (claim == DK_NONE) continue;
     if (is_started)
-      came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+      came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
     else
       was_not_started(core, claim);
   }
@@ -256,17 +281,24 @@ static uint32_t find(const struct dk_core *core, const struct dk_event *event) {
   return i != DK_NONE && core->attempts[i].host == event->host ? i : DK_NONE;
 }
 
+/* The world itself says it of an order that was never sent: no session can know better. */
+static void unsent(struct dk_core *core, const struct dk_event *event) {
+  uint32_t i = dk_attempt_find(core, event->id);
+  if (i == DK_NONE) return;
+  if (event->kind == DK_EV_ENDED) ended(core, i, event);
+  if (event->kind == DK_EV_REFUSED && event->u.refused.reason == DK_REFUSED_NOT_YET) not_yet(core, i);
+}
+
 void dk_session_event(struct dk_core *core, const struct dk_event *event) {
   if (event->kind == DK_EV_AGENT_UP) {
     up(core, event);
     return;
   }
-  if (event->kind == DK_EV_ENDED && event->session == 0) { /* it was never sent: no session can know better */
-    uint32_t own = dk_attempt_find(core, event->id);
-    if (own != DK_NONE) ended(core, own, event);
+  if (event->session == 0) {
+    unsent(core, event);
     return;
   }
-  if (event->session == 0 || event->session != dk_core_session(core, event->host)) return;
+  if (event->session != dk_core_session(core, event->host)) return;
   uint32_t i = find(core, event);
   switch (event->kind) {
   case DK_EV_AGENT_DOWN: down(core, &core->hosts[event->host]); break;
@@ -298,7 +330,7 @@ void dk_session_lose(struct dk_core *core, uint32_t i) {
   bool is_started = core->attempts[i].flags & ATTEMPT_STARTED;
   dk_attempt_release(core, i);
   if (is_started)
-    came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+    came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
   else
     was_not_started(core, claim);
 }

@@ -22,6 +22,7 @@ enum {
 };
 
 /* clang-format off */
+/* And COPY_LOST takes DONE and CACHED back to LOOKUP: dk_task_reopen. */
 static const uint8_t next_state[TASK_N_EVENTS][DK_TASK_DONE] = {
   /* from:                                                    WAITING LOOKUP READY RUNNING SHARED BACKOFF */
   [TASK_BROKEN]    = /* something it needs has failed */      { NOT,   NO,    NO,   NO,     NO,    NO  },
@@ -60,10 +61,11 @@ static struct dk_lane *lane_of(struct dk_core_run *run, uint32_t task) {
   return &run->lanes[run->lane_of ? run->lane_of[task] : 0];
 }
 
-/* What is kept back must not take the place of others in the window. */
+/* What is kept back, and what no host suits, must not take the place of others in the window. */
 static void put_ready(struct dk_core_run *run, uint32_t task, bool belongs) {
   struct dk_bits *ready = &lane_of(run, task)->ready;
   uint32_t node = dk_task_node(run, task), by = belongs ? 1 : UINT32_MAX;
+  dk_bits_remove(&run->aside, task);
   if (dk_bits_has(ready, task) == belongs) return;
   if (belongs)
     dk_bits_add(ready, task);
@@ -76,6 +78,11 @@ static void put_ready(struct dk_core_run *run, uint32_t task, bool belongs) {
 void dk_task_unqueue(struct dk_core_run *run, uint32_t task) {
   dk_bits_remove(&lane_of(run, task)->pending, task);
   put_ready(run, task, false);
+}
+
+void dk_task_set_aside(struct dk_core_run *run, uint32_t task) {
+  put_ready(run, task, false);
+  dk_bits_add(&run->aside, task);
 }
 
 static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
@@ -125,22 +132,18 @@ static void keep_attempt(struct dk_core *core, struct dk_core_run *run, uint32_t
   run->foreign[run->n_foreign++] = id;
 }
 
-static bool has_result(uint8_t state) {
-  return state == DK_TASK_DONE || state == DK_TASK_CACHED;
-}
-
 /* Counts, and the news to those that wait for it. */
 static void close_task(struct dk_core *core, struct dk_core_run *run, uint32_t task, struct dk_id last) {
   run->unfinished--;
   if (run->state[task] == DK_TASK_FAILED) run->n_failed++;
   keep_attempt(core, run, task, last);
-  dk_bits_add(&run->ended, task);
+  if (!dk_task_is_remade(run, task) || !dk_task_has_result(run, task)) dk_bits_add(&run->ended, task);
 }
 
 static void end(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_claim *claim) {
   dk_emit_task(core, run, task, claim);
   /* The world learns a result from the record; of what it found itself (no attempt is known) it knows already. */
-  if (has_result(run->state[task]) && !(claim && dk_id_is_none(claim->last))) core->facts_seq = core->seq;
+  if (dk_task_has_result(run, task) && !(claim && dk_id_is_none(claim->last))) core->facts_seq = core->seq;
   close_task(core, run, task, claim ? claim->last : (struct dk_id){0, 0});
 }
 
@@ -152,6 +155,25 @@ void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, en
   assert(to != NO);
   set_state(run, task, to);
   if (dk_task_state_is_end(to)) end(core, run, task, claim);
+}
+
+/* Those that were told of its end go on, as far as they can without its outputs; those that were not wait for it as
+ * they did. What it had used of its retries is forgotten, since it came to a good end. */
+void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+  assert(dk_task_has_result(run, task) && !(run->flags[task] & TASK_ASKED));
+  if (!run->remade.n_levels && dk_bits_init(&run->remade, run->graph->n_tasks) < 0) {
+    core->is_failed = true;
+    return;
+  }
+  if (dk_bits_has(&run->ended, task))
+    dk_bits_remove(&run->ended, task);
+  else
+    dk_bits_add(&run->remade, task);
+  run->flags[task] &= (uint8_t) ~(TASK_FOREIGN | TASK_RESTORED);
+  run->unfinished++;
+  dk_run_forget_tried(run, task);
+  set_state(run, task, DK_TASK_LOOKUP);
+  dk_emit_task(core, run, task, NULL); /* who looks must not take it for one that has a result */
 }
 
 void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state) {
@@ -195,7 +217,7 @@ static void propagate(struct dk_core *core, struct dk_core_run *run) {
       task = dk_bits_next(&run->ended, 0);
       if (task == UINT32_MAX) return;
       dk_bits_remove(&run->ended, task);
-      dk_fan_start(&run->fan, &run->cursor, task, has_result(run->state[task]));
+      dk_fan_start(&run->fan, &run->cursor, task, dk_task_has_result(run, task), dk_task_is_remade(run, task));
     }
     if (dk_fan_next(&run->fan, &run->cursor, &work, &task, &is_broken))
       hear(core, run, task, is_broken);
@@ -227,6 +249,7 @@ static int alloc_tasks(struct dk_core_run *run) {
   if (r == 0) r = dk_bits_init(&run->ended, n);
   if (r == 0) r = dk_bits_init(&run->stopping, n);
   if (r == 0) r = dk_bits_init(&run->recalled, n);
+  if (r == 0) r = dk_bits_init(&run->aside, n);
   return r ? r : dk_fan_init(&run->fan, run->graph);
 }
 
@@ -266,5 +289,7 @@ void dk_task_finish(struct dk_core_run *run) {
   dk_bits_finish(&run->ended);
   dk_bits_finish(&run->stopping);
   dk_bits_finish(&run->recalled);
+  dk_bits_finish(&run->aside);
+  dk_bits_finish(&run->remade);
   dk_fan_finish(&run->fan);
 }

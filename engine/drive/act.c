@@ -1,5 +1,6 @@
 /* Actions of the core, done for real. What cannot be done comes back as an event, or ends the run. */
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
 #include "engine/drive/job.h"
 
 #include <errno.h>
@@ -75,25 +76,95 @@ static void assign_failed(struct dk_engine_run *run, const struct dk_action *act
   dk_engine_push(run->engine, &event, owned);
 }
 
+/* --- inputs that are somewhere else --- */
+
+static bool is_that_host(void *ctx, uint32_t host) {
+  return *(const uint32_t *)ctx == host;
+}
+
+/* Is there one that the host's agent can take? Else it is brought here first, and when there is none any more, it is
+ * made again. */
+static int reach_output(struct dk_engine_run *run, const struct dk_action *action, const struct dk_order_input *input,
+                        const struct dk_digest *content, bool is_dir, bool *ret_is_here, struct dk_error *error) {
+  struct dk_engine *engine = run->engine;
+  struct dk_store *store = engine->with.folder->store;
+  const struct dk_objects *objects = &engine->with.folder->objects;
+  uint32_t host = action->host;
+  struct dk_copy copy;
+  int has = is_dir ? dk_objects_has_dir(objects, content, error) : dk_objects_has(objects, content, NULL);
+
+  *ret_is_here = has > 0;
+  if (has != 0) return has < 0 ? has : 0;
+  has = dk_store_find_copy(store, content, is_that_host, &host, &copy, error);
+  *ret_is_here = has == 0;
+  if (has != -ENOENT) return has;
+  has = dk_store_find_copy(store, content, dk_fleet_has_copies, engine, &copy, error);
+  if (has == 0) return dk_fetch(engine->fetches, &copy, NULL, NULL);
+  if (has == -ENOENT) {
+    struct dk_event lost = {.kind = DK_EV_COPY_LOST, .run = run->record.number, .task = input->task};
+    dk_engine_push(engine, &lost, NULL);
+    has = 0;
+  }
+  return has;
+}
+
+static int reach_inputs(struct dk_engine_run *run, const struct dk_action *action, const struct dk_prepared *prepared,
+                        bool *ret_are_here, struct dk_error *error) {
+  int r = 0;
+
+  *ret_are_here = true;
+  for (uint32_t i = 0; r == 0 && i < prepared->order.n_inputs; i++) {
+    const struct dk_order_input *input = &prepared->order.inputs[i];
+    bool is_here;
+    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    r = reach_output(run, action, input, &prepared->inputs[i], prepared->is_dir[i], &is_here, error);
+    *ret_are_here = *ret_are_here && is_here;
+  }
+  return r;
+}
+
+/* Nothing is counted against the task: it is handed out again soon. */
+static void put_off(struct dk_engine *engine, const struct dk_action *action) {
+  struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .host = action->host};
+
+  event.u.refused.reason = DK_REFUSED_NOT_YET;
+  dk_engine_push(engine, &event, NULL);
+}
+
+static int send_job(struct dk_engine_run *run, const struct dk_action *action, const struct dk_prepared *prepared,
+                    struct dk_error *error) {
+  struct dk_engine *engine = run->engine;
+  const struct dk_engine_host *host = dk_fleet_find(engine, action->host);
+  const struct dk_job_options options = {
+      .trees = engine->with.folder->trees,
+      .memory = dk_job_memory(run->plan, action->task, action->ooms, dk_fleet_memory(engine, action->host)),
+      .is_remote = host && dk_host_is_remote(host),
+  };
+  struct dk_job_build build;
+  int r = dk_job_build(&run->lookup, action->task, prepared, &options, &build, error);
+
+  if (r < 0) return r;
+  struct dk_message message = {.type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};
+  r = dk_fleet_send(engine, action->host, &message);
+  if (r == -EMSGSIZE)
+    dk_error_set(error, r, "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
+  dk_job_build_finish(&build);
+  return r;
+}
+
 static void act_assign(struct dk_engine_run *run, const struct dk_action *action) {
   struct dk_engine *engine = run->engine;
   struct dk_prepared prepared;
-  struct dk_job_build build;
   struct dk_error error = {0};
+  bool are_here;
   int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
   if (r == 0) {
-    uint64_t memory = dk_job_memory(run->plan, action->task, action->ooms);
-    r = dk_job_build(&run->lookup, action->task, &prepared, engine->with.folder->trees, memory, &build, &error);
-    if (r == 0) {
-      struct dk_message message = {
-          .type = DK_MSG_ASSIGN, .id = action->id, .session = action->session, .u.job = build.job};
-      r = dk_link_send(engine->link, &message);
-      if (r == -EMSGSIZE)
-        dk_error_set(&error, r,
-                     "the task is too large to be handed out (its script, values and input names pass 64 MiB)");
-      dk_job_build_finish(&build);
-    }
+    r = reach_inputs(run, action, &prepared, &are_here, &error);
+    if (r == 0 && are_here)
+      r = send_job(run, action, &prepared, &error);
+    else if (r == 0)
+      put_off(engine, action);
     dk_prepared_finish(&prepared);
   }
   if (dk_error_is_machine(r))
@@ -106,7 +177,7 @@ static void send_id(struct dk_engine *engine, enum dk_message_type type, const s
   struct dk_message message = {.type = type, .id = action->id, .session = action->session, .seq = action->seq};
 
   if (type == DK_MSG_KILL) message.u.kill.grace_ms = action->hard ? 0 : DK_JOB_GRACE_MS;
-  if (dk_link_send(engine->link, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+  if (dk_fleet_send(engine, action->host, &message) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
 }
 
 /* A run that has ended asks for nothing: its orders came back before. */

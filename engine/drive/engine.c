@@ -1,5 +1,6 @@
 /* The engine: see engine.h. What it commits, it tells; what it tells is durable. */
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
 #include "engine/drive/job.h"
 #include "lang/base/alloc.h"
 
@@ -35,8 +36,9 @@ static void note_record(struct dk_engine_run *run, const struct dk_record *recor
   }
   /* What the next try gets, where that is more than what this one had. */
   if (n.state == DK_TASK_BACKOFF && n.cause == DK_CAUSE_OOM && record->tries.oom > 0) {
-    n.memory = dk_job_memory(run->plan, record->task, record->tries.oom);
-    if (n.memory == dk_job_memory(run->plan, record->task, record->tries.oom - 1u)) n.memory = 0;
+    uint64_t most = dk_fleet_memory(engine, UINT32_MAX);
+    n.memory = dk_job_memory(run->plan, record->task, record->tries.oom, most);
+    if (n.memory == dk_job_memory(run->plan, record->task, record->tries.oom - 1u, most)) n.memory = 0;
   }
   if (n.state == DK_TASK_FAILED && run->bad) n.text = run->bad[record->task];
   if (n.state == DK_TASK_RUNNING) n.started = record->slot != UINT32_MAX;
@@ -71,13 +73,14 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
      * same. */
     if (engine->n_queue > 0 && ++engine->n_unheard < MAX_UNHEARD && dk_engine_pop(engine, ret)) return 1;
     if (now >= deadline_ns && engine->n_queue == 0) return 0;
-    if (now >= dk_link_deadline(engine->link)) dk_link_tick(engine->link, now);
+    dk_fleet_tick(engine, now);
     bool has_event = engine->n_queue > 0;
     engine->n_unheard = 0;
 
     uint64_t until = deadline_ns;
     if (engine->observer_at < until) until = engine->observer_at;
-    if (dk_link_deadline(engine->link) < until) until = dk_link_deadline(engine->link);
+    uint64_t hosts_at = dk_fleet_deadline(engine);
+    if (hosts_at < until) until = hosts_at;
     int r = dk_loop_once(engine->with.loop, has_event ? 0 : until);
     if (r < 0) return r;
     if (has_event && dk_engine_pop(engine, ret)) return 1;
@@ -159,6 +162,8 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   dk_batch_clear(&engine->batch);
   for (uint32_t i = 0; r == 0 && i < n; i++) r = add_record(engine, &records[i], bytes);
   for (uint32_t i = 0; i < engine->n_runs; i++) dk_batch_append(&engine->batch, &engine->runs[i]->lookup.extra);
+  dk_batch_append(&engine->batch, &engine->extra);
+  dk_fleet_record(engine);
   if (r == 0) r = dk_store_commit(engine->with.folder->store, &engine->batch, &error);
   if (r < 0) {
     dk_engine_fail(engine, r, &error);
@@ -166,6 +171,7 @@ static int world_commit(void *ctx, uint64_t seq, const struct dk_record *records
   }
   if (dk_store_old_readers(engine->with.folder->store, &error)) dk_engine_say(engine, error.text);
   for (uint32_t i = 0; i < engine->n_runs; i++) dk_batch_clear(&engine->runs[i]->lookup.extra);
+  dk_batch_clear(&engine->extra);
   for (uint32_t i = 0; i < n && r == 0; i++) r = tell(engine, &records[i], &error);
   if (r < 0) dk_engine_fail(engine, r, &error);
   return r;
@@ -180,10 +186,15 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
   int r;
 
   dk_core_policy_default(&policy);
+  policy.place = dk_place_cost;
+  policy.place_ctx = engine;
+  engine->lost_after_ns = policy.lost_after_ns;
   r = dk_core_create(&engine->core, &policy, incarnation, incarnation);
   if (r < 0) return dk_error_system(error, r, "starting the engine");
   r = dk_store_load_core(engine->with.folder->store, &records, &n, error);
   if (r < 0) return r;
+  for (uint32_t i = 0; i < n; i++)
+    engine->has_left_here |= records[i].kind == DK_REC_ATTEMPT && records[i].host == DK_HOST_LOCAL;
   r = dk_core_load(engine->core, records, n);
   dk_free(records);
   return r < 0 ? dk_error_system(error, r, "starting the engine") : 0;
@@ -204,22 +215,15 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
     incarnation = dk_unix_ns() ^ (uint64_t)getpid() << 32;
 
   r = create_core(engine, incarnation, error);
+  dk_machine_look("", &engine->machine);
   if (r == 0) {
-    struct dk_link_options link = {
-        .provider = options->provider,
-        .dial = {.host = {.name = "local", .most_gpus = UINT32_MAX},
-                 .state = options->folder->path,
-                 .agent_program = options->agent_program,
-                 .slots = options->slots,
-                 .loop = options->loop},
-        .incarnation = incarnation,
-        .message = dk_engine_message,
-        .down = dk_engine_down,
-        .ctx = engine,
-    };
-    dk_store_id(options->folder->store, link.dial.store);
+    dk_store_id(options->folder->store, engine->store_id);
+    engine->incarnation = incarnation;
     dk_turn_init(&engine->turn, engine->core, &engine->world);
-    r = dk_link_create(&link, &engine->link, error);
+    r = dk_fetches_create(engine, &engine->fetches);
+    if (r < 0) dk_error_system(error, r, "starting the engine");
+    if (r == 0) r = dk_fleet_recall(engine, error);
+    if (r == 0) r = dk_fleet_apply(engine, options->hosts, error);
   }
   if (r == 0) r = dk_engine_resume(engine, error);
   engine->error = NULL;
@@ -236,7 +240,8 @@ void dk_engine_destroy(struct dk_engine *engine) {
   struct dk_event event;
 
   if (!engine) return;
-  dk_link_destroy(engine->link);
+  dk_fleet_destroy(engine);
+  dk_fetches_destroy(engine->fetches);
   if (engine->core) dk_turn_finish(&engine->turn);
   dk_core_destroy(engine->core);
   while (dk_engine_pop(engine, &event))
@@ -244,7 +249,13 @@ void dk_engine_destroy(struct dk_engine *engine) {
   dk_free(engine->given_bytes);
   dk_free(engine->queue);
   dk_engine_destroy_runs(engine);
+  for (uint32_t i = 0; i < engine->n_loaded; i++) {
+    dk_hosts_finish(engine->loaded[i]);
+    dk_free(engine->loaded[i]);
+  }
+  dk_free(engine->loaded);
   dk_batch_finish(&engine->batch);
+  dk_batch_finish(&engine->extra);
   dk_free(engine);
 }
 

@@ -7,8 +7,8 @@
 #define DK_DRIVE_ENGINE_H
 
 #include "engine/drive/folder.h"
+#include "engine/drive/hosts.h"
 #include "engine/drive/lookup.h"
-#include "engine/drive/provider.h"
 #include "engine/store/asked.h"
 #include "engine/sys/loop.h"
 #include "lang/lang.h"
@@ -40,10 +40,10 @@ struct dk_engine_observer {
 
 struct dk_engine_options {
   struct dk_folder *folder;
-  const char *root; /* repository */
-  const struct dk_provider *provider;
+  const char *root;             /* repository */
+  const struct dk_hosts *hosts; /* where tasks run; borrowed */
   const char *agent_program;
-  uint32_t slots;       /* of an agent that has to be started; 0: the machine's processors */
+  uint32_t slots;       /* of this machine's agent, when it has to be started; 0: its processors */
   struct dk_loop *loop; /* the caller may watch descriptors of its own in it */
   struct dk_engine_observer observer;
 };

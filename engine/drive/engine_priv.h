@@ -3,14 +3,21 @@
 #define DK_DRIVE_ENGINE_PRIV_H
 
 #include "engine/drive/engine.h"
-#include "engine/drive/link.h"
+#include "engine/drive/fleet.h"
+#include "engine/drive/place.h"
 #include "engine/drive/turn.h"
 #include "engine/source/snapshot.h"
+#include "engine/sys/machine.h"
 
 /* An event that waits for its turn, with the bytes it points to. */
 struct waiting {
   struct dk_event event;
   char *bytes;
+};
+
+/* A host that has refused tasks of a node for good. */
+struct dk_engine_bar {
+  uint32_t node, host;
 };
 
 /* A run that goes on. */
@@ -27,6 +34,9 @@ struct dk_engine_run {
   char **bad;                    /* by task: why it could not be handed out; NULL table until one could not */
   uint8_t *was_done;             /* a bit per task that an earlier engine recorded as done in this run; NULL: none */
   struct dk_duration *durations; /* by template */
+  struct dk_place_needs needs;
+  struct dk_engine_bar *bars;
+  uint32_t n_bars, cap_bars;
   uint32_t n_asked;
   bool is_cancelled; /* as a whole */
   bool is_over;      /* FINISHED was done: to be taken off */
@@ -37,16 +47,27 @@ struct dk_engine {
   struct dk_core *core;
   struct dk_turn turn;
   struct dk_world world;
-  struct dk_link *link;
+  struct dk_engine_host **hosts; /* by number; NULL: none of that number */
+  uint32_t n_hosts, cap_hosts;
+  struct dk_hosts **loaded; /* dk_fleet_reload */
+  uint32_t n_loaded, cap_loaded;
+  uint8_t store_id[16];
+  uint64_t incarnation;
+  struct dk_fetches *fetches;
+  uint64_t lost_after_ns;
+  uint64_t hours_at;         /* when hosts' hours are looked at next */
+  struct dk_machine machine; /* this one */
   struct dk_engine_run **runs;
   uint32_t n_runs, cap_runs, last_number;
   struct dk_batch batch; /* of the commit that is being made */
+  struct dk_batch extra; /* writes that go with the next one */
   struct waiting *queue; /* ring */
   uint32_t head, n_queue, cap_queue;
   char *given_bytes; /* of the event that was handed out last */
   uint64_t observer_at;
   uint32_t n_unheard;
-  uint32_t slots; /* of the agent, as it said */
+  uint32_t slots;     /* of all hosts that are there */
+  bool has_left_here; /* earlier engines handed tasks to this machine, and nobody has heard of their ends */
   bool is_woken;
   bool has_unsynced; /* a result that came in names objects, and they were not synced since */
   char host[256];    /* this machine's name */
@@ -82,8 +103,10 @@ uint32_t *dk_engine_order(struct dk_store *store, const struct dk_plan *plan, st
 
 /* act.c */
 void dk_engine_act(void *ctx, const struct dk_action *action);
-/* receive.c: callbacks of the link. */
-void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message);
-void dk_engine_down(void *ctx, uint64_t session, const char *why);
+/* receive.c: what comes from a host's agent. */
+void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message);
+void dk_engine_down(struct dk_engine_host *host, uint64_t session, const char *why);
+/* A RESULT, when everything that it needs is here. */
+void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct dk_message *message);
 
 #endif

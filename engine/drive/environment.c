@@ -45,22 +45,27 @@ static int read_release(struct dk_buf *ret, struct dk_error *error) {
   return r;
 }
 
-int dk_environment_id(struct dk_digest *ret, struct dk_error *error) {
+static void digest(const char *arch, const char *release, const char *libc, struct dk_digest *ret) {
   struct dk_hasher hasher;
+
+  dk_hasher_init(&hasher);
+  dk_hasher_add_text(&hasher, "host environment 1");
+  dk_hasher_add_text(&hasher, arch);
+  add_release_field(&hasher, release, "ID");
+  add_release_field(&hasher, release, "VERSION_ID");
+  dk_hasher_add_text(&hasher, libc);
+  dk_hasher_get(&hasher, ret);
+}
+
+int dk_environment_id(struct dk_digest *ret, struct dk_error *error) {
   struct utsname system = {0};
   dk_autobuf release = DK_BUF_INIT;
 
   uname(&system);
-  dk_hasher_init(&hasher);
-  dk_hasher_add_text(&hasher, "host environment 1");
-  dk_hasher_add_text(&hasher, system.machine);
   int r = read_release(&release, error);
   /* Not there: a system without a name. Anything else would give every task another key, for now. */
   if (r < 0 && r != -ENOENT) return dk_error_prefix(error, "finding out what system this is");
-  add_release_field(&hasher, dk_buf_text(&release), "ID");
-  add_release_field(&hasher, dk_buf_text(&release), "VERSION_ID");
-  dk_hasher_add_text(&hasher, gnu_get_libc_version());
-  dk_hasher_get(&hasher, ret);
+  digest(system.machine, dk_buf_text(&release), gnu_get_libc_version(), ret);
   return 0;
 }
 
@@ -79,16 +84,27 @@ static void add_release_text(struct dk_buf *out, const char *text, const char *n
   dk_buf_add(out, line, len);
 }
 
+static void add_text(struct dk_buf *out, const char *arch, const char *release, const char *libc) {
+  bool is_glibc = *libc >= '0' && *libc <= '9';
+
+  dk_buf_printf(out, "%s,", arch);
+  add_release_text(out, release, "ID");
+  add_release_text(out, release, "VERSION_ID");
+  dk_buf_printf(out, "%s %s%s", *release ? "," : "", is_glibc ? "glibc " : "", libc);
+}
+
 void dk_environment_text(struct dk_buf *out) {
   struct utsname system = {0};
   dk_autobuf release = DK_BUF_INIT;
 
   uname(&system);
   (void)read_release(&release, NULL);
-  dk_buf_printf(out, "%s,", system.machine);
-  add_release_text(out, dk_buf_text(&release), "ID");
-  add_release_text(out, dk_buf_text(&release), "VERSION_ID");
-  dk_buf_printf(out, "%s glibc %s", release.len > 0 ? "," : "", gnu_get_libc_version());
+  add_text(out, system.machine, dk_buf_text(&release), gnu_get_libc_version());
+}
+
+void dk_environment_of_host(const struct dk_host_facts *facts, struct dk_digest *ret, struct dk_buf *ret_text) {
+  digest(facts->arch, facts->release, facts->libc, ret);
+  add_text(ret_text, facts->arch, facts->release, *facts->libc ? facts->libc : "unknown libc");
 }
 
 /* Later names win: an `env` of the task replaces what was set before it. */
@@ -124,15 +140,15 @@ static int copy(struct dk_pair *pairs, uint32_t *n, char *const *variables, cons
   return value ? set(pairs, n, name, value) : 0;
 }
 
-int dk_environment_of(const struct dk_order *order, char *const *variables, struct dk_pair **ret, uint32_t *ret_n,
-                      struct dk_error *error) {
+int dk_environment_of(const struct dk_order *order, char *const *variables, bool is_remote, struct dk_pair **ret,
+                      uint32_t *ret_n, struct dk_error *error) {
   size_t most = sizeof from_caller / sizeof *from_caller + sizeof fixed / sizeof *fixed + order->n_pass +
                 order->n_secrets + order->n_env;
   struct dk_pair *pairs = dk_calloc(most, sizeof *pairs);
   uint32_t n = 0;
   int r = pairs ? 0 : -ENOMEM;
 
-  for (size_t i = 0; r == 0 && i < sizeof from_caller / sizeof *from_caller; i++)
+  for (size_t i = 0; r == 0 && !is_remote && i < sizeof from_caller / sizeof *from_caller; i++)
     r = copy(pairs, &n, variables, from_caller[i]);
   for (size_t i = 0; r == 0 && i < sizeof fixed / sizeof *fixed; i++) r = set(pairs, &n, fixed[i].name, fixed[i].value);
   for (uint32_t i = 0; r == 0 && i < order->n_pass; i++) r = copy(pairs, &n, variables, order->pass[i]);

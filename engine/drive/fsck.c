@@ -1,6 +1,7 @@
 /* See fsck.h. The order: the store's files, then its records, then what they name. */
 #include "engine/drive/fsck_priv.h"
 #include "engine/source/keep.h"
+#include "engine/store/hosts.h"
 #include "engine/store/record.h"
 #include "engine/store/repair.h"
 #include "engine/sys/fs.h"
@@ -157,7 +158,8 @@ static int check_object(void *ctx, const struct dk_digest *digest, bool is_dir, 
   struct of_record *of = ctx;
   char hex[DK_DIGEST_HEX + 1];
   const char *why = dk_fsck_object(of->fsck, digest, is_dir, size);
-  if (!why) return 0;
+  struct dk_copy copy;
+  if (!why || dk_store_find_copy(of->fsck->folder.store, digest, NULL, NULL, &copy, NULL) == 0) return 0;
   dk_digest_hex(digest, hex);
   snprintf(of->wrong, sizeof of->wrong, "object %.2s/%.10s... %s", hex, hex + 2, why);
   return 1;

@@ -3,7 +3,6 @@
 
 #include "engine/drive/environment.h"
 #include "engine/sys/fs.h"
-#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -60,6 +59,23 @@ static int code_tree(struct dk_lookup_state *state, const struct dk_template *tm
   return 0;
 }
 
+/* The same tree as an object, to be placed as the content of the task's directory. */
+static int code_object(struct dk_lookup_state *state, const struct dk_template *tmpl, const char *trees,
+                       struct dk_job_build *build, struct dk_error *error) {
+  struct dk_lookup_template *known = &state->templates[tmpl->node];
+  int r = 0;
+
+  if (dk_digest_is_zero(&known->code_manifest)) {
+    r = code_tree(state, tmpl, trees, build, error);
+    if (r == 0) r = dk_objects_put_dir(state->with.objects, build->job.code, &known->code_manifest, error);
+    build->job.code = NULL;
+  }
+  if (r < 0) return r;
+  build->job.inputs[build->job.n_inputs++] =
+      (struct dk_job_input){.place = (char *)".", .is_dir = true, .digest = known->code_manifest};
+  return 0;
+}
+
 static int add_input(struct dk_lookup_state *state, const struct dk_prepared *prepared, uint32_t i,
                      struct dk_job_build *build, struct dk_error *error) {
   const struct dk_order_input *input = &prepared->order.inputs[i];
@@ -67,6 +83,11 @@ static int add_input(struct dk_lookup_state *state, const struct dk_prepared *pr
 
   if (input->kind == DK_INPUT_MOUNT) { /* used where it lies, by its absolute path */
     build->job.open[build->job.n_open++] = (char *)input->path;
+    return 0;
+  }
+  if (build->job.is_remote) {
+    build->job.inputs[build->job.n_inputs++] = (struct dk_job_input){
+        .place = (char *)input->place, .is_dir = prepared->is_dir[i], .digest = prepared->inputs[i]};
     return 0;
   }
   if (!dk_objects_has(state->with.objects, &prepared->inputs[i], NULL))
@@ -92,13 +113,13 @@ static int add_sandbox(struct dk_lookup_state *state, const struct dk_template *
   return 0;
 }
 
-uint64_t dk_job_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms) {
-  uint64_t memory = dk_plan_memory(plan, task, ooms), most = dk_proc_memory();
+uint64_t dk_job_memory(const struct dk_plan *plan, uint32_t task, uint32_t ooms, uint64_t most) {
+  uint64_t memory = dk_plan_memory(plan, task, ooms);
   return memory > most ? most : memory;
 }
 
-int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared, const char *trees,
-                 uint64_t memory, struct dk_job_build *ret, struct dk_error *error) {
+int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
+                 const struct dk_job_options *options, struct dk_job_build *ret, struct dk_error *error) {
   const struct dk_plan *plan = state->with.plan;
   const struct dk_template *tmpl = dk_plan_template(plan, task, NULL);
   const struct dk_order *order = &prepared->order;
@@ -108,7 +129,8 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
 
   *ret = (struct dk_job_build){0};
   ret->owned = dk_calloc(order->n_inputs + 3, sizeof *ret->owned);
-  job->inputs = dk_calloc(order->n_inputs + 1, sizeof *job->inputs);
+  job->is_remote = options->is_remote;
+  job->inputs = dk_calloc(order->n_inputs + 2, sizeof *job->inputs);
   job->outputs = dk_calloc(order->n_outputs + 1, sizeof *job->outputs);
   job->open = dk_calloc(order->n_inputs + 1, sizeof *job->open);
   if (!ret->owned || !job->inputs || !job->outputs || !job->open) r = -ENOMEM;
@@ -120,11 +142,11 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
   job->script = (char *)order->script;
   job->keep_files = (char **)order->keep_files;
   job->n_keep_files = order->n_keep_files;
-  job->objects = state->with.objects->root;
+  job->objects = options->is_remote ? NULL : state->with.objects->root;
   job->timeout_ms = (order->timeout_ns + 999999) / 1000000;
   job->grace_ms = DK_JOB_GRACE_MS;
   job->log_cap = LOG_CAP;
-  job->memory = memory;
+  job->memory = options->memory;
   job->cpus = order->cpus > 0 ? order->cpus : 1;
   job->gpus = order->gpus;
   job->gpu = (char *)order->gpu;
@@ -132,10 +154,12 @@ int dk_job_build(struct dk_lookup_state *state, uint32_t task, const struct dk_p
     job->outputs[i] = (struct dk_job_output){(char *)order->outputs[i].name, (char *)order->outputs[i].path,
                                              order->outputs[i].is_dir};
   job->n_outputs = order->n_outputs;
+  if (r == 0 && tmpl->n_code > 0)
+    r = options->is_remote ? code_object(state, tmpl, options->trees, ret, error)
+                           : code_tree(state, tmpl, options->trees, ret, error);
   for (uint32_t i = 0; r == 0 && i < order->n_inputs; i++) r = add_input(state, prepared, i, ret, error);
-  if (r == 0 && tmpl->n_code > 0) r = code_tree(state, tmpl, trees, ret, error);
-  if (r == 0) r = add_sandbox(state, tmpl, order, ret);
-  if (r == 0) r = dk_environment_of(order, state->with.variables, &job->env, &job->n_env, error);
+  if (r == 0 && !options->is_remote) r = add_sandbox(state, tmpl, order, ret);
+  if (r == 0) r = dk_environment_of(order, state->with.variables, options->is_remote, &job->env, &job->n_env, error);
   if (r < 0) {
     dk_job_build_finish(ret);
     return r == -ENOMEM ? dk_error_system(error, r, "handing out a task of %s", tmpl->name) : r;

@@ -220,6 +220,7 @@ static void on_ready(void *ctx, int fd, short revents) {
     drop(link, "the agent's stream broke");
     return;
   }
+  if (revents & POLLOUT) link->with.room(link->with.ctx);
   if (!(revents & (POLLIN | POLLHUP | POLLERR))) return;
   void *room = dk_buf_reserve(&link->in, READ_SIZE);
   if (!room) {

@@ -18,6 +18,8 @@ struct dk_link_options {
   /* The stream is gone, or (session 0) the host could not be reached; the link tries again by itself. `why` is for
    * people. */
   void (*down)(void *ctx, uint64_t session, const char *why);
+  /* Little waits to be sent: what is large may be sent now (dk_link_waiting). */
+  void (*room)(void *ctx);
   void *ctx;
 };
 

@@ -173,8 +173,10 @@ void dk_prepared_finish(struct dk_prepared *prepared) {
   *prepared = (struct dk_prepared){0};
 }
 
-int dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kept *output, struct dk_error *error) {
+int dk_lookup_output_state(const struct dk_lookup_options *with, const struct dk_kept *output, struct dk_error *error) {
+  const struct dk_objects *objects = with->objects;
   dk_autobuf path = DK_BUF_INIT;
+  struct dk_copy copy;
   struct stat st;
   uint64_t size;
   int there = output->is_dir ? dk_objects_has_dir(objects, &output->digest, error)
@@ -182,6 +184,9 @@ int dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kep
 
   if (there < 0) return there;
   if (there) return DK_OUTPUT_THERE;
+  there = dk_store_find_copy(with->store, &output->digest, with->may_host, with->may_host_ctx, &copy, error);
+  if (there == 0) return DK_OUTPUT_ELSEWHERE;
+  if (there != -ENOENT && there != -EBADMSG) return there;
   dk_objects_path(objects, &output->digest, &path);
   if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "looking for an output");
   return lstat(dk_buf_text(&path), &st) < 0 ? DK_OUTPUT_GONE : DK_OUTPUT_ALTERED;
@@ -191,8 +196,8 @@ int dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kep
 static int outputs_are_there(const struct dk_lookup_state *state, const struct dk_saved *saved,
                              struct dk_error *error) {
   for (uint32_t i = 0; i < saved->result.n_outputs; i++) {
-    int r = dk_lookup_output_state(state->with.objects, &saved->result.outputs[i], error);
-    if (r != DK_OUTPUT_THERE) return r < 0 ? r : 0;
+    int r = dk_lookup_output_state(&state->with, &saved->result.outputs[i], error);
+    if (r != DK_OUTPUT_THERE && r != DK_OUTPUT_ELSEWHERE) return r < 0 ? r : 0;
   }
   return 1;
 }

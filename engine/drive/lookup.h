@@ -10,6 +10,7 @@
 #include "engine/drive/metric.h"
 #include "engine/objects/object.h"
 #include "engine/source/code.h"
+#include "engine/store/hosts.h"
 #include "engine/store/record.h"
 #include "lang/plan/plan.h"
 
@@ -27,6 +28,7 @@ struct dk_lookup_template {
   struct dk_extractor *extractor; /* NULL without metrics */
   struct dk_digest metrics;       /* extractors' digest */
   struct dk_digest code;          /* zero: none */
+  struct dk_digest code_manifest; /* the same as an object, for other machines; zero: not made yet */
   uint32_t n_code_files;
   bool has_tree; /* the code's tree was looked at, and is whole */
 };
@@ -40,6 +42,9 @@ struct dk_lookup_options {
   char *const *variables; /* environment of who asked for the run, ended by NULL; not used when dry */
   uint32_t run;           /* that the files' contents are recorded for; 0: none */
   bool dry;
+  /* Is a copy at this host to be counted on? NULL: at each that is configured. */
+  dk_store_may_host_fn *may_host;
+  void *may_host_ctx;
 };
 
 struct dk_lookup_state {
@@ -76,10 +81,10 @@ void dk_prepared_finish(struct dk_prepared *prepared);
 int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
                     struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error);
 
-/* Can an output be had, whole? What nobody wrote to since it was sealed is believed without being read. Negative: it
- * cannot be told now. */
-enum dk_output_state { DK_OUTPUT_THERE, DK_OUTPUT_GONE, DK_OUTPUT_ALTERED };
-int dk_lookup_output_state(const struct dk_objects *objects, const struct dk_kept *output, struct dk_error *error);
+/* Can an output be had, whole? What nobody wrote to since it was sealed is believed without being read, and so is a copy
+ * at another host. Negative: it cannot be told now. */
+enum dk_output_state { DK_OUTPUT_THERE, DK_OUTPUT_ELSEWHERE, DK_OUTPUT_GONE, DK_OUTPUT_ALTERED };
+int dk_lookup_output_state(const struct dk_lookup_options *with, const struct dk_kept *output, struct dk_error *error);
 
 /* The answer for DK_ACT_LOOKUP. HIT makes it a fact. `why` says what is wrong when it is BAD. */
 int dk_lookup_task(struct dk_lookup_state *state, uint32_t task, enum dk_lookup *ret, struct dk_digest *ret_key,

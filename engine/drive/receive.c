@@ -1,6 +1,7 @@
 /* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the
  * name and the key's components that `plan` explains reruns with. */
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
 #include "engine/drive/heard.h"
 #include "lang/base/alloc.h"
 
@@ -31,8 +32,9 @@ static struct dk_engine_run *run_of(const struct dk_engine *engine, struct dk_id
 }
 
 /* A result becomes what the store keeps: with its label and key parts when it succeeded. */
-static int ended_bytes(struct dk_engine *engine, struct dk_message *message, struct dk_buf *out,
+static int ended_bytes(struct dk_engine_host *host, struct dk_message *message, struct dk_buf *out,
                        struct dk_error *error) {
+  struct dk_engine *engine = host->engine;
   uint32_t task;
   const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
   struct dk_engine_run *run = run_of(engine, message->id, &task);
@@ -43,8 +45,10 @@ static int ended_bytes(struct dk_engine *engine, struct dk_message *message, str
 
   if (message->u.result.cause != DK_CAUSE_OK || !key) return dk_result_encode(&message->u.result, out);
 
-  struct dk_saved saved = {
-      .attempt = message->id, .run = run ? run->record.number : 0, .host = engine->host, .result = message->u.result};
+  struct dk_saved saved = {.attempt = message->id,
+                           .run = run ? run->record.number : 0,
+                           .host = dk_host_is_remote(host) ? host->record.name : engine->host,
+                           .result = message->u.result};
   if (run) {
     dk_plan_task_name(run->plan, task, &label);
     /* Only for `why`: what the task was made of may be gone by now (a mount). */
@@ -74,56 +78,103 @@ static bool names_objects(const struct dk_result *result) {
          has_object(result->keep_files, result->n_keep_files);
 }
 
-/* Completes the event of a result. */
-static void on_result(struct dk_engine *engine, struct dk_message *message, struct dk_event *event) {
+/* What stays where it was made is known to be there. */
+static int keep_copies(struct dk_engine_host *host, const struct dk_result *result) {
+  struct dk_engine *engine = host->engine;
+  int r = 0;
+
+  for (uint32_t i = 0; r == 0 && i < result->n_outputs; i++) {
+    const struct dk_kept *kept = &result->outputs[i];
+    struct dk_copy copy = {kept->digest, host->record.number, kept->size, kept->is_dir};
+    if (!kept->bytes && !dk_digest_is_zero(&kept->digest)) r = dk_batch_put_copy(&engine->extra, &copy);
+  }
+  return r;
+}
+
+void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
+  struct dk_engine *engine = host->engine;
   dk_autobuf bytes = DK_BUF_INIT;
   struct dk_error error = {0};
+  struct dk_event event;
   uint32_t task;
 
+  if (!dk_heard_event(message, host->record.number, session, &event)) return;
   struct dk_engine_run *run = run_of(engine, message->id, &task);
   engine->has_unsynced |= names_objects(&message->u.result);
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
-  int r = ended_bytes(engine, message, &bytes, &error);
+  int r = dk_host_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
+  if (r == 0) r = ended_bytes(host, message, &bytes, &error);
   if (r < 0) {
     dk_engine_fail(engine, r, &error);
     return;
   }
-  event->u.ended.len = (uint32_t)bytes.len;
+  event.u.ended.len = (uint32_t)bytes.len;
   char *owned = dk_buf_steal(&bytes);
-  event->u.ended.bytes = owned;
-  dk_engine_push(engine, event, owned);
+  event.u.ended.bytes = owned;
+  dk_engine_push(engine, &event, owned);
 }
 
 /* Only another engine can have asked for it: two must not fight for one agent. */
-static void on_closed(struct dk_engine *engine, const char *text) {
+static void on_closed(struct dk_engine_host *host, const char *text) {
   struct dk_error error = {0};
 
   dk_error_set(&error, -EBUSY,
                "%s\nhelp: another dkrun works in this state folder; its lock file was removed, it seems",
                text && *text ? text : "the agent closed the session");
-  dk_engine_fail(engine, -EBUSY, &error);
+  if (dk_host_is_remote(host)) dk_error_prefix(&error, "%s", host->record.name);
+  dk_engine_fail(host->engine, -EBUSY, &error);
 }
 
-void dk_engine_message(void *ctx, uint64_t session, struct dk_message *message) {
-  struct dk_engine *engine = ctx;
+/* Contents on their way, and signs of life: nothing that the core knows of. */
+static bool take_content(struct dk_engine_host *host, const struct dk_message *message) {
+  struct dk_engine *engine = host->engine;
+  int r = 0;
+
+  switch (message->type) {
+  case DK_MSG_LACKS:
+    r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
+    if (r == 0) r = dk_supply_pump(&host->supply, host);
+    break;
+  case DK_MSG_PART: dk_fetch_part(engine->fetches, host, message); break;
+  case DK_MSG_GONE: dk_fetch_gone(engine->fetches, host, message); break;
+  case DK_MSG_PONG: dk_fleet_pong(host, message); break;
+  default: return false;
+  }
+  if (r < 0) dk_engine_fail(engine, r, NULL);
+  return true;
+}
+
+void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
+  struct dk_engine *engine = host->engine;
   struct dk_event event;
 
-  if (message->type == DK_MSG_CLOSED) on_closed(engine, message->u.closed.text);
-  if (!dk_heard_event(message, DK_HOST_LOCAL, session, &event)) return;
-  if (event.kind == DK_EV_AGENT_UP) {
-    engine->slots = event.u.agent_up.slots;
-    engine->with.observer.where(engine->with.observer.ctx, engine->slots);
+  if (message->type == DK_MSG_CLOSED) on_closed(host, message->u.closed.text);
+  if (take_content(host, message)) return;
+  if (message->type == DK_MSG_RESULT) {
+    if (!dk_host_is_remote(host))
+      dk_engine_take_result(host, session, message);
+    else if (dk_held_add(&host->held, host, session, message) < 0)
+      dk_engine_fail(engine, -ENOMEM, NULL);
+    return;
   }
-  if (event.kind == DK_EV_ENDED)
-    on_result(engine, message, &event);
-  else
-    dk_engine_push(engine, &event, NULL);
+  if (!dk_heard_event(message, host->record.number, session, &event)) return;
+  if (event.kind == DK_EV_REFUSED && event.u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) {
+    uint32_t task;
+    struct dk_engine_run *run = run_of(engine, message->id, &task);
+    if (run) dk_engine_remember_bad(run, task, message->u.refused.text);
+    if (run && dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+  }
+  if (event.kind == DK_EV_AGENT_UP) {
+    dk_fleet_welcome(host, session, message);
+    dk_fetch_pump(engine->fetches, host);
+  }
+  dk_engine_push(engine, &event, NULL);
 }
 
-void dk_engine_down(void *ctx, uint64_t session, const char *why) {
-  struct dk_engine *engine = ctx;
-  struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .host = DK_HOST_LOCAL, .session = session};
+void dk_engine_down(struct dk_engine_host *host, uint64_t session, const char *why) {
+  struct dk_engine *engine = host->engine;
+  struct dk_event event = {.kind = DK_EV_AGENT_DOWN, .host = host->record.number, .session = session};
   struct dk_error text = {0};
 
   /* What now stands in its place has another agent, which is not this engine's to take over. */
@@ -136,6 +187,6 @@ void dk_engine_down(void *ctx, uint64_t session, const char *why) {
     return;
   }
   dk_error_set(&text, -ENOTCONN, "%s; connecting again", why);
-  dk_engine_say(engine, text.text);
-  dk_engine_push(engine, &event, NULL);
+  dk_fleet_down(host, text.text);
+  if (session) dk_engine_push(engine, &event, NULL);
 }

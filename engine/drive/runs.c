@@ -1,7 +1,6 @@
 /* The engine's runs: how they begin, go on after an earlier engine, are asked for things, and end. */
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/file.h"
-#include "engine/drive/needs.h"
 #include "engine/drive/unchanged.h"
 #include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
@@ -32,6 +31,8 @@ static void destroy(struct dk_engine_run *run) {
   dk_free(run->bad);
   dk_free(run->was_done);
   dk_free(run->durations);
+  dk_place_needs_finish(&run->needs);
+  dk_free(run->bars);
   dk_buf_finish(&run->sources);
   for (char **variable = run->variables; variable && *variable; variable++) dk_free(*variable);
   dk_free(run->variables);
@@ -108,6 +109,8 @@ static int init_lookup(struct dk_engine_run *run, struct dk_error *error) {
       .root = with->root,
       .variables = run->variables,
       .run = run->record.number,
+      .may_host = dk_fleet_has_copies,
+      .may_host_ctx = run->engine,
   };
 
   return dk_lookup_init(&run->lookup, &lookup, error);
@@ -133,7 +136,8 @@ static int start(struct dk_engine *engine, struct dk_engine_run *run, const stru
                                         .graph = &run->plan->graph,
                                         .order = order,
                                         .priority = asked->priority,
-                                        .jobs = asked->jobs ? asked->jobs : dk_proc_cpus(),
+                                        .jobs =
+                                            asked->jobs || dk_fleet_has_remote(engine) ? asked->jobs : dk_proc_cpus(),
                                         .paused = asked->is_paused,
                                         .ended = past->ended,
                                         .n_ended = past->n_ended,
@@ -222,7 +226,10 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   run->engine = engine;
   uint64_t since = dk_unix_ns();
   int r = load(run, submission->file, submission->given, submission->n_given, submission->variables, error);
-  if (r == 0) r = dk_needs_check(run->plan, error);
+  if (r == 0) r = dk_place_needs_of(run->plan, &run->needs);
+  if (r == -ENOMEM) dk_error_system(error, r, "looking at what tasks need");
+  if (r == 0) r = dk_fleet_reload(engine, error);
+  if (r == 0) r = dk_place_fits(engine, run->plan, &run->needs, error);
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)
     r = dk_error_system(error, -ENOMEM, "reading %s", submission->file);
@@ -459,6 +466,8 @@ static int recall(struct dk_engine *engine, struct dk_engine_run *run, struct dk
   if (r == 0) r = load(run, run->record.file, given, asked->n_params, environ, error);
   if (r == 0) r = same_plan(run, error);
   if (r == 0) r = init_lookup(run, error);
+  if (r == 0 && dk_place_needs_of(run->plan, &run->needs) < 0)
+    r = dk_error_system(error, -ENOMEM, "going on with a run");
   if (r < 0) return r;
   run->was_done = dk_calloc(run->plan->graph.n_tasks / 8 + 1, 1);
   if (!run->was_done) return dk_error_system(error, -ENOMEM, "going on with a run");

@@ -119,8 +119,10 @@ static bool outputs_are_there(const struct dk_lookup_state *lookup) {
   for (uint32_t task = 0; task < lookup->with.plan->graph.n_tasks; task++) {
     const struct dk_fact *fact = lookup->facts[task];
     const struct dk_template *tmpl = dk_plan_template(lookup->with.plan, task, NULL);
-    for (uint32_t i = 0; fact && fact->outputs && i < tmpl->n_outputs; i++)
-      if (dk_lookup_output_state(lookup->with.objects, &fact->outputs[i], NULL) != DK_OUTPUT_THERE) return false;
+    for (uint32_t i = 0; fact && fact->outputs && i < tmpl->n_outputs; i++) {
+      int state = dk_lookup_output_state(&lookup->with, &fact->outputs[i], NULL);
+      if (state != DK_OUTPUT_THERE && state != DK_OUTPUT_ELSEWHERE) return false;
+    }
   }
   return true;
 }

@@ -108,11 +108,13 @@ static int find_new_value(struct dk_why_book *book, uint32_t before, const struc
 /* What of a result under the task's own key cannot be had any more. */
 static int tell_gone(struct dk_why_book *book, const struct dk_template *tmpl, const struct dk_saved *saved,
                      struct dk_why_answer *answer) {
+  const struct dk_lookup_options objects = {.store = book->with.store, .objects = book->with.objects};
+
   for (uint32_t i = 0; i < saved->result.n_outputs && i < tmpl->n_outputs; i++) {
     const struct dk_kept *output = &saved->result.outputs[i];
-    int state = dk_lookup_output_state(book->with.objects, output, NULL);
+    int state = dk_lookup_output_state(&objects, output, NULL);
     if (state < 0) return state;
-    if (state == DK_OUTPUT_THERE) continue;
+    if (state == DK_OUTPUT_THERE || state == DK_OUTPUT_ELSEWHERE) continue;
     dk_buf_printf(&answer->text, "output `%s` %s", tmpl->outputs[i].name,
                   state == DK_OUTPUT_GONE ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects");
     break;

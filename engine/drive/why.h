@@ -44,7 +44,7 @@ struct dk_why_book; /* the runs of one experiment, opened as they are asked for 
 
 struct dk_why_options {
   struct dk_store *store; /* NULL: nothing was run yet */
-  const struct dk_objects *objects;
+  struct dk_objects *objects;
   const char *state;      /* the state folder: pinned commits are below it */
   const char *experiment; /* borrowed, like all of these */
 };

@@ -99,6 +99,20 @@ struct dk_manifest_entry {
 /* *ret is dk_freed by the caller. -EBADMSG for all that is not exactly this form. */
 int dk_manifest_parse(const void *data, size_t len, struct dk_manifest_entry **ret, uint32_t *ret_n,
                       struct dk_error *error);
+/* How the files of a directory get their digests. */
+struct dk_dir_reader {
+  int (*file)(void *ctx, const char *path, const struct stat *st, struct dk_digest *ret, uint64_t *ret_size,
+              struct dk_error *error);
+  /* NULL, or told of each directory after it was read; `st` is from before, at the time `since_unix_ns`. */
+  void (*dir)(void *ctx, const char *path, const struct stat *st, uint64_t since_unix_ns);
+  void *ctx;
+};
+/* The manifest of a directory, below which there are only files, directories, and links that stay inside (-EINVAL with
+ * words). Appends to `out`. */
+int dk_manifest_of_dir(const char *path, const struct dk_dir_reader *reader, struct dk_buf *out,
+                       struct dk_error *error);
+/* The same, and everything in it becomes objects; *ret is the manifest's digest. */
+int dk_objects_put_dir(struct dk_objects *objects, const char *path, struct dk_digest *ret, struct dk_error *error);
 /* Writes the first line before the first entry. The caller adds entries in order and sees to the rules above. */
 void dk_manifest_add(struct dk_buf *out, const struct dk_manifest_entry *entry);
 

@@ -106,12 +106,13 @@ void dk_run_finish(struct dk_run *run) {
 }
 
 /* Of a task; version 1 has no tries, and is what most have. */
-#define TRIES_VERSION 2
+#define TRIES_VERSION 2 /* retries were used */
+#define HOST_VERSION 3  /* it runs on another machine */
 
 int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out) {
   size_t before = out->len;
-  bool has_tries = !dk_tries_is_none(&task->tries);
-  dk_write_u8(out, has_tries ? TRIES_VERSION : VERSION);
+  bool has_host = task->host != DK_HOST_LOCAL, has_tries = has_host || !dk_tries_is_none(&task->tries);
+  dk_write_u8(out, has_host ? HOST_VERSION : has_tries ? TRIES_VERSION : VERSION);
   dk_write_u8(out, (uint8_t)task->state);
   dk_write_u8(out, (uint8_t)task->cause);
   dk_write_u8(out, task->attempts);
@@ -125,6 +126,7 @@ int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out)
     dk_write_u8(out, task->tries.other);
     dk_write_u8(out, task->tries.is_over);
   }
+  if (has_host) dk_write_varint(out, task->host);
   return written(out, before);
 }
 
@@ -133,7 +135,7 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   dk_reader_init(&reader, data, len);
   memset(ret, 0, sizeof *ret);
   uint8_t version = dk_read_u8(&reader);
-  if (version != VERSION && version != TRIES_VERSION) reader.failed = true;
+  if (version < VERSION || version > HOST_VERSION) reader.failed = true;
   uint8_t state = dk_read_u8(&reader), cause = dk_read_u8(&reader);
   if (state > DK_TASK_CANCELLED || cause > DK_CAUSE_LOST) reader.failed = true;
   ret->state = (enum dk_task_state)state;
@@ -145,12 +147,15 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   ret->slot = dk_read_u32(&reader);
   ret->attempt = read_id(&reader);
   dk_codec_read_digest(&reader, &ret->key);
-  if (version == TRIES_VERSION) {
+  if (version >= TRIES_VERSION) {
     ret->tries.lost = dk_read_u8(&reader);
     ret->tries.oom = dk_read_u8(&reader);
     ret->tries.other = dk_read_u8(&reader);
     ret->tries.is_over = dk_read_u8(&reader);
   }
+  uint64_t host = version >= HOST_VERSION ? dk_read_varint(&reader) : DK_HOST_LOCAL;
+  if (host >= DK_HOSTS_MAX) reader.failed = true;
+  ret->host = (uint32_t)host;
   return dk_reader_error(&reader);
 }
 

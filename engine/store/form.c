@@ -1,6 +1,7 @@
 /* Which table an entry is of, told by itself: see repair.h. Keys of the tables that matter have lengths of their own,
  * and where two share one their values cannot be taken for each other. */
 #include "engine/store/asked.h"
+#include "engine/store/hosts.h"
 #include "engine/store/private.h"
 #include "engine/store/record.h"
 #include "engine/store/repair.h"
@@ -16,6 +17,13 @@ static bool is_run(const void *key, size_t klen, const void *value, size_t vlen)
   bool is_it = run.number == number;
   dk_run_finish(&run);
   return is_it;
+}
+
+static bool is_host(const void *value, size_t vlen) {
+  struct dk_host_record host;
+  if (dk_host_record_decode(value, vlen, &host)) return false;
+  dk_host_record_finish(&host);
+  return true;
 }
 
 static enum dk_table of_task(const uint8_t *value, size_t vlen) {
@@ -62,10 +70,13 @@ static bool is_meta(const void *key, size_t klen) {
 
 enum dk_table dk_store_table_of(const void *key, size_t klen, const void *value, size_t vlen) {
   switch (klen) {
-  case 4: return is_run(key, klen, value, vlen) ? DK_TABLE_RUNS : DK_N_TABLES;
+  case 4:
+    if (is_run(key, klen, value, vlen)) return DK_TABLE_RUNS;
+    return is_host(value, vlen) ? DK_TABLE_HOSTS : DK_N_TABLES;
   case 8: return of_task(value, vlen);
   case 16: return of_attempt(value, vlen);
   case DK_DIGEST_SIZE: return is_saved(value, vlen) ? DK_TABLE_RESULTS : DK_N_TABLES;
+  case DK_COPY_KEY: return DK_TABLE_COPIES;
   case 2 * DK_DIGEST_SIZE: return is_metrics(value, vlen) ? DK_TABLE_METRICS : DK_N_TABLES;
   default: return is_meta(key, klen) ? DK_TABLE_META : DK_N_TABLES;
   }

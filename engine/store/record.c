@@ -107,6 +107,7 @@ static int add_task(struct dk_batch *batch, const struct dk_record *record) {
                                       .attempts = record->attempts,
                                       .tries = record->tries,
                                       .slot = record->slot,
+                                      .host = record->host,
                                       .attempt = record->id,
                                       .key = record->key};
   if (record->del) {

@@ -38,7 +38,9 @@
   X(ASKED_RUNS, "asked_runs", "run that goes on") /* u32 run (big-endian) -> struct dk_asked_run (asked.h) */          \
   X(ASKED, "asked", "order")                      /* u32 run, u32 number (big-endian) -> struct dk_ask */              \
   X(RUN_FILES, "run_files", "input file")         /* u32 run (big-endian), path -> content digest */                   \
-  X(DURATIONS, "durations", "duration")           /* experiment NUL template -> struct dk_duration */
+  X(DURATIONS, "durations", "duration")           /* experiment NUL template -> struct dk_duration */                  \
+  X(HOSTS, "hosts", "host")                       /* u32 number (big-endian) -> struct dk_host_record (hosts.h) */     \
+  X(COPIES, "copies", "copy")                     /* content digest, u32 host (big-endian) -> its size */
 
 enum dk_table {
 #define DK_STORE_TABLE(name, file, noun) DK_TABLE_##name,

@@ -40,7 +40,8 @@ enum dk_refusal {
   DK_REFUSED_BUSY = 1,
   DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */,
   DK_REFUSED_DISK = 3,
-  DK_REFUSED_BAD = 4
+  DK_REFUSED_BAD = 4,
+  DK_REFUSED_NOT_YET = 5 /* never on the wire: the engine's own world cannot send the order yet (core/event.h) */
 };
 
 #endif

@@ -86,11 +86,13 @@ void dk_wire_put_job(struct dk_buf *buf, const struct dk_job *job) {
   dk_write_u8(buf, job->is_remote);
 }
 
-/* Paths or digests, not some of each. */
+/* Paths or digests, not some of each. Only a remote one may have digests; with paths it is what the agent makes of it
+ * for a keeper. */
 static bool is_whole(const struct dk_job *job) {
-  if (job->is_remote && (job->objects || job->code)) return false;
+  bool has_paths = job->objects != NULL;
+  if (!has_paths && (!job->is_remote || job->code)) return false;
   for (uint32_t i = 0; i < job->n_inputs; i++) {
-    if (job->is_remote != (job->inputs[i].from == NULL)) return false;
+    if (has_paths != (job->inputs[i].from != NULL)) return false;
   }
   return true;
 }

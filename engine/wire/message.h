@@ -65,7 +65,8 @@ struct dk_pair {
  *
  * A remote job knows no path of the agent's machine: its inputs (its code too) are objects by digest, which the agent
  * has in a folder of its own or LACKS; outputs go there; PATH, HOME, USER, LOGNAME, SHELL and proxies are those of the
- * agent's own environment, unless `env` has them; what `open` names must be there, or the order is refused (BAD). */
+ * agent's own environment, unless `env` has them; what `open` names must be there, or the order is refused (BAD). What
+ * the agent hands to its keeper is still remote, and has all paths. */
 struct dk_job {
   char *label; /* for people: "train lr=0.1" */
   char **argv;

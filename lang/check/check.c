@@ -55,6 +55,44 @@ static void check_resource(struct dk_checker *checker, struct dk_decl *decl) {
   add_value(checker, decl);
 }
 
+static bool is_named_providers(const struct dk_str *name) {
+  return strcmp(name->text, "providers") == 0;
+}
+
+/* Experiments and providers stand in files of their own. False after an error. */
+static bool check_file(struct dk_checker *checker, const struct dk_decl *decl, struct dk_span span) {
+  static const char *const whats[] = {
+      [DK_DECL_EXPERIMENT] = "an experiment",
+      [DK_DECL_PARAM] = "a param",
+      [DK_DECL_RESOURCE] = "a resource",
+      [DK_DECL_GRID] = "a grid",
+      [DK_DECL_TASK] = "a task",
+      [DK_DECL_PICK] = "a pick",
+      [DK_DECL_REPORT] = "a report",
+      [DK_DECL_IMAGE] = "an image",
+      [DK_DECL_SOURCE] = "a source",
+      [DK_DECL_LET] = NULL,
+      [DK_DECL_IMPORT] = NULL,
+      [DK_DECL_PROVIDER] = NULL,
+  };
+  struct dk_diag *diag;
+  if (checker->kinds && whats[decl->kind]) {
+    diag = dk_diag_add(checker->diags, DK_E0222, span, "%s cannot stand in a file of providers", whats[decl->kind]);
+    dk_diag_help(checker->diags, diag, "move it into the experiment's file; here stand providers, lets and imports");
+  } else if (!checker->kinds && decl->kind == DK_DECL_PROVIDER) {
+    diag = dk_diag_add(checker->diags, DK_E0222, span, "a provider cannot stand in an experiment's file");
+    if (is_named_providers(checker->checked->name))
+      dk_diag_help(checker->diags, diag, "this is a file of providers: `dkrun providers check` looks at it");
+    else
+      dk_diag_help(checker->diags, diag,
+                   "move it into a file of providers, ~/.config/dkrun/providers.dk: where tasks run is not the "
+                   "experiment's business");
+  } else {
+    return true;
+  }
+  return false;
+}
+
 static void check_place(struct dk_checker *checker, struct dk_decl *decl, bool is_root) {
   struct dk_diags *diags = checker->diags;
   const char *what = decl->kind == DK_DECL_EXPERIMENT ? "an experiment"
@@ -62,9 +100,10 @@ static void check_place(struct dk_checker *checker, struct dk_decl *decl, bool i
                      : decl->kind == DK_DECL_REPORT   ? "a report"
                                                       : NULL;
   struct dk_span span = decl->name ? decl->name_span : decl->span;
-  if (decl->kind == DK_DECL_IMAGE) dk_not_built(checker, span, "`image`");
-  if (decl->kind == DK_DECL_SOURCE) dk_not_built(checker, span, "`source`");
-  if (decl->kind == DK_DECL_PROVIDER) dk_not_built(checker, span, "`provider`");
+  if (decl->kind == DK_DECL_IMAGE && !checker->kinds) dk_not_built(checker, span, "`image`");
+  if (decl->kind == DK_DECL_SOURCE && !checker->kinds) dk_not_built(checker, span, "`source`");
+  if (decl->kind == DK_DECL_PROVIDER) what = "a provider";
+  if (is_root && !check_file(checker, decl, span)) return;
   if (!is_root && what) {
     struct dk_diag *diag = dk_diag_add(diags, DK_E0210, span, "%s cannot stand in a module that is imported", what);
     dk_diag_help(diags, diag,
@@ -234,36 +273,71 @@ static void check_anything(struct dk_checker *checker, const struct dk_module *r
       "with a grid: grid g { seed in 1..3 }  task train over g { run = \"python3 train.py --seed {{seed}}\" }");
 }
 
-struct dk_checked *dk_check(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
-                            struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
-                            const struct dk_check_given *given, uint32_t n_given) {
-  struct dk_checked *checked = dk_arena_new(arena, struct dk_checked);
-  struct dk_checker checker = {
-      .arena = arena, .strs = strs, .diags = diags, .checked = checked, .read = read, .read_ctx = read_ctx};
+/* All modules: names, values, heads, bodies. */
+static void check_all(struct dk_checker *checker, struct dk_module *root) {
+  struct dk_checked *checked = checker->checked;
   struct dk_module **order;
   uint32_t n_order;
-  checked->arena = arena;
-  checked->strs = strs;
-  checked->sources = diags->sources;
-  checked->diags = diags;
-  checked->name = file_name(strs, root->source->path);
-  dk_module_load(&checker, root, &order, &n_order);
-  checker.names = dk_arena_array(arena, struct dk_map, checked->n_modules);
+  dk_module_load(checker, root, &order, &n_order);
+  checker->names = dk_arena_array(checker->arena, struct dk_map, checked->n_modules);
   for (uint32_t i = 0; i < checked->n_modules; i++) {
     struct dk_module *module = checked->modules[i];
     for (uint32_t j = 0; j < module->n_decls; j++) module->decls[j]->index = j;
-    dk_scope_declare(&checker, i);
-    for (uint32_t j = 0; j < module->n_decls; j++) check_place(&checker, module->decls[j], i == 0);
+    dk_scope_declare(checker, i);
+    for (uint32_t j = 0; j < module->n_decls; j++) check_place(checker, module->decls[j], i == 0);
   }
-  list_params(&checker, root);
-  for (uint32_t i = 0; i < n_order; i++) check_values(&checker, order[i], order[i] == root);
-  dk_check_given(&checker, given, n_given);
-  if (checker.experiment) dk_check_defaults(&checker);
-  const char **prefix = prefixes(&checker);
-  for (uint32_t i = 0; i < n_order; i++) check_heads(&checker, order[i], prefix_of(&checker, order[i], prefix));
-  for (uint32_t i = 0; i < n_order; i++) check_bodies(&checker, order[i], order[i] == root);
-  dk_check_cycles(&checker);
+  list_params(checker, root);
+  for (uint32_t i = 0; i < n_order; i++) check_values(checker, order[i], order[i] == root);
+  dk_check_given(checker, checker->given, checker->n_given);
+  if (checker->experiment) dk_check_defaults(checker);
+  const char **prefix = prefixes(checker);
+  for (uint32_t i = 0; i < n_order; i++) check_heads(checker, order[i], prefix_of(checker, order[i], prefix));
+  for (uint32_t i = 0; i < n_order; i++) check_bodies(checker, order[i], order[i] == root);
+  dk_check_cycles(checker);
+}
+
+static struct dk_checked *new_checked(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
+                                      const struct dk_module *root) {
+  struct dk_checked *checked = dk_arena_new(arena, struct dk_checked);
+  *checked = (struct dk_checked){.arena = arena,
+                                 .strs = strs,
+                                 .sources = diags->sources,
+                                 .diags = diags,
+                                 .name = file_name(strs, root->source->path)};
+  return checked;
+}
+
+struct dk_checked *dk_check(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
+                            struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
+                            const struct dk_check_given *given, uint32_t n_given) {
+  struct dk_checked *checked = new_checked(arena, strs, diags, root);
+  struct dk_checker checker = {.arena = arena,
+                               .strs = strs,
+                               .diags = diags,
+                               .checked = checked,
+                               .read = read,
+                               .read_ctx = read_ctx,
+                               .given = given,
+                               .n_given = n_given};
+  check_all(&checker, root);
   add_used_tasks(&checker);
   check_anything(&checker, root);
+  return checked;
+}
+
+struct dk_checked *dk_check_providers(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
+                                      struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
+                                      const struct dk_provider_kinds *kinds) {
+  struct dk_checked *checked = new_checked(arena, strs, diags, root);
+  struct dk_checker checker = {.arena = arena,
+                               .strs = strs,
+                               .diags = diags,
+                               .checked = checked,
+                               .read = read,
+                               .read_ctx = read_ctx,
+                               .kinds = kinds};
+  check_all(&checker, root);
+  for (uint32_t i = 0; i < root->n_decls; i++)
+    if (root->decls[i]->kind == DK_DECL_PROVIDER && root->decls[i]->name) dk_check_provider(&checker, root->decls[i]);
   return checked;
 }

@@ -5,6 +5,7 @@
 #ifndef DK_CHECK_CHECK_H
 #define DK_CHECK_CHECK_H
 
+#include "lang/check/schema.h"
 #include "lang/diag/diag.h"
 #include "lang/syntax/ast.h"
 
@@ -85,6 +86,16 @@ struct dk_param {
   struct dk_expr *given_expr; /* parsed (a bare word that is no expression is a string) */
 };
 
+/* A block of a file of providers. */
+struct dk_checked_provider {
+  const struct dk_decl *decl;
+  const char *kind;               /* one of dk_provider_kinds.names; NULL: none is written, or a wrong one */
+  const struct dk_schema *schema; /* NULL: the kind is wrong (reported), and its fields were not looked at */
+  struct dk_expr **values;        /* by the schema's fields; NULL: left out, or wrong in itself */
+  struct dk_span *name_spans;     /* likewise */
+  bool is_broken;                 /* something in it was wrong (reported) */
+};
+
 struct dk_checked {
   struct dk_arena *arena;
   struct dk_strs *strs;
@@ -106,6 +117,8 @@ struct dk_checked {
   uint32_t n_picks, cap_picks;
   struct dk_checked_table **tables;
   uint32_t n_tables, cap_tables;
+  struct dk_checked_provider **providers;
+  uint32_t n_providers, cap_providers; /* only of a file of providers; in the order written */
 };
 
 struct dk_check_given {
@@ -121,6 +134,21 @@ typedef const struct dk_source *dk_read_module_fn(void *ctx, const struct dk_dec
 struct dk_checked *dk_check(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
                             struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
                             const struct dk_check_given *given, uint32_t n_given);
+
+/* What kinds of providers there are: the caller's knowledge. */
+struct dk_provider_kinds {
+  const char *const *names;
+  uint32_t n_names;
+  /* The fields of a block `provider name { ... }`, never NULL; of at most DK_SCHEMA_MAX. `kind`, a field itself, is one
+   * of the names, or NULL where the block has none. What it returns is used until the file is loaded. */
+  const struct dk_schema *(*schema)(void *ctx, const char *name, const char *kind);
+  void *ctx;
+};
+
+/* The same for a file of providers: it declares those, with lets and imports, and nothing else. */
+struct dk_checked *dk_check_providers(struct dk_arena *arena, struct dk_strs *strs, struct dk_diags *diags,
+                                      struct dk_module *root, dk_read_module_fn *read, void *read_ctx,
+                                      const struct dk_provider_kinds *kinds);
 
 /* An expression that stands in no file (`source` is where it was given), over these columns alone. Wrong names are
  * diagnostics and DK_EXPR_ERROR. What it returns is for dk_eval_init. */

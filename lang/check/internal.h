@@ -17,8 +17,11 @@ struct dk_checker {
   uint32_t cap_names;
   dk_read_module_fn *read;
   void *read_ctx;
-  const struct dk_decl *experiment; /* or NULL */
-  struct dk_checked_task defaults;  /* only needs, shell, timeout, retry, env, pass, cache */
+  const struct dk_check_given *given; /* -p */
+  uint32_t n_given;
+  const struct dk_provider_kinds *kinds; /* of a file of providers; NULL: it is an experiment */
+  const struct dk_decl *experiment;      /* or NULL */
+  struct dk_checked_task defaults;       /* only needs, shell, timeout, retry, env, pass, cache */
 };
 
 /* Columns of a grid, items of a block: more than a person writes, so that no search over them is long. */
@@ -98,7 +101,7 @@ void dk_ref_gather(struct dk_scope *scope, struct dk_expr *call);
 
 /* body.c: the fields of a block by schema. found[i] is the statement of schema field i, or NULL; unknown, repeated and
  * unbuilt ones are reported. `block` may be NULL (nothing found). */
-#define DK_BODY_MAX 32
+#define DK_BODY_MAX DK_SCHEMA_MAX
 void dk_body_read(struct dk_checker *checker, const struct dk_schema *schema, const struct dk_block *block,
                   struct dk_span owner, struct dk_stmt *found[DK_BODY_MAX]);
 /* Is the field there in a wrong form or misspelt? That was said, so that it is not said to be missing. */
@@ -148,6 +151,9 @@ struct dk_pick_head {
   bool is_used;
   struct dk_stmt *found[DK_BODY_MAX];
 };
+
+/* provider.c */
+void dk_check_provider(struct dk_checker *checker, const struct dk_decl *decl);
 
 /* cycle.c: tasks and picks that wait for each other. */
 void dk_check_cycles(struct dk_checker *checker);

@@ -90,7 +90,11 @@ static void not_a_value(struct dk_scope *scope, struct dk_expr *expr, const stru
     diag = dk_diag_add(diags, DK_E0214, expr->span, "`%s` is a module, not a value", name);
     dk_diag_help(diags, diag, "name one of its members, as in `%s.name`", name);
     break;
-  default: break; /* image, source, provider: said at their declarations */
+  case DK_DECL_PROVIDER:
+    if (!scope->checker->kinds) break;
+    dk_diag_add(diags, DK_E0214, expr->span, "`%s` is a provider, not a value", name);
+    break;
+  default: break; /* image, source, a provider of an experiment: said at their declarations */
   }
   dk_resolve_error(expr);
 }

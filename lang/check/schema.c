@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define FIELDS(array) array, sizeof(array) / sizeof *(array)
-#define MAX_FIELDS 32
 
 static const struct dk_schema_field experiment_fields[] = {
     {"doc", DK_KIND_TEXT, false, false, "a text", "what is asked, in a line"},
@@ -117,8 +116,8 @@ const struct dk_schema_field *dk_schema_find(const struct dk_schema *schema, con
 }
 
 const char *dk_schema_nearest(const struct dk_schema *schema, const char *name) {
-  const char *names[MAX_FIELDS];
+  const char *names[DK_SCHEMA_MAX];
   uint32_t n = 0;
-  for (; n < schema->n_fields && n < MAX_FIELDS; n++) names[n] = schema->fields[n].name;
+  for (; n < schema->n_fields && n < DK_SCHEMA_MAX; n++) names[n] = schema->fields[n].name;
   return dk_nearest(name, names, n);
 }

@@ -36,6 +36,8 @@ struct dk_schema_field {
   const char *doc;
 };
 
+#define DK_SCHEMA_MAX 32 /* fields of one */
+
 struct dk_schema {
   const char *what; /* "a task": finishes "no field `x` in ..." */
   const struct dk_schema_field *fields;

@@ -60,9 +60,12 @@ void sim_happen(struct sim *s, struct sim_event *event) {
   case EV_TASK_TERM:
   case EV_KEEPER_SAYS:
   case EV_KEEPER_BUSY:
-  case EV_KEEPER_FOUND: sim_host_event(s, event); break;
+  case EV_KEEPER_FOUND:
+  case EV_DATA_CAME: sim_host_event(s, event); break;
   case EV_ANSWER: sim_engine_event(s, event); break;
   case EV_ASK: sim_people_event(s, event); break;
+  case EV_PLACES:
+  case EV_HOST_ADDED: sim_place_event(s, event); break;
   }
   dk_buf_finish(&event->bytes);
 }

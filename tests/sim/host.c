@@ -29,13 +29,15 @@ static uint32_t slot_of(const struct sim_host *host, const struct sim_keeper *ke
 }
 
 /* What a keeper says takes a moment; it is lost when the agent dies meanwhile, and found in the journal then. */
-static void say(struct sim *s, struct sim_host *host, uint32_t slot, enum dk_agent_event_kind kind, struct dk_id id) {
+static struct sim_event *say(struct sim *s, struct sim_host *host, uint32_t slot, enum dk_agent_event_kind kind,
+                             struct dk_id id) {
   struct sim_event *event = sim_at_host(s, host, s->now + 100000, EV_KEEPER_SAYS);
   event->slot = slot;
   event->epoch = host->agent_epoch;
   event->conn = host->keepers[slot].link;
   event->says = kind;
   event->id = id;
+  return event;
 }
 
 /* --- tasks --- */
@@ -178,12 +180,33 @@ static void start_item(struct sim *s, struct sim_host *host, const struct dk_age
     return;
   }
   if (s->c->refuses && sim_chance(&s->tasks, 50)) { /* its disk is full, say */
-    say(s, host, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id);
+    say(s, host, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id)->reason = DK_REFUSED_DISK;
+    return;
+  }
+  if (!sim_place_has_mount(s, s->c->plans[item.plan].tasks[item.task].program, host->number)) {
+    say(s, host, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id)->reason = DK_REFUSED_BAD;
     return;
   }
   keeper->items[keeper->n++] = item;
   begin_next(s, host, keeper);
   if (is_busy(s, keeper)) give_back(s, host, keeper);
+}
+
+/* Data comes later; not in the order in which it was asked for. */
+static void fetch(struct sim *s, struct sim_host *host, struct dk_id id) {
+  struct sim_event *event = sim_at_host(s, host, s->now + sim_below(&s->tasks, 200) * SIM_MS, EV_DATA_CAME);
+  event->epoch = host->agent_epoch;
+  event->id = id;
+}
+
+static void data_came(struct sim *s, struct sim_host *host, const struct sim_event *came) {
+  if (!host->agent || came->epoch != host->agent_epoch) return;
+  bool is_gone = s->c->refuses && sim_chance(&s->tasks, 50);
+  struct dk_agent_event event = {.kind = is_gone ? DK_AGENT_EV_NO_DATA : DK_AGENT_EV_DATA,
+                                 .id = came->id,
+                                 .reason = DK_REFUSED_DISK,
+                                 .text = "no space"};
+  step(s, host, &event);
 }
 
 static void return_item(struct sim *s, struct sim_host *host, uint32_t slot, struct dk_id id) {
@@ -233,6 +256,8 @@ static void act(struct sim *s, struct sim_host *host, const struct dk_agent_acti
       sim_fail(s, "attempt %llu is forgotten before its end is durable", (unsigned long long)action->id.n);
     if (item && item->seq == action->keeper_seq) remove_item(&host->keepers[action->slot], item);
     break;
+  case DK_AGENT_ACT_FETCH: fetch(s, host, action->id); break;
+  case DK_AGENT_ACT_GIVE_UP: break; /* what comes all the same is no event for the agent */
   case DK_AGENT_ACT_MARK: set_mark(host, action); break;
   }
 }
@@ -248,6 +273,7 @@ static void step(struct sim *s, struct sim_host *host, struct dk_agent_event *ev
 
 void sim_agent_message(struct sim *s, struct sim_host *host, uint32_t conn, struct dk_message *message) {
   struct dk_agent_event event = {.kind = DK_AGENT_EV_MESSAGE, .conn = conn, .message = message};
+  if (message->type == DK_MSG_ASSIGN) message->u.job.is_remote = s->c->is_remote;
   step(s, host, &event);
 }
 
@@ -276,7 +302,7 @@ static void keeper_says(struct sim *s, struct sim_host *host, const struct sim_e
     if (item && item->phase == ITEM_ENDED) tell_ended(s, host, said->slot, item);
   } else {
     struct dk_agent_event event = {
-        .kind = said->says, .slot = said->slot, .id = said->id, .reason = DK_REFUSED_DISK, .text = "no space"};
+        .kind = said->says, .slot = said->slot, .id = said->id, .reason = said->reason, .text = "not here"};
     step(s, host, &event);
   }
   begin_next(s, host, &host->keepers[said->slot]);
@@ -411,6 +437,7 @@ void sim_host_event(struct sim *s, struct sim_event *event) {
     if (is_its) give_back(s, host, keeper);
     break;
   case EV_KEEPER_SAYS: keeper_says(s, host, event); break;
+  case EV_DATA_CAME: data_came(s, host, event); break;
   case EV_KEEPER_FOUND:
     if (host->agent && event->epoch == host->agent_epoch && event->conn == keeper->link)
       keeper_found(s, host, event->slot);

@@ -18,11 +18,11 @@
 #   host_shell I PROGRAM       the login shell of root there
 #   host_password I PASSWORD   root may log in with that too
 #
-# Two tests at once have networks of their own (10.213.K.0/24, claimed in /run/dkrun-test-hosts/K). A test that is killed takes the
-# hosts' processes with it; what remains of it is removed by the next one that starts.
+# Two tests at once have networks of their own (10.213.K.0/24, claimed in /run/dkrun-test-hosts/K). A watcher takes all
+# down when the test is gone, however it ended; should that be killed too, the next test that starts does.
 
 hosts='' hosts_network=''
-declare -A host_leader=() # pid, here, of what started the host; its only child is the host's first process
+# $hosts/hI/leader: pid, here, of what started the host; its only child is the host's first process. In a file: a subshell may start it anew.
 
 hosts_skip() { echo "skipped: $*"; exit 77; }
 
@@ -75,6 +75,19 @@ hosts_claim() {
   [ -n "$hosts_network" ] || hosts_skip "150 tests with hosts run here already"
 }
 
+# Runs beside a test, in a session of its own, until that is gone; takes down what it did not.
+hosts_watch() { # the test's pid and start, its network, its directory
+  local lock
+  trap '' TERM INT HUP
+  while [ -e "$4" ] && [ "$(hosts_start_of "$1")" = "$2" ]; do sleep 1; done
+  exec {lock}>"$hosts_claims/lock"
+  flock "$lock"
+  if [ "$(cat "$hosts_claims/$3" 2>/dev/null)" = "$1 $2 $4" ]; then
+    hosts_sweep "$3" "$4"
+    rm -f "$hosts_claims/$3"
+  fi
+}
+
 # The first process of a host: makes its world, keeps sshd, reaps. $1 is its directory, $2 its name.
 hosts_init=$(
   cat <<'END'
@@ -102,20 +115,22 @@ while :; do sleep 3600 & wait $!; done
 END
 )
 
+host_leader() { cat "$hosts/h$1/leader"; }
+
 host_start() {
   local i=$1 space pid
   space=$(host_space "$i")
   cat /proc/sys/kernel/random/uuid >"$hosts/h$i/boot_id"
   rm -f "$hosts/h$i/up"
-  # The host ends with this shell: unshare by the signal of its parent's death, its child by --kill-child.
-  setpriv --pdeathsig KILL ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
+  # A host ends with what started it: --kill-child.
+  ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash -c "$hosts_init" init "$hosts/h$i" "h$i" "$hosts_repository" \
     </dev/null >"$hosts/h$i/init.log" 2>&1 &
-  host_leader[$i]=$!
+  echo $! >"$hosts/h$i/leader"
   disown $!
   for _ in {1..500}; do
     [ ! -e "$hosts/h$i/up" ] || return 0
-    kill -0 "${host_leader[$i]}" 2>/dev/null || break
+    kill -0 "$(host_leader "$i")" 2>/dev/null || break
     sleep 0.02
   done
   return 1
@@ -123,8 +138,9 @@ host_start() {
 
 # What is its pid 1, seen from here.
 host_first() {
-  local pid
-  read -r pid _ <"/proc/${host_leader[$1]}/task/${host_leader[$1]}/children"
+  local pid leader
+  leader=$(host_leader "$1")
+  read -r pid _ <"/proc/$leader/task/$leader/children"
   echo "$pid"
 }
 
@@ -144,6 +160,10 @@ hosts_up() {
   hosts=$(mktemp -d "${TMPDIR:-/tmp}/dkrun-hosts.XXXXXX")
   [ -n "$(trap -p EXIT)" ] || { trap hosts_down EXIT; trap 'exit 143' TERM INT; }
   hosts_claim
+  # shellcheck disable=SC2016 # its own arguments
+  setsid bash -c '. "$1"; shift; hosts_watch "$@"' watch "$hosts_repository/tests/support/hosts.sh" $$ "$(hosts_start_of $$)" "$hosts_network" "$hosts" \
+    </dev/null >/dev/null 2>&1 &
+  disown $!
   if ! ip link add "dkb$hosts_network" type bridge 2>/dev/null || ! unshare --mount --uts --ipc --pid --fork true 2>/dev/null; then
     hosts_down
     hosts_skip "this kernel, or what this runs in, lets nobody make networks"
@@ -202,10 +222,11 @@ CONF
 }
 
 hosts_down() {
-  local i
+  local leader
   [ -n "$hosts_network" ] || { [ -z "$hosts" ] || rm -rf "$hosts"; return 0; }
-  for i in "${!host_leader[@]}"; do kill -KILL "${host_leader[$i]}" 2>/dev/null || true; done
-  host_leader=()
+  for leader in "$hosts"/h*/leader; do
+    [ ! -e "$leader" ] || kill -KILL "$(cat "$leader")" 2>/dev/null || true
+  done
   hosts_sweep "$hosts_network" "$hosts"
   rm -f "$hosts_claims/$hosts_network"
   hosts_network=''

@@ -49,7 +49,7 @@ nothing_is_left() {
   [ -z "$left" ] || fail "left: $left"
 }
 
-# Another test at the same time has its own; killed, its hosts end, and the next test removes the rest.
+# Another test at the same time has its own; killed, nothing of it stays.
 cat >"$hosts/other" <<END
 . "$here/hosts.sh"
 hosts_up 1
@@ -63,10 +63,17 @@ read -r network place first <"$hosts/other-is"
 [ "$network" != "$hosts_network" ] || fail 'one network for two'
 kill -KILL $other
 wait $other 2>/dev/null || true
-is_gone() { [ ! -e "/proc/$first" ]; }
+is_gone() { [ ! -e "/proc/$first" ] && [ ! -e "$hosts_claims/$network" ]; }
 wait_until is_gone
-bash -c '. "$1"; hosts_up 1' test "$here/hosts.sh" # it also starts where another one is at work
 nothing_is_left
+# Its watcher was killed too, and the number is another process's now
+ip netns add "dk$network-h1" && place=$(mktemp -d "${TMPDIR:-/tmp}/dkrun-hosts.XXXXXX")
+echo "$$ 1 $place" >"$hosts_claims/$network"
+bash -c '. "$1"; hosts_up 1' test "$here/hosts.sh"
+nothing_is_left
+# Hosts that a subshell started anew stay
+(host_reboot 1)
+on 1 true || fail 'it ended with the subshell'
 network=$hosts_network place=$hosts
 hosts_down
 nothing_is_left

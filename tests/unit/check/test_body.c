@@ -81,7 +81,9 @@ static void test_others(void **state) {
        "E0220 1[i] `image` is not built yet in this version\n" NOT_BUILT},
       {"source s = 5 task t { run = \"x\" }", "E0220 1[s] `source` is not built yet in this version\n" NOT_BUILT},
       {"provider p { x = 1 } task t { run = \"x\" }",
-       "E0220 1[p] `provider` is not built yet in this version\n" NOT_BUILT},
+       "E0222 1[p] a provider cannot stand in an experiment's file\n"
+       "  = help: move it into a file of providers, ~/.config/dkrun/providers.dk: where tasks run is not the "
+       "experiment's business\n"},
   };
   DK_TABLE(rows, dk_compile_text);
 }

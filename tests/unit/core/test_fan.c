@@ -28,7 +28,7 @@ static struct heard play(const struct dk_edge *edge, const uint32_t *rows, uint3
   dk_fan_waits(&graph, 1, ret_waits);
   for (uint32_t i = 0; i < n; i++) {
     struct dk_fan_cursor cursor = {.task = DK_NO_TASK};
-    dk_fan_start(&fan, &cursor, rows[i], good >> i & 1);
+    dk_fan_start(&fan, &cursor, rows[i], good >> i & 1, false);
     while (cursor.task != DK_NO_TASK) {
       uint32_t work = 1, task;
       bool is_broken;

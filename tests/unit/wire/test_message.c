@@ -265,12 +265,17 @@ static void is_refused(const struct dk_message *message) {
 static void against_the_rules(void **state) {
   (void)state;
   struct dk_message m = make_assign();
-  m.u.job.is_remote = true; /* with paths */
+  m.u.job.objects = NULL; /* nowhere to put anything */
   is_refused(&m);
-  m.u.job.objects = NULL;
+  m.u.job.is_remote = true; /* paths, and none for the objects */
   is_refused(&m);
   m = make_assign();
   m.u.job.inputs = by_digest; /* digests, and not remote */
+  is_refused(&m);
+  m.u.job.is_remote = true; /* digests, and a path for the objects */
+  is_refused(&m);
+  m.u.job.objects = NULL;
+  m.u.job.code = (char *)"/code";
   is_refused(&m);
   m = (struct dk_message){.type = DK_MSG_PUT, .u.part = {{{3}}, 6, 8, (char *)"abc", 3}}; /* behind its end */
   is_refused(&m);

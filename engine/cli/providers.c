@@ -1,0 +1,285 @@
+/* dkrun providers: the hosts on which tasks may run, and whether the files that say so are right. */
+#include "engine/cli/providers.h"
+
+#include "engine/report/json.h"
+#include "lang/base/number.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+struct options {
+  bool json, check;
+  const char *name; /* of `check`; NULL: all */
+};
+
+static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+  static const struct option options[] = {{"format", required_argument, NULL, 'F'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  int opt, r = -1;
+  dk_cli_options_reset();
+  while (r < 0 && (opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    if (opt != 'F') {
+      r = dk_cli_option(cli, opt, argc, argv, options);
+      continue;
+    }
+    ret->json = strcmp(optarg, "json") == 0;
+    if (!ret->json && strcmp(optarg, "text") != 0)
+      r = dk_cli_usage("providers", "--format takes text or json, not `%s`", optarg);
+  }
+  if (r >= 0 || optind >= argc) return r;
+  if (strcmp(argv[optind], "check") != 0)
+    return dk_cli_usage("providers", "no `dkrun providers %s`: there is `dkrun providers check`", argv[optind]);
+  ret->check = true;
+  if (ret->json) return dk_cli_usage("providers", "`check` has no --format");
+  if (++optind < argc) ret->name = argv[optind++];
+  return optind < argc ? dk_cli_usage("providers", "`%s` is one too many", argv[optind]) : -1;
+}
+
+int dk_providers_fail(struct dk_cli *cli, const struct dk_hosts *hosts, const struct dk_error *error) {
+  bool has_errors = false;
+  for (int file = DK_HOSTS_USER; file <= DK_HOSTS_ROOT; file++) {
+    const struct dk_diags *diags = dk_hosts_diags(hosts, (enum dk_hosts_file)file);
+    if (!diags) continue;
+    dk_cli_diagnostics(cli, diags);
+    has_errors |= diags->n_errors > 0;
+  }
+  return has_errors ? DK_EXIT_FILE : dk_cli_fail(DK_EXIT_ENGINE, error);
+}
+
+/* --- the table --- */
+
+static void add_item(struct dk_buf *out, size_t start, const char *text) {
+  if (out->len > start) dk_buf_add_text(out, ", ");
+  dk_buf_add_escaped(out, text, strlen(text));
+}
+
+static void add_number(struct dk_buf *out, size_t start, const char *before, uint64_t n, const char *behind) {
+  if (out->len > start) dk_buf_add_text(out, ", ");
+  dk_buf_printf(out, "%s%llu%s", before, (unsigned long long)n, behind);
+}
+
+/* "20:00-08:00, closed now, opens in 3h20m" */
+static void add_hours(struct dk_buf *out, size_t start, const struct dk_hours *hours, int64_t now) {
+  char in[DK_NUMBER_TEXT];
+  if (hours->n == 0) return;
+  bool is_open = dk_hours_is_open(hours, now);
+  dk_number_duration_text(dk_hours_change_in(hours, now) * UINT64_C(1000000000), in);
+  if (out->len > start) dk_buf_add_text(out, ", ");
+  dk_buf_add_text(out, hours->text);
+  dk_buf_printf(out, is_open ? ", open now, for %s" : ", closed now, opens in %s", in);
+}
+
+static void add_how(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
+  const struct dk_host_config *config = &entry->config;
+  size_t start = out->len;
+  if (config->user) {
+    dk_buf_add_text(out, "as ");
+    dk_buf_add_escaped(out, config->user, strlen(config->user));
+  }
+  if (config->port) add_number(out, start, "port ", config->port, "");
+  if (config->leave) add_number(out, start, "leave ", config->leave, config->leave == 1 ? " cpu" : " cpus");
+  if (config->most_gpus != UINT32_MAX)
+    add_number(out, start, "at most ", config->most_gpus, config->most_gpus == 1 ? " gpu" : " gpus");
+  if (config->nice) add_number(out, start, "nice ", (uint64_t)config->nice, "");
+  add_hours(out, start, &entry->hours, now);
+  if (entry->mixed) add_item(out, start, "mixed");
+  if (config->root) {
+    add_item(out, start, "in ");
+    dk_buf_add_escaped(out, config->root, strlen(config->root));
+  }
+  if (config->ssh_config) {
+    add_item(out, start, "ssh -F ");
+    dk_buf_add_escaped(out, config->ssh_config, strlen(config->ssh_config));
+  }
+}
+
+static void add_from(struct dk_buf *out, const struct dk_host_entry *entry) {
+  if (entry->user_line) dk_buf_printf(out, "yours:%u", entry->user_line);
+  if (entry->root_line) dk_buf_printf(out, "%srepository:%u", entry->user_line ? ", " : "", entry->root_line);
+  if (!entry->user_line && !entry->root_line) dk_buf_add_text(out, "built in");
+}
+
+#define COLUMNS 4 /* provider, kind, host, from; what is behind them has no width */
+
+static void cells_of(const struct dk_host_entry *entry, const struct dk_buf *from, const char *ret[COLUMNS]) {
+  ret[0] = entry->config.provider;
+  ret[1] = entry->provider->kind;
+  ret[2] = entry->config.name;
+  ret[3] = dk_buf_text(from);
+}
+
+static bool is_shown(const struct dk_host_entry *entry, bool own) {
+  return !own || (entry->root_line && !entry->user_line);
+}
+
+static void add_row(struct dk_buf *out, const char *const cells[COLUMNS], const size_t widths[COLUMNS]) {
+  for (int i = 0; i < COLUMNS; i++) dk_buf_printf(out, "%-*s  ", (int)widths[i], cells[i]);
+}
+
+static void trim_line(struct dk_buf *out) {
+  size_t len = out->len;
+  while (len > 0 && out->data[len - 1] == ' ') len--;
+  dk_buf_truncate(out, len);
+  dk_buf_add_char(out, '\n');
+}
+
+void dk_providers_table(const struct dk_hosts *hosts, bool own, struct dk_buf *out) {
+  static const char *const heads[COLUMNS] = {"provider", "kind", "host", "from"};
+  size_t widths[COLUMNS];
+  int64_t now = time(NULL);
+  const char *cells[COLUMNS];
+  dk_autobuf from = DK_BUF_INIT;
+  for (int i = 0; i < COLUMNS; i++) widths[i] = strlen(heads[i]);
+  for (uint32_t i = 0; i < hosts->n; i++) {
+    if (!is_shown(&hosts->items[i], own)) continue;
+    dk_buf_clear(&from);
+    add_from(&from, &hosts->items[i]);
+    cells_of(&hosts->items[i], &from, cells);
+    for (int j = 0; j < COLUMNS; j++)
+      if (strlen(cells[j]) > widths[j]) widths[j] = strlen(cells[j]);
+  }
+  add_row(out, heads, widths);
+  dk_buf_add_text(out, "how\n");
+  for (uint32_t i = 0; i < hosts->n; i++) {
+    if (!is_shown(&hosts->items[i], own)) continue;
+    dk_buf_clear(&from);
+    add_from(&from, &hosts->items[i]);
+    cells_of(&hosts->items[i], &from, cells);
+    add_row(out, cells, widths);
+    add_how(out, &hosts->items[i], now);
+    trim_line(out);
+  }
+  dk_buf_inherit(out, &from);
+}
+
+/* --- where it is said --- */
+
+static void add_file(struct dk_buf *out, const char *whose, const char *path, const char *what) {
+  dk_buf_printf(out, "%-10s  ", whose);
+  if (path)
+    dk_buf_add_escaped(out, path, strlen(path));
+  else
+    dk_buf_add_text(out, "no providers.dk");
+  dk_buf_add_text(out, what);
+  dk_buf_add_char(out, '\n');
+}
+
+static void print_text(struct dk_cli *cli, const struct dk_hosts *hosts) {
+  dk_autobuf out = DK_BUF_INIT;
+  add_file(&out, "yours", hosts->user_file, hosts->user_file && hosts->n_user == 0 ? " (no provider in it)" : "");
+  add_file(&out, "repository", hosts->root_file,
+           !hosts->root_file    ? ""
+           : hosts->n_root == 0 ? " (no provider in it)"
+           : hosts->is_declared ? " (trusted)"
+           : hosts->n_user == 0 ? " (limits this machine)"
+                                : " (chooses and limits yours)");
+  dk_buf_add_char(&out, '\n');
+  dk_providers_table(hosts, false, &out);
+  dk_cli_print(cli, &out);
+}
+
+static void add_string(struct dk_buf *out, const char *name, const char *text) {
+  dk_buf_printf(out, ",\"%s\":", name);
+  if (text)
+    dk_json_add_string(out, text, strlen(text));
+  else
+    dk_buf_add_text(out, "null");
+}
+
+static void add_optional(struct dk_buf *out, const char *name, bool is_there, uint64_t n) {
+  if (is_there)
+    dk_buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)n);
+  else
+    dk_buf_printf(out, ",\"%s\":null", name);
+}
+
+static void add_json(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
+  const struct dk_host_config *config = &entry->config;
+  uint64_t change = dk_hours_change_in(&entry->hours, now);
+  dk_buf_add_text(out, "{\"provider\":");
+  dk_json_add_string(out, config->provider, strlen(config->provider));
+  add_string(out, "kind", entry->provider->kind);
+  add_string(out, "host", config->name);
+  add_optional(out, "user_line", entry->user_line > 0, entry->user_line);
+  add_optional(out, "repository_line", entry->root_line > 0, entry->root_line);
+  add_optional(out, "leave", true, config->leave);
+  add_optional(out, "gpus", config->most_gpus != UINT32_MAX, config->most_gpus);
+  add_optional(out, "nice", true, (uint64_t)config->nice);
+  add_string(out, "hours", entry->hours.text);
+  dk_buf_printf(out, ",\"open\":%s", dk_hours_is_open(&entry->hours, now) ? "true" : "false");
+  add_optional(out, "changes_in_seconds", change != UINT64_MAX, change);
+  dk_buf_printf(out, ",\"mixed\":%s", entry->mixed ? "true" : "false");
+  add_string(out, "root", config->root);
+  add_string(out, "user", config->user);
+  add_optional(out, "port", config->port > 0, config->port);
+  add_string(out, "config", config->ssh_config);
+  dk_buf_add_char(out, '}');
+}
+
+static void print_json(struct dk_cli *cli, const struct dk_hosts *hosts) {
+  dk_autobuf out = DK_BUF_INIT;
+  int64_t now = time(NULL);
+  dk_buf_add_text(&out, "{\"version\":1");
+  add_string(&out, "user_file", hosts->user_file);
+  add_string(&out, "repository_file", hosts->root_file);
+  dk_buf_printf(&out, ",\"trusted\":%s,\"hosts\":[", hosts->is_trusted ? "true" : "false");
+  for (uint32_t i = 0; i < hosts->n; i++) {
+    if (i > 0) dk_buf_add_char(&out, ',');
+    add_json(&out, &hosts->items[i], now);
+  }
+  dk_buf_add_text(&out, "]}\n");
+  dk_cli_print(cli, &out);
+}
+
+/* --- check --- */
+
+static bool is_named(const struct dk_host_entry *entry, const char *name) {
+  return !name || strcmp(entry->config.provider, name) == 0 || strcmp(entry->config.name, name) == 0;
+}
+
+static int no_such(const struct dk_hosts *hosts, const char *name) {
+  const char *near = NULL;
+  for (uint32_t i = 0; i < hosts->n && !near; i++) {
+    const char *const names[] = {hosts->items[i].config.provider, hosts->items[i].config.name};
+    near = dk_nearest(name, names, 2);
+  }
+  return dk_cli_failf(DK_EXIT_USAGE, "no provider or host `%s`%s%s%s\nhelp: `dkrun providers` lists them", name,
+                      near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
+}
+
+/* The files are right. Who asks the hosts too begins here: with the entries that are named. */
+static int check(struct dk_cli *cli, const struct dk_hosts *hosts, const char *name) {
+  uint32_t n_hosts = 0, n_providers = 0;
+  const char *provider = NULL;
+  for (uint32_t i = 0; i < hosts->n; i++) {
+    const struct dk_host_entry *entry = &hosts->items[i];
+    if (!is_named(entry, name)) continue;
+    n_hosts++;
+    n_providers += !provider || strcmp(provider, entry->config.provider) != 0; /* entries are in order */
+    provider = entry->config.provider;
+  }
+  if (n_hosts == 0) return no_such(hosts, name);
+  dk_cli_printf(cli, "ok: %u provider%s, %u host%s (files only: no host was asked)\n", n_providers,
+                dk_cli_s(n_providers), n_hosts, dk_cli_s(n_hosts));
+  return DK_EXIT_OK;
+}
+
+int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv) {
+  struct options options = {.json = false};
+  struct dk_hosts hosts;
+  struct dk_error error = {0};
+  int code = parse(cli, argc, argv, &options);
+  if (code >= 0) return code;
+  dk_cli_find_root(cli, NULL); /* elsewhere there is the user's file alone */
+  code = DK_EXIT_OK;
+  if (dk_hosts_load(cli->root, &hosts, &error) < 0)
+    code = dk_providers_fail(cli, &hosts, &error);
+  else if (options.check)
+    code = check(cli, &hosts, options.name);
+  else if (options.json)
+    print_json(cli, &hosts);
+  else
+    print_text(cli, &hosts);
+  dk_hosts_finish(&hosts);
+  return code;
+}

@@ -1,0 +1,332 @@
+/* The engine's hosts: see fleet.h. */
+#include "engine/drive/fleet.h"
+
+#include "engine/drive/engine_priv.h"
+#include "engine/drive/environment.h"
+#include "engine/drive/fetch.h"
+#include "engine/sys/proc.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Clocks of machines that are kept by NTP differ by less; from here on files' times mislead people. */
+#define CLOCK_TOLERATED_NS 5000000000
+#define SECOND 1000000000u
+
+struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number) {
+  return number < engine->n_hosts ? engine->hosts[number] : NULL;
+}
+
+bool dk_host_is_remote(const struct dk_engine_host *host) {
+  return host->record.number != DK_HOST_LOCAL;
+}
+
+/* --- the table --- */
+
+static int set_text(char **text, const char *value) {
+  if (*text && strcmp(*text, value) == 0) return 0;
+  char *copy = dk_strdup(value);
+  if (!copy) return -ENOMEM;
+  dk_free(*text);
+  *text = copy;
+  return 0;
+}
+
+/* Without memory the old words stay: they are for people. */
+void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
+  bool is_same = host->record.state == state && host->record.words && strcmp(host->record.words, words) == 0;
+
+  if (is_same) return;
+  if (host->record.state != state) host->record.changed_unix_ns = dk_unix_ns();
+  host->record.state = state;
+  (void)set_text(&host->record.words, words);
+  host->has_changed = true;
+}
+
+static struct dk_engine_host *add_host(struct dk_engine *engine, uint32_t number) {
+  while (engine->n_hosts <= number) {
+    if (!dk_grow(engine->hosts, engine->n_hosts, engine->cap_hosts)) return NULL;
+    engine->hosts[engine->n_hosts++] = NULL;
+  }
+  if (engine->hosts[number]) return engine->hosts[number];
+  struct dk_engine_host *host = dk_calloc(1, sizeof *host);
+  if (!host) return NULL;
+  host->engine = engine;
+  host->record.number = number;
+  engine->hosts[number] = host;
+  return host;
+}
+
+static int name_host(struct dk_engine_host *host, const char *provider, const char *name) {
+  int r = set_text(&host->record.provider, provider);
+  if (r == 0) r = set_text(&host->record.name, name);
+  if (r == 0 && !host->record.words) r = set_text(&host->record.words, "");
+  if (r == 0 && !host->record.system) r = set_text(&host->record.system, "");
+  if (r == 0 && !host->record.gpu) r = set_text(&host->record.gpu, "");
+  return r;
+}
+
+static int recall_host(void *ctx, const struct dk_host_record *record) {
+  struct dk_engine *engine = ctx;
+
+  if (record->number >= DK_HOSTS_MAX) return -EBADMSG;
+  struct dk_engine_host *host = add_host(engine, record->number);
+  if (!host) return -ENOMEM;
+  struct dk_host_record *own = &host->record;
+  *own = *record;
+  own->provider = own->name = own->words = own->system = own->gpu = NULL;
+  int r = name_host(host, record->provider, record->name);
+  if (r == 0) r = set_text(&own->words, record->words);
+  if (r == 0) r = set_text(&own->system, record->system);
+  if (r == 0) r = set_text(&own->gpu, record->gpu);
+  return r;
+}
+
+static bool is_host(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
+  return host && dk_host_is_remote(host) && strcmp(host->record.provider, entry->config.provider) == 0 &&
+         strcmp(host->record.name, entry->config.name) == 0;
+}
+
+static struct dk_engine_host *find_or_add(struct dk_engine *engine, const struct dk_host_entry *entry) {
+  if (!entry->provider->is_remote) return add_host(engine, DK_HOST_LOCAL);
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (is_host(engine->hosts[i], entry)) return engine->hosts[i];
+  return engine->n_hosts < DK_HOSTS_MAX ? add_host(engine, engine->n_hosts ? engine->n_hosts : 1) : NULL;
+}
+
+struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry) {
+  struct dk_engine_host *host = find_or_add(engine, entry);
+
+  return host && name_host(host, entry->config.provider, entry->config.name) == 0 ? host : NULL;
+}
+
+static void tell(const struct dk_engine_host *host, const char *words) {
+  struct dk_error text = {0};
+
+  if (dk_host_is_remote(host))
+    dk_error_set(&text, -ENOTCONN, "%s: %s", host->record.name, words);
+  else
+    dk_error_set(&text, -ENOTCONN, "%s", words);
+  dk_engine_say(host->engine, text.text);
+}
+
+/* Once for each trouble: who looks on need not read it every few seconds. */
+static void say(struct dk_engine_host *host, const char *words) {
+  if (host->said && strcmp(host->said, words) == 0) return;
+  (void)set_text(&host->said, words);
+  tell(host, words);
+}
+
+int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
+  int r = dk_store_each_host(engine->with.folder->store, recall_host, engine, error);
+
+  return r == -ENOMEM ? dk_error_system(error, r, "reading the hosts") : r;
+}
+
+void dk_fleet_destroy(struct dk_engine *engine) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    struct dk_engine_host *host = engine->hosts[i];
+    if (!host) continue;
+    dk_link_destroy(host->link);
+    dk_held_clear(&host->held, host);
+    dk_supply_finish(&host->supply);
+    dk_host_record_finish(&host->record);
+    dk_free(host->said);
+    dk_free(host);
+  }
+  dk_free(engine->hosts);
+}
+
+int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message) {
+  struct dk_engine_host *host = dk_fleet_find(engine, number);
+
+  return host && host->link ? dk_link_send(host->link, message) : 0;
+}
+
+/* When it counts as lost; UINT64_MAX: it is up, or lost already. */
+static uint64_t lost_at(const struct dk_engine_host *host) {
+  if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
+  return host->down_at + host->lost_after_ns;
+}
+
+static uint64_t host_deadline(const struct dk_engine_host *host) {
+  uint64_t at = dk_link_deadline(host->link), lost = lost_at(host);
+
+  return lost < at ? lost : at;
+}
+
+/* Begin or end its hours now? Returns when they do next. */
+static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
+  bool is_open = dk_hours_is_open(&host->hours, unix_s);
+
+  if (is_open != host->was_open) {
+    host->was_open = is_open;
+    tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
+    dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
+  }
+  return dk_hours_change_in(&host->hours, unix_s);
+}
+
+/* Not later than in a minute: the wall clock may be set. */
+static void look_at_all_hours(struct dk_engine *engine, uint64_t now_ns) {
+  int64_t unix_s = (int64_t)(dk_unix_ns() / SECOND);
+  uint64_t next = UINT64_MAX;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    struct dk_engine_host *host = engine->hosts[i];
+    uint64_t in = host && host->link && host->hours.n ? look_at_hours(host, unix_s) : UINT64_MAX;
+    if (in < next) next = in;
+  }
+  engine->hours_at = next == UINT64_MAX ? UINT64_MAX : now_ns + (next < 60 ? next : 60) * SECOND;
+}
+
+uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
+  uint64_t at = engine->hours_at;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (host && host->link && host_deadline(host) < at) at = host_deadline(host);
+  }
+  return at;
+}
+
+void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
+  if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    struct dk_engine_host *host = engine->hosts[i];
+    if (!host || !host->link) continue;
+    if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
+    if (now_ns >= lost_at(host)) {
+      host->is_lost = true;
+      dk_fetch_lost(engine->fetches, host);
+    }
+  }
+}
+
+bool dk_fleet_has_copies(void *ctx, uint32_t number) {
+  const struct dk_engine_host *host = dk_fleet_find(ctx, number);
+
+  return host && host->provider && !host->is_lost;
+}
+
+bool dk_fleet_has_remote(const struct dk_engine *engine) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (engine->hosts[i] && engine->hosts[i]->provider && dk_host_is_remote(engine->hosts[i])) return true;
+  return false;
+}
+
+uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {
+  uint64_t most = 0;
+
+  if (number == DK_HOST_LOCAL) return dk_proc_memory();
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (!host || !host->provider || (number != UINT32_MAX && number != i)) continue;
+    uint64_t has = dk_host_is_remote(host) ? host->record.memory : dk_proc_memory();
+    if (has > most) most = has;
+  }
+  return most;
+}
+
+void dk_fleet_record(struct dk_engine *engine) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    struct dk_engine_host *host = engine->hosts[i];
+    if (!host || !host->has_changed) continue;
+    host->has_changed = dk_batch_put_host(&engine->batch, &host->record) < 0;
+  }
+}
+
+/* --- what they say --- */
+
+static uint32_t n_slots(const struct dk_engine *engine) {
+  uint32_t n = 0;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (engine->hosts[i] && !engine->hosts[i]->is_left && engine->hosts[i]->record.state == DK_HOST_UP)
+      n += engine->hosts[i]->record.slots;
+  return n;
+}
+
+/* Results are kept under this machine's environment: a host that differs would make others under the same keys. */
+static void judge(struct dk_engine_host *host) {
+  const struct dk_host_facts *facts = dk_link_facts(host->link);
+  dk_autobuf here = DK_BUF_INIT, there = DK_BUF_INIT;
+  struct dk_digest own, its;
+  struct dk_error words = {0};
+
+  dk_environment_of_host(facts, &its, &there);
+  (void)set_text(&host->record.system, dk_buf_text(&there));
+  if (dk_environment_id(&own, &words) == 0 && (host->mixed || dk_digest_equal(&own, &its))) {
+    dk_fleet_set_state(host, DK_HOST_UP, "");
+    return;
+  }
+  dk_environment_text(&here);
+  if (!words.code)
+    dk_error_set(&words, -EXDEV,
+                 "it is %s, and this machine %s: it gets no tasks\n"
+                 "help: results would not be what this machine makes; `mixed = true` in the block of provider `%s` "
+                 "allows it",
+                 dk_buf_text(&there), dk_buf_text(&here), host->record.provider);
+  dk_fleet_set_state(host, DK_HOST_BARRED, words.text);
+  say(host, words.text);
+}
+
+static void take_clock(struct dk_engine_host *host, uint64_t unix_ns) {
+  struct dk_error words = {0};
+  int64_t ahead = (int64_t)(unix_ns - dk_unix_ns());
+
+  host->record.clock_ns = ahead;
+  if (ahead <= CLOCK_TOLERATED_NS && ahead >= -CLOCK_TOLERATED_NS) return;
+  dk_error_set(&words, -ETIME,
+               "its clock is %" PRId64 " s %s this machine's: times that tasks there write and show differ by that",
+               (ahead < 0 ? -ahead : ahead) / 1000000000, ahead < 0 ? "behind" : "ahead of");
+  say(host, words.text);
+}
+
+void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message) {
+  struct dk_host_record *record = &host->record;
+  struct dk_engine *engine = host->engine;
+
+  bool is_back = host->was_up && !host->session;
+
+  host->session = session;
+  host->was_up = true;
+  host->is_lost = false;
+  dk_free(host->said); /* what comes after it is news */
+  host->said = NULL;
+  record->slots = message->u.welcome.slots;
+  record->cpus = message->u.welcome.cpus;
+  record->memory = message->u.welcome.memory;
+  record->gpus = message->u.welcome.gpus;
+  record->free = message->u.welcome.free;
+  record->seen_unix_ns = dk_unix_ns();
+  (void)set_text(&record->gpu, message->u.welcome.gpu ? message->u.welcome.gpu : "");
+  host->has_changed = true;
+  if (dk_host_is_remote(host)) {
+    judge(host);
+    take_clock(host, message->u.welcome.unix_ns);
+  } else {
+    dk_fleet_set_state(host, DK_HOST_UP, "");
+  }
+  if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
+  engine->slots = n_slots(engine);
+  engine->with.observer.where(engine->with.observer.ctx, engine->slots);
+}
+
+void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message) {
+  host->record.free = message->u.pong.free;
+  host->record.seen_unix_ns = dk_unix_ns();
+}
+
+void dk_fleet_down(struct dk_engine_host *host, const char *why) {
+  if (host->session) host->down_at = dk_now_ns();
+  host->session = 0;
+  dk_supply_clear(&host->supply);
+  dk_held_clear(&host->held, host);
+  dk_fetch_down(host->engine->fetches, host);
+  dk_fleet_set_state(host, DK_HOST_DOWN, why);
+  say(host, why);
+  host->engine->slots = n_slots(host->engine);
+}

@@ -1,0 +1,65 @@
+/* The engine's hosts: each with its number, what its agent said of it, the way to it, and what is on that way. For the
+ * files of the engine (engine_priv.h). */
+#ifndef DK_DRIVE_FLEET_H
+#define DK_DRIVE_FLEET_H
+
+#include "engine/drive/held.h"
+#include "engine/drive/hosts.h"
+#include "engine/drive/link.h"
+#include "engine/drive/supply.h"
+#include "engine/store/hosts.h"
+
+struct dk_engine;
+
+struct dk_engine_host {
+  struct dk_engine *engine;
+  const struct dk_provider *provider; /* NULL: no file of providers names it any more */
+  struct dk_host_config config;
+  struct dk_link *link;    /* NULL: likewise */
+  struct dk_supply supply; /* what it lacks */
+  struct dk_held held;     /* its results that are not taken yet */
+  struct dk_host_record record;
+  bool mixed;
+  bool is_named; /* by the hosts that were applied last */
+  bool is_left;  /* this machine, which no file names any more: what ran here is collected, nothing new comes */
+  struct dk_hours hours;
+  bool was_open;    /* as `hours` had it when the core was told last */
+  bool has_changed; /* the record is to be written with the next commit */
+  char *said;       /* the last trouble that people were told of */
+  uint64_t session; /* that its agent has welcomed; 0: none */
+  uint64_t down_at; /* since when it is not up, dk_now_ns */
+  bool was_up;      /* in the life of this engine */
+  uint64_t lost_after_ns;
+  bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
+};
+
+int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the hosts that the store knows; first */
+/* fleet_links.c: these hosts, and no others; links to those that were not there, or were there with other settings. What
+ * is this machine fails at once; the others are tried again for as long as it takes. `hosts` is borrowed as long as the
+ * engine lives. */
+int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
+int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error); /* as the files of providers are now */
+void dk_fleet_destroy(struct dk_engine *engine);
+struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry); /* NULL: no memory */
+void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);
+/* NULL: there is none of that number. */
+struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number);
+bool dk_host_is_remote(const struct dk_engine_host *host);
+/* To the agent of the session that the message names; dropped when that is gone. 0 or -ENOMEM, -EMSGSIZE. */
+int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message);
+uint64_t dk_fleet_deadline(const struct dk_engine *engine);
+void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns);
+/* Is a copy there to be counted on? Not when the host has been silent for lost_after. dk_store_may_host_fn */
+bool dk_fleet_has_copies(void *engine, uint32_t number);
+bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
+/* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
+uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);
+/* What changed of the hosts goes with this commit. */
+void dk_fleet_record(struct dk_engine *engine);
+
+/* What a host's agent says of its machine. */
+void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
+void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
+void dk_fleet_down(struct dk_engine_host *host, const char *why);
+
+#endif

@@ -1,0 +1,113 @@
+/* See held.h. */
+#include "engine/drive/held.h"
+
+#include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Outputs of a task that are no more than this together come with its result. */
+#define SMALL (1u << 20)
+
+struct held {
+  struct held *next;
+  struct dk_engine_host *host;
+  uint64_t session;
+  struct dk_message message;
+  uint32_t n_missing; /* contents, and one while they are counted */
+};
+
+/* One of its contents cannot be had: it is as if the task had not written it. */
+static void forget_content(struct dk_kept *kept, uint32_t n, const struct dk_objects *objects) {
+  for (uint32_t i = 0; i < n; i++) {
+    if (dk_digest_is_zero(&kept[i].digest) || dk_objects_has(objects, &kept[i].digest, NULL)) continue;
+    kept[i].digest = (struct dk_digest){{0}};
+    kept[i].size = 0;
+  }
+}
+
+static void take_ready(struct dk_held *all) {
+  while (all->first && all->first->n_missing == 0) {
+    struct held *held = all->first;
+    all->first = held->next;
+    if (!all->first) all->last = NULL;
+    const struct dk_objects *objects = &held->host->engine->with.folder->objects;
+    struct dk_result *result = &held->message.u.result;
+    forget_content(&result->out, 1, objects);
+    forget_content(&result->err, 1, objects);
+    forget_content(result->keep_files, result->n_keep_files, objects);
+    dk_engine_take_result(held->host, held->session, &held->message);
+    dk_message_finish(&held->message);
+    dk_free(held);
+  }
+}
+
+static void on_here(void *ctx, int r, const char *words) {
+  struct held *held = ctx;
+
+  if (r < 0) dk_engine_say(held->host->engine, words);
+  held->n_missing--;
+  take_ready(&held->host->held);
+}
+
+static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
+  struct dk_engine *engine = held->host->engine;
+  int r = 0;
+
+  for (uint32_t i = 0; r == 0 && i < n; i++) {
+    if (dk_digest_is_zero(&kept[i].digest) || dk_objects_has(&engine->with.folder->objects, &kept[i].digest, NULL))
+      continue;
+    struct dk_copy copy = {kept[i].digest, held->host->record.number, kept[i].size, kept[i].is_dir};
+    held->n_missing++;
+    r = dk_fetch(engine->fetches, &copy, on_here, held);
+    if (r < 0) held->n_missing--;
+  }
+  return r;
+}
+
+/* A directory's size is only its manifest's. */
+static bool are_small(const struct dk_result *result) {
+  uint64_t sum = 0;
+
+  for (uint32_t i = 0; i < result->n_outputs; i++) {
+    if (result->outputs[i].is_dir) return false;
+    sum += result->outputs[i].size;
+  }
+  return sum <= SMALL;
+}
+
+int dk_held_add(struct dk_held *all, struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
+  struct held *held = dk_calloc(1, sizeof *held);
+  const struct dk_result *result;
+  int r;
+
+  if (!held) return -ENOMEM;
+  *held = (struct held){.host = host, .session = session, .message = *message, .n_missing = 1};
+  memset(message, 0, sizeof *message);
+  if (all->last)
+    all->last->next = held;
+  else
+    all->first = held;
+  all->last = held;
+  result = &held->message.u.result;
+  r = want(held, &result->out, 1);
+  if (r == 0) r = want(held, &result->err, 1);
+  if (r == 0) r = want(held, result->keep_files, result->n_keep_files);
+  if (r == 0 && are_small(result)) r = want(held, result->outputs, result->n_outputs);
+  held->n_missing--;
+  take_ready(all);
+  return r;
+}
+
+void dk_held_clear(struct dk_held *all, struct dk_engine_host *host) {
+  while (all->first) {
+    struct held *held = all->first;
+    all->first = held->next;
+    dk_fetch_forget(host->engine->fetches, held);
+    dk_message_finish(&held->message);
+    dk_free(held);
+  }
+  all->last = NULL;
+}

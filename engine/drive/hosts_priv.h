@@ -1,0 +1,78 @@
+/* Shared by the files of hosts.h: one load of both files of providers. */
+#ifndef DK_DRIVE_HOSTS_PRIV_H
+#define DK_DRIVE_HOSTS_PRIV_H
+
+#include "engine/drive/hosts.h"
+#include "lang/provider_file.h"
+
+#define DK_HOSTS_LOCAL "local" /* the kind and the name of this machine */
+
+#define DK_HOSTS_PROVIDERS 1000u /* of one file, so that a hostile one is bounded */
+
+/* A provider as it counts. All is in the arena of the file that was read last. */
+struct dk_declared {
+  const struct dk_provider *provider; /* NULL: its kind is wrong, or was not written (reported) */
+  const char *name;
+  const char **hosts;
+  struct dk_span *spans; /* of the hosts, in the file that declares it */
+  uint32_t n_hosts;
+  struct dk_host_config config; /* but for `name` */
+  bool mixed;
+  uint64_t lost_after_ns;
+  struct dk_hours hours;
+  uint32_t user_line, root_line;
+  const char *place; /* "providers.dk:3", for messages about it in another file; NULL: it is written nowhere */
+  bool is_broken;    /* something of it was reported: what seems wrong with it may not be */
+};
+
+struct dk_declareds {
+  struct dk_declared *items;
+  uint32_t n;
+};
+
+/* The fields that blocks may have, by kind. */
+struct dk_host_schemas;
+int dk_host_schemas_create(struct dk_host_schemas **ret); /* -ENOMEM */
+void dk_host_schemas_destroy(struct dk_host_schemas *schemas);
+const char *const *dk_host_schemas_names(const struct dk_host_schemas *schemas, uint32_t *ret_n);
+/* Of a block that declares a provider of the kind. */
+const struct dk_schema *dk_host_schemas_of(const struct dk_host_schemas *schemas, const struct dk_provider *provider);
+/* Of one that limits it: nothing is required. */
+const struct dk_schema *dk_host_schemas_limits(const struct dk_host_schemas *schemas,
+                                               const struct dk_provider *provider);
+/* Of one whose kind is not known: all fields that any kind has; needs_kind: `kind` is missing then. */
+const struct dk_schema *dk_host_schemas_any(const struct dk_host_schemas *schemas, bool needs_kind);
+const struct dk_provider *dk_host_provider(const char *kind); /* NULL: there is none */
+
+struct dk_hosts_priv {
+  enum dk_hosts_trust trust;
+  struct dk_host_schemas *schemas;
+  char *root;     /* the repository's, canonical; NULL: there is none */
+  char *paths[2]; /* enum dk_hosts_file */
+  bool is_known;  /* `trusted` is what the user has trusted of this repository */
+  struct dk_digest trusted;
+  struct dk_provider_load *loads[2];
+  struct dk_declareds user, root_file; /* of the user's file (or this machine alone); what the repository's leaves */
+  struct dk_declared alone;            /* this machine */
+};
+
+/* One file while it is judged. */
+struct dk_hosts_reader {
+  struct dk_hosts *hosts;
+  const struct dk_provider_file *file;
+  enum dk_hosts_file which;
+};
+
+/* hosts_read.c: the fields of a block; what is wrong is reported. */
+void dk_hosts_read(struct dk_hosts_reader *reader, const struct dk_provider_block *block, struct dk_declared *ret);
+/* One of them. False after a diagnostic. */
+bool dk_hosts_read_field(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
+                         struct dk_declared *ret);
+void dk_hosts_read_place(struct dk_hosts_reader *reader, struct dk_span span, struct dk_declared *ret);
+/* Hosts that are in two of the providers. */
+void dk_hosts_check_twice(struct dk_hosts_reader *reader, const struct dk_declareds *all);
+
+/* hosts_limit.c: what the repository's file makes of the user's providers: priv->root_file. */
+void dk_hosts_limit(struct dk_hosts_reader *reader);
+
+#endif

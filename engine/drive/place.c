@@ -1,0 +1,206 @@
+/* See place.h. */
+#include "engine/drive/place.h"
+
+#include "engine/drive/engine_priv.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What is moved is taken to come at so many bytes a second, where it was never measured: 400 Mbit/s. */
+#define BYTES_PER_SECOND 50000000u
+/* Contents below this come with their results (held.c), or in no time. */
+#define SMALL (1u << 20)
+
+/* --- needs --- */
+
+struct collect {
+  struct dk_place_needs *needs;
+  int result;
+};
+
+static bool take_needs(void *ctx, const struct dk_plan_needs *needs) {
+  struct collect *collect = ctx;
+  struct dk_place_needs *all = collect->needs;
+
+  collect->result = -ENOMEM;
+  if (!dk_grow(all->items, all->n, all->cap)) return false;
+  char *gpu = needs->gpu ? dk_strdup(needs->gpu) : NULL;
+  if (needs->gpu && !gpu) return false;
+  all->items[all->n++] = (struct dk_place_need){needs->task, needs->cpus, needs->gpus, needs->memory, gpu};
+  collect->result = 0;
+  return true;
+}
+
+int dk_place_needs_of(const struct dk_plan *plan, struct dk_place_needs *ret) {
+  struct collect collect = {.needs = ret};
+  int r = dk_plan_each_needs(plan, take_needs, &collect);
+
+  return r < 0 ? r : collect.result;
+}
+
+void dk_place_needs_finish(struct dk_place_needs *needs) {
+  for (uint32_t i = 0; i < needs->n; i++) dk_free(needs->items[i].gpu);
+  dk_free(needs->items);
+  *needs = (struct dk_place_needs){0};
+}
+
+/* The entry of the range that the task is in; NULL: nothing is known of it (a pick). */
+static const struct dk_place_need *need_of(const struct dk_place_needs *needs, uint32_t task) {
+  uint32_t from = 0, to = needs->n;
+
+  while (from < to) {
+    uint32_t middle = from + (to - from) / 2;
+    if (needs->items[middle].first <= task)
+      from = middle + 1;
+    else
+      to = middle;
+  }
+  return from ? &needs->items[from - 1] : NULL;
+}
+
+/* --- may it run there? --- */
+
+/* A model that nobody knows may be the right one. */
+static bool has_model(const char *models, const char *model) {
+  return !model || !*models || strcasestr(models, model);
+}
+
+/* What the host lacks for ever: appended to `out`, for people. */
+static bool lacks(const struct dk_engine_host *host, const struct dk_place_need *need, struct dk_buf *out) {
+  const struct dk_host_record *record = &host->record;
+  const struct dk_need here = {need->cpus, need->gpus, need->memory, need->gpu};
+
+  if (!dk_host_is_remote(host)) return dk_machine_lacks(&host->engine->machine, &here, out);
+  if (!record->seen_unix_ns) return false; /* nothing is known of it yet */
+  if (need->memory > record->memory) {
+    dk_buf_printf(out, "%llu MiB of memory, and %s has %llu", (unsigned long long)(need->memory >> 20), record->name,
+                  (unsigned long long)(record->memory >> 20));
+    return true;
+  }
+  if (need->gpus > record->gpus || (need->gpus > 0 && !has_model(record->gpu, need->gpu))) {
+    dk_buf_printf(out, "%u %s%sgpu%s, and %s has %u", need->gpus, need->gpu ? need->gpu : "", need->gpu ? " " : "",
+                  need->gpus == 1 ? "" : "s", record->name, record->gpus);
+    return true;
+  }
+  return false;
+}
+
+int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_place_needs *needs,
+                  struct dk_error *error) {
+  for (uint32_t i = 0; i < needs->n; i++) {
+    dk_autobuf text = DK_BUF_INIT, name = DK_BUF_INIT;
+    bool fits = false;
+    for (uint32_t k = 0; !fits && k < engine->n_hosts; k++) {
+      const struct dk_engine_host *host = engine->hosts[k];
+      if (!host || !host->provider || host->is_left) continue;
+      if (text.len > 0) dk_buf_add_text(&text, "; ");
+      fits = !lacks(host, &needs->items[i], &text);
+    }
+    if (fits) continue;
+    dk_plan_task_name(plan, needs->items[i].first, &name);
+    if (!dk_buf_ok(&name) || !dk_buf_ok(&text)) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
+    return dk_error_set(
+        error, -EINVAL,
+        "%s needs %s\nhelp: nothing was started; change its `needs`, or run it where there is that much", name.data,
+        text.data);
+  }
+  return 0;
+}
+
+static bool is_barred(const struct dk_engine_run *run, uint32_t node, uint32_t host) {
+  for (uint32_t i = 0; i < run->n_bars; i++)
+    if (run->bars[i].node == node && run->bars[i].host == host) return true;
+  return false;
+}
+
+int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
+  uint32_t node = dk_plan_template(run->plan, task, NULL)->node;
+
+  if (is_barred(run, node, host)) return 0;
+  if (!dk_grow(run->bars, run->n_bars, run->cap_bars)) return -ENOMEM;
+  run->bars[run->n_bars++] = (struct dk_engine_bar){node, host};
+  return 0;
+}
+
+static bool may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node, const struct dk_engine_host *host) {
+  const struct dk_place_need *need = need_of(&run->needs, task);
+  dk_autobuf words = DK_BUF_INIT;
+
+  if (!host || !host->provider || host->is_left || host->record.state != DK_HOST_UP || !host->was_open ||
+      is_barred(run, node, host->record.number))
+    return false;
+  return !need || !lacks(host, need, &words);
+}
+
+/* --- what it takes --- */
+
+static uint64_t ns_of(uint64_t bytes) {
+  return bytes / BYTES_PER_SECOND * 1000000000u + bytes % BYTES_PER_SECOND * 1000000000u / BYTES_PER_SECOND;
+}
+
+struct costs {
+  const struct dk_engine *engine;
+  uint32_t n;
+  uint64_t *ns;
+};
+
+struct holders {
+  bool *has; /* by host */
+  uint32_t n;
+};
+
+static int is_at(void *ctx, const struct dk_copy *copy) {
+  const struct holders *holders = ctx;
+  if (copy->host < holders->n) holders->has[copy->host] = true;
+  return 0;
+}
+
+/* A large content costs its way to every host that does not have it. */
+static void add_content(const struct costs *costs, const struct dk_kept *kept) {
+  const struct dk_folder *folder = costs->engine->with.folder;
+  dk_autofree bool *has = kept->size < SMALL ? NULL : dk_calloc(costs->n, sizeof *has);
+  struct holders holders = {has, costs->n};
+
+  if (!has) return; /* without memory: as if it were everywhere */
+  has[DK_HOST_LOCAL] = dk_objects_has(&folder->objects, &kept->digest, NULL);
+  (void)dk_store_each_copy(folder->store, &kept->digest, is_at, &holders, NULL); /* not known: as if there were none */
+  for (uint32_t i = 0; i < costs->n; i++)
+    if (!has[i] && costs->ns[i] != DK_PLACE_NEVER) costs->ns[i] += ns_of(kept->size);
+}
+
+static bool has_inputs(const struct dk_template *tmpl) {
+  for (uint32_t i = 0; i < tmpl->n_inputs; i++)
+    if (tmpl->inputs[i].kind == DK_INPUT_OUTPUT || tmpl->inputs[i].kind == DK_INPUT_GATHER) return true;
+  return false;
+}
+
+static void add_inputs(struct dk_engine_run *run, uint32_t task, const struct costs *costs) {
+  struct dk_order order;
+
+  if (dk_plan_order(run->plan, task, &run->lookup.late, &order, NULL) < 0) return;
+  for (uint32_t i = 0; i < order.n_inputs; i++) {
+    const struct dk_order_input *input = &order.inputs[i];
+    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    const struct dk_fact *fact = run->lookup.facts[input->task];
+    if (fact && fact->outputs) add_content(costs, &fact->outputs[input->output]);
+  }
+  dk_order_finish(&order);
+}
+
+void dk_place_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns) {
+  struct dk_engine *engine = ctx;
+  struct dk_engine_run *run = dk_engine_find_run(engine, number);
+  struct costs costs = {engine, n_hosts, ret_ns};
+
+  for (uint32_t i = 0; i < n_hosts; i++) ret_ns[i] = 0;
+  if (!run) return;
+  const struct dk_template *tmpl = dk_plan_template(run->plan, task, NULL);
+  uint32_t n_open = 0;
+  for (uint32_t i = 0; i < n_hosts; i++) {
+    bool may = may_go(run, task, tmpl->node, dk_fleet_find(engine, i));
+    ret_ns[i] = may ? 0 : DK_PLACE_NEVER;
+    n_open += may;
+  }
+  if (n_open > 1 && has_inputs(tmpl)) add_inputs(run, task, &costs);
+}
