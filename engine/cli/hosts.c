@@ -66,7 +66,9 @@ static void fill_removed(struct dk_hosts_row *row) {
   if (host->n_copies)
     dk_buf_printf(&row->words, "%sit keeps %u output%s", host->n_attempts ? "; " : "", host->n_copies,
                   dk_cli_s(host->n_copies));
-  dk_buf_add_text(&row->words, "\nhelp: name it again to use what it has, or to remove that: dkrun hosts clean");
+  dk_buf_add_text(&row->words, dk_known_host_is_remote(host)
+                                   ? "\nhelp: name it again to use what it has, or to remove that: dkrun hosts clean"
+                                   : "\nhelp: the next run collects what comes of them");
 }
 
 /* As the engine has left it in the store. */

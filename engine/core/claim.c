@@ -52,7 +52,7 @@ static void give_back(struct dk_core *core, uint32_t claim) {
 
 /* Its run was added with what it had been before: nothing is tried anew because an engine was killed. */
 static void take_up(const struct dk_core *core, struct dk_claim *claim) {
-  const struct dk_core_tried *tried = dk_run_find_tried(core, claim->run, claim->task, &claim->key);
+  const struct dk_core_tried *tried = dk_tried_find(core, claim->run, claim->task, &claim->key);
   if (!tried) return;
   claim->last = tried->attempt;
   claim->attempts = tried->attempts;

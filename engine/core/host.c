@@ -38,6 +38,10 @@ static bool is_silent(const struct dk_host *host) {
   return host->is_known && !host->session && !host->is_lost;
 }
 
+static uint64_t lost_after(const struct dk_core *core, const struct dk_host *host) {
+  return host->lost_after_ns ? host->lost_after_ns : core->policy.lost_after_ns;
+}
+
 void dk_host_gap(struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_hosts; i++) {
     if (core->hosts[i].is_timed) core->hosts[i].down_since = core->now;
@@ -61,7 +65,7 @@ void dk_host_pass_time(struct dk_core *core) {
       host->is_timed = true;
       host->down_since = core->now;
     }
-    if (core->now - host->down_since >= core->policy.lost_after_ns) lose(core, i);
+    if (core->now - host->down_since >= lost_after(core, host)) lose(core, i);
   }
 }
 
@@ -70,7 +74,7 @@ uint64_t dk_host_deadline(const struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_hosts; i++) {
     const struct dk_host *host = &core->hosts[i];
     if (!is_silent(host) || !host->is_timed || !host->n_living) continue;
-    if (host->down_since + core->policy.lost_after_ns < at) at = host->down_since + core->policy.lost_after_ns;
+    if (host->down_since + lost_after(core, host) < at) at = host->down_since + lost_after(core, host);
   }
   return at;
 }
@@ -94,7 +98,9 @@ static void host_removed(struct dk_core *core, uint32_t number) {
 void dk_host_event(struct dk_core *core, const struct dk_event *event) {
   if (event->kind == DK_EV_HOST_ADDED) {
     struct dk_host *host = dk_host_need(core, event->host);
-    if (host) host->is_removed = false;
+    if (!host) return;
+    host->is_removed = false;
+    host->lost_after_ns = event->u.host_added.lost_after_ns;
   } else if (event->host < core->n_hosts && core->hosts[event->host].is_known) {
     host_removed(core, event->host);
   }

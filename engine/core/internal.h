@@ -12,8 +12,8 @@
  *
  * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan
  * (countdown), claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next),
- * place (where), recall (orders that wait at the wrong host), retry (when again), emit (records and actions), invariant
- * (check, digest), bits and index (containers). */
+ * place (where), recall (orders that wait at the wrong host), retry (when again), tried (retries of earlier lives), emit
+ * (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 
@@ -49,6 +49,7 @@ struct dk_claim {
   uint32_t heap_at;  /* in core->timers, or DK_NONE */
   uint32_t next;     /* free, draining and retired ones are lists */
   uint8_t attempts;  /* made in this run */
+  uint8_t holds;     /* orders of it in a row that could not be sent yet */
   struct dk_tries tries;
   uint8_t outcome; /* CLAIM_OPEN, or the event for its sharers */
   uint8_t cause;
@@ -157,7 +158,7 @@ struct dk_host {
   bool is_lost;     /* silent for lost_after, or removed: nothing is expected of it until it comes back */
   bool is_removed;  /* not configured any more */
   bool is_timed;    /* down_since is set */
-  uint64_t down_since;
+  uint64_t down_since, lost_after_ns; /* lost_after_ns: its own; 0: the policy's */
   uint32_t slots;
   uint64_t hold_until; /* it was busy: nothing is assigned before */
   /* Ends per window, for the queue's depth. */
@@ -268,6 +269,10 @@ void dk_task_set_aside(struct dk_core_run *run, uint32_t task); /* a READY one; 
 void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended);
 void dk_task_propagate(struct dk_core *core); /* tells consumers of ended tasks, until the step's output is full */
 bool dk_task_is_done_telling(const struct dk_core_run *run);
+/* Not looked up in this life of its run. */
+static inline bool dk_task_is_untouched(const struct dk_core_run *run, uint32_t task) {
+  return run->state[task] == DK_TASK_WAITING || run->state[task] == DK_TASK_LOOKUP;
+}
 
 /* run.c */
 struct dk_core_run *dk_run_find(const struct dk_core *core, uint32_t number); /* NULL: not there */
@@ -278,15 +283,6 @@ void dk_run_end(struct dk_core *core); /* FINISHED for those that are over */
 /* The attempt is of a task of this run that was cancelled, and no task claims it. */
 bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *attempt);
 void dk_run_destroy_all(struct dk_core *core);
-/* What the task had used of its retries in an earlier life of its run; NULL: nothing. */
-const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key);
-/* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
-const struct dk_core_tried *dk_run_find_tried(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
-                                              const struct dk_digest *key);
-void dk_run_forget_tried(struct dk_core_run *run, uint32_t task);       /* it came to a good end after that */
-bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task); /* not looked up in this life */
-/* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
-void dk_run_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
 static inline bool dk_run_keeps_back(const struct dk_core_run *run, uint32_t task) {
   return run->is_paused || run->flags[task] & (TASK_HELD | TASK_STOPPED);
 }
@@ -377,42 +373,23 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
 void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event);
 bool dk_schedule_is_urgent(const struct dk_core *core);
 
-/* place.c */
-struct dk_places {
-  uint32_t n_open; /* hosts that orders can go to now */
-  uint64_t open;   /* their bits */
-  uint64_t slots;  /* of all hosts that are there */
-};
-/* A host in a set of 64: those that are the same modulo 64 share a bit, so a set may have a host too many, and none too
- * few. */
-static inline uint64_t dk_place_bit(uint32_t host) {
-  return UINT64_C(1) << host % 64;
-}
-struct dk_places dk_place_open(struct dk_core *core);
-enum dk_placed { DK_PLACED, DK_PLACED_NO_ROOM, DK_PLACED_NOWHERE };
-/* The host that a READY task is to go to, and the slots that it books there. NO_ROOM: hosts that suit are there, and
- * from now on closed to others. NOWHERE: none that is there suits. */
-enum dk_placed dk_place_choose(struct dk_core *core, struct dk_places *places, struct dk_core_run *run, uint32_t task,
-                               uint32_t *ret_host, uint32_t *ret_cost);
-/* The answer to that is known to be the same as last time, without asking: not DK_PLACED. */
-bool dk_place_is_known(const struct dk_core *core, const struct dk_places *places, const struct dk_claim *claim,
-                       enum dk_placed *ret);
-/* A host with as many spare slots as it books, where it would start earlier than where its order waits. DK_NONE. */
-uint32_t dk_place_better(struct dk_core *core, const struct dk_attempt *attempt);
-/* The task may not run on the host, but on another one that is known. */
-bool dk_place_is_elsewhere(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t host);
-void dk_place_note(struct dk_core *core, const struct dk_event *event); /* before it is heeded: is it news? */
-void dk_place_recheck(struct dk_core *core); /* those aside, some a step: does any host suit by now? */
-bool dk_place_is_checking(const struct dk_core *core);
-
-/* recall.c */
-void dk_recall(struct dk_core *core); /* orders that wait while another host has room come back */
+/* tried.c */
+int dk_tried_init(struct dk_core_run *run, const struct dk_core_tried *tried, uint32_t n); /* 0 or -ENOMEM */
+/* What the task had used of its retries in an earlier life of its run; NULL: nothing. */
+const struct dk_core_tried *dk_tried_of(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key);
+/* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
+const struct dk_core_tried *dk_tried_find(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
+                                          const struct dk_digest *key);
+void dk_tried_forget(struct dk_core_run *run, uint32_t task); /* it came to a good end after that */
+/* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
+void dk_tried_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
 
 /* retry.c */
 /* Counts the end of an attempt against the limits of its task; true: it may be tried again. */
 bool dk_retry_count(struct dk_core_run *run, uint32_t task, struct dk_tries *tries, enum dk_cause cause, int32_t code);
 void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
-void dk_retry_hold(struct dk_core *core, uint32_t claim); /* the same for policy.backoff_ns: nothing has failed */
+void dk_retry_hold(struct dk_core *core,
+                   uint32_t claim); /* the same for an order that was not sent: nothing has failed */
 void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
 void dk_retry_due(struct dk_core *core);
 uint64_t dk_retry_next(const struct dk_core *core);

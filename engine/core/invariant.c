@@ -308,7 +308,7 @@ void dk_core_tries_digest(const struct dk_core *core, uint32_t number, struct dk
   }
   for (uint32_t i = 0; run && i < run->n_tried; i++) {
     const struct dk_core_tried *tried = &run->tried[i];
-    if (dk_run_is_untouched(run, tried->task)) add_tries(run, tried->task, &tried->key, &tried->tries, sum);
+    if (dk_task_is_untouched(run, tried->task)) add_tries(run, tried->task, &tried->key, &tried->tries, sum);
   }
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);

@@ -1,7 +1,7 @@
 /* Orders that wait at the wrong host. They are kept ahead at each host, so that a slot never waits for a round trip;
  * but one must not wait behind an hour's task while a host that suits it has a free slot that nothing ready can use. It
  * is asked back, when it would start earlier there than where it is. */
-#include "engine/core/internal.h"
+#include "engine/core/place.h"
 
 /* Looks for slots that nothing that is ready could be given to; gives the hosts' bits. */
 static uint64_t find_spare(struct dk_core *core) {

@@ -2,7 +2,7 @@
  * nodes in the run's order (critical path first), then rows. A bounded window of tasks a run is looked up ahead of what
  * can be handed out, so that keys need not be kept for all; nodes with at_once have a window of their own, so that they
  * do not block it. */
-#include "engine/core/internal.h"
+#include "engine/core/place.h"
 
 #define WINDOW 1024u       /* tasks looked up ahead */
 #define WINDOW_LIMITED 64u /* of a node with at_once, above its limit */
@@ -79,7 +79,7 @@ static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, c
     dk_claim_forget(core, claim); /* what it brought is lost by now, or this lookup had found it */
     claim = DK_NONE;
   }
-  const struct dk_core_tried *tried = dk_run_tried(run, task, key);
+  const struct dk_core_tried *tried = dk_tried_of(run, task, key);
   if (tried && tried->tries.is_over) {
     struct dk_claim known = dk_claim_of_tried(tried);
     dk_task_do(core, run, task, TASK_BAD, &known);

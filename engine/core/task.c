@@ -171,7 +171,7 @@ void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task
     dk_bits_add(&run->remade, task);
   run->flags[task] &= (uint8_t) ~(TASK_FOREIGN | TASK_RESTORED);
   run->unfinished++;
-  dk_run_forget_tried(run, task);
+  dk_tried_forget(run, task);
   set_state(run, task, DK_TASK_LOOKUP);
   dk_emit_task(core, run, task, NULL); /* who looks must not take it for one that has a result */
 }

@@ -35,7 +35,7 @@ static int set_text(char **text, const char *value) {
 }
 
 /* Without memory the old words stay: they are for people. */
-static void set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
+void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
   bool is_same = host->record.state == state && host->record.words && strcmp(host->record.words, words) == 0;
 
   if (is_same) return;
@@ -97,6 +97,12 @@ static struct dk_engine_host *find_or_add(struct dk_engine *engine, const struct
   return engine->n_hosts < DK_HOSTS_MAX ? add_host(engine, engine->n_hosts ? engine->n_hosts : 1) : NULL;
 }
 
+struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry) {
+  struct dk_engine_host *host = find_or_add(engine, entry);
+
+  return host && name_host(host, entry->config.provider, entry->config.name) == 0 ? host : NULL;
+}
+
 static void tell(const struct dk_engine_host *host, const char *words) {
   struct dk_error text = {0};
 
@@ -114,76 +120,10 @@ static void say(struct dk_engine_host *host, const char *words) {
   tell(host, words);
 }
 
-/* --- links --- */
-
-static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
-  dk_engine_message(ctx, session, message);
-}
-
-static void on_down(void *ctx, uint64_t session, const char *why) {
-  dk_engine_down(ctx, session, why);
-}
-
-static void on_room(void *ctx) {
-  struct dk_engine_host *host = ctx;
-  int r = dk_supply_pump(&host->supply, host);
-  if (r < 0) dk_engine_fail(host->engine, r, NULL);
-}
-
-static int connect_host(struct dk_engine_host *host, const struct dk_host_entry *entry, const uint8_t store[16],
-                        uint64_t incarnation, struct dk_error *error) {
-  const struct dk_engine_options *with = &host->engine->with;
-  struct dk_link_options link = {
-      .provider = entry->provider,
-      .dial = {.host = entry->config,
-               .state = with->folder->path,
-               .agent_program = with->agent_program,
-               .slots = dk_host_is_remote(host) ? 0 : with->slots,
-               .loop = with->loop},
-      .incarnation = incarnation,
-      .message = on_message,
-      .down = on_down,
-      .room = on_room,
-      .ctx = host,
-  };
-
-  memcpy(link.dial.store, store, sizeof link.dial.store);
-  host->provider = entry->provider;
-  host->mixed = entry->mixed;
-  host->hours = &entry->hours;
-  host->was_open = dk_hours_is_open(host->hours, (int64_t)(dk_unix_ns() / SECOND));
-  host->down_at = dk_now_ns();
-  if (dk_host_is_remote(host)) set_state(host, DK_HOST_NEW, ""); /* whatever the last engine saw */
-  host->has_changed = true;
-  return dk_link_create(&link, &host->link, error);
-}
-
-static int connect_entry(struct dk_engine *engine, const struct dk_host_entry *entry, const uint8_t store[16],
-                         uint64_t incarnation, struct dk_error *error) {
-  struct dk_engine_host *host = find_or_add(engine, entry);
-
-  if (!host || name_host(host, entry->config.provider, entry->config.name) < 0)
-    return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
-  dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_ADDED, .host = host->record.number}, NULL);
-  int r = connect_host(host, entry, store, incarnation, error);
-  if (r == 0 || !dk_host_is_remote(host)) return r;
-  dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
-  return 0;
-}
-
-int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation, struct dk_error *error) {
-  const struct dk_hosts *hosts = engine->with.hosts;
+int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
   int r = dk_store_each_host(engine->with.folder->store, recall_host, engine, error);
 
-  if (r == -ENOMEM) return dk_error_system(error, r, "reading the hosts");
-  for (uint32_t i = 0; r == 0 && i < hosts->n; i++)
-    r = connect_entry(engine, &hosts->items[i], store, incarnation, error);
-  for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++) {
-    if (!engine->hosts[i] || engine->hosts[i]->provider) continue;
-    set_state(engine->hosts[i], DK_HOST_REMOVED, "");
-    dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_REMOVED, .host = i}, NULL);
-  }
-  return r;
+  return r == -ENOMEM ? dk_error_system(error, r, "reading the hosts") : r;
 }
 
 void dk_fleet_destroy(struct dk_engine *engine) {
@@ -210,7 +150,7 @@ int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *
 /* When it counts as lost; UINT64_MAX: it is up, or lost already. */
 static uint64_t lost_at(const struct dk_engine_host *host) {
   if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
-  return host->down_at + host->engine->lost_after_ns;
+  return host->down_at + host->lost_after_ns;
 }
 
 static uint64_t host_deadline(const struct dk_engine_host *host) {
@@ -221,14 +161,14 @@ static uint64_t host_deadline(const struct dk_engine_host *host) {
 
 /* Begin or end its hours now? Returns when they do next. */
 static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
-  bool is_open = dk_hours_is_open(host->hours, unix_s);
+  bool is_open = dk_hours_is_open(&host->hours, unix_s);
 
   if (is_open != host->was_open) {
     host->was_open = is_open;
     tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
     dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   }
-  return dk_hours_change_in(host->hours, unix_s);
+  return dk_hours_change_in(&host->hours, unix_s);
 }
 
 /* Not later than in a minute: the wall clock may be set. */
@@ -238,7 +178,7 @@ static void look_at_all_hours(struct dk_engine *engine, uint64_t now_ns) {
 
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
-    uint64_t in = host && host->link && host->hours->n ? look_at_hours(host, unix_s) : UINT64_MAX;
+    uint64_t in = host && host->link && host->hours.n ? look_at_hours(host, unix_s) : UINT64_MAX;
     if (in < next) next = in;
   }
   engine->hours_at = next == UINT64_MAX ? UINT64_MAX : now_ns + (next < 60 ? next : 60) * SECOND;
@@ -301,11 +241,12 @@ static uint32_t n_slots(const struct dk_engine *engine) {
   uint32_t n = 0;
 
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->record.state == DK_HOST_UP) n += engine->hosts[i]->record.slots;
+    if (engine->hosts[i] && !engine->hosts[i]->is_left && engine->hosts[i]->record.state == DK_HOST_UP)
+      n += engine->hosts[i]->record.slots;
   return n;
 }
 
-static void tell_where(struct dk_engine *engine) {
+void dk_fleet_tell_where(struct dk_engine *engine) {
   dk_autobuf text = DK_BUF_INIT;
 
   engine->slots = n_slots(engine);
@@ -314,14 +255,26 @@ static void tell_where(struct dk_engine *engine) {
   engine->with.observer.where(engine->with.observer.ctx, engine->slots, dk_buf_text(&text));
 }
 
+static bool are_all_barred(const struct dk_engine *engine) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (host && host->is_named && !host->is_left && host->record.state != DK_HOST_BARRED) return false;
+  }
+  return true;
+}
+
 static void judge(struct dk_engine_host *host) {
   dk_autobuf system = DK_BUF_INIT;
   struct dk_error words = {0};
 
   int r = dk_judge_system(dk_link_facts(host->link), host->record.provider, host->mixed, &system, &words);
   (void)set_text(&host->record.system, dk_buf_text(&system));
-  set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
-  if (r < 0) say(host, words.text);
+  dk_fleet_set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
+  if (r == 0) return;
+  say(host, words.text);
+  if (!are_all_barred(host->engine)) return;
+  dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
+  dk_engine_fail(host->engine, words.code, &words);
 }
 
 static void take_clock(struct dk_engine_host *host, uint64_t unix_ns) {
@@ -355,10 +308,10 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
     judge(host);
     take_clock(host, message->u.welcome.unix_ns);
   } else {
-    set_state(host, DK_HOST_UP, "");
+    dk_fleet_set_state(host, DK_HOST_UP, "");
   }
   if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
-  tell_where(engine);
+  dk_fleet_tell_where(engine);
 }
 
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message) {
@@ -368,23 +321,23 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
 }
 
 /* What helps stays below it. */
-static void say_down(struct dk_engine_host *host, const char *why) {
+static void say_down(struct dk_engine_host *host, const char *why, bool is_retried) {
   struct dk_error text = {0};
   size_t len = strcspn(why, "\n");
 
   if (host->down_told_at && dk_now_ns() - host->down_told_at < SAY_AGAIN_NS) return;
   host->down_told_at = dk_now_ns();
-  dk_error_set(&text, -ENOTCONN, "%.*s; connecting again%s", (int)len, why, why + len);
+  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)len, why, is_retried ? "; connecting again" : "", why + len);
   say(host, text.text);
 }
 
-void dk_fleet_down(struct dk_engine_host *host, const char *why) {
+void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
   if (host->session) host->down_at = dk_now_ns();
   host->session = 0;
   dk_supply_clear(&host->supply);
   dk_held_clear(&host->held, host);
   dk_fetch_down(host->engine->fetches, host);
-  set_state(host, DK_HOST_DOWN, why);
-  say_down(host, why);
-  tell_where(host->engine);
+  dk_fleet_set_state(host, DK_HOST_DOWN, why);
+  say_down(host, why, is_retried);
+  dk_fleet_tell_where(host->engine);
 }

@@ -42,7 +42,7 @@ static void add_away(const struct dk_engine *engine, enum dk_host_state state, c
 
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out) {
   const struct dk_engine_host *own = dk_fleet_find(engine, DK_HOST_LOCAL);
-  bool any = own && own->provider && own->record.state == DK_HOST_UP;
+  bool any = own && own->provider && !own->is_left && own->record.state == DK_HOST_UP;
 
   if (any) dk_buf_add_text(out, DK_FLEET_HERE);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {

@@ -1,10 +1,10 @@
 /* The hosts on which tasks may run: what the user's file of providers says and the repository's makes of it.
  *
  * The user's file is providers.dk in the folder of configuration (config.h); it declares providers. The repository's is
- * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`, without
- * `kind`. A block with `kind` declares a provider of its own, which counts when the user has trusted the file as it is
- * now (trust.h). Where the repository's file names any provider, only those are used; where there is no provider at all,
- * there is one: this machine. */
+ * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`,
+ * without `kind`. A block with `kind` declares a provider of its own, which counts when the user has trusted the file
+ * as it is now (trust.h). Where the repository's file names any provider, only those are used; where there is no
+ * provider at all, there is one: this machine. */
 #ifndef DK_DRIVE_HOSTS_H
 #define DK_DRIVE_HOSTS_H
 
@@ -17,7 +17,8 @@ struct dk_host_entry {
   const struct dk_provider *provider; /* how it is reached */
   struct dk_host_config config;       /* strings live as long as the dk_hosts */
   bool mixed;                         /* its system may be another than this machine's */
-  struct dk_hours hours;              /* likewise */
+  uint64_t lost_after_ns;             /* silent for so long, its tasks are started elsewhere; 0: as the core has it */
+  struct dk_hours hours;              /* when it gets tasks */
   uint32_t user_line, root_line;      /* of its block in the user's and in the repository's file; 0: not there */
 };
 

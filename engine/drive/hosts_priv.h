@@ -7,6 +7,8 @@
 
 #define DK_HOSTS_LOCAL "local" /* the kind and the name of this machine */
 
+#define DK_HOSTS_PROVIDERS 1000u /* of one file, so that a hostile one is bounded */
+
 /* A provider as it counts. All is in the arena of the file that was read last. */
 struct dk_declared {
   const struct dk_provider *provider; /* NULL: its kind is wrong, or was not written (reported) */
@@ -16,6 +18,7 @@ struct dk_declared {
   uint32_t n_hosts;
   struct dk_host_config config; /* but for `name` */
   bool mixed;
+  uint64_t lost_after_ns;
   struct dk_hours hours;
   uint32_t user_line, root_line;
   const char *place; /* "providers.dk:3", for messages about it in another file; NULL: it is written nowhere */

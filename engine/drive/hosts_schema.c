@@ -20,6 +20,8 @@ static const struct dk_schema_field common[] = {
 static const struct dk_schema_field remote[] = {
     {"hosts", DK_KIND_LIST, true, false, "a list of names such as [\"h1\", \"h2\"]", "the machines"},
     {"root", DK_KIND_TEXT, false, false, "an absolute path on the hosts", "where what is dkrun's own lies there"},
+    {"lost_after", DK_KIND_DURATION, false, false, "a duration such as 60s or 5min",
+     "tasks of a host that is silent for so long are started elsewhere"},
     {"mixed", DK_KIND_BOOL, false, false, "true or false", "true: their system may be another than this machine's"},
 };
 

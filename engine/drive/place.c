@@ -28,7 +28,8 @@ int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
 
   if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->provider) hosts[n++] = known(engine->hosts[i]);
+    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left)
+      hosts[n++] = known(engine->hosts[i]);
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
@@ -51,7 +52,7 @@ static bool may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node
   const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->record.state != DK_HOST_UP || !host->was_open ||
+  if (!host || !host->provider || host->is_left || host->record.state != DK_HOST_UP || !host->was_open ||
       is_barred(run, node, host->record.number))
     return false;
   struct dk_needs_host has = known(host);

@@ -109,6 +109,7 @@ static int init_lookup(struct dk_engine_run *run, struct dk_error *error) {
       .root = with->root,
       .variables = run->variables,
       .run = run->record.number,
+      .has_hosts = dk_fleet_has_remote(run->engine),
       .may_host = dk_fleet_has_copies,
       .may_host_ctx = run->engine,
   };
@@ -228,6 +229,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   int r = load(run, submission->file, submission->given, submission->n_given, submission->variables, error);
   if (r == 0) r = dk_needs_collect(run->plan, &run->needs);
   if (r == -ENOMEM) dk_error_system(error, r, "looking at what tasks need");
+  if (r == 0) r = dk_fleet_reload(engine, error);
   if (r == 0) r = dk_place_fits(engine, run->plan, &run->needs, error);
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)

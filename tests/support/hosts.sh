@@ -16,12 +16,13 @@
 #   host_start_sshd I          starts it again
 #   host_reboot I              power loss: what ran is gone without a word to anybody, home and /var/tmp stay, it has another boot id
 #   host_shell I PROGRAM       the login shell of root there
+#   host_password I PASSWORD   root may log in with that too
 #
-# Two tests at once have networks of their own (10.213.K.0/24, claimed by a lock on /run/dkrun-test-hosts/K). A test that is killed takes the
-# hosts' processes with it; what remains of it is removed by the next one that starts.
+# Two tests at once have networks of their own (10.213.K.0/24, claimed in /run/dkrun-test-hosts/K). A watcher takes all
+# down when the test is gone, however it ended; should that be killed too, the next test that starts does.
 
-hosts='' hosts_network='' hosts_lock=''
-declare -A host_leader=() # pid, here, of what started the host; its only child is the host's first process
+hosts='' hosts_network=''
+# $hosts/hI/leader: pid, here, of what started the host; its only child is the host's first process. In a file: a subshell may start it anew.
 
 hosts_skip() { echo "skipped: $*"; exit 77; }
 
@@ -46,22 +47,45 @@ hosts_sweep() {
   if [[ $2 == */dkrun-hosts.* ]]; then rm -rf "$2"; fi
 }
 
-# A network that nobody uses; its lock ends with this shell, whatever ends that.
+# When a process started, which tells it from a later one of its number; nothing: there is none.
+hosts_start_of() {
+  local text
+  { text=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+  # shellcheck disable=SC2086 # its fields, behind the name
+  set -- ${text##*) }
+  echo "${20}"
+}
+
+# A network whose last user is gone. One at a time looks, and cleans up behind those that were killed.
 hosts_claim() {
-  local k before
+  local k pid start place lock
   mkdir -p "$hosts_claims"
-  for k in {1..250}; do
-    exec {hosts_lock}<>"$hosts_claims/$k"
-    if flock -n "$hosts_lock"; then
-      read -r before <"$hosts_claims/$k" || true
-      hosts_sweep "$k" "${before-}"
-      hosts_network=$k
-      echo "$hosts" >"$hosts_claims/$k"
-      return
-    fi
-    exec {hosts_lock}>&-
+  exec {lock}>"$hosts_claims/lock"
+  flock "$lock"
+  for k in {100..250}; do
+    pid='' start='' place=''
+    if [ -e "$hosts_claims/$k" ]; then read -r pid start place <"$hosts_claims/$k" || true; fi
+    if [ -n "$pid" ] && [ "$(hosts_start_of "$pid")" = "$start" ]; then continue; fi
+    hosts_sweep "$k" "$place"
+    hosts_network=$k
+    echo "$$ $(hosts_start_of $$) $hosts" >"$hosts_claims/$k"
+    break
   done
-  hosts_skip "250 tests with hosts run here already"
+  exec {lock}>&-
+  [ -n "$hosts_network" ] || hosts_skip "150 tests with hosts run here already"
+}
+
+# Runs beside a test, in a session of its own, until that is gone; takes down what it did not.
+hosts_watch() { # the test's pid and start, its network, its directory
+  local lock
+  trap '' TERM INT HUP
+  while [ -e "$4" ] && [ "$(hosts_start_of "$1")" = "$2" ]; do sleep 1; done
+  exec {lock}>"$hosts_claims/lock"
+  flock "$lock"
+  if [ "$(cat "$hosts_claims/$3" 2>/dev/null)" = "$1 $2 $4" ]; then
+    hosts_sweep "$3" "$4"
+    rm -f "$hosts_claims/$3"
+  fi
 }
 
 # The first process of a host: makes its world, keeps sshd, reaps. $1 is its directory, $2 its name.
@@ -74,6 +98,7 @@ mount -t proc proc /proc
 echo "$name" >/proc/sys/kernel/hostname
 mount --bind "$dir/boot_id" /proc/sys/kernel/random/boot_id
 mount --bind "$dir/passwd" /etc/passwd
+mount --bind "$dir/shadow" /etc/shadow
 mount --bind "$dir/vartmp" /var/tmp
 mount -t tmpfs -o mode=755 run /run
 mkdir /run/sshd /run/host
@@ -90,20 +115,22 @@ while :; do sleep 3600 & wait $!; done
 END
 )
 
+host_leader() { cat "$hosts/h$1/leader"; }
+
 host_start() {
   local i=$1 space pid
   space=$(host_space "$i")
   cat /proc/sys/kernel/random/uuid >"$hosts/h$i/boot_id"
   rm -f "$hosts/h$i/up"
-  # The host ends with this shell: unshare by the signal of its parent's death, its child by --kill-child.
-  setpriv --pdeathsig KILL ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
+  # A host ends with what started it: --kill-child.
+  ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash -c "$hosts_init" init "$hosts/h$i" "h$i" "$hosts_repository" \
-    </dev/null >"$hosts/h$i/init.log" 2>&1 {hosts_lock}>&- &
-  host_leader[$i]=$!
+    </dev/null >"$hosts/h$i/init.log" 2>&1 &
+  echo $! >"$hosts/h$i/leader"
   disown $!
   for _ in {1..500}; do
     [ ! -e "$hosts/h$i/up" ] || return 0
-    kill -0 "${host_leader[$i]}" 2>/dev/null || break
+    kill -0 "$(host_leader "$i")" 2>/dev/null || break
     sleep 0.02
   done
   return 1
@@ -111,8 +138,9 @@ host_start() {
 
 # What is its pid 1, seen from here.
 host_first() {
-  local pid
-  read -r pid _ <"/proc/${host_leader[$1]}/task/${host_leader[$1]}/children"
+  local pid leader
+  leader=$(host_leader "$1")
+  read -r pid _ <"/proc/$leader/task/$leader/children"
   echo "$pid"
 }
 
@@ -132,6 +160,10 @@ hosts_up() {
   hosts=$(mktemp -d "${TMPDIR:-/tmp}/dkrun-hosts.XXXXXX")
   [ -n "$(trap -p EXIT)" ] || { trap hosts_down EXIT; trap 'exit 143' TERM INT; }
   hosts_claim
+  # shellcheck disable=SC2016 # its own arguments
+  setsid bash -c '. "$1"; shift; hosts_watch "$@"' watch "$hosts_repository/tests/support/hosts.sh" $$ "$(hosts_start_of $$)" "$hosts_network" "$hosts" \
+    </dev/null >/dev/null 2>&1 &
+  disown $!
   if ! ip link add "dkb$hosts_network" type bridge 2>/dev/null || ! unshare --mount --uts --ipc --pid --fork true 2>/dev/null; then
     hosts_down
     hosts_skip "this kernel, or what this runs in, lets nobody make networks"
@@ -148,6 +180,7 @@ hosts_up() {
     chmod 1777 "$hosts/h$i/vartmp"
     cp "$hosts/id.pub" "$hosts/h$i/authorized_keys"
     cp /etc/passwd "$hosts/h$i/passwd"
+    (umask 077 && cp /etc/shadow "$hosts/h$i/shadow")
     ssh-keygen -q -t ed25519 -N '' -f "$hosts/h$i/hostkey"
     echo "$ip $(cut -d' ' -f1,2 "$hosts/h$i/hostkey.pub")" >>"$hosts/known_hosts"
     cat >"$hosts/h$i/sshd_config" <<CONF
@@ -189,13 +222,13 @@ CONF
 }
 
 hosts_down() {
-  local i
+  local leader
   [ -n "$hosts_network" ] || { [ -z "$hosts" ] || rm -rf "$hosts"; return 0; }
-  for i in "${!host_leader[@]}"; do kill -KILL "${host_leader[$i]}" 2>/dev/null || true; done
-  host_leader=()
+  for leader in "$hosts"/h*/leader; do
+    [ ! -e "$leader" ] || kill -KILL "$(cat "$leader")" 2>/dev/null || true
+  done
   hosts_sweep "$hosts_network" "$hosts"
-  : >"$hosts_claims/$hosts_network"
-  exec {hosts_lock}>&-
+  rm -f "$hosts_claims/$hosts_network"
   hosts_network=''
 }
 
@@ -244,4 +277,16 @@ host_shell() {
   local text
   text=$(sed "s|^\(root:.*:\)[^:]*\$|\1$2|" "$hosts/h$1/passwd")
   printf '%s\n' "$text" >"$hosts/h$1/passwd"
+}
+
+host_password() {
+  local text hash
+  # shellcheck disable=SC2016 # the sign of a hash's kind
+  hash=$(perl -e 'print crypt($ARGV[0], q($6$dkrun$))' "$2")
+  text=$(sed "s|^root:[^:]*:|root:$hash:|" "$hosts/h$1/shadow")
+  printf '%s\n' "$text" >"$hosts/h$1/shadow"
+  text=$(cat "$hosts/h$1/sshd_config")
+  printf 'PasswordAuthentication yes\nPermitRootLogin yes\n%s\n' "$text" >"$hosts/h$1/sshd_config"
+  host_kill_sshd "$1"
+  host_start_sshd "$1"
 }
