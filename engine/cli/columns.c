@@ -16,8 +16,8 @@ static void add_cell(struct dk_buf *out, const struct dk_column_head *head, cons
   dk_buf_add_repeat(out, ' ', (head->is_number ? 0 : space) + 2);
 }
 
-void dk_columns_add(struct dk_buf *out, const struct dk_column_head *heads, size_t n_columns,
-                    const char *const *cells, size_t n_rows) {
+void dk_columns_add(struct dk_buf *out, const struct dk_column_head *heads, size_t n_columns, const char *const *cells,
+                    size_t n_rows) {
   size_t widths[DK_COLUMNS_MOST], last = 0;
 
   assert(n_columns <= DK_COLUMNS_MOST);
@@ -35,7 +35,8 @@ void dk_columns_add(struct dk_buf *out, const struct dk_column_head *heads, size
   }
   for (size_t i = 0; i <= n_rows; i++) {
     for (size_t c = 0; c < n_columns; c++)
-      if (widths[c]) add_cell(out, &heads[c], i ? cells[(i - 1) * n_columns + c] : heads[c].title, widths[c], c == last);
+      if (widths[c])
+        add_cell(out, &heads[c], i ? cells[(i - 1) * n_columns + c] : heads[c].title, widths[c], c == last);
     dk_buf_add_char(out, '\n');
   }
 }

@@ -14,7 +14,7 @@ struct dk_column_head {
 
 /* Appends the heads and the rows, two spaces between columns and none behind the last. `cells` is by row, then by
  * column; escaped already. */
-void dk_columns_add(struct dk_buf *out, const struct dk_column_head *heads, size_t n_columns,
-                    const char *const *cells, size_t n_rows);
+void dk_columns_add(struct dk_buf *out, const struct dk_column_head *heads, size_t n_columns, const char *const *cells,
+                    size_t n_rows);
 
 #endif

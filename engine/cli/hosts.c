@@ -18,19 +18,14 @@ struct options {
 };
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
-  static const struct option options[] = {{"format", required_argument, NULL, 'F'},
-                                          {"json", no_argument, NULL, 'J'},
-                                          {"ask", no_argument, NULL, 'a'},
-                                          DK_CLI_OPTIONS,
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"format", required_argument, NULL, 'F'}, {"ask", no_argument, NULL, 'a'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
   int opt, r = -1;
 
   dk_cli_options_reset();
   while (r < 0 && (opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
     if (opt == 'a') {
       ret->ask = true;
-    } else if (opt == 'J') {
-      ret->json = true;
     } else if (opt != 'F') {
       r = dk_cli_option(cli, opt, argc, argv, options);
     } else {

@@ -31,7 +31,7 @@ void dk_hosts_add_name(const struct dk_known_host *host, struct dk_buf *out);
 /* Words of more than one line: the others below the first, indented. */
 void dk_hosts_add_words(const char *before, const char *words, struct dk_buf *out);
 
-int dk_hosts_clean(struct dk_cli *cli, int argc, char **argv); /* `dkrun hosts clean`; an exit code */
-int dk_hosts_check(struct dk_cli *cli, const char *name);      /* `dkrun providers check`; the same */
+int dk_hosts_clean(struct dk_cli *cli, int argc, char **argv);             /* `dkrun hosts clean`; an exit code */
+int dk_hosts_check(struct dk_cli *cli, const char *name, bool files_only); /* `dkrun providers check`; the same */
 
 #endif

@@ -174,21 +174,21 @@ static void mark(struct check *check, const char *name) {
   }
 }
 
-static int check_marked(struct check *check) {
-  int code = ask(check);
+static int check_marked(struct check *check, bool files_only) {
+  int code = files_only ? DK_EXIT_OK : ask(check);
 
   if (code != DK_EXIT_OK) return code;
-  if (check->n_fine == check->n_hosts) {
-    dk_cli_printf(check->cli, "ok: %u provider%s, %u host%s\n", check->n_providers, dk_cli_s(check->n_providers),
-                  check->n_hosts, dk_cli_s(check->n_hosts));
+  if (files_only || check->n_fine == check->n_hosts) {
+    dk_cli_printf(check->cli, "ok: %u provider%s, %u host%s%s\n", check->n_providers, dk_cli_s(check->n_providers),
+                  check->n_hosts, dk_cli_s(check->n_hosts), files_only ? " (files only: no host was asked)" : "");
     return DK_EXIT_OK;
   }
-  dk_cli_printf(check->cli, "%u of %u host%s fine\n", check->n_fine, check->n_hosts,
-                check->n_hosts == 1 ? " is" : "s are");
+  dk_cli_printf(check->cli, "%u of %u host%s %s fine\n", check->n_fine, check->n_hosts, dk_cli_s(check->n_hosts),
+                check->n_fine == 1 ? "is" : "are");
   return DK_EXIT_ENGINE;
 }
 
-int dk_hosts_check(struct dk_cli *cli, const char *name) {
+int dk_hosts_check(struct dk_cli *cli, const char *name, bool files_only) {
   struct check check = {.cli = cli, .may_ask = isatty(STDIN_FILENO) && isatty(STDERR_FILENO)};
   int code = dk_hosts_look_open(cli, NULL, &check.look);
 
@@ -198,7 +198,8 @@ int dk_hosts_check(struct dk_cli *cli, const char *name) {
     if (!check.is_meant || !check.needs_help) code = dk_cli_failf(DK_EXIT_ENGINE, "out of memory");
   }
   if (code == DK_EXIT_OK) mark(&check, name);
-  if (code == DK_EXIT_OK) code = check.n_hosts ? check_marked(&check) : dk_hosts_no_such(&check.look.hosts, name);
+  if (code == DK_EXIT_OK)
+    code = check.n_hosts ? check_marked(&check, files_only) : dk_hosts_no_such(&check.look.hosts, name);
   dk_free(check.is_meant);
   dk_free(check.needs_help);
   dk_hosts_look_close(&check.look);

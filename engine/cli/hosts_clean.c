@@ -111,8 +111,7 @@ static int check_copies(struct cleaning *c) {
   struct dk_error error = {0};
   char size[DK_NUMBER_TEXT];
 
-  if (dk_copies_only_at(&c->folder, is_meant_number, c, &sum, &error) < 0)
-    return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  if (dk_copies_only_at(&c->folder, is_meant_number, c, &sum, &error) < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   if (sum.n_results == 0) return DK_EXIT_OK;
   dk_number_size_text(sum.bytes, size);
   if (!c->options->all)
@@ -148,8 +147,8 @@ static void tell(struct cleaning *c, uint32_t at, bool *ret_is_clean) {
 static int clean(struct cleaning *c) {
   struct dk_error error = {0};
   bool is_clean, are_all = true;
-  int r = dk_hosts_ask(c->cli, &c->look, c->options->all ? DK_DIAL_REMOVE : DK_DIAL_CLEAN, c->is_meant, NULL, NULL,
-                       &error);
+  int r =
+      dk_hosts_ask(c->cli, &c->look, c->options->all ? DK_DIAL_REMOVE : DK_DIAL_CLEAN, c->is_meant, NULL, NULL, &error);
 
   for (uint32_t i = 0; r == 0 && i < c->look.known.n; i++) {
     if (!c->is_meant[i]) continue;

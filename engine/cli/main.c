@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 static const struct dk_command commands[] = {
-    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]", "find all errors in a file; dkrun explain",
+    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]",
+     "find all errors in a file; dkrun explain",
      "Reads FILE, checks it and makes its plan, without running or writing anything.\n"
      "Errors and warnings go to stderr, a line with counts to stdout; with\n"
      "--format json they go to stdout as one JSON object.\n"
@@ -159,7 +160,7 @@ static const struct dk_command commands[] = {
      "\n"
      "  --ask                     ask each host now; tells also how much room what is\n"
      "                            ours of this repository takes there\n"
-     "  --format text|json        how to say it (--json: the same)\n"
+     "  --format text|json        how to say it\n"
      "\n"
      "`clean` removes what is kept on the hosts (all, or HOST: a host or a provider)\n"
      "for later tasks. It refuses while something runs there, and when a result is\n"
@@ -169,15 +170,17 @@ static const struct dk_command commands[] = {
      "                            are asked for; and all else of this repository there\n"
      "  -y, --yes                 do not ask\n",
      dk_cmd_hosts},
-    {"providers", "where", "providers [check [NAME]] [--format text|json]", "the hosts tasks may run on; dkrun trust",
+    {"providers", "where", "providers [check [NAME] [--files]] [--format text|json]",
+     "the hosts tasks may run on; dkrun trust",
      "Lists the hosts of your file of providers, ~/.config/dkrun/providers.dk, as the\n"
      "providers.dk of this repository chooses and limits them, with the lines that\n"
      "say so. Without both there is one: this machine.\n"
      "\n"
-     "  check [NAME]              are the files right, and can each host be used (of\n"
-     "                            NAME, a provider or host)? Starts an agent of its own\n"
-     "                            there and asks it. On a terminal you are asked for\n"
-     "                            what a host wants to know: a password, a code\n"
+     "  check [NAME]              are the files right, and can the hosts be used (all,\n"
+     "                            or those of NAME, a provider or host)? An agent is\n"
+     "                            started on each for that, and asked. On a terminal\n"
+     "                            you are asked for a password that a host wants\n"
+     "  check [NAME] --files      only the files; no host is asked\n"
      "  --format text|json        how to say it\n"
      "\n"
      "A repository's file that declares providers of its own, with `kind`, counts when\n"

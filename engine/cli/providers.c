@@ -10,15 +10,20 @@
 #include <time.h>
 
 struct options {
-  bool json, check;
+  bool json, check, files;
   const char *name; /* of `check`; NULL: all */
 };
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
-  static const struct option options[] = {{"format", required_argument, NULL, 'F'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"format", required_argument, NULL, 'F'}, {"files", no_argument, NULL, 'f'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
   int opt, r = -1;
   dk_cli_options_reset();
   while (r < 0 && (opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    if (opt == 'f') {
+      ret->files = true;
+      continue;
+    }
     if (opt != 'F') {
       r = dk_cli_option(cli, opt, argc, argv, options);
       continue;
@@ -27,6 +32,8 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     if (!ret->json && strcmp(optarg, "text") != 0)
       r = dk_cli_usage("providers", "--format takes text or json, not `%s`", optarg);
   }
+  if (r < 0 && ret->files && optind >= argc)
+    return dk_cli_usage("providers", "--files is an option of `dkrun providers check`");
   if (r >= 0 || optind >= argc) return r;
   if (strcmp(argv[optind], "check") != 0)
     return dk_cli_usage("providers", "no `dkrun providers %s`: there is `dkrun providers check`", argv[optind]);
@@ -238,7 +245,7 @@ int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv) {
   struct dk_error error = {0};
   int code = parse(cli, argc, argv, &options);
   if (code >= 0) return code;
-  if (options.check) return dk_hosts_check(cli, options.name);
+  if (options.check) return dk_hosts_check(cli, options.name, options.files);
   dk_cli_find_root(cli, NULL); /* elsewhere there is the user's file alone */
   code = DK_EXIT_OK;
   if (dk_hosts_load(cli->root, &hosts, &error) < 0)

@@ -22,8 +22,8 @@ struct dk_watch {
   struct dk_progress *progress;
   struct dk_live *live;
   struct dk_buf hosts; /* where its tasks ran, when that was not this machine alone */
-  int n_stops;       /* how often ^C was heard */
-  uint64_t pause_at; /* when that is next */
+  int n_stops;         /* how often ^C was heard */
+  uint64_t pause_at;   /* when that is next */
   bool is_paused, has_left, has_told_jobs;
 };
 

@@ -74,7 +74,7 @@ has 'done: 4 ran, 0 cached, 0 failed, on lab: h1 h2'
 run hosts
 count 2 'up '
 has 'No engine works here: this is as of'
-run hosts --json
+run hosts --format json
 perl -MJSON::PP -0777 -e '
   my $all = decode_json(<STDIN>);
   my @hosts = @{$all->{hosts}};
@@ -121,7 +121,7 @@ has 'done: 4 ran'
 
 # --- one that is taken out of the file keeps what it has ---
 
-keeper=$(perl -MJSON::PP -0777 -e 'print((grep { $_->{outputs} } @{decode_json(<STDIN>)->{hosts}})[0]{host})' <<<"$("$dkrun" hosts --json)")
+keeper=$(perl -MJSON::PP -0777 -e 'print((grep { $_->{outputs} } @{decode_json(<STDIN>)->{hosts}})[0]{host})' <<<"$("$dkrun" hosts --format json)")
 if [ "$keeper" = h1 ]; then providers '"h2"'; else providers '"h1"'; fi
 run hosts
 has 'removed'
@@ -156,7 +156,7 @@ wait_until is_down
 has 'lab h2: '
 run -e 4 providers check
 has 'problem   lab h2  no ssh server answers there'
-has '1 of 2 hosts are fine'
+has '1 of 2 hosts is fine'
 run hosts --ask
 has 'lab h2: no ssh server answers there'
 sleep 3 # tries, one a second and then fewer
