@@ -1,4 +1,5 @@
 /* dkrun get: copies outputs out of the state folder. What was recorded is what arrives, whole, or nothing does. */
+#include "engine/cli/bring.h"
 #include "engine/cli/look.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
@@ -313,6 +314,64 @@ static int copy_task(struct get *get, uint32_t task, bool to_folder, struct dk_e
   return r;
 }
 
+/* --- what is at hosts --- */
+
+struct bringing {
+  struct dk_bring bring;
+  struct {
+    uint32_t task, output;
+  } * of; /* by what is wanted */
+  uint32_t cap;
+};
+
+static int add_wanted(const struct get *get, struct bringing *to, uint32_t task, const struct dk_result *result,
+                      struct dk_error *error) {
+  const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, NULL);
+  int r = 0;
+
+  for (uint32_t i = 0; i < t->n_outputs && i < result->n_outputs && r == 0; i++) {
+    const struct dk_wanted wanted = {result->outputs[i].digest, result->outputs[i].is_dir};
+    uint32_t n = to->bring.n;
+    if (!is_wanted(get, t, i)) continue;
+    if (!dk_grow(to->of, n, to->cap)) return dk_error_system(error, -ENOMEM, "listing what is at hosts");
+    to->of[n].task = task;
+    to->of[n].output = i;
+    r = dk_bring_add(&to->bring, get->look.store, &get->look.objects, &wanted, error);
+  }
+  return r;
+}
+
+static int add_task(struct get *get, struct bringing *to, uint32_t task, struct dk_error *error) {
+  struct dk_result result;
+  int r = has_outputs(get, task) ? dk_row_result(&get->look.rows, task, &result, error) : -ENOENT;
+
+  if (r < 0) return r == -ENOENT ? 0 : r;
+  r = add_wanted(get, to, task, &result, error);
+  dk_result_finish(&result);
+  return r;
+}
+
+/* All of them at once, before anything is copied. */
+static int bring_outputs(struct get *get, struct dk_error *error) {
+  struct bringing to = {.cap = 0};
+  uint32_t which = 0;
+  int r = 0;
+
+  for (uint32_t i = 0; i < get->n_tasks && r == 0; i++) r = add_task(get, &to, get->tasks[i], error);
+  if (r == 0 && to.bring.n > 0) {
+    r = dk_bring(get->cli, &to.bring, &which, error);
+    if ((r == -EHOSTUNREACH || r == -ENOENT || r == -EBADMSG) && which < to.bring.n) {
+      dk_autobuf name = DK_BUF_INIT;
+      const struct dk_template *t = dk_plan_template(get->look.rows.plan, to.of[which].task, NULL);
+      dk_row_label(&get->look.rows, to.of[which].task, &name);
+      dk_error_prefix(error, "output `%s` of %s", t->outputs[to.of[which].output].name, dk_buf_text(&name));
+    }
+  }
+  dk_bring_finish(&to.bring);
+  dk_free(to.of);
+  return r;
+}
+
 static int say_without(const struct get *get) {
   dk_autobuf text = DK_BUF_INIT;
   uint32_t run = get->look.rows.run.number;
@@ -338,6 +397,7 @@ static int get_all(struct get *get) {
   if (get->n_tasks > 1 && !get->options->has_to) return too_many(get);
   code = prepare_place(get, &to_folder);
   if (code == DK_EXIT_OK && check_places(get, to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
+  if (code == DK_EXIT_OK && bring_outputs(get, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   for (uint32_t i = 0; i < get->n_tasks && code == DK_EXIT_OK; i++)
     if (copy_task(get, get->tasks[i], to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   return code == DK_EXIT_OK && get->n_without ? say_without(get) : code;

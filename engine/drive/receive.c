@@ -133,16 +133,35 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
 
   switch (message->type) {
   case DK_MSG_LACKS:
+    dk_fleet_lose_copy(host, &message->u.want.digest);
     r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
     if (r == 0) r = dk_supply_pump(&host->supply, host);
     break;
   case DK_MSG_PART: dk_fetch_part(engine->fetches, host, message); break;
   case DK_MSG_GONE: dk_fetch_gone(engine->fetches, host, message); break;
+  case DK_MSG_LOG: dk_reads_answer(host, message); break;
   case DK_MSG_PONG: dk_fleet_pong(host, message); break;
   default: return false;
   }
   if (r < 0) dk_engine_fail(engine, r, NULL);
   return true;
+}
+
+/* Because of what the host was thought to have: that is found out, and the task is handed out again. Else the host
+ * will never take it. */
+static void refused_for_good(struct dk_engine_host *host, const struct dk_message *message, struct dk_event *event) {
+  struct dk_engine *engine = host->engine;
+  struct dk_error error = {0};
+  uint32_t task, n_lost = 0;
+  struct dk_engine_run *run = run_of(engine, message->id, &task);
+
+  if (!run) return;
+  if (host->supply.has_said_gone && dk_engine_lose_inputs(run, task, host, &n_lost, &error) == 0 && n_lost > 0) {
+    event->u.refused.reason = DK_REFUSED_BUSY;
+    return;
+  }
+  dk_engine_remember_bad(run, task, message->u.refused.text);
+  if (dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
 }
 
 void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
@@ -159,12 +178,8 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
     return;
   }
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
-  if (event.kind == DK_EV_REFUSED && event.u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) {
-    uint32_t task;
-    struct dk_engine_run *run = run_of(engine, message->id, &task);
-    if (run) dk_engine_remember_bad(run, task, message->u.refused.text);
-    if (run && dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
-  }
+  if (event.kind == DK_EV_REFUSED && event.u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host))
+    refused_for_good(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
     dk_fetch_pump(engine->fetches, host);
