@@ -31,7 +31,8 @@ static const char *show(struct dk_compilation *c, dk_value_id value) {
   return ret;
 }
 
-/* Adds the field, unless it is left out, or null where it could be. False: it is wrong, which was reported here or where it comes from. */
+/* Adds the field, unless it is left out, or null where it could be. False: it is wrong, which was reported here or
+ * where it comes from. */
 static bool read_field(struct dk_compilation *c, const struct dk_checked_provider *provider, uint32_t index,
                        struct dk_provider_block *block, struct dk_provider_field *fields) {
   const struct dk_schema_field *schema = &provider->schema->fields[index];

@@ -9,7 +9,7 @@
  *   engine/store    LMDB: runs, tasks, results;  engine/objects  contents by digest;  engine/source  git.
  *   engine/report   runs read back: tables, summaries, progress, why, logs.
  *   engine/cli      this room: a file a command (check.c explain.c plan.c run.c show.c status.c logs.c results.c get.c
- *   why.c doctor.c
+ *   why.c doctor.c providers.c trust.c
  *                   du.c gc.c fsck.c help.c),
  *                   engine.c (the daemon), client.c and remote.c (its other end), watch.c (a run on the screen),
  *                   cli.c (repository, store, loading), output.c (stdout, messages, options), term.c and live.c (the

@@ -5,7 +5,7 @@
 #include "engine/cli/cli.h"
 #include "engine/drive/hosts.h"
 
-/* Adds a table: provider, kind, host, where that is said, and how it is used. own: only what the repository declares. */
+/* Adds a table: provider, kind, host, where that is said, how it is used. own: only what the repository declares. */
 void dk_providers_table(const struct dk_hosts *hosts, bool own, struct dk_buf *out);
 /* What dk_hosts_load said: the files' diagnostics, or the error. An exit code, not 0. */
 int dk_providers_fail(struct dk_cli *cli, const struct dk_hosts *hosts, const struct dk_error *error);

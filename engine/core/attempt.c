@@ -182,6 +182,7 @@ void dk_attempt_set_started(struct dk_core *core, uint32_t i, uint32_t slot) {
     attempt->flags |= ATTEMPT_STARTED;
     return;
   }
+  core->claims[attempt->claim].holds = 0;
   count_owner(core, attempt, UINT32_MAX);
   attempt->flags |= ATTEMPT_STARTED;
   count_owner(core, attempt, 1);

@@ -27,6 +27,7 @@
 struct dk_core;
 
 #define DK_PLACE_NEVER UINT64_MAX
+#define DK_PLACE_NOT_NOW (UINT64_MAX - 1)
 
 struct dk_core_policy {
   uint64_t lost_after_ns; /* a host silent for so long: its attempts count as lost (default 60 s here) */
@@ -37,7 +38,7 @@ struct dk_core_policy {
   uint32_t max_out;        /* records + actions a step (default 1024) */
   /* Where a task may run, NULL: on every host, each as near as any other. Fills ret_ns[host] for every host number
    * below n_hosts: the nanoseconds that it takes to bring there what the task needs, or DK_PLACE_NEVER: it may not run
-   * there. Asked while a step runs, about a task of a run that is there, each time that it is to be handed out; must
+   * there (it is too small, its mount is not there), or DK_PLACE_NOT_NOW: as little, but later it may (it is closed). Asked while a step runs, about a task of a run that is there, each time that it is to be handed out; must
    * not call the core. Answers may differ from step to step. One that forbids, or makes dearer, is heeded at once; of
    * what has become possible the core hears by the next TICK that is not idle (or when a host comes or goes). */
   void (*place)(void *ctx, uint32_t run, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns);

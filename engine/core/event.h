@@ -46,10 +46,12 @@ enum dk_event_kind {
   /* With reason BAD the task fails, unless policy.place says by now that it may not run on this host and may run on
    * another known one: then it is handed out there. With session 0 and reason NOT_YET it comes from the world itself,
    * for an ASSIGN that it cannot send yet (an input is being made again): the task is handed out again after
-   * policy.backoff_ns, and nothing is counted against it. */
+   * policy.backoff_ns (twice that the next time, up to backoff_max_ns), and nothing is counted against it. Where the
+   * world knows it before, policy.place says NOT_NOW instead, which costs nothing. */
   DK_EV_REFUSED,
   DK_EV_REVOKED,
-  /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send. */
+  /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send: that
+   * fails the task that it is for, and others that share its key are handed out themselves. */
   DK_EV_ENDED,
   /* What people ask of a run, or of some of its tasks. */
   DK_EV_CANCEL, /* soft: nothing new starts, running attempts get TERM then KILL; hard: KILL at once. Not taken back */

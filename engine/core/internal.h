@@ -49,6 +49,7 @@ struct dk_claim {
   uint32_t heap_at;  /* in core->timers, or DK_NONE */
   uint32_t next;     /* free, draining and retired ones are lists */
   uint8_t attempts;  /* made in this run */
+  uint8_t holds;     /* orders of it in a row that could not be sent yet */
   struct dk_tries tries;
   uint8_t outcome; /* CLAIM_OPEN, or the event for its sharers */
   uint8_t cause;
@@ -412,7 +413,8 @@ void dk_recall(struct dk_core *core); /* orders that wait while another host has
 /* Counts the end of an attempt against the limits of its task; true: it may be tried again. */
 bool dk_retry_count(struct dk_core_run *run, uint32_t task, struct dk_tries *tries, enum dk_cause cause, int32_t code);
 void dk_retry_wait(struct dk_core *core, uint32_t claim); /* BACKOFF and its timer */
-void dk_retry_hold(struct dk_core *core, uint32_t claim); /* the same for policy.backoff_ns: nothing has failed */
+void dk_retry_hold(struct dk_core *core,
+                   uint32_t claim); /* the same for an order that was not sent: nothing has failed */
 void dk_retry_stop(struct dk_core *core, uint32_t claim); /* forgets the timer */
 void dk_retry_due(struct dk_core *core);
 uint64_t dk_retry_next(const struct dk_core *core);

@@ -79,7 +79,7 @@ static void ask(struct dk_core *core, const struct dk_core_run *run, uint32_t ta
 }
 
 static bool suits(const struct dk_core *core, uint32_t host) {
-  return dk_host_is_there(&core->hosts[host]) && core->place_ns[host] != DK_PLACE_NEVER;
+  return dk_host_is_there(&core->hosts[host]) && core->place_ns[host] < DK_PLACE_NOT_NOW;
 }
 
 /* What a task books of a host, when `most` are the slots of the largest one that is there and suits it: that one has as
@@ -173,9 +173,9 @@ uint32_t dk_place_better(struct dk_core *core, const struct dk_attempt *attempt)
 bool dk_place_is_elsewhere(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t host) {
   if (!core->policy.place) return false;
   ask(core, run, task);
-  if (core->place_ns[host] != DK_PLACE_NEVER) return false; /* it would be refused there again, and again */
+  if (core->place_ns[host] < DK_PLACE_NOT_NOW) return false; /* it would be refused there again, and again */
   for (uint32_t i = 0; i < core->n_hosts; i++) {
-    bool is_known = core->hosts[i].is_known && !core->hosts[i].is_removed;
+    bool is_known = core->hosts[i].is_known && !core->hosts[i].is_removed && i != host;
     if (is_known && core->place_ns[i] != DK_PLACE_NEVER) return true;
   }
   return false;

@@ -68,11 +68,15 @@ static void sink(struct dk_core *core, uint32_t at, uint32_t claim) {
   rise(core, at, claim);
 }
 
-static uint64_t delay(const struct dk_core *core, const struct dk_claim *claim) {
-  uint32_t tries = (uint32_t)claim->tries.lost + claim->tries.oom + claim->tries.other;
+/* Before it is tried for the nth time again. */
+static uint64_t backoff(const struct dk_core *core, uint32_t n) {
   uint64_t wait = core->policy.backoff_ns;
-  for (uint32_t i = 1; i < tries && wait < core->policy.backoff_max_ns; i++) wait *= 2;
-  if (wait > core->policy.backoff_max_ns) wait = core->policy.backoff_max_ns;
+  for (uint32_t i = 1; i < n && wait < core->policy.backoff_max_ns; i++) wait *= 2;
+  return wait > core->policy.backoff_max_ns ? core->policy.backoff_max_ns : wait;
+}
+
+static uint64_t delay(const struct dk_core *core, const struct dk_claim *claim) {
+  uint64_t wait = backoff(core, (uint32_t)claim->tries.lost + claim->tries.oom + claim->tries.other);
   uint64_t random = dk_hash_u64(claim->last.n, core->jitter);
   return wait + (wait / 4) * (random >> 48) / 65536; /* up to a quarter more, so that many do not come back at once */
 }
@@ -95,7 +99,9 @@ void dk_retry_wait(struct dk_core *core, uint32_t claim) {
 }
 
 void dk_retry_hold(struct dk_core *core, uint32_t claim) {
-  wait_for(core, claim, core->policy.backoff_ns);
+  uint8_t *holds = &core->claims[claim].holds;
+  if (*holds < UINT8_MAX) ++*holds;
+  wait_for(core, claim, backoff(core, *holds));
 }
 
 void dk_retry_stop(struct dk_core *core, uint32_t claim) {

@@ -9,21 +9,27 @@
 
 /* --- ends --- */
 
-/* The claim's owner was cancelled and nothing of it is left at the agent. Who shares the claim goes on with it. */
-static void was_stopped(struct dk_core *core, uint32_t i, enum dk_cause cause, int32_t code) {
+/* The claim's owner alone ends, with TASK_CANCEL or TASK_FAIL; nothing of it is left at the agent. Who shares the claim
+ * goes on with it. */
+static void end_owner(struct dk_core *core, uint32_t i, enum dk_task_event event, enum dk_cause cause, int32_t code) {
   struct dk_core_run *run = core->claims[i].run;
   uint32_t task = core->claims[i].task;
   if (!dk_claim_pass(core, i)) {
-    dk_claim_end(core, i, TASK_CANCEL, cause, code);
+    dk_claim_end(core, i, event, cause, code);
     return;
   }
-  dk_task_do(core, run, task, TASK_CANCEL, &core->claims[i]);
+  dk_task_do(core, run, task, event, &core->claims[i]);
   dk_task_do(core, core->claims[i].run, core->claims[i].task, TASK_AGAIN, &core->claims[i]);
   dk_claim_yield(core, i);
 }
 
-/* The claim's attempt is gone and gave no result. */
-static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code) {
+static void was_stopped(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code) {
+  end_owner(core, claim, TASK_CANCEL, cause, code);
+}
+
+/* The claim's attempt is gone and gave no result. When it was never sent, that says nothing of those who share it: what
+ * one run cannot give may be there in another. */
+static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause cause, int32_t code, bool was_sent) {
   struct dk_claim *of = &core->claims[claim];
   of->cause = (uint8_t)cause;
   of->code = code;
@@ -31,8 +37,10 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
     was_stopped(core, claim, cause, code);
   else if (dk_retry_count(of->run, of->task, &of->tries, cause, code))
     dk_retry_wait(core, claim);
-  else
+  else if (was_sent)
     dk_claim_end(core, claim, TASK_FAIL, cause, code);
+  else
+    end_owner(core, claim, TASK_FAIL, cause, code);
 }
 
 /* The order never started; it counts for nothing. */
@@ -119,7 +127,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     /* It failed before this run was asked for: a failure is tried again by the next run. */
     was_not_started(core, gone.claim);
   } else {
-    came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code);
+    came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code, event->session != 0);
   }
 }
 
@@ -136,7 +144,7 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   } else if (reason == DK_REFUSED_BAD) {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_SPAWN, 0);
   } else if (reason != DK_REFUSED_DISK) {
-    came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+    came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
   } else if (dk_retry_count(of->run, of->task, &of->tries, DK_CAUSE_LOST, 0)) { /* may pass: as often as a lost one */
     dk_retry_wait(core, claim);
   } else {
@@ -255,7 +263,7 @@ static void has_end(struct dk_core *core, uint32_t host) {
     dk_attempt_remove(core, i);
     if (claim == DK_NONE) continue;
     if (is_started)
-      came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+      came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
     else
       was_not_started(core, claim);
   }
@@ -322,7 +330,7 @@ void dk_session_lose(struct dk_core *core, uint32_t i) {
   bool is_started = core->attempts[i].flags & ATTEMPT_STARTED;
   dk_attempt_release(core, i);
   if (is_started)
-    came_to_nothing(core, claim, DK_CAUSE_LOST, 0);
+    came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
   else
     was_not_started(core, claim);
 }

@@ -195,6 +195,8 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
   if (r < 0) return dk_error_system(error, r, "starting the engine");
   r = dk_store_load_core(engine->with.folder->store, &records, &n, error);
   if (r < 0) return r;
+  for (uint32_t i = 0; i < n; i++)
+    engine->has_left_here |= records[i].kind == DK_REC_ATTEMPT && records[i].host == DK_HOST_LOCAL;
   r = dk_core_load(engine->core, records, n);
   dk_free(records);
   return r < 0 ? dk_error_system(error, r, "starting the engine") : 0;
@@ -218,12 +220,13 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   r = create_core(engine, incarnation, error);
   dk_machine_look("", &engine->machine);
   if (r == 0) {
-    uint8_t store[16];
-    dk_store_id(options->folder->store, store);
+    dk_store_id(options->folder->store, engine->store_id);
+    engine->incarnation = incarnation;
     dk_turn_init(&engine->turn, engine->core, &engine->world);
     r = dk_fetches_create(engine, &engine->fetches);
     if (r < 0) dk_error_system(error, r, "starting the engine");
-    if (r == 0) r = dk_fleet_create(engine, store, incarnation, error);
+    if (r == 0) r = dk_fleet_recall(engine, error);
+    if (r == 0) r = dk_fleet_apply(engine, options->hosts, error);
   }
   if (r == 0) r = dk_engine_resume(engine, error);
   engine->error = NULL;
@@ -250,6 +253,11 @@ void dk_engine_destroy(struct dk_engine *engine) {
   dk_free(engine->given_bytes);
   dk_free(engine->queue);
   dk_engine_destroy_runs(engine);
+  for (uint32_t i = 0; i < engine->n_loaded; i++) {
+    dk_hosts_finish(engine->loaded[i]);
+    dk_free(engine->loaded[i]);
+  }
+  dk_free(engine->loaded);
   dk_batch_finish(&engine->batch);
   dk_batch_finish(&engine->extra);
   dk_free(engine);

@@ -50,6 +50,10 @@ struct dk_engine {
   struct dk_world world;
   struct dk_engine_host **hosts; /* by number; NULL: none of that number */
   uint32_t n_hosts, cap_hosts;
+  struct dk_hosts **loaded; /* dk_fleet_reload */
+  uint32_t n_loaded, cap_loaded;
+  uint8_t store_id[16];
+  uint64_t incarnation;
   struct dk_fetches *fetches;
   struct dk_reaches reaches;
   uint64_t lost_after_ns;
@@ -64,7 +68,8 @@ struct dk_engine {
   char *given_bytes; /* of the event that was handed out last */
   uint64_t observer_at;
   uint32_t n_unheard;
-  uint32_t slots; /* of all hosts that are there */
+  uint32_t slots;     /* of all hosts that are there */
+  bool has_left_here; /* earlier engines handed tasks to this machine, and nobody has heard of their ends */
   bool is_woken;
   bool has_unsynced; /* a result that came in names objects, and they were not synced since */
   char host[256];    /* this machine's name */

@@ -35,7 +35,7 @@ static int set_text(char **text, const char *value) {
 }
 
 /* Without memory the old words stay: they are for people. */
-static void set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
+void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words) {
   bool is_same = host->record.state == state && host->record.words && strcmp(host->record.words, words) == 0;
 
   if (is_same) return;
@@ -96,6 +96,12 @@ static struct dk_engine_host *find_or_add(struct dk_engine *engine, const struct
   return engine->n_hosts < DK_HOSTS_MAX ? add_host(engine, engine->n_hosts ? engine->n_hosts : 1) : NULL;
 }
 
+struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry) {
+  struct dk_engine_host *host = find_or_add(engine, entry);
+
+  return host && name_host(host, entry->config.provider, entry->config.name) == 0 ? host : NULL;
+}
+
 static void tell(const struct dk_engine_host *host, const char *words) {
   struct dk_error text = {0};
 
@@ -113,79 +119,10 @@ static void say(struct dk_engine_host *host, const char *words) {
   tell(host, words);
 }
 
-/* --- links --- */
-
-static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
-  dk_engine_message(ctx, session, message);
-}
-
-static void on_down(void *ctx, uint64_t session, const char *why) {
-  dk_engine_down(ctx, session, why);
-}
-
-static void on_room(void *ctx) {
-  struct dk_engine_host *host = ctx;
-  int r = dk_supply_pump(&host->supply, host);
-  if (r < 0) dk_engine_fail(host->engine, r, NULL);
-}
-
-static int connect_host(struct dk_engine_host *host, const struct dk_host_entry *entry, const uint8_t store[16],
-                        uint64_t incarnation, struct dk_error *error) {
-  const struct dk_engine_options *with = &host->engine->with;
-  struct dk_link_options link = {
-      .provider = entry->provider,
-      .dial = {.host = entry->config,
-               .state = with->folder->path,
-               .agent_program = with->agent_program,
-               .slots = dk_host_is_remote(host) ? 0 : with->slots,
-               .loop = with->loop},
-      .incarnation = incarnation,
-      .message = on_message,
-      .down = on_down,
-      .room = on_room,
-      .ctx = host,
-  };
-
-  memcpy(link.dial.store, store, sizeof link.dial.store);
-  host->provider = entry->provider;
-  host->mixed = entry->mixed;
-  host->lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : host->engine->lost_after_ns;
-  host->hours = &entry->hours;
-  host->was_open = dk_hours_is_open(host->hours, (int64_t)(dk_unix_ns() / SECOND));
-  host->down_at = dk_now_ns();
-  if (host->record.state == DK_HOST_REMOVED) set_state(host, DK_HOST_NEW, "");
-  host->has_changed = true;
-  return dk_link_create(&link, &host->link, error);
-}
-
-static int connect_entry(struct dk_engine *engine, const struct dk_host_entry *entry, const uint8_t store[16],
-                         uint64_t incarnation, struct dk_error *error) {
-  struct dk_engine_host *host = find_or_add(engine, entry);
-
-  if (!host || name_host(host, entry->config.provider, entry->config.name) < 0)
-    return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
-  struct dk_event added = {.kind = DK_EV_HOST_ADDED, .host = host->record.number};
-  added.u.host_added.lost_after_ns = entry->lost_after_ns;
-  dk_engine_push(engine, &added, NULL);
-  int r = connect_host(host, entry, store, incarnation, error);
-  if (r == 0 || !dk_host_is_remote(host)) return r;
-  dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
-  return 0;
-}
-
-int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation, struct dk_error *error) {
-  const struct dk_hosts *hosts = engine->with.hosts;
+int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
   int r = dk_store_each_host(engine->with.folder->store, recall_host, engine, error);
 
-  if (r == -ENOMEM) return dk_error_system(error, r, "reading the hosts");
-  for (uint32_t i = 0; r == 0 && i < hosts->n; i++)
-    r = connect_entry(engine, &hosts->items[i], store, incarnation, error);
-  for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++) {
-    if (!engine->hosts[i] || engine->hosts[i]->provider) continue;
-    set_state(engine->hosts[i], DK_HOST_REMOVED, "");
-    dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_HOST_REMOVED, .host = i}, NULL);
-  }
-  return r;
+  return r == -ENOMEM ? dk_error_system(error, r, "reading the hosts") : r;
 }
 
 void dk_fleet_destroy(struct dk_engine *engine) {
@@ -222,14 +159,14 @@ static uint64_t host_deadline(const struct dk_engine_host *host) {
 
 /* Begin or end its hours now? Returns when they do next. */
 static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
-  bool is_open = dk_hours_is_open(host->hours, unix_s);
+  bool is_open = dk_hours_is_open(&host->hours, unix_s);
 
   if (is_open != host->was_open) {
     host->was_open = is_open;
     tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
     dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   }
-  return dk_hours_change_in(host->hours, unix_s);
+  return dk_hours_change_in(&host->hours, unix_s);
 }
 
 /* Not later than in a minute: the wall clock may be set. */
@@ -239,7 +176,7 @@ static void look_at_all_hours(struct dk_engine *engine, uint64_t now_ns) {
 
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
-    uint64_t in = host && host->link && host->hours->n ? look_at_hours(host, unix_s) : UINT64_MAX;
+    uint64_t in = host && host->link && host->hours.n ? look_at_hours(host, unix_s) : UINT64_MAX;
     if (in < next) next = in;
   }
   engine->hours_at = next == UINT64_MAX ? UINT64_MAX : now_ns + (next < 60 ? next : 60) * SECOND;
@@ -322,7 +259,8 @@ static uint32_t n_slots(const struct dk_engine *engine) {
   uint32_t n = 0;
 
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->record.state == DK_HOST_UP) n += engine->hosts[i]->record.slots;
+    if (engine->hosts[i] && !engine->hosts[i]->is_left && engine->hosts[i]->record.state == DK_HOST_UP)
+      n += engine->hosts[i]->record.slots;
   return n;
 }
 
@@ -336,7 +274,7 @@ static void judge(struct dk_engine_host *host) {
   dk_environment_of_host(facts, &its, &there);
   (void)set_text(&host->record.system, dk_buf_text(&there));
   if (dk_environment_id(&own, &words) == 0 && (host->mixed || dk_digest_equal(&own, &its))) {
-    set_state(host, DK_HOST_UP, "");
+    dk_fleet_set_state(host, DK_HOST_UP, "");
     return;
   }
   dk_environment_text(&here);
@@ -346,7 +284,7 @@ static void judge(struct dk_engine_host *host) {
                  "help: results would not be what this machine makes; `mixed = true` in the block of provider `%s` "
                  "allows it",
                  dk_buf_text(&there), dk_buf_text(&here), host->record.provider);
-  set_state(host, DK_HOST_BARRED, words.text);
+  dk_fleet_set_state(host, DK_HOST_BARRED, words.text);
   say(host, words.text);
 }
 
@@ -385,7 +323,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
     judge(host);
     take_clock(host, message->u.welcome.unix_ns);
   } else {
-    set_state(host, DK_HOST_UP, "");
+    dk_fleet_set_state(host, DK_HOST_UP, "");
   }
   if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
   engine->slots = n_slots(engine);
@@ -404,7 +342,7 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why) {
   dk_held_clear(&host->held, host);
   dk_fetch_down(host->engine->fetches, host);
   dk_reads_down(host, why);
-  set_state(host, DK_HOST_DOWN, why);
+  dk_fleet_set_state(host, DK_HOST_DOWN, why);
   say(host, why);
   host->engine->slots = n_slots(host->engine);
 }

@@ -14,12 +14,15 @@ struct dk_engine;
 struct dk_engine_host {
   struct dk_engine *engine;
   const struct dk_provider *provider; /* NULL: no file of providers names it any more */
-  struct dk_link *link;               /* NULL: likewise */
-  struct dk_supply supply;            /* what it lacks */
-  struct dk_held held;                /* its results that are not taken yet */
+  struct dk_host_config config;
+  struct dk_link *link;    /* NULL: likewise */
+  struct dk_supply supply; /* what it lacks */
+  struct dk_held held;     /* its results that are not taken yet */
   struct dk_host_record record;
   bool mixed;
-  const struct dk_hours *hours;
+  bool is_named; /* by the hosts that were applied last */
+  bool is_left;  /* this machine, which no file names any more: what ran here is collected, nothing new comes */
+  struct dk_hours hours;
   bool was_open;    /* as `hours` had it when the core was told last */
   bool has_changed; /* the record is to be written with the next commit */
   char *said;       /* the last trouble that people were told of */
@@ -30,10 +33,15 @@ struct dk_engine_host {
   bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
 };
 
-/* All hosts that the store or the options know, and links to those that are configured. The ones that are here fail at
- * once; the others are tried again for as long as it takes. */
-int dk_fleet_create(struct dk_engine *engine, const uint8_t store[16], uint64_t incarnation, struct dk_error *error);
+int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the hosts that the store knows; first */
+/* fleet_links.c: these hosts, and no others; links to those that were not there, or were there with other settings. What
+ * is this machine fails at once; the others are tried again for as long as it takes. `hosts` is borrowed as long as the
+ * engine lives. */
+int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
+int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error); /* as the files of providers are now */
 void dk_fleet_destroy(struct dk_engine *engine);
+struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry); /* NULL: no memory */
+void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);
 /* NULL: there is none of that number. */
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number);
 bool dk_host_is_remote(const struct dk_engine_host *host);

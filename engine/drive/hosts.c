@@ -68,12 +68,18 @@ static void judge_root(struct dk_hosts_reader *reader) {
 }
 
 static void judge(void *ctx, const struct dk_provider_file *file) {
-  struct dk_hosts_reader *reader = ctx;
-  reader->file = file;
-  if (reader->which == DK_HOSTS_USER)
-    judge_user(reader);
+  struct dk_hosts_reader reader = *(const struct dk_hosts_reader *)ctx;
+  struct dk_provider_file bounded = *file;
+  if (file->n_blocks > DK_HOSTS_PROVIDERS) {
+    dk_diag_add(file->diags, DK_E0221, file->blocks[DK_HOSTS_PROVIDERS].name_span, "a file has at most %u providers",
+                DK_HOSTS_PROVIDERS);
+    bounded.n_blocks = DK_HOSTS_PROVIDERS;
+  }
+  reader.file = &bounded;
+  if (reader.which == DK_HOSTS_USER)
+    judge_user(&reader);
   else
-    judge_root(reader);
+    judge_root(&reader);
 }
 
 static int read_file(struct dk_hosts *hosts, enum dk_hosts_file which, struct dk_error *error) {

@@ -1,10 +1,10 @@
 /* The hosts on which tasks may run: what the user's file of providers says and the repository's makes of it.
  *
  * The user's file is providers.dk in the folder of configuration (config.h); it declares providers. The repository's is
- * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`, without
- * `kind`. A block with `kind` declares a provider of its own, which counts when the user has trusted the file as it is
- * now (trust.h). Where the repository's file names any provider, only those are used; where there is no provider at all,
- * there is one: this machine. */
+ * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`,
+ * without `kind`. A block with `kind` declares a provider of its own, which counts when the user has trusted the file
+ * as it is now (trust.h). Where the repository's file names any provider, only those are used; where there is no
+ * provider at all, there is one: this machine. */
 #ifndef DK_DRIVE_HOSTS_H
 #define DK_DRIVE_HOSTS_H
 

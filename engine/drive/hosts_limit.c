@@ -1,4 +1,4 @@
-/* What a repository's file makes of the user's providers: it chooses and limits; it declares only when it is trusted. */
+/* What a repository's file makes of the user's providers: it chooses and limits, and declares only when trusted. */
 #include "engine/drive/hosts_priv.h"
 
 #include <string.h>
@@ -154,7 +154,9 @@ static bool apply(const struct limit *limit, bool may_declare, struct dk_declare
   struct dk_diags *diags = reader->file->diags;
   const struct dk_provider_field *field = limit->field;
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-    if (strcmp(limits[i].name, field->schema->name) == 0) return limits[i].apply(limit, ret);
+    if (strcmp(limits[i].name, field->schema->name) == 0)
+      return limit->user->is_broken ||
+             limits[i].apply(limit, ret); /* what is wrong there may be what seems wrong here */
   struct dk_diag *diag =
       dk_diag_add(diags, DK_E0226, field->name_span, "`%s` of provider `%s` is not for a repository to say",
                   field->schema->name, limit->user->name);
@@ -177,7 +179,7 @@ static void limit_block(struct dk_hosts_reader *reader, const struct dk_provider
     struct dk_declared said = {.name = block->name};
     const struct limit limit = {reader, &block->fields[i], user, &said};
     bool is_ok = dk_hosts_read_field(reader, &block->fields[i], &said);
-    if ((is_ok || said.n_hosts) && !user->is_broken) is_ok &= apply(&limit, may_declare, ret);
+    if (is_ok || said.n_hosts) is_ok &= apply(&limit, may_declare, ret);
     ret->is_broken |= !is_ok;
   }
 }

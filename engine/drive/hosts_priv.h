@@ -7,6 +7,8 @@
 
 #define DK_HOSTS_LOCAL "local" /* the kind and the name of this machine */
 
+#define DK_HOSTS_PROVIDERS 1000u /* of one file, so that a hostile one is bounded */
+
 /* A provider as it counts. All is in the arena of the file that was read last. */
 struct dk_declared {
   const struct dk_provider *provider; /* NULL: its kind is wrong, or was not written (reported) */

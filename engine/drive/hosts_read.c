@@ -97,7 +97,7 @@ static bool read_lost_after(struct dk_hosts_reader *reader, const struct dk_prov
 
 /* Names go onto the command lines of other programs. */
 static bool read_host(struct dk_hosts_reader *reader, const struct dk_provider_field *field, uint32_t i,
-                      const struct dk_declared *so_far, const char **ret) {
+                      const char **ret) {
   const struct dk_values *values = reader->file->values;
   struct dk_diags *diags = reader->file->diags;
   struct dk_span span = dk_provider_item_span(field, i);
@@ -115,12 +115,28 @@ static bool read_host(struct dk_hosts_reader *reader, const struct dk_provider_f
       dk_diag_help(diags, diag, "of several hosts each is a text of its own: [\"h1\", \"h2\"]");
     return false;
   }
-  for (uint32_t j = 0; j < so_far->n_hosts; j++) {
-    if (strcmp(so_far->hosts[j], *ret) != 0) continue;
-    struct dk_diag *diag = dk_diag_add(diags, DK_E0225, span, "host `%s` is named twice", *ret);
-    if (so_far->spans[j].start != span.start) dk_diag_label_at(diags, diag, so_far->spans[j], "named here first");
+  return true;
+}
+
+static bool is_host(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_declared *declared = ctx;
+  return strcmp(declared->hosts[item], key) == 0;
+}
+
+/* Adds a host to those that the block names. False after a diagnostic: it is there already. */
+static bool add_host(struct dk_hosts_reader *reader, struct dk_map *seen, const char *name, struct dk_span span,
+                     struct dk_declared *ret) {
+  struct dk_diags *diags = reader->file->diags;
+  uint64_t hash = dk_hash_bytes(name, strlen(name), 0);
+  uint32_t first = dk_map_find(seen, hash, is_host, ret, name);
+  if (first != DK_MAP_NONE) {
+    struct dk_diag *diag = dk_diag_add(diags, DK_E0225, span, "host `%s` is named twice", name);
+    if (ret->spans[first].start != span.start) dk_diag_label_at(diags, diag, ret->spans[first], "named here first");
     return false;
   }
+  (void)dk_map_add(seen, hash, ret->n_hosts); /* an arena's map jumps instead of failing */
+  ret->spans[ret->n_hosts] = span;
+  ret->hosts[ret->n_hosts++] = name;
   return true;
 }
 
@@ -134,14 +150,11 @@ static bool read_hosts(struct dk_hosts_reader *reader, const struct dk_provider_
   ret->hosts = dk_arena_array(reader->file->arena, const char *, n);
   ret->spans = dk_arena_array(reader->file->arena, struct dk_span, n);
   ret->n_hosts = 0;
+  struct dk_map seen;
+  dk_map_init(&seen, reader->file->arena);
   for (uint32_t i = 0; i < n; i++) {
     const char *name;
-    if (!read_host(reader, field, i, ret, &name)) {
-      is_ok = false;
-      continue;
-    }
-    ret->spans[ret->n_hosts] = dk_provider_item_span(field, i);
-    ret->hosts[ret->n_hosts++] = name;
+    is_ok &= read_host(reader, field, i, &name) && add_host(reader, &seen, name, dk_provider_item_span(field, i), ret);
   }
   return is_ok;
 }
@@ -291,36 +304,56 @@ static bool is_here(const struct dk_hosts_reader *reader, const struct dk_declar
   return reader->which == DK_HOSTS_USER ? declared->user_line != 0 : declared->user_line == 0;
 }
 
-static bool is_same_host(const struct dk_declared *a, uint32_t i, const struct dk_declared *b, uint32_t j) {
-  return strcmp(a->hosts[i], b->hosts[j]) == 0;
+/* A host of one of them, in order. */
+struct place {
+  const struct dk_declared *declared;
+  uint32_t host;
+};
+
+static bool is_same_host(const void *ctx, uint32_t item, const void *key) {
+  const struct place *places = ctx;
+  return strcmp(places[item].declared->hosts[places[item].host], key) == 0;
 }
 
-static void check_pair(struct dk_hosts_reader *reader, const struct dk_declared *first,
-                       const struct dk_declared *second) {
+static void say_twice(struct dk_hosts_reader *reader, struct place first, struct place second) {
   struct dk_diags *diags = reader->file->diags;
-  if (!is_here(reader, second)) {
-    const struct dk_declared *swap = first;
+  if (!is_here(reader, second.declared)) {
+    struct place swap = first;
     first = second;
     second = swap;
   }
-  if (!is_here(reader, second)) return;
-  for (uint32_t i = 0; i < second->n_hosts; i++) {
-    for (uint32_t j = 0; j < first->n_hosts; j++) {
-      if (!is_same_host(second, i, first, j)) continue;
-      bool is_this_machine = second->provider && strcmp(second->provider->kind, DK_HOSTS_LOCAL) == 0;
-      struct dk_diag *diag =
-          dk_diag_add(diags, DK_E0225, second->spans[i], "%s%s%s is in provider `%s` too",
-                      is_this_machine ? "this machine" : "host `", is_this_machine ? "" : second->hosts[i],
-                      is_this_machine ? "" : "`", first->name);
-      if (is_here(reader, first))
-        dk_diag_label_at(diags, diag, first->spans[j], "here");
-      else if (first->place)
-        dk_diag_note(diags, diag, "%s has it", first->place);
-    }
-  }
+  if (!is_here(reader, second.declared)) return; /* both are of the other file, which has its own diagnostics */
+  struct dk_span span = second.declared->spans[second.host];
+  const char *name = second.declared->hosts[second.host];
+  bool is_this_machine = second.declared->provider && strcmp(second.declared->provider->kind, DK_HOSTS_LOCAL) == 0;
+  struct dk_diag *diag =
+      is_this_machine
+          ? dk_diag_add(diags, DK_E0225, span, "this machine is in provider `%s` too", first.declared->name)
+          : dk_diag_add(diags, DK_E0225, span, "host `%s` is in provider `%s` too", name, first.declared->name);
+  if (is_here(reader, first.declared))
+    dk_diag_label_at(diags, diag, first.declared->spans[first.host], "here");
+  else if (first.declared->place)
+    dk_diag_note(diags, diag, "%s has it", first.declared->place);
 }
 
 void dk_hosts_check_twice(struct dk_hosts_reader *reader, const struct dk_declareds *all) {
-  for (uint32_t i = 0; i < all->n; i++)
-    for (uint32_t j = 0; j < i; j++) check_pair(reader, &all->items[j], &all->items[i]);
+  uint32_t n = 0, n_all = 0;
+  for (uint32_t i = 0; i < all->n; i++) n_all += all->items[i].n_hosts;
+  struct place *places = dk_arena_array(reader->file->arena, struct place, n_all + 1u);
+  struct dk_map seen;
+  dk_map_init(&seen, reader->file->arena);
+  for (uint32_t i = 0; i < all->n; i++) {
+    for (uint32_t j = 0; j < all->items[i].n_hosts; j++) {
+      const struct place place = {&all->items[i], j};
+      const char *name = all->items[i].hosts[j];
+      uint64_t hash = dk_hash_bytes(name, strlen(name), 0);
+      uint32_t first = dk_map_find(&seen, hash, is_same_host, places, name);
+      if (first != DK_MAP_NONE) {
+        say_twice(reader, places[first], place);
+        continue;
+      }
+      (void)dk_map_add(&seen, hash, n); /* an arena's map jumps instead of failing */
+      places[n++] = place;
+    }
+  }
 }

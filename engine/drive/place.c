@@ -93,7 +93,7 @@ int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
     bool fits = false;
     for (uint32_t k = 0; !fits && k < engine->n_hosts; k++) {
       const struct dk_engine_host *host = engine->hosts[k];
-      if (!host || !host->provider) continue;
+      if (!host || !host->provider || host->is_left) continue;
       if (text.len > 0) dk_buf_add_text(&text, "; ");
       fits = !lacks(host, &needs->items[i], &text);
     }
@@ -127,7 +127,7 @@ static bool may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node
   const struct dk_place_need *need = need_of(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->record.state != DK_HOST_UP || !host->was_open ||
+  if (!host || !host->provider || host->is_left || host->record.state != DK_HOST_UP || !host->was_open ||
       is_barred(run, node, host->record.number))
     return false;
   return !need || !lacks(host, need, &words);

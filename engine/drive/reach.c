@@ -59,14 +59,22 @@ static bool is_up(void *ctx, uint32_t number) {
 /* The host that has the only copy, of those that are configured, is lost: what is known of it. */
 static void tell_lost(const struct dk_engine *engine, const struct dk_copy *copy, struct dk_error *why) {
   const struct dk_engine_host *host = dk_fleet_find(engine, copy->host);
+  const char *name = host && host->record.name ? host->record.name : "a host";
   const char *words = host && host->record.words ? host->record.words : "";
   size_t len = strcspn(words, "\n");
 
+  if (!host || !host->provider) {
+    dk_error_set(why, -EHOSTUNREACH,
+                 "%s has the only copy, and no file of providers names it any more\n"
+                 "help: name it there again, or `dkrun run` makes again what only it had",
+                 name);
+    return;
+  }
   dk_error_set(why, -EHOSTUNREACH,
                "%s has the only copy and cannot be reached%s%.*s\n"
                "help: `dkrun providers` says more of it; when its block is removed from the file of providers, "
                "`dkrun run` makes again what only it had",
-               host && host->record.name ? host->record.name : "a host", len ? ": " : "", (int)len, words);
+               name, len ? ": " : "", (int)len, words);
 }
 
 static void tell_none(int r, const char *words, struct dk_error *why) {

@@ -26,17 +26,16 @@ static bool is_open(const struct dk_turn *turn, const struct dk_action *action) 
   return action->session && action->session == dk_core_session(turn->core, action->host);
 }
 
-/* An order whose task has got its result another way while the order waited for its commit. Its end is asked for behind
- * it. */
-static bool is_undone(const struct dk_turn *turn, const struct dk_action *action) {
-  uint32_t run, task;
-  return action->kind == DK_ACT_ASSIGN && !dk_core_attempt_task(turn->core, action->id, &run, &task);
+/* While an order waited for its commit, its task may have got its result another way (then its end is asked for behind
+ * it), or another task with the same key may have taken it over: then it is that one's. */
+static bool is_undone(const struct dk_turn *turn, struct dk_action *order) {
+  return order->kind == DK_ACT_ASSIGN && !dk_core_attempt_task(turn->core, order->id, &order->run, &order->task);
 }
 
-static void act(struct dk_turn *turn, const struct dk_action *action) {
-  if (is_for_agent(action->kind) && !is_open(turn, action)) return;
-  if (is_undone(turn, action)) return;
-  turn->world->act(turn->world->ctx, action);
+static void act(struct dk_turn *turn, struct dk_action action) {
+  if (is_for_agent(action.kind) && !is_open(turn, &action)) return;
+  if (is_undone(turn, &action)) return;
+  turn->world->act(turn->world->ctx, &action);
 }
 
 /* A later acknowledgement that is done now covers it. */
@@ -59,7 +58,7 @@ static void act_all(struct dk_turn *turn, uint64_t durable) {
     if (action.gate > durable)
       out->actions[kept++] = action;
     else if (action.kind != DK_ACT_ACK || !is_covered(out, i, durable))
-      act(turn, &action);
+      act(turn, action);
   }
   out->n_actions = kept;
 }

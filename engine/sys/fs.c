@@ -282,10 +282,13 @@ char *dk_fs_absolute(const char *path) {
     dk_autobuf out = DK_BUF_INIT;
     dk_buf_printf(&out, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name);
     free(parent); /* realpath's own memory */
-    return dk_buf_steal(&out);
+    char *ret = dk_buf_steal(&out);
+    if (!ret) errno = ENOMEM;
+    return ret;
   }
   if (!real) return NULL;
   char *copy = dk_strdup(real);
   free(real);
+  if (!copy) errno = ENOMEM;
   return copy;
 }

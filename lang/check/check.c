@@ -55,6 +55,10 @@ static void check_resource(struct dk_checker *checker, struct dk_decl *decl) {
   add_value(checker, decl);
 }
 
+static bool is_named_providers(const struct dk_str *name) {
+  return strcmp(name->text, "providers") == 0;
+}
+
 /* Experiments and providers stand in files of their own. False after an error. */
 static bool check_file(struct dk_checker *checker, const struct dk_decl *decl, struct dk_span span) {
   static const char *const whats[] = {
@@ -77,9 +81,12 @@ static bool check_file(struct dk_checker *checker, const struct dk_decl *decl, s
     dk_diag_help(checker->diags, diag, "move it into the experiment's file; here stand providers, lets and imports");
   } else if (!checker->kinds && decl->kind == DK_DECL_PROVIDER) {
     diag = dk_diag_add(checker->diags, DK_E0222, span, "a provider cannot stand in an experiment's file");
-    dk_diag_help(checker->diags, diag,
-                 "move it into a file of providers, ~/.config/dkrun/providers.dk: where tasks run is not the "
-                 "experiment's business");
+    if (is_named_providers(checker->checked->name))
+      dk_diag_help(checker->diags, diag, "this is a file of providers: `dkrun providers check` looks at it");
+    else
+      dk_diag_help(checker->diags, diag,
+                   "move it into a file of providers, ~/.config/dkrun/providers.dk: where tasks run is not the "
+                   "experiment's business");
   } else {
     return true;
   }

@@ -140,7 +140,7 @@ say root "$root"
 
 # Is the file the one that was named? Where there is no sha256sum, what cksum(1) says has to do.
 is_whole() {
-  [ -f "$1" ] && [ -x "$1" ] && [ "$(wc -c <"$1")" -eq "$size" ] && has_digest "$1"
+  [ -f "$1" ] && [ "$(wc -c <"$1")" -eq "$size" ] && has_digest "$1"
 }
 has_digest() {
   if command -v sha256sum >/dev/null 2>&1; then
@@ -173,6 +173,7 @@ if ! is_whole "$program"; then
   said=$(mv -f "$new" "$program" 2>&1) || fail "$(last_words)"
   trap - EXIT HUP INT TERM PIPE
 fi
+[ -x "$program" ] || chmod 700 "$program" # and still not, where the file system lets nothing be run
 if ! said=$("$program" --version 2>&1 </dev/null); then
   say help "where programs may not be run there, name another directory: root = \"/...\""
   fail "cannot run $program: $(last_words)"

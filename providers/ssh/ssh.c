@@ -172,7 +172,10 @@ static void ended(struct dk_dial *dial) {
       over(dial, &dial->denied);
     return;
   }
-  dk_ssh_trouble_explain(&dial->trouble, host, dial->child.status, dial->talk.noise, &error);
+  /* Once our own lines have come, what a login prints is hardly why. */
+  bool is_why = !dial->talk.has_spoken || (dial->talk.is_going && dial->trouble.last[0] == '\0');
+  const char *noise = is_why ? dial->talk.noise : NULL;
+  dk_ssh_trouble_explain(&dial->trouble, host, dial->child.status, noise, &error);
   if (dial->trouble.kind == DK_SSH_DENIED && !dial->talk.has_spoken && dial->way != DK_SSH_THEIRS) {
     /* Not asked of the network again: a refused login too many, and some hosts shut us out. */
     dial->denied = error;

@@ -37,6 +37,8 @@ static void take_release(struct dk_host_facts *facts, const char *text) {
   size_t used = strlen(facts->release), len = strlen(text);
 
   if (!name || used + len + 2 > sizeof facts->release) return;
+  for (const char *c = text; *c; c++)
+    if (*c < ' ' || *c >= 0x7f) return;
   for (const char *line = facts->release; *line; line = strchr(line, '\n') + 1)
     if (strncmp(line, name, strlen(name)) == 0) return;
   memcpy(facts->release + used, text, len);

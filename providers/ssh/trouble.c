@@ -68,9 +68,10 @@ static void take_line(struct dk_ssh_trouble *trouble) {
     if (!(trouble->kind == DK_SSH_KEY_CHANGED && known[i].kind == DK_SSH_KEY_UNKNOWN)) trouble->kind = known[i].kind;
     break;
   }
-  /* Through a jump host this comes behind what its own ssh said, which tells more. */
+  /* Said behind what tells more: of a jump host's own ssh, of a line in a configuration file. */
   bool is_echo = trouble->last[0] != '\0' && trouble->kind != DK_SSH_UNCLEAR &&
-                 (strstr(line, "UNKNOWN port 65535") || strstr(line, "kex_exchange_identification"));
+                 (strstr(line, "UNKNOWN port 65535") || strstr(line, "kex_exchange_identification") ||
+                  strstr(line, ": terminating, "));
   if (says_something(line) && !is_echo) memcpy(trouble->last, line, n + 1);
 }
 
@@ -87,18 +88,27 @@ void dk_ssh_trouble_end(struct dk_ssh_trouble *trouble) {
   if (trouble->len > 0) take_line(trouble);
 }
 
-/* What ssh said, or how it ended. */
+/* ssh itself ends with 255; any other code is that of what ran there, after a login that went well. */
+static bool was_logged_in(int status) {
+  return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) != 255;
+}
+
+/* What was said, or how it ended. */
 static void add_last(struct dk_buf *out, const struct dk_ssh_trouble *trouble, int status, const char *noise) {
-  if (trouble->last[0] != '\0')
+  bool is_login = was_logged_in(status);
+
+  if (is_login && noise && *noise)
+    dk_buf_printf(out, "its login shell ended with exit code %d, having said: %s", WEXITSTATUS(status), noise);
+  else if (trouble->last[0] != '\0')
     dk_buf_add_text(out, trouble->last);
   else if (noise && *noise)
-    dk_buf_printf(out, "the login there ended, having said: %s", noise);
+    dk_buf_printf(out, "the connection ended; the last that was said: %s", noise);
+  else if (is_login)
+    dk_buf_printf(out, "its login shell ended with exit code %d", WEXITSTATUS(status));
   else if (status >= 0 && WIFSIGNALED(status))
     dk_buf_printf(out, "ssh was ended by signal %d", WTERMSIG(status));
-  else if (status >= 0)
-    dk_buf_printf(out, "ssh ended with exit code %d and said nothing", WEXITSTATUS(status));
   else
-    dk_buf_add_text(out, "the connection ended");
+    dk_buf_add_text(out, "the connection ended, and ssh did not say why");
 }
 
 int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk_host_config *host, int status,
@@ -108,7 +118,8 @@ int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk
   add_last(&last, trouble, status, noise);
   dk_ssh_by_hand(host, &by_hand);
   const char *said = dk_buf_text(&last), *command = dk_buf_text(&by_hand);
-  switch (trouble->kind) {
+  /* A login's banner, or the agent, may use ssh's words. */
+  switch (was_logged_in(status) ? DK_SSH_UNCLEAR : trouble->kind) {
   case DK_SSH_KEY_UNKNOWN:
     return dk_error_set(error, -EKEYREJECTED,
                         "its host key is not known here\n"

@@ -20,6 +20,7 @@ unset NO_COLOR COLUMNS GIT_DIR GIT_WORK_TREE
 dkrun=${DKRUN:?the program to test}
 room=$(mktemp -d)
 export DKRUN_LEDGER=$room/ledger # whoever else uses this machine is not waited for
+export XDG_CONFIG_HOME=$room/config # nor are the providers of who runs the tests
 export DKRUN_CGROUP=off          # the same everywhere; memory.sh and doctor.sh try what there is
 out='' err='' status=0 last=''
 

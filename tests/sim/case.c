@@ -197,6 +197,18 @@ bool sim_plan_is_pick(const struct sim_plan *plan, uint32_t task) {
   return plan->graph.nodes[dk_graph_node_of(&plan->graph, task, &row)].kind == DK_NODE_PICK;
 }
 
+void sim_plan_needs(const struct sim_plan *plan, uint32_t task, uint8_t *ret) {
+  uint32_t row;
+  const struct dk_graph_node *node = &plan->graph.nodes[dk_graph_node_of(&plan->graph, task, &row)];
+  for (uint32_t e = 0; e < node->n_edges; e++) {
+    uint32_t first = 0;
+    const uint32_t *list = NULL;
+    uint32_t n = rows_of(plan, &node->edges[e], row, &first, &list);
+    for (uint32_t i = 0; i < n; i++)
+      ret[plan->graph.nodes[node->edges[e].producer].first + (list ? list[i] : first + i)] = 1;
+  }
+}
+
 /* Calls over everything a task needs: adds facts to the hasher, finds the first good one. */
 static bool gather(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
                    struct dk_hasher *hasher, const struct dk_digest **ret_first) {
@@ -288,6 +300,15 @@ static void make_policy(struct sim_case *c, struct sim_random *random) {
   for (uint32_t i = 0; i < SIM_MAX_HOSTS; i++) c->slots[i] = 1 + sim_below(random, 4);
 }
 
+static void make_places(struct sim_case *c) {
+  struct sim_random random = sim_random_of(c->seed, 8);
+  uint64_t span = sim_chance(&random, 500) ? 2 : 60;
+  c->has_places = c->n_hosts > 1 && sim_chance(&random, 600);
+  c->has_mounts = c->has_places && sim_chance(&random, 400);
+  c->knows_inputs = sim_chance(&random, 400);
+  for (uint32_t i = 0; i < 4; i++) c->changes[i] = SECOND + sim_random_next(&random) % (span * SECOND);
+}
+
 static void make_order(struct sim_plan *plan, struct sim_random *random, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) plan->order[i] = i;
   if (!sim_chance(random, 300)) return;
@@ -331,6 +352,7 @@ void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits 
   ret->n_hosts = n < limits->hosts ? n : limits->hosts;
   ret->refuses = sim_chance(&random, 150);
   ret->is_remote = sim_chance(&random, 150);
+  make_places(ret);
   for (uint32_t i = 0; i < ret->n_plans; i++) make_plan(ret, i, limits);
 }
 

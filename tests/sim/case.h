@@ -63,8 +63,12 @@ struct sim_case {
   uint32_t n_plans;
   struct dk_core_policy policy;
   uint32_t n_hosts, slots[SIM_MAX_HOSTS];
-  bool refuses;   /* agents' queues are short, and their keepers refuse at times */
-  bool is_remote; /* its jobs wait for their data at the agent */
+  bool has_places;     /* tasks are particular about where they run (place.c) */
+  bool has_mounts;     /* and of some the world learns it when they are refused; then no host is removed */
+  bool knows_inputs;   /* the world knows before it makes an order that what it needs was lost */
+  uint64_t changes[4]; /* when what suits changes */
+  bool refuses;        /* agents' queues are short, and their keepers refuse at times */
+  bool is_remote;      /* its jobs wait for their data at the agent */
 };
 
 struct sim_limits { /* at most; for shrinking: the rest of the case is as the seed says */
@@ -84,6 +88,8 @@ bool sim_plan_choice(const struct sim_plan *plan, uint32_t task, const struct dk
 enum sim_class sim_plan_class(const struct sim_plan *plan, uint32_t task, const struct dk_digest *const *facts,
                               struct dk_digest *ret_fact);
 bool sim_plan_is_pick(const struct sim_plan *plan, uint32_t task);
+/* What it needs: a byte per task of the plan, zeroed by the caller. */
+void sim_plan_needs(const struct sim_plan *plan, uint32_t task, uint8_t *ret);
 void sim_result_of(const struct dk_digest *key, struct dk_digest *ret);
 
 #endif

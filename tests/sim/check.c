@@ -1,5 +1,4 @@
-/* What is checked after every step of the core, and at the end of every run. */
-#include "lang/base/alloc.h"
+/* What is checked after every step of the core, and after every commit. */
 #include "tests/sim/sim.h"
 
 /* --- silence --- */
@@ -11,14 +10,13 @@ static bool is_silent(const struct sim *s, const struct sim_host *host) {
 /* Attempts are given up only after their host was silent for lost_after, all of it seen by an engine that was awake. */
 static void check_silence(struct sim *s, struct sim_host *host) {
   uint32_t unclaimed = dk_core_unclaimed(s->core, host->number);
-  if (unclaimed > host->unclaimed && !host->engine_session && !is_silent(s, host))
+  if (unclaimed > host->unclaimed && !host->engine_session && !host->is_removed && !is_silent(s, host))
     sim_fail(s, "attempts at host %u were given up after %llu ms of silence", host->number,
              (unsigned long long)((s->now - host->silent_since) / SIM_MS));
   host->unclaimed = unclaimed;
 }
 
-/* What is there from now on may run beside what is at that host. */
-static void give_up(struct sim *s, struct sim_host *host) {
+void sim_check_give_up(struct sim *s, struct sim_host *host) {
   host->is_lost = true;
   for (uint32_t i = 0; i < s->n_attempts; i++) {
     if (s->attempts[i].host == host->number) sim_key_of(s, &s->attempts[i].key)->was_given_up = true;
@@ -31,7 +29,7 @@ void sim_check_core(struct sim *s) {
   for (uint32_t i = 0; i < s->c->n_hosts; i++) {
     struct sim_host *host = &s->hosts[i];
     check_silence(s, host);
-    if (!host->is_lost && is_silent(s, host)) give_up(s, host);
+    if (!host->is_lost && is_silent(s, host)) sim_check_give_up(s, host);
   }
 }
 
@@ -53,13 +51,54 @@ static bool is_kept_back(const struct sim_run *run, uint32_t task) {
   return run->is_paused || run->is_held[task] || run->is_stopped[task];
 }
 
-static void check_assign(struct sim *s, const struct dk_action *action) {
-  const struct sim_run *run = sim_run_of(s, action->run);
+static uint32_t cpus_of(const struct sim_run *run, uint32_t task) {
+  uint32_t row;
+  return run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].cpus;
+}
+
+/* Nothing is or will be there, as of this step. */
+static bool has_nothing(const struct sim *s, const struct sim_host *host, const struct dk_out *out, uint32_t at) {
+  for (uint32_t i = 0; i < at; i++) {
+    if (out->actions[i].kind == DK_ACT_ASSIGN && out->actions[i].host == host->number) return false;
+  }
+  return host->idle_since && host->listens_since && !s->c->refuses;
+}
+
+static uint64_t later(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+/* It suits where it goes; and it does not go far when there is a near host that has nothing to do. */
+static void check_place(struct sim *s, struct sim_run *run, const struct dk_action *action, const struct dk_out *out,
+                        uint32_t at) {
+  uint64_t program = run->plan->tasks[action->task].program, ns = sim_place_ns(s, program, action->host);
+  if (ns >= DK_PLACE_NOT_NOW)
+    sim_fail(s, "task %u of run %u is handed out to host %u, which it does not suit", action->task, action->run,
+             action->host);
+  for (uint32_t i = 0; i < s->c->n_hosts && s->policy.place; i++) {
+    const struct sim_host *host = &s->hosts[i];
+    if (sim_place_ns(s, program, i) >= ns || cpus_of(run, action->task) > host->slots) continue;
+    if (has_nothing(s, host, out, at))
+      sim_fail(s, "task %u of run %u goes to host %u though host %u is nearer and has nothing to do", action->task,
+               action->run, action->host, i);
+  }
+  if (s->c->knows_inputs && s->policy.place && sim_copies_are_missing(s, run, action->task))
+    sim_fail(s, "task %u of run %u is handed out though something that it needs is lost", action->task, run->number);
+  if (s->now < run->held_until[action->task])
+    sim_fail(s, "task %u of run %u is handed out again %llu ms too early", action->task, action->run,
+             (unsigned long long)((run->held_until[action->task] - s->now) / SIM_MS));
+}
+
+static void check_assign(struct sim *s, const struct dk_out *out, uint32_t at) {
+  const struct dk_action *action = &out->actions[at];
+  struct sim_run *run = sim_run_of(s, action->run);
   if (!run)
     sim_fail(s, "task %u of run %u is handed out, which is not there", action->task, action->run);
   else if (!is_behind(s, run) && is_kept_back(run, action->task))
     sim_fail(s, "task %u of run %u is handed out though it is %s", action->task, action->run,
              run->is_stopped[action->task] ? "cancelled" : "paused");
+  else
+    check_place(s, run, action, out, at);
 }
 
 /* A task that is not cancelled waits for the same key. */
@@ -119,11 +158,14 @@ static bool could_go(const struct sim *s, const struct sim_run *run, uint32_t ta
   uint32_t row;
   if (run->plan->jobs || is_kept_back(run, task)) return false;
   if (dk_core_task_state(s->core, run->number, task) != DK_TASK_READY) return false;
+  if (s->c->knows_inputs && s->n_losses && sim_copies_were_lost(run, task)) return false;
   const struct dk_graph_node *node = &run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)];
-  return !node->at_once && !is_choosy(s, node);
+  return !node->at_once && !is_choosy(s, node) && sim_place_is_any(s, run->plan->tasks[task].program);
 }
 
 static void check_order(struct sim *s, struct rank last) {
+  if (s->policy.place && dk_core_deadline(s->core) <= s->now)
+    return; /* it is not done with asking where they may run */
   for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {
     const struct sim_run *run = &s->runs[i];
     if (run->phase != RUN_OPEN || !dk_core_has_run(s->core, run->number)) continue;
@@ -140,13 +182,26 @@ static void check_order(struct sim *s, struct rank last) {
   }
 }
 
+/* An order that is asked back from a busy host could go to another one. */
+static void check_recall(struct sim *s, const struct dk_action *action) {
+  uint32_t number, task;
+  if (!dk_core_attempt_task(s->core, action->id, &number, &task)) return;
+  const struct sim_run *run = sim_run_of(s, number);
+  if (is_behind(s, run) || is_kept_back(run, task)) return;
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    bool suits = sim_place_ns(s, run->plan->tasks[task].program, i) < DK_PLACE_NOT_NOW;
+    if (i != action->host && suits && s->hosts[i].listens_since) return;
+  }
+  sim_fail(s, "task %u of run %u is asked back from host %u, but it could go nowhere else", task, number, action->host);
+}
+
 void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action) {
   struct rank last = {0, 0};
   sim_check_core(s);
   for (uint32_t i = first_action; i < out->n_actions && !sim_has_failed(s); i++) {
     const struct dk_action *action = &out->actions[i];
     if (action->kind == DK_ACT_ASSIGN) {
-      check_assign(s, action);
+      check_assign(s, out, i);
       const struct sim_run *run = sim_run_of(s, action->run);
       if (run && (last.run == 0 || is_before(last, rank_of(run, action->task)))) last = rank_of(run, action->task);
     }
@@ -155,6 +210,9 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
     for (uint32_t h = 0; over && h < s->c->n_hosts; h++) {
       if (s->hosts[h].is_lost) over->were_lost |= UINT32_C(1) << h;
     }
+    /* Before a GAP an event was taken already that the core has not seen. */
+    bool is_asked = event->kind == DK_EV_CANCEL || event->kind == DK_EV_PAUSE || event->kind == DK_EV_GAP;
+    if (action->kind == DK_ACT_REVOKE && !is_asked) check_recall(s, action);
     bool is_stop = action->kind == DK_ACT_KILL || action->kind == DK_ACT_REVOKE;
     if (is_stop && event->kind == DK_EV_CANCEL) check_stop(s, action);
   }
@@ -175,10 +233,6 @@ void sim_check_owners(struct sim *s) {
 }
 
 #define SOON (12 * SIM_SECOND) /* messages and the grace of a soft cancel take less */
-
-static uint64_t later(uint64_t a, uint64_t b) {
-  return a > b ? a : b;
-}
 
 /* A run goes on, or came to its end, with this task, and it is not to be cancelled. */
 static bool is_wanted(const struct sim_run *run, uint32_t task) {
@@ -210,6 +264,36 @@ void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct s
              (unsigned long long)item->id.n, (unsigned long long)((s->now - since) / SIM_MS));
 }
 
+/* READY for long, though a host that it suits has nothing to do. */
+static void check_ready(struct sim *s, struct sim_run *run, uint32_t task) {
+  uint32_t row;
+  const struct dk_graph_node *node = &run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)];
+  bool is_ready = dk_core_task_state(s->core, run->number, task) == DK_TASK_READY && !is_kept_back(run, task) &&
+                  !sim_copies_are_missing(s, run, task);
+  if (!is_ready)
+    run->ready_since[task] = 0;
+  else if (!run->ready_since[task])
+    run->ready_since[task] = s->now;
+  if (!is_ready || node->at_once || run->plan->jobs || s->now < s->asleep_until) return;
+  for (uint32_t i = 0; i < s->c->n_hosts; i++) {
+    const struct sim_host *host = &s->hosts[i];
+    uint64_t suits = sim_place_since(s, run->plan->tasks[task].program, i);
+    if (suits == UINT64_MAX || !host->idle_since || !host->listens_since || node->cpus > host->slots) continue;
+    uint64_t since = later(later(suits, run->ready_since[task]), later(host->idle_since, host->listens_since));
+    if (s->now > since + SOON)
+      sim_fail(s, "task %u of run %u is ready for %llu ms while host %u, which it suits, has nothing to do", task,
+               run->number, (unsigned long long)((s->now - since) / SIM_MS), i);
+  }
+}
+
+static void check_all_ready(struct sim *s) {
+  for (uint32_t i = 0; i < s->c->n_plans; i++) {
+    struct sim_run *run = &s->runs[i];
+    if (run->phase != RUN_OPEN || !dk_core_has_run(s->core, run->number)) continue;
+    for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) check_ready(s, run, task);
+  }
+}
+
 void sim_check_idle(struct sim *s) {
   for (uint32_t i = 0; i < s->c->n_hosts; i++) {
     struct sim_host *host = &s->hosts[i];
@@ -220,6 +304,7 @@ void sim_check_idle(struct sim *s) {
     else if (!host->idle_since)
       host->idle_since = s->now;
   }
+  check_all_ready(s);
 }
 
 void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item) {
@@ -231,6 +316,9 @@ void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim
     const struct sim_host *other = &s->hosts[i];
     uint64_t since = later(later(assigned, other->idle_since), later(host->listens_since, other->listens_since));
     if (!other->idle_since || !other->listens_since || item->cpus > other->slots) continue;
+    uint64_t program = s->c->plans[item->plan].tasks[item->task].program, suits = sim_place_since(s, program, i);
+    if (suits == UINT64_MAX || (s->policy.place && sim_place_ns(s, program, i) > 0)) continue;
+    since = later(since, suits);
     if (s->now - since > s->c->policy.recall_ns + SOON)
       sim_fail(s, "attempt %llu waited %llu ms at host %u while host %u had nothing to do",
                (unsigned long long)item->id.n, (unsigned long long)((s->now - since) / SIM_MS), host->number, i);
@@ -240,86 +328,14 @@ void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim
 /* Nothing will happen by itself any more: then only what people hold back may wait. */
 void sim_check_rest(struct sim *s) {
   for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {
-    const struct sim_run *run = &s->runs[i];
+    struct sim_run *run = &s->runs[i];
     if (run->phase != RUN_OPEN || run->is_paused) continue;
     for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
       enum dk_task_state state = dk_core_task_state(s->core, run->number, task);
+      if ((state == DK_TASK_READY || state == DK_TASK_SHARED) && sim_copies_are_missing(s, run, task))
+        continue; /* that is held back, then */
       if (state != DK_TASK_WAITING && !dk_task_state_is_end(state) && !run->is_held[task])
         sim_fail(s, "task %u of run %u waits in state %d though nobody holds it back", task, run->number, state);
     }
   }
-}
-
-/* --- the end of a run --- */
-
-static enum sim_class class_of(enum dk_task_state state) {
-  return state == DK_TASK_DONE || state == DK_TASK_CACHED ? SIM_GOOD
-         : state == DK_TASK_NOT_RUN                       ? SIM_NOT_RUN
-         : state == DK_TASK_SKIPPED                       ? SIM_SKIPPED
-                                                          : SIM_FAILED;
-}
-
-/* It came to what an undisturbed run comes to, given what those that it needs have come to; or it was cancelled, as
- * asked. */
-static void check_task(struct sim *s, const struct sim_run *run, uint32_t task, const struct dk_digest **facts) {
-  enum dk_task_state state = run->tasks[task].state, in_core = dk_core_task_state(s->core, run->number, task);
-  struct dk_digest fact;
-  enum sim_class want = sim_plan_class(run->plan, task, facts, &fact), got = class_of(state);
-  if (state != in_core)
-    sim_fail(s, "task %u of run %u: state %d is recorded, the core has %d", task, run->number, state, in_core);
-  else if (!dk_task_state_is_end(state))
-    sim_fail(s, "task %u of run %u did not end", task, run->number);
-  else if (state == DK_TASK_CANCELLED && !run->is_stopped[task])
-    sim_fail(s, "task %u of run %u is cancelled though nobody asked for that", task, run->number);
-  else if (state != DK_TASK_CANCELLED && got != want)
-    sim_fail(s, "task %u of run %u ends in state %d, class %d was expected", task, run->number, state, want);
-  else if (got == SIM_GOOD && !dk_digest_equal(&run->fact_of[task], &fact))
-    sim_fail(s, "task %u of run %u has another result than an undisturbed run", task, run->number);
-  if (got == SIM_GOOD) facts[task] = &run->fact_of[task];
-}
-
-/* A run that nobody cancelled anything of: the same, from what the case says by itself. */
-static void check_undisturbed(struct sim *s, const struct sim_run *run, uint32_t task) {
-  const struct sim_task *of = &run->plan->tasks[task];
-  enum sim_class got = class_of(run->tasks[task].state);
-  if (got != of->expect || (got == SIM_GOOD && !dk_digest_equal(&run->fact_of[task], &of->fact)))
-    sim_fail(s, "task %u of run %u came to another end than in an undisturbed run", task, run->number);
-}
-
-/* Attempts of what was cancelled have ended, or another run goes on with them. When nobody knows what became of their
- * host they may live, but their records say that they are to be ended. */
-static void check_left(struct sim *s, const struct sim_run *run) {
-  uint32_t by_run, by_task;
-  for (uint32_t i = 0; i < s->n_attempts; i++) {
-    const struct dk_record *attempt = &s->attempts[i];
-    bool is_known = attempt->task < run->plan->graph.n_tasks;
-    if (attempt->run != run->number || (is_known && run->tasks[attempt->task].state != DK_TASK_CANCELLED)) continue;
-    bool was_lost = run->were_lost >> attempt->host & 1;
-    if ((is_known || !was_lost) && !dk_core_attempt_task(s->core, attempt->id, &by_run, &by_task))
-      sim_fail(s, "run %u is over, but attempt %llu of a cancelled task is left", run->number,
-               (unsigned long long)attempt->id.n);
-  }
-}
-
-void sim_check_end(struct sim *s, const struct sim_run *run) {
-  const struct dk_graph *graph = &run->plan->graph;
-  const struct dk_digest **facts = sim_need(dk_calloc(graph->n_tasks + 1, sizeof *facts));
-  bool is_stopped = false, is_cancelled = false, is_failed = false;
-  for (uint32_t k = 0; k < graph->n_nodes; k++) {
-    const struct dk_graph_node *node = &graph->nodes[run->plan->order[k]];
-    for (uint32_t task = node->first; task < node->first + node->rows; task++) {
-      is_stopped |= run->is_stopped[task] != 0;
-      if (!run->plan->tasks[task].is_wanted) continue;
-      check_task(s, run, task, facts);
-      is_cancelled |= run->tasks[task].state == DK_TASK_CANCELLED;
-      is_failed |= run->tasks[task].state == DK_TASK_FAILED;
-    }
-  }
-  for (uint32_t task = 0; task < graph->n_tasks && !is_stopped; task++) {
-    if (run->plan->tasks[task].is_wanted) check_undisturbed(s, run, task);
-  }
-  if (is_cancelled) check_left(s, run);
-  enum dk_run_state state = is_cancelled ? DK_RUN_INTERRUPTED : is_failed ? DK_RUN_FAILED : DK_RUN_DONE;
-  if (run->state != state) sim_fail(s, "run %u ends in state %d, not %d", run->number, run->state, state);
-  dk_free(facts);
 }

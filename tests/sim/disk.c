@@ -57,6 +57,11 @@ static void put_attempt(struct sim *s, const struct dk_record *record) {
   s->attempts[s->n_attempts++] = *record;
 }
 
+static uint32_t find_host(const struct sim *s, struct dk_id id) {
+  uint32_t i = find(s, id);
+  return i == UINT32_MAX ? 0 : s->attempts[i].host;
+}
+
 static void put_result(struct sim *s, const struct dk_record *record, const struct dk_buf *bytes) {
   struct dk_digest expected;
   sim_result_of(&record->key, &expected);
@@ -67,13 +72,19 @@ static void put_result(struct sim *s, const struct dk_record *record, const stru
     sim_fail(s, "the result of attempt %llu is recorded before its outputs are durable",
              (unsigned long long)record->id.n);
   key->result_at = s->now;
+  if (key->losses) sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL); /* what needs it may run again */
+  key->made_at |= UINT32_C(1) << find_host(s, record->id);
   if (key->results++) sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
 }
 
 /* What a task came to stays so, also when a later engine comes to it again. */
 static void check_again(struct sim *s, const struct sim_run *run, const struct dk_record *record) {
   const struct dk_record *before = &run->tasks[record->task];
+  bool had_result = before->state == DK_TASK_DONE || before->state == DK_TASK_CACHED;
   if (!dk_task_state_is_end(before->state)) return;
+  if (had_result && run->was_lost[record->task]) return;
+  bool is_final = before->state == DK_TASK_FAILED || before->state == DK_TASK_CANCELLED;
+  if (!is_final && s->n_losses && run->ended_in[record->task] != s->engine_epoch) return; /* check_end.c: is_unsure */
   if (run->ended_in[record->task] == s->engine_epoch)
     sim_fail(s, "task %u of run %u ends twice", record->task, record->run);
   else if (before->state != record->state)
@@ -92,11 +103,13 @@ static void put_task(struct sim *s, const struct dk_record *record) {
   check_again(s, run, record);
   run->tasks[task] = *record;
   if (dk_task_state_is_end(record->state)) run->ended_in[task] = s->engine_epoch;
-  if (record->state == DK_TASK_CANCELLED) run->facts[task] = NULL;
+  bool is_bad = record->state == DK_TASK_CANCELLED || record->state == DK_TASK_FAILED;
+  if (is_bad || record->state == DK_TASK_NOT_RUN) run->facts[task] = NULL;
+  if (is_bad && run->was_lost[task]) sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   if (record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) return;
   if (sim_plan_is_pick(run->plan, task))
     run->fact_of[task] = run->choice[task];
-  else if (sim_key_of(s, &record->key)->results)
+  else if (sim_key_of(s, &record->key)->results || sim_key_of(s, &record->key)->losses)
     sim_result_of(&record->key, &run->fact_of[task]);
   else
     sim_fail(s, "task %u of run %u is done without a result", task, record->run);
@@ -127,6 +140,7 @@ static void put_failure(struct sim *s, const struct dk_record *record) {
   struct sim_run *run = sim_run_of(s, attempt->run);
   uint32_t task = attempt->task, row;
   if (!run || attempt->cause != DK_CAUSE_EXIT) return;
+  if (s->n_losses) return; /* what it needs may be another thing by now, and so is its key; or it ended well since */
   if (sim_key_of(s, &record->key)->was_given_up) return; /* of two at a time one counts */
   uint32_t allowed = run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)].retry.other + 1u;
   if (++run->failures[task] > allowed && !is_shared(s, run->plan->tasks[task].program))

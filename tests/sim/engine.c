@@ -31,7 +31,8 @@ static void answer_lookup(struct sim *s, struct sim_run *run, uint32_t task, str
   answer->u.looked_up.answer = DK_LOOKUP_MISS;
   if (dk_core_task_state(s->core, run->number, task) != DK_TASK_LOOKUP) return; /* cancelled meanwhile */
   if (!sim_plan_key(run->plan, task, run->facts, key)) {
-    sim_fail(s, "task %u of run %u is looked up before what it needs is durable", task, run->number);
+    answer->u.looked_up.answer = DK_LOOKUP_BAD; /* what it needs was lost, and was cancelled before it was made again */
+    if (!s->n_losses) sim_fail(s, "task %u of run %u is looked up before what it needs is durable", task, run->number);
     return;
   }
   enum sim_habit habit = run->plan->tasks[task].habit;
@@ -89,6 +90,7 @@ static void assign(struct sim *s, const struct dk_action *action) {
     sim_fail(s, "attempt %llu is for run %u, which is not there", (unsigned long long)action->id.n, action->run);
     return;
   }
+  attempt->program = run->plan->tasks[action->task].program;
   char hex[DK_DIGEST_HEX + 1], label[32];
   char *argv[1] = {hex};
   dk_digest_hex(key, hex);
@@ -97,6 +99,7 @@ static void assign(struct sim *s, const struct dk_action *action) {
   uint32_t row;
   message.u.job = (struct dk_job){.label = label, .argv = argv, .n_argv = 1, .objects = label};
   message.u.job.cpus = run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, action->task, &row)].cpus;
+  if (!sim_copies_may_send(s, sim_run_of(s, action->run), action)) return;
   if (s->c->refuses && sim_chance(&s->engine, 20)) { /* the world cannot hand it out */
     struct dk_event event = {.kind = DK_EV_ENDED, .id = action->id, .u.ended.cause = DK_CAUSE_LOST};
     sim_engine_push(s, &event, &(struct dk_digest){{0}});
@@ -207,7 +210,13 @@ static int take(struct sim *s, struct dk_event *ret) {
   struct sim_host *host = &s->hosts[ret->host];
   if (ret->kind == DK_EV_AGENT_UP && ret->session > host->highest_session) {
     host->engine_session = host->highest_session = ret->session;
-    host->is_lost = false;
+    host->is_lost = host->is_removed = false;
+  }
+  if (ret->kind == DK_EV_HOST_REMOVED) {
+    host->engine_session = host->listens_since = 0;
+    host->silent_since = s->now;
+    host->is_removed = true;
+    sim_check_give_up(s, host);
   }
   if (ret->kind == DK_EV_HAS_END && ret->session == host->engine_session) host->listens_since = s->now;
   if (ret->kind == DK_EV_AGENT_DOWN && ret->session == host->engine_session) {
@@ -221,6 +230,7 @@ static int world_next(void *ctx, uint64_t deadline, struct dk_event *ret, uint64
   struct sim *s = ctx;
   sim_runs_submit(s);
   if (++s->turns > MAX_TURNS) sim_fail(s, "no end after %u turns", s->turns);
+  sim_copies_tell_early(s);
   if (sim_faults_do(s) || sim_has_failed(s)) return SIM_DEAD;
   struct sim_event event;
   for (;;) {
@@ -265,7 +275,7 @@ static void new_life(struct sim *s) {
     struct sim_host *host = &s->hosts[i];
     host->engine_session = host->highest_session = host->listens_since = 0;
     host->silent_since = s->now;
-    host->is_lost = false;
+    host->is_lost = host->is_removed = false;
     host->conn = 0;
     host->late_from = host->last_conn;
   }
@@ -273,7 +283,7 @@ static void new_life(struct sim *s) {
 
 static int live(struct sim *s) {
   struct dk_digest digest;
-  int r = dk_core_create(&s->core, &s->c->policy, s->inc, s->c->seed);
+  int r = dk_core_create(&s->core, &s->policy, s->inc, s->c->seed);
   if (r == 0) sim_disk_load(s, s->core);
   dk_core_digest(s->core, &digest);
   if (s->engine_epoch > 1 && !dk_digest_equal(&digest, &s->durable))
@@ -282,6 +292,7 @@ static int live(struct sim *s) {
   for (uint32_t i = 0; i < s->c->n_hosts; i++) s->hosts[i].unclaimed = dk_core_unclaimed(s->core, i);
   dk_turn_init(&s->turn, s->core, &s->world);
   s->turn.last_now = s->now;
+  sim_places_begin(s);
   if (r == 0) sim_runs_recall(s);
   for (uint32_t i = 0; i < s->c->n_hosts; i++) sim_connect(s, &s->hosts[i]);
   while (r == 0 && !sim_runs_are_over(s) && !sim_has_failed(s)) {

@@ -20,6 +20,8 @@ static const char *const names[FAULT_N_KINDS] = {
     [FAULT_PAUSE] = "pause",
     [FAULT_RESUME] = "resume",
     [FAULT_PRIORITY] = "priority",
+    [FAULT_HOST_REMOVED] = "host-removed",
+    [FAULT_COPY_LOST] = "copy-lost",
 };
 
 const char *sim_fault_name(enum sim_fault_kind kind) {
@@ -74,6 +76,8 @@ static bool happen(struct sim *s, const struct sim_fault *fault) {
   case FAULT_PAUSE: sim_ask_some(s, DK_EV_PAUSE, fault->random); return is_killed_then(fault);
   case FAULT_RESUME: sim_ask_some(s, DK_EV_RESUME, fault->random); return is_killed_then(fault);
   case FAULT_PRIORITY: sim_ask_some(s, DK_EV_PRIORITY, fault->random); return is_killed_then(fault);
+  case FAULT_HOST_REMOVED: sim_host_remove(s, host, fault->random); break;
+  case FAULT_COPY_LOST: sim_copies_lose_some(s, fault->random); break;
   case FAULT_N_KINDS: break;
   }
   return false;

@@ -64,6 +64,8 @@ void sim_happen(struct sim *s, struct sim_event *event) {
   case EV_DATA_CAME: sim_host_event(s, event); break;
   case EV_ANSWER: sim_engine_event(s, event); break;
   case EV_ASK: sim_people_event(s, event); break;
+  case EV_PLACES:
+  case EV_HOST_ADDED: sim_place_event(s, event); break;
   }
   dk_buf_finish(&event->bytes);
 }

@@ -29,13 +29,15 @@ static uint32_t slot_of(const struct sim_host *host, const struct sim_keeper *ke
 }
 
 /* What a keeper says takes a moment; it is lost when the agent dies meanwhile, and found in the journal then. */
-static void say(struct sim *s, struct sim_host *host, uint32_t slot, enum dk_agent_event_kind kind, struct dk_id id) {
+static struct sim_event *say(struct sim *s, struct sim_host *host, uint32_t slot, enum dk_agent_event_kind kind,
+                             struct dk_id id) {
   struct sim_event *event = sim_at_host(s, host, s->now + 100000, EV_KEEPER_SAYS);
   event->slot = slot;
   event->epoch = host->agent_epoch;
   event->conn = host->keepers[slot].link;
   event->says = kind;
   event->id = id;
+  return event;
 }
 
 /* --- tasks --- */
@@ -178,7 +180,11 @@ static void start_item(struct sim *s, struct sim_host *host, const struct dk_age
     return;
   }
   if (s->c->refuses && sim_chance(&s->tasks, 50)) { /* its disk is full, say */
-    say(s, host, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id);
+    say(s, host, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id)->reason = DK_REFUSED_DISK;
+    return;
+  }
+  if (!sim_place_has_mount(s, s->c->plans[item.plan].tasks[item.task].program, host->number)) {
+    say(s, host, action->slot, DK_AGENT_EV_KEEPER_REFUSED, item.id)->reason = DK_REFUSED_BAD;
     return;
   }
   keeper->items[keeper->n++] = item;
@@ -296,7 +302,7 @@ static void keeper_says(struct sim *s, struct sim_host *host, const struct sim_e
     if (item && item->phase == ITEM_ENDED) tell_ended(s, host, said->slot, item);
   } else {
     struct dk_agent_event event = {
-        .kind = said->says, .slot = said->slot, .id = said->id, .reason = DK_REFUSED_DISK, .text = "no space"};
+        .kind = said->says, .slot = said->slot, .id = said->id, .reason = said->reason, .text = "not here"};
     step(s, host, &event);
   }
   begin_next(s, host, &host->keepers[said->slot]);

@@ -91,6 +91,8 @@ static void to_engine(struct sim *s, struct sim_host *host, uint32_t conn, const
     dk_digest_parse(message->u.result.text, strlen(message->u.result.text), &result);
   sim_trace(s, "  from agent %u: message %d, attempt %llu, seq %llu", host->number, message->type,
             (unsigned long long)message->id.n, (unsigned long long)message->seq);
+  if (event.kind == DK_EV_REFUSED && event.u.refused.reason == DK_REFUSED_BAD)
+    sim_place_learn(s, event.id, host->number);
   sim_engine_push(s, &event, event.kind == DK_EV_ENDED ? &result : NULL);
 }
 

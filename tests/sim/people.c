@@ -25,6 +25,9 @@ void sim_runs_init(struct sim *s) {
     run->fact_of = sim_need(dk_calloc(n, sizeof *run->fact_of));
     run->choice = sim_need(dk_calloc(n, sizeof *run->choice));
     run->was_done = sim_need(dk_calloc(n, 1));
+    run->was_lost = sim_need(dk_calloc(n, 1));
+    run->held_until = sim_need(dk_calloc(n, sizeof *run->held_until));
+    run->ready_since = sim_need(dk_calloc(n, sizeof *run->ready_since));
   }
 }
 
@@ -49,6 +52,9 @@ void sim_runs_finish(struct sim *s) {
     dk_free(run->fact_of);
     dk_free(run->choice);
     dk_free(run->was_done);
+    dk_free(run->was_lost);
+    dk_free(run->held_until);
+    dk_free(run->ready_since);
   }
 }
 
@@ -74,6 +80,8 @@ static void add(struct sim *s, struct sim_run *run) {
   struct dk_core_ended *ended = sim_need(dk_calloc(n + 1, sizeof *ended));
   struct dk_core_tried *tried = sim_need(dk_calloc(n + 1, sizeof *tried));
   memset(run->facts, 0, n * sizeof *run->facts);
+  memset(run->held_until, 0, n * sizeof *run->held_until);
+  memset(run->ready_since, 0, n * sizeof *run->ready_since);
   for (uint32_t task = 0; task < n; task++) {
     const struct dk_record *record = &run->tasks[task];
     run->was_done[task] = record->state == DK_TASK_DONE;
@@ -122,6 +130,7 @@ static void submit(struct sim *s, struct sim_run *run) {
   memset(run->is_held, 0, n);
   memset(run->is_stopped, 0, n);
   memset(run->has_own, 0, n);
+  memset(run->was_lost, 0, n);
   forget_asks(run);
   run->is_cancelled = false;
   run->is_paused = run->plan->is_paused;

@@ -44,6 +44,7 @@ static void init(struct sim *s, const struct sim_case *c, const struct sim_choic
   sim_faults_make(s, c->seed);
   for (uint32_t i = 0; i < s->n_faults; i++) s->faults[i].is_done = !(choice->faults >> i & 1);
   sim_hosts_init(s);
+  sim_places_init(s);
 }
 
 static void finish(struct sim *s) {

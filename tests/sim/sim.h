@@ -5,6 +5,8 @@
  *   engine.c  drives core and turn: next, commit, act; connects, dies, starts again
  *   people.c  runs that are asked for, and what is asked of them: kept before it is done, so that the next engine goes
  *   on with it
+ *   place.c   what suits which host, and how far it is; hosts that are removed, and come back
+ *   copy.c    copies of results that are lost
  *   check.c   after every step of the core, and at the end of every run
  *   host.c    the agent process, keepers with their journals, tasks; dies, restarts, reboots
  *   net.c     messages on their way (the real encoding), lost and late ones
@@ -43,6 +45,8 @@ enum sim_fault_kind {
   FAULT_PAUSE,
   FAULT_RESUME,
   FAULT_PRIORITY,
+  FAULT_HOST_REMOVED, /* for a while */
+  FAULT_COPY_LOST,
   FAULT_N_KINDS
 };
 struct sim_fault {
@@ -67,7 +71,9 @@ enum sim_event_kind {
   EV_KEEPER_FOUND,
   EV_DATA_CAME,
   EV_ANSWER,
-  EV_ASK
+  EV_ASK,
+  EV_PLACES, /* other tasks suit other hosts */
+  EV_HOST_ADDED
 };
 struct sim_event {
   uint64_t at, serial;
@@ -76,6 +82,7 @@ struct sim_event {
   struct dk_id id;
   struct dk_event answer;        /* ANSWER; ASK: of which run (tasks: as the last one of this kind) */
   enum dk_agent_event_kind says; /* KEEPER_SAYS */
+  enum dk_refusal reason;        /* the same, KEEPER_REFUSED */
   struct dk_buf bytes;           /* TO_AGENT, TO_ENGINE: one frame; owned */
 };
 
@@ -105,6 +112,8 @@ struct sim_key {
   uint32_t results;       /* recorded ones */
   uint32_t bad_ends;      /* ends that its habit asked for so far */
   uint64_t result_at;     /* when it was recorded */
+  uint32_t made_at;       /* a bit per host: where results of it were made */
+  uint32_t losses;        /* how often all copies were lost: then `results` is 0 again */
   bool was_given_up;      /* a host with an attempt of it was silent for too long: another one may run beside it */
 };
 struct sim_attempt {
@@ -113,6 +122,7 @@ struct sim_attempt {
   uint32_t assigned, started;
   bool is_recorded;    /* ever durable */
   uint32_t run, task;  /* that made it */
+  uint64_t program;    /* of that task */
   enum dk_cause cause; /* of its end */
 };
 
@@ -135,6 +145,7 @@ struct sim_host {
   uint32_t cut_from, late_from; /* connections up to it: cut (to the agent); of older ones late answers may arrive */
   bool flaps;
   uint64_t session, to_agent_at, to_engine_at, dark_until;
+  uint64_t removed_until; /* place.c: later than now: it is not configured */
 
   /* host.c */
   uint32_t slots;
@@ -152,7 +163,8 @@ struct sim_host {
   uint64_t silent_since;
   uint64_t listens_since; /* it knows what the agent has, and is awake; 0: it does not */
   uint64_t idle_since;    /* it has no attempt; 0: it has */
-  bool is_lost;           /* it was silent for so long that its attempts were given up */
+  bool is_lost;           /* it was silent for so long, or removed, that its attempts were given up */
+  bool is_removed;        /* as the core knows it */
   uint32_t unclaimed;
 };
 
@@ -178,6 +190,7 @@ struct sim_run {
   struct dk_record *tasks;        /* * TASK record of each; state 0: none */
   uint32_t *ended_in;             /* epoch of the engine that recorded its end; 0: none */
   uint32_t *failures;             /* of each task: exits of attempts that were made for it */
+  uint8_t *was_lost;              /* of each task: a copy of its result was, and the core was told so in this run */
   struct dk_digest durable_tries; /* the core's digest of its retries at the last commit */
   struct sim_ask *asks;           /* * */
   uint32_t n_asks, cap_asks;
@@ -192,9 +205,11 @@ struct sim_run {
   /* The engine's own. */
   const struct dk_digest **facts; /* durable ones */
   struct dk_digest *fact_of, *choice;
-  uint8_t *was_done;  /* a byte per task */
-  bool is_finished;   /* to be removed after this turn */
-  uint32_t were_lost; /* a bit per host, when its end was decided */
+  uint8_t *was_done;                  /* a byte per task */
+  uint64_t *held_until, *ready_since; /* of each task; 0: never */
+  uint32_t n_holds;                   /* orders that were put off */
+  bool is_finished;                   /* to be removed after this turn */
+  uint32_t were_lost;                 /* a bit per host, when its end was decided */
 };
 
 struct sim {
@@ -220,11 +235,19 @@ struct sim {
   uint32_t n_keys, cap_keys;
   struct sim_attempt *ids;
   uint32_t n_ids, cap_ids;
+  uint32_t n_losses;
+  bool tells_early;
   struct sim_run runs[SIM_MAX_RUNS]; /* of each plan the latest */
   uint32_t last_run;                 /* highest number */
 
   /* engine.c */
   struct dk_core *core; /* NULL: not running */
+  struct dk_core_policy policy;
+  struct {
+    uint64_t program;
+    uint32_t host;
+  } learned[256]; /* that the host does not have what the program needs */
+  uint32_t n_learned;
   struct dk_turn turn;
   struct dk_world world;
   uint32_t engine_epoch;
@@ -278,6 +301,29 @@ void sim_host_event(struct sim *s, struct sim_event *event);
 uint32_t sim_running(const struct sim *s, const struct dk_digest *key); /* tasks of this key that run now */
 bool sim_is_running(const struct sim *s, struct dk_id id);
 
+/* place.c */
+/* How far the host is from a task as the engine's world knows it, DK_PLACE_NOT_NOW, DK_PLACE_NEVER. */
+uint64_t sim_place_ns(const struct sim *s, uint64_t program, uint32_t host);
+/* Since when it has suited all along; UINT64_MAX: it does not. */
+uint64_t sim_place_since(const struct sim *s, uint64_t program, uint32_t host);
+bool sim_place_is_any(const struct sim *s, uint64_t program); /* it suits all hosts that are configured, always */
+bool sim_place_has_mount(const struct sim *s, uint64_t program, uint32_t host);
+void sim_place_learn(struct sim *s, struct dk_id refused, uint32_t host);
+void sim_places_init(struct sim *s);
+void sim_places_begin(struct sim *s); /* a new engine */
+void sim_host_remove(struct sim *s, struct sim_host *host, uint64_t random);
+void sim_place_event(struct sim *s, struct sim_event *event);
+
+/* copy.c */
+void sim_copies_lose_some(struct sim *s, uint64_t random);
+void sim_copies_tell_early(struct sim *s); /* in the middle of what the end of a task means for others */
+void sim_copies_lose_host(struct sim *s, const struct sim_host *host, uint64_t random);
+/* Something that the task needs was lost, and is not made again yet; those who lost it are told so. */
+bool sim_copies_are_missing(struct sim *s, struct sim_run *run, uint32_t task);
+bool sim_copies_were_lost(const struct sim_run *run, uint32_t task); /* of something that the task needs */
+/* Whether an order can be sent. Else the world says what follows from that. */
+bool sim_copies_may_send(struct sim *s, struct sim_run *run, const struct dk_action *action);
+
 /* disk.c */
 struct sim_key *sim_key_of(struct sim *s, const struct dk_digest *key);
 struct sim_attempt *sim_attempt_of(struct sim *s, struct dk_id id);
@@ -308,6 +354,7 @@ void sim_people_event(struct sim *s, struct sim_event *event);
 
 /* check.c */
 void sim_check_core(struct sim *s);
+void sim_check_give_up(struct sim *s, struct sim_host *host); /* what is there may run elsewhere as well from now on */
 /* After a step: what it has decided is in out->actions from first_action on. */
 void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk_out *out, uint32_t first_action);
 void sim_check_owners(struct sim *s); /* after a commit */
@@ -315,7 +362,7 @@ void sim_check_owners(struct sim *s); /* after a commit */
 void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct sim_item *item);
 /* A task starts: it has not waited for that while another host had nothing to do. */
 void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item);
-void sim_check_idle(struct sim *s); /* after a commit */
+void sim_check_idle(struct sim *s); /* after a commit: nothing is READY for long while a host has nothing to do */
 void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
 void sim_check_end(struct sim *s, const struct sim_run *run);
 

@@ -16,12 +16,13 @@
 #   host_start_sshd I          starts it again
 #   host_reboot I              power loss: what ran is gone without a word to anybody, home and /var/tmp stay, it has another boot id
 #   host_shell I PROGRAM       the login shell of root there
+#   host_password I PASSWORD   root may log in with that too
 #
 # Two tests at once have networks of their own (10.213.K.0/24, claimed by a lock on /run/dkrun-test-hosts/K). A test that is killed takes the
 # hosts' processes with it; what remains of it is removed by the next one that starts.
 
 hosts='' hosts_network='' hosts_lock=''
-declare -A host_leader=() # pid, here, of what started the host; its only child is the host's first process
+# $hosts/hI/leader: pid, here, of what started the host; its only child is the host's first process. In a file: a subshell may start it anew.
 
 hosts_skip() { echo "skipped: $*"; exit 77; }
 
@@ -74,6 +75,7 @@ mount -t proc proc /proc
 echo "$name" >/proc/sys/kernel/hostname
 mount --bind "$dir/boot_id" /proc/sys/kernel/random/boot_id
 mount --bind "$dir/passwd" /etc/passwd
+mount --bind "$dir/shadow" /etc/shadow
 mount --bind "$dir/vartmp" /var/tmp
 mount -t tmpfs -o mode=755 run /run
 mkdir /run/sshd /run/host
@@ -90,6 +92,8 @@ while :; do sleep 3600 & wait $!; done
 END
 )
 
+host_leader() { cat "$hosts/h$1/leader"; }
+
 host_start() {
   local i=$1 space pid
   space=$(host_space "$i")
@@ -99,11 +103,11 @@ host_start() {
   setpriv --pdeathsig KILL ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash -c "$hosts_init" init "$hosts/h$i" "h$i" "$hosts_repository" \
     </dev/null >"$hosts/h$i/init.log" 2>&1 {hosts_lock}>&- &
-  host_leader[$i]=$!
+  echo $! >"$hosts/h$i/leader"
   disown $!
   for _ in {1..500}; do
     [ ! -e "$hosts/h$i/up" ] || return 0
-    kill -0 "${host_leader[$i]}" 2>/dev/null || break
+    kill -0 "$(host_leader "$i")" 2>/dev/null || break
     sleep 0.02
   done
   return 1
@@ -111,8 +115,9 @@ host_start() {
 
 # What is its pid 1, seen from here.
 host_first() {
-  local pid
-  read -r pid _ <"/proc/${host_leader[$1]}/task/${host_leader[$1]}/children"
+  local pid leader
+  leader=$(host_leader "$1")
+  read -r pid _ <"/proc/$leader/task/$leader/children"
   echo "$pid"
 }
 
@@ -148,6 +153,7 @@ hosts_up() {
     chmod 1777 "$hosts/h$i/vartmp"
     cp "$hosts/id.pub" "$hosts/h$i/authorized_keys"
     cp /etc/passwd "$hosts/h$i/passwd"
+    (umask 077 && cp /etc/shadow "$hosts/h$i/shadow")
     ssh-keygen -q -t ed25519 -N '' -f "$hosts/h$i/hostkey"
     echo "$ip $(cut -d' ' -f1,2 "$hosts/h$i/hostkey.pub")" >>"$hosts/known_hosts"
     cat >"$hosts/h$i/sshd_config" <<CONF
@@ -189,10 +195,11 @@ CONF
 }
 
 hosts_down() {
-  local i
+  local leader
   [ -n "$hosts_network" ] || { [ -z "$hosts" ] || rm -rf "$hosts"; return 0; }
-  for i in "${!host_leader[@]}"; do kill -KILL "${host_leader[$i]}" 2>/dev/null || true; done
-  host_leader=()
+  for leader in "$hosts"/h*/leader; do
+    [ ! -e "$leader" ] || kill -KILL "$(cat "$leader")" 2>/dev/null || true
+  done
   hosts_sweep "$hosts_network" "$hosts"
   : >"$hosts_claims/$hosts_network"
   exec {hosts_lock}>&-
@@ -244,4 +251,16 @@ host_shell() {
   local text
   text=$(sed "s|^\(root:.*:\)[^:]*\$|\1$2|" "$hosts/h$1/passwd")
   printf '%s\n' "$text" >"$hosts/h$1/passwd"
+}
+
+host_password() {
+  local text hash
+  # shellcheck disable=SC2016 # the sign of a hash's kind
+  hash=$(perl -e 'print crypt($ARGV[0], q($6$dkrun$))' "$2")
+  text=$(sed "s|^root:[^:]*:|root:$hash:|" "$hosts/h$1/shadow")
+  printf '%s\n' "$text" >"$hosts/h$1/shadow"
+  text=$(cat "$hosts/h$1/sshd_config")
+  printf 'PasswordAuthentication yes\nPermitRootLogin yes\n%s\n' "$text" >"$hosts/h$1/sshd_config"
+  host_kill_sshd "$1"
+  host_start_sshd "$1"
 }

@@ -358,6 +358,20 @@ static void test_odd_files(void **state) {
   dk_hosts_finish(&hosts);
 }
 
+/* A thousand providers of a thousand hosts each, all the same: many errors, soon. */
+static void test_hostile(void **state) {
+  dk_autobuf text = DK_BUF_INIT;
+  struct dk_hosts hosts;
+  (void)state;
+  dk_buf_add_text(&text, "let l = [\"h{{i}}\" for i in 1..1000]\n");
+  for (int i = 0; i < 1100; i++) dk_buf_printf(&text, "provider p%d { kind = \"pool\" hosts = l }\n", i);
+  put_both(NULL, dk_buf_text(&text));
+  assert_int_equal(dk_hosts_load_as(at("repo"), DK_HOSTS_AS_IF_TRUSTED, &hosts, NULL), -EINVAL);
+  /* Each but the first has each host again, and there is one provider too many. */
+  assert_int_equal(dk_hosts_diags(&hosts, DK_HOSTS_ROOT)->n_errors, 999 * 1000 + 1);
+  dk_hosts_finish(&hosts);
+}
+
 /* Whatever allocation fails, the answer is the same or -ENOMEM. */
 static void test_memory(void **state) {
   (void)state;
@@ -391,6 +405,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_trusted, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_trust_ends, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_odd_files, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,164 @@
+/* Which hosts there are, and the links to them: what files of providers say becomes the fleet, at the start and each time
+ * that they were edited. */
+#include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
+#include "engine/drive/fleet.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
+  dk_engine_message(ctx, session, message);
+}
+
+static void on_down(void *ctx, uint64_t session, const char *why) {
+  dk_engine_down(ctx, session, why);
+}
+
+static void on_room(void *ctx) {
+  struct dk_engine_host *host = ctx;
+  int r = dk_supply_pump(&host->supply, host);
+  if (r < 0) dk_engine_fail(host->engine, r, NULL);
+}
+
+static int connect_host(struct dk_engine_host *host, const struct dk_host_entry *entry, struct dk_error *error) {
+  const struct dk_engine *engine = host->engine;
+  struct dk_link_options link = {
+      .provider = entry->provider,
+      .dial = {.host = entry->config,
+               .state = engine->with.folder->path,
+               .agent_program = engine->with.agent_program,
+               .slots = dk_host_is_remote(host) ? 0 : engine->with.slots,
+               .loop = engine->with.loop},
+      .incarnation = engine->incarnation,
+      .message = on_message,
+      .down = on_down,
+      .room = on_room,
+      .ctx = host,
+  };
+
+  memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
+  host->down_at = dk_now_ns();
+  int r = dk_link_create(&link, &host->link, error);
+  if (r == 0 || !dk_host_is_remote(host)) return r;
+  dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
+  return 0;
+}
+
+static void disconnect(struct dk_engine_host *host, const char *why) {
+  struct dk_event down = {.kind = DK_EV_AGENT_DOWN, .host = host->record.number, .session = host->session};
+
+  dk_link_destroy(host->link);
+  host->link = NULL;
+  if (!host->session) return;
+  dk_fleet_down(host, why);
+  dk_engine_push(host->engine, &down, NULL);
+}
+
+static bool is_same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Reached in the same way, with the same limits that its agent is told of? */
+static bool is_same(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
+  const struct dk_host_config *a = &host->config, *b = &entry->config;
+
+  return host->link && host->provider == entry->provider && a->leave == b->leave && a->most_gpus == b->most_gpus &&
+         a->nice == b->nice && a->port == b->port && is_same_text(a->root, b->root) && is_same_text(a->user, b->user) &&
+         is_same_text(a->ssh_config, b->ssh_config);
+}
+
+static int take_entry(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_error *error) {
+  struct dk_engine_host *host = dk_fleet_need(engine, entry);
+  struct dk_event added = {.kind = DK_EV_HOST_ADDED};
+
+  if (!host) return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
+  bool is_kept = is_same(host, entry);
+  if (host->link && !is_kept) disconnect(host, "its settings were changed");
+  host->provider = entry->provider;
+  host->config = entry->config;
+  host->mixed = entry->mixed;
+  host->hours = entry->hours;
+  host->was_open = dk_hours_is_open(&host->hours, (int64_t)(dk_unix_ns() / 1000000000u));
+  host->lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : engine->lost_after_ns;
+  host->is_named = true;
+  host->is_left = false;
+  if (host->record.state == DK_HOST_REMOVED) dk_fleet_set_state(host, DK_HOST_NEW, "");
+  host->has_changed = true;
+  added.host = host->record.number;
+  added.u.host_added.lost_after_ns = entry->lost_after_ns;
+  dk_engine_push(engine, &added, NULL);
+  return is_kept ? 0 : connect_host(host, entry, error);
+}
+
+/* Tasks may still run here from a time when it was named. */
+static int collect_here(struct dk_engine *engine, struct dk_error *error) {
+  struct dk_engine_host *here = dk_fleet_find(engine, DK_HOST_LOCAL);
+  struct dk_host_entry entry = {.provider = &dk_providers[0]};
+
+  if (here && here->is_named) return 0;
+  if (!engine->has_left_here && !(here && here->link)) return 0;
+  entry.config = (struct dk_host_config){.provider = "local", .name = "local", .most_gpus = UINT32_MAX};
+  int r = take_entry(engine, &entry, error);
+  here = dk_fleet_find(engine, DK_HOST_LOCAL);
+  if (here) here->is_left = true;
+  return r;
+}
+
+static void remove_host(struct dk_engine_host *host) {
+  struct dk_event removed = {.kind = DK_EV_HOST_REMOVED, .host = host->record.number};
+
+  if (host->link) disconnect(host, "no file of providers names it any more");
+  host->provider = NULL;
+  dk_fleet_set_state(host, DK_HOST_REMOVED, "");
+  dk_fetch_lost(host->engine->fetches, host);
+  dk_engine_push(host->engine, &removed, NULL);
+}
+
+int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error) {
+  int r = 0;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (engine->hosts[i]) engine->hosts[i]->is_named = false;
+  for (uint32_t i = 0; r == 0 && i < hosts->n; i++) r = take_entry(engine, &hosts->items[i], error);
+  if (r == 0) r = collect_here(engine, error);
+  for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++)
+    if (engine->hosts[i] && !engine->hosts[i]->is_named) remove_host(engine->hosts[i]);
+  engine->hours_at = 0; /* they may be others */
+  return r;
+}
+
+/* Is the fleet as these hosts would make it? */
+static bool is_applied(struct dk_engine *engine, const struct dk_hosts *hosts) {
+  uint32_t n_named = 0;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    n_named += engine->hosts[i] && engine->hosts[i]->is_named && !engine->hosts[i]->is_left;
+  for (uint32_t i = 0; i < hosts->n; i++) {
+    const struct dk_host_entry *entry = &hosts->items[i];
+    const struct dk_engine_host *host = dk_fleet_need(engine, entry);
+    uint64_t lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : engine->lost_after_ns;
+    if (!host || !host->is_named || !is_same(host, entry) || host->mixed != entry->mixed ||
+        host->lost_after_ns != lost_after_ns || !is_same_text(host->hours.text, entry->hours.text))
+      return false;
+  }
+  return n_named == hosts->n;
+}
+
+int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error) {
+  struct dk_hosts *hosts = dk_calloc(1, sizeof *hosts);
+
+  if (!hosts || !dk_grow(engine->loaded, engine->n_loaded, engine->cap_loaded)) {
+    dk_free(hosts);
+    return dk_error_system(error, -ENOMEM, "reading the files of providers");
+  }
+  int r = dk_hosts_load(engine->with.root, hosts, error);
+  if (r < 0 || is_applied(engine, hosts)) {
+    dk_hosts_finish(hosts);
+    dk_free(hosts);
+    return r;
+  }
+  engine->loaded[engine->n_loaded++] = hosts; /* links borrow from it: it stays */
+  return dk_fleet_apply(engine, hosts, error);
+}
