@@ -214,9 +214,10 @@ static void tell_progress(struct dk_reach *reach) {
     if (!away && !is_up(reach->engine, item->copy.host)) away = dk_fleet_find(reach->engine, item->copy.host);
   }
   if (away && away->record.state == DK_HOST_DOWN)
-    dk_error_set(&waits, -EAGAIN, "%s cannot be reached: %s", away->record.name, away->record.words);
+    dk_error_set(&waits, -EAGAIN, "%s cannot be reached: %.*s", away->record.name,
+                 (int)strcspn(away->record.words, "\n"), away->record.words);
   else if (away && reach->progress_at >= reach->since + REACHED_NS)
-    dk_error_set(&waits, -EAGAIN, "%s is being reached", away->record.name);
+    dk_error_set(&waits, -EAGAIN, "%s does not answer yet; waiting for it", away->record.name);
   reach->observer.progress(reach->observer.ctx, here, total, waits.text);
 }
 

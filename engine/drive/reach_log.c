@@ -5,6 +5,7 @@
 #include "lang/base/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
 struct dk_read {
   struct dk_read *next;
@@ -14,7 +15,8 @@ struct dk_read {
 };
 
 static void cannot_reach(const struct dk_engine_host *host, const char *why, struct dk_error *error) {
-  dk_error_set(error, -EHOSTUNREACH, "%s cannot be reached%s%s", host->record.name, *why ? ": " : "", why);
+  size_t len = strcspn(why, "\n");
+  dk_error_set(error, -EHOSTUNREACH, "%s cannot be reached%s%.*s", host->record.name, len ? ": " : "", (int)len, why);
 }
 
 int dk_engine_read(struct dk_engine *engine, const struct dk_reading *reading, dk_reading_fn *fn, void *ctx,

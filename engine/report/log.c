@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define CHUNK 65536u
+#define SHOWN_MAX 4096u /* bytes of a line */
 
 static int open_fd(struct dk_log *log, const char *path, struct dk_error *error) {
   memset(log, 0, sizeof *log);
@@ -201,30 +202,50 @@ long dk_log_read(struct dk_log *log, struct dk_buf *out, size_t max, struct dk_e
   return (long)(out->len - before);
 }
 
+/* The start of the line at which it stands, as much as is ever shown; then it stands at the next one. 1, 0: there is none.
+ * Kept logs have no holes: bytes that were read are bytes of it. */
+static int next_line(struct dk_log *log, struct dk_buf *ret, struct dk_error *error) {
+  dk_buf_clear(ret);
+  size_t want = SHOWN_MAX + 1;
+  bool is_first = true;
+  for (;;) {
+    dk_autobuf more = DK_BUF_INIT;
+    long n = dk_log_read(log, is_first ? ret : &more, want, error);
+    if (n <= 0) {
+      return n < 0 ? (int)n : !is_first;
+    }
+    const char *text = dk_buf_text(is_first ? ret : &more);
+    const char *eol = memchr(text, '\n', (size_t)n);
+    if (eol) {
+      log->at -= (uint64_t)(text + n - eol - 1);
+    }
+    if (eol && is_first) {
+      dk_buf_truncate(ret, (size_t)(eol - text));
+    }
+    if (eol) {
+      return 1;
+    }
+    is_first = false;
+    want = CHUNK;
+  }
+}
+
 int dk_log_tail_lines(struct dk_log *log, uint32_t lines, const char *prefix, uint32_t width, struct dk_buf *out,
                       struct dk_error *error) {
   dk_autobuf text = DK_BUF_INIT;
   int r = dk_log_tail(log, lines, error);
-  if (r < 0) {
-    return r;
-  }
-  /* Lines may be of any length: what is shown of each is at most `width`, so a chunk a line is more than enough. */
-  long n = dk_log_read(log, &text, (size_t)lines * 4096, error);
-  if (n < 0) {
-    return (int)n;
-  }
-  const char *at = dk_buf_text(&text), *end = at + text.len;
-  while (at < end) {
-    const char *eol = memchr(at, '\n', (size_t)(end - at));
-    size_t len = (size_t)((eol ? eol : end) - at);
+  while (r == 0 && (r = next_line(log, &text, error)) > 0) {
     dk_autobuf line = DK_BUF_INIT;
-    size_t shown = len > 0 && at[len - 1] == '\r' ? len - 1 : len;
-    dk_buf_add_escaped(&line, at, shown < 4096 ? shown : 4096);
+    size_t shown = text.len > 0 && text.data[text.len - 1] == '\r' ? text.len - 1 : text.len;
+    dk_buf_add_escaped(&line, dk_buf_text(&text), shown < SHOWN_MAX ? shown : SHOWN_MAX);
     dk_buf_inherit(out, &line);
     dk_buf_add_text(out, prefix);
     dk_cell_cut(out, dk_buf_text(&line), line.len, width);
     dk_buf_add_char(out, '\n');
-    at += len + 1;
+    r = 0;
+  }
+  if (r < 0) {
+    return r;
   }
   return dk_buf_ok(out) ? 0 : dk_error_system(error, -ENOMEM, "reading the log");
 }
