@@ -129,7 +129,6 @@ static int reach_inputs(struct dk_engine_run *run, const struct dk_action *actio
 int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
                           struct dk_error *error) {
   const struct dk_objects *objects = &run->engine->with.folder->objects;
-  struct dk_store *store = run->engine->with.folder->store;
   struct dk_prepared prepared;
   int r = dk_lookup_prepare(&run->lookup, task, &prepared, error);
 
@@ -139,7 +138,7 @@ int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_en
     const struct dk_digest *content = &prepared.inputs[i];
     if (prepared.order.inputs[i].kind != DK_INPUT_OUTPUT && prepared.order.inputs[i].kind != DK_INPUT_GATHER) continue;
     r = prepared.is_dir[i] ? dk_objects_has_dir(objects, content, error) : dk_objects_has(objects, content, NULL);
-    if (r != 0 || dk_store_get_copy(store, content, host->record.number, NULL, NULL) < 0) continue;
+    if (r != 0) continue;
     dk_fleet_lose_copy(host, content);
     ++*ret_n;
   }
