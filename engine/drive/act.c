@@ -100,7 +100,8 @@ static int reach_output(struct dk_engine_run *run, const struct dk_action *actio
   *ret_is_here = has == 0;
   if (has != -ENOENT) return has;
   has = dk_store_find_copy(store, content, dk_fleet_has_copies, engine, &copy, error);
-  if (has == 0) return dk_fetch(engine->fetches, &copy, NULL, NULL);
+  if (has == 0 && (has = dk_fetch_take_failure(engine->fetches, content, error)) < 0) return has;
+  if (has == 0) return dk_fetch(engine->fetches, &copy, DK_FETCH_IN_TURN, NULL, NULL);
   if (has == -ENOENT) {
     struct dk_event lost = {.kind = DK_EV_COPY_LOST, .run = run->record.number, .task = input->task};
     dk_engine_push(engine, &lost, NULL);
@@ -142,6 +143,28 @@ static int refuse_here(struct dk_engine_run *run, const struct dk_action *action
   event.u.refused.reason = DK_REFUSED_BAD;
   dk_engine_push(run->engine, &event, NULL);
   return dk_place_bar(run, action->task, action->host);
+}
+
+/* The host was thought to have inputs of the task and lacks some of them: those that are not here either are taken off
+ * its places. *ret_n: how many. */
+int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
+                          struct dk_error *error) {
+  const struct dk_objects *objects = &run->engine->with.folder->objects;
+  struct dk_prepared prepared;
+  int r = dk_lookup_prepare(&run->lookup, task, &prepared, error);
+
+  *ret_n = 0;
+  if (r < 0) return r;
+  for (uint32_t i = 0; r >= 0 && i < prepared.order.n_inputs; i++) {
+    const struct dk_digest *content = &prepared.inputs[i];
+    if (prepared.order.inputs[i].kind != DK_INPUT_OUTPUT && prepared.order.inputs[i].kind != DK_INPUT_GATHER) continue;
+    r = prepared.is_dir[i] ? dk_objects_has_dir(objects, content, error) : dk_objects_has(objects, content, NULL);
+    if (r != 0) continue;
+    dk_fleet_lose_copy(host, content);
+    ++*ret_n;
+  }
+  dk_prepared_finish(&prepared);
+  return r < 0 ? r : 0;
 }
 
 /* Nothing is counted against the task: it is handed out again soon. */

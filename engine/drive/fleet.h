@@ -62,4 +62,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
 void dk_fleet_down(struct dk_engine_host *host, const char *why);
 
+/* A content that was recorded to be at the host is not there any more. */
+void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content);
+
 #endif

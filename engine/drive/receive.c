@@ -158,11 +158,13 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
 
   switch (message->type) {
   case DK_MSG_LACKS:
+    dk_fleet_lose_copy(host, &message->u.want.digest);
     r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
     if (r == 0) r = dk_supply_pump(&host->supply, host);
     break;
   case DK_MSG_PART: dk_fetch_part(engine->fetches, host, message); break;
   case DK_MSG_GONE: dk_fetch_gone(engine->fetches, host, message); break;
+  case DK_MSG_LOG: dk_reads_answer(host, message); break;
   case DK_MSG_PONG: dk_fleet_pong(host, message); break;
   default: return false;
   }
@@ -170,8 +172,23 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
   return true;
 }
 
+/* Because of what the host was thought to have: that is found out, and the task is handed out again. Else the host
+ * will never take it. */
+static void refused_for_good(struct dk_engine_host *host, struct dk_engine_run *run, uint32_t task,
+                             struct dk_event *event) {
+  struct dk_engine *engine = host->engine;
+  struct dk_error error = {0};
+  uint32_t n_lost = 0;
+
+  if (host->supply.has_said_gone && dk_engine_lose_inputs(run, task, host, &n_lost, &error) == 0 && n_lost > 0) {
+    event->u.refused.reason = DK_REFUSED_BUSY;
+    return;
+  }
+  if (dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+}
+
 /* Its words are kept for the case that the task fails by it; on other machines they say on which. */
-static void on_refused(struct dk_engine_host *host, const struct dk_message *message) {
+static void on_refused(struct dk_engine_host *host, const struct dk_message *message, struct dk_event *event) {
   uint32_t task;
   struct dk_engine_run *run = run_of(host->engine, message->id, &task);
   struct dk_error words = {0};
@@ -180,9 +197,7 @@ static void on_refused(struct dk_engine_host *host, const struct dk_message *mes
   dk_error_set(&words, -EIO, "%s%s%s", dk_host_is_remote(host) ? host->record.name : "",
                dk_host_is_remote(host) ? ": " : "", message->u.refused.text);
   dk_engine_remember_bad(run, task, words.text);
-  if (message->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host) &&
-      dk_place_bar(run, task, host->record.number) < 0)
-    dk_engine_fail(host->engine, -ENOMEM, NULL);
+  if (message->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) refused_for_good(host, run, task, event);
 }
 
 void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
@@ -199,7 +214,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
     return;
   }
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
-  if (event.kind == DK_EV_REFUSED) on_refused(host, message);
+  if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
     dk_fetch_pump(engine->fetches, host);
