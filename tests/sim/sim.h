@@ -319,7 +319,8 @@ void sim_copies_tell_early(struct sim *s); /* in the middle of what the end of a
 void sim_copies_lose_host(struct sim *s, const struct sim_host *host, uint64_t random);
 /* Something that the task needs was lost, and is not made again yet; those who lost it are told so. */
 bool sim_copies_are_missing(struct sim *s, struct sim_run *run, uint32_t task);
-bool sim_copies_were_lost(const struct sim_run *run, uint32_t task); /* of something that the task needs */
+bool sim_copies_were_lost(struct sim *s, const struct sim_run *run,
+                          uint32_t task); /* of something that the task needs */
 /* Whether an order can be sent. Else the world says what follows from that. */
 bool sim_copies_may_send(struct sim *s, struct sim_run *run, const struct dk_action *action);
 
