@@ -35,7 +35,7 @@ static bool is_expected(const void *ctx, uint32_t item, const void *key) {
   return has_key(core, item, key) && !core->hosts[core->attempts[item].host].is_lost;
 }
 
-static bool is_running_on(const void *ctx, uint32_t item, const void *key) {
+static bool is_awaited(const void *ctx, uint32_t item, const void *key) {
   const struct dk_core *core = ctx;
   return is_expected(ctx, item, key) && core->attempts[item].task != DK_NO_TASK;
 }
@@ -55,7 +55,7 @@ uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_d
 }
 
 uint32_t dk_attempt_find_expected(const struct dk_core *core, const struct dk_digest *key) {
-  return core->n_unclaimed ? dk_index_find(&core->unclaimed_by_key, hash_key(key), is_running_on, core, key) : DK_NONE;
+  return core->n_unclaimed ? dk_index_find(&core->unclaimed_by_key, hash_key(key), is_awaited, core, key) : DK_NONE;
 }
 
 uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key) {

@@ -7,7 +7,7 @@
  *   on with it
  *   place.c   what suits which host, and how far it is; hosts that are removed, and come back
  *   copy.c    copies of results that are lost
- *   check.c   after every step of the core, and at the end of every run
+ *   check.c   after every step of the core, and every commit; check_end.c: at the end of every run
  *   host.c    the agent process, keepers with their journals, tasks; dies, restarts, reboots
  *   net.c     messages on their way (the real encoding), lost and late ones
  *   disk.c    what is durable; checks what may be recorded
@@ -364,7 +364,7 @@ void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct s
 void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item);
 void sim_check_idle(struct sim *s); /* after a commit: nothing is READY for long while a host has nothing to do */
 void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
-void sim_check_end(struct sim *s, const struct sim_run *run);
+void sim_check_end(struct sim *s, const struct sim_run *run); /* check_end.c */
 
 /* fault.c */
 void sim_faults_make(struct sim *s, uint64_t seed);
