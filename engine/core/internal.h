@@ -332,6 +332,8 @@ static inline bool dk_claim_is_stopped(const struct dk_claim *claim) {
 uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id);
 /* One that a task could adopt: best at a host that is there, else at one that is not lost. DK_NONE: none. */
 uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key);
+/* One at a host that is not lost, and that nobody has condemned: while there is one, no other is made. */
+uint32_t dk_attempt_find_expected(const struct dk_core *core, const struct dk_digest *key);
 /* One that nobody has condemned yet. */
 uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key);
 uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt); /* unclaimed; DK_NONE: no memory */

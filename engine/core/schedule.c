@@ -63,6 +63,13 @@ void dk_schedule_load(struct dk_core *core) {
   }
 }
 
+static void adopt(struct dk_core *core, uint32_t claim, uint32_t attempt) {
+  struct dk_claim *of = &core->claims[claim];
+  bool is_new = core->attempts[attempt].run == of->run->number && !dk_id_equal(of->last, core->attempts[attempt].id);
+  if (is_new && of->attempts < UINT8_MAX) of->attempts++; /* no record counted it yet */
+  dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+}
+
 /* It has no result: it has failed before, shares, adopts, or waits to be handed out. */
 static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
   uint32_t claim = dk_claim_find(core, key), asked_at = run->word[task];
@@ -98,11 +105,7 @@ static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, c
   run->word[task] = claim;
   if (!dk_tries_is_none(&core->claims[claim].tries)) dk_emit_task(core, run, task, &core->claims[claim]);
   uint32_t attempt = dk_attempt_find_unclaimed(core, key);
-  if (attempt == DK_NONE) return;
-  bool is_new =
-      core->attempts[attempt].run == run->number && !dk_id_equal(core->claims[claim].last, core->attempts[attempt].id);
-  if (is_new && core->claims[claim].attempts < UINT8_MAX) core->claims[claim].attempts++; /* no record counted it yet */
-  dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+  if (attempt != DK_NONE) adopt(core, claim, attempt);
 }
 
 /* The run and task that an answer is for, if it is waited for. */
@@ -219,6 +222,13 @@ static bool place(struct dk_core *core, struct dk_core_run *run, uint32_t task, 
   return placed == DK_PLACED;
 }
 
+/* What it had is gone, but an engine before this one had made another attempt of it, when it gave a host up. */
+static bool adopt_other(struct dk_core *core, uint32_t claim) {
+  uint32_t attempt = dk_attempt_find_expected(core, &core->claims[claim].key);
+  if (attempt != DK_NONE) adopt(core, claim, attempt);
+  return attempt != DK_NONE;
+}
+
 /* Rows in their order; one that finds no room does not keep those back that may run elsewhere. */
 static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, struct dk_lane *lane, uint32_t at,
                                struct dk_places *places) {
@@ -239,7 +249,7 @@ static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, st
     if (dk_emit_is_full(core)) return HANDED_ENOUGH;
     if (place(core, run, task, places, &host, &cost)) {
       if (!fits_run(run, places, cost)) return HANDED_ENOUGH_OF_RUN;
-      assign(core, run, task, host, cost);
+      if (!adopt_other(core, run->word[task])) assign(core, run, task, host, cost);
       continue;
     }
     dk_bits_remove(&lane->fresh, task);
