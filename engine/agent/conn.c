@@ -24,12 +24,24 @@ int dk_conn_put(struct dk_conn *conn, const struct dk_message *message) {
   return conn->fd < 0 ? 0 : dk_message_encode(message, &conn->out);
 }
 
+/* What was sent goes when it is more than what was not: a stream that never runs dry must not grow for ever. */
+static void drop_sent(struct dk_conn *conn) {
+  size_t left = conn->out.len - conn->out_at;
+  if (conn->out_at <= left) return;
+  memmove(conn->out.data, conn->out.data + conn->out_at, left);
+  dk_buf_truncate(&conn->out, left);
+  conn->out_at = 0;
+}
+
 int dk_conn_flush(struct dk_conn *conn) {
   while (conn->fd >= 0 && conn->out_at < conn->out.len) {
     ssize_t n =
         send(conn->fd, conn->out.data + conn->out_at, conn->out.len - conn->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      drop_sent(conn);
+      return 0;
+    }
     if (n < 0) return -errno;
     conn->out_at += (size_t)n;
   }

@@ -65,10 +65,8 @@ const struct dk_objects *dk_fetch_objects(const struct dk_fetch *f) {
   return f->objects.root ? &f->objects : NULL;
 }
 
-void dk_fetch_close(struct dk_fetch *f) {
-  if (!f->objects.root) return;
-  (void)dk_objects_sync(&f->objects, NULL); /* else more is read after a power loss */
-  dk_objects_close(&f->objects);
+void dk_fetch_sync(struct dk_fetch *f) {
+  if (f->is_dirty && dk_objects_sync(&f->objects, NULL) == 0) f->is_dirty = false;
 }
 
 enum dk_refusal dk_fetch_refusal(int code) {
@@ -243,6 +241,7 @@ void dk_fetch_order_fails(struct dk_fetch *f, uint32_t at, enum dk_refusal reaso
 }
 
 int dk_fetch_order(struct dk_fetch *f, struct dk_id id, const struct dk_job *job) {
+  f->is_dirty = true;
   struct order *order = add_order(f, id, job->n_inputs);
   if (!order) return -ENOMEM;
   uint32_t at = (uint32_t)(order - f->orders);

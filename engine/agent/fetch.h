@@ -27,7 +27,9 @@ void dk_fetch_destroy(struct dk_fetch *fetch);
 int dk_fetch_open(struct dk_fetch *fetch, const char *path, struct dk_error *error);
 /* Where they are; NULL: not opened. Only for reading. */
 const struct dk_objects *dk_fetch_objects(const struct dk_fetch *fetch);
-void dk_fetch_close(struct dk_fetch *fetch); /* makes durable what came, as far as that can be done */
+/* Makes durable what came and what tasks made of it, as far as that can be done: else more is read after a power loss.
+ * Nothing new: does nothing. */
+void dk_fetch_sync(struct dk_fetch *fetch);
 
 /* What a negative errno means to an order. */
 enum dk_refusal dk_fetch_refusal(int code);

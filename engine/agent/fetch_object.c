@@ -96,12 +96,14 @@ void dk_fetch_part(struct dk_fetch *f, const struct dk_digest *digest, uint64_t 
   struct dk_error error = {0};
   int r = need_partial(lacked, 0);
   if (r < 0) dk_error_set(&error, r, "no memory to take an input");
-  if (r == 0 && (len > 0 || at == 0)) r = dk_partial_add(lacked->partial, &f->objects, digest, bytes, len, &error);
+  bool is_last = at + len == total;
+  if (r == 0 && (len > 0 || at == 0))
+    r = dk_partial_add(lacked->partial, &f->objects, digest, bytes, len, is_last, &error);
   if (r == -ESTALE)
     ask_again(f, lacked);
   else if (r < 0)
     fail(f, lacked, r, &error);
-  else if (at + len == total)
+  else if (is_last)
     complete(f, lacked);
 }
 

@@ -71,6 +71,7 @@ struct dk_fetch {
   dk_fetch_say_fn *say;
   void *ctx;
   struct dk_objects objects; /* root NULL: not open */
+  bool is_dirty;             /* orders came since they were made durable */
   struct lacked *lacked;
   uint32_t n_lacked, cap_lacked, n_live, n_stale, free;
   struct dk_map map; /* digest -> lacked */

@@ -82,10 +82,15 @@ static void refuse_order(struct keeper *k, struct order *order, enum dk_refusal 
 static bool refuse_homeless(struct keeper *k, struct order *order) {
   const char *path = dk_local_job_lacks(&order->job);
   if (!path) return false;
+  int code = errno;
   dk_autobuf text = DK_BUF_INIT;
   struct utsname name;
+  const char *node = uname(&name) == 0 ? name.nodename : "this machine";
   dk_buf_add_escaped(&text, path, strlen(path));
-  dk_buf_printf(&text, " is not there on %s", uname(&name) == 0 ? name.nodename : "this machine");
+  if (code == ENOENT || code == ENOTDIR)
+    dk_buf_printf(&text, " is not there on %s", node);
+  else
+    dk_buf_printf(&text, " cannot be used on %s: %s", node, strerror(code));
   refuse_order(k, order, DK_REFUSED_BAD, dk_buf_text(&text));
   return true;
 }

@@ -26,11 +26,12 @@ uint64_t dk_partial_look(const struct dk_objects *objects, const struct dk_diges
 }
 
 void dk_partial_init(struct dk_partial *partial, uint64_t size) {
-  *partial = (struct dk_partial){.size = size};
+  *partial = (struct dk_partial){.size = size, .fd = -1};
   dk_content_init(&partial->hasher);
 }
 
 void dk_partial_finish(struct dk_partial *partial) {
+  if (partial->fd >= 0) close(partial->fd);
   dk_content_finish(&partial->hasher);
   dk_partial_init(partial, 0);
 }
@@ -73,13 +74,16 @@ static int open_end(const struct dk_partial *partial, const struct dk_objects *o
 }
 
 int dk_partial_add(struct dk_partial *partial, const struct dk_objects *objects, const struct dk_digest *digest,
-                   const void *data, size_t len, struct dk_error *error) {
+                   const void *data, size_t len, bool is_last, struct dk_error *error) {
   char name[NAME];
   make_name(digest, name);
   int fd = open_end(partial, objects, name);
   int r = fd < 0 ? fd : dk_fs_write_all(fd, data, len);
   if (fd >= 0 && r < 0 && ftruncate(fd, (off_t)partial->at) < 0) r = -EIO;
-  if (fd >= 0 && close(fd) < 0 && r == 0) r = -errno; /* a quota, on a network's file system */
+  if (r == 0 && is_last)
+    partial->fd = fd;
+  else if (fd >= 0 && close(fd) < 0 && r == 0)
+    r = -errno; /* a quota, on a network's file system */
   if (r < 0) return dk_error_system(error, r, "writing an input to %s/%s", objects->root, name);
   dk_content_add(&partial->hasher, data, len);
   partial->at += len;
@@ -108,7 +112,8 @@ int dk_partial_place(struct dk_partial *partial, struct dk_objects *objects, con
   if (r < 0) return dk_error_system(error, r, "hashing an input");
   if (!dk_digest_equal(&is, digest))
     return dk_error_set(error, -EBADMSG, "the content of an input is not what its digest says");
-  int fd = openat(objects->fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = partial->fd >= 0 ? partial->fd : openat(objects->fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+  partial->fd = -1;
   if (fd < 0) return dk_error_system(error, -errno, "keeping an input in %s/%s", objects->root, name);
   return dk_objects_place(objects, name, fd, digest, error); /* closes it */
 }

@@ -10,6 +10,7 @@
 struct dk_partial {
   uint64_t at;   /* bytes that are there and hashed */
   uint64_t size; /* of the file; more than `at` until what was found is read */
+  int fd;        /* open when the last part was added; else -1 */
   struct dk_content_hasher hasher;
 };
 
@@ -22,9 +23,10 @@ void dk_partial_reset(struct dk_partial *partial, const struct dk_objects *objec
 
 /* Reads on in what was found: 1, there is more; 0, all is read; negative errno. */
 int dk_partial_read(struct dk_partial *partial, const struct dk_objects *objects, const struct dk_digest *digest);
-/* Appends at `at`. -ESTALE: somebody else changed the file. After a failure nothing was added. */
+/* Appends at `at`; is_last: dk_partial_place comes next. -ESTALE: somebody else changed the file. After a failure
+ * nothing was added. */
 int dk_partial_add(struct dk_partial *partial, const struct dk_objects *objects, const struct dk_digest *digest,
-                   const void *data, size_t len, struct dk_error *error);
+                   const void *data, size_t len, bool is_last, struct dk_error *error);
 /* Is this, by its content, the object? Costs nothing but the hash of the last leaf; no memory: false. */
 bool dk_partial_is_whole(const struct dk_partial *partial, const struct dk_digest *digest);
 /* The file becomes the object. -EBADMSG: its content is not what the digest says. */

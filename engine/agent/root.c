@@ -95,12 +95,12 @@ static bool has_keeper(int slot) {
   return fd >= 0;
 }
 
-static int stop_at_one(void *ctx, uint64_t seq, struct dk_id id, struct dk_result *result) {
-  (void)ctx;
+static int count_end(void *ctx, uint64_t seq, struct dk_id id, struct dk_result *result) {
+  ++*(size_t *)ctx;
   (void)seq;
   (void)id;
   (void)result;
-  return 1;
+  return 0;
 }
 
 static int check_journal(int slot, const char *name, struct dk_error *error) {
@@ -109,11 +109,12 @@ static int check_journal(int slot, const char *name, struct dk_error *error) {
   bool is_open = false;
   int r = dk_journal_look(slot, &start, &is_open);
   if (r == -ENOENT) return 0; /* nothing ever ran there */
+  size_t n = 0;
   r = dk_journal_open(&journal, slot, error);
-  if (r == 0 && !journal.is_open_start) r = dk_journal_each(&journal, stop_at_one, NULL, error);
-  if (r == 0 && journal.is_open_start) r = 1;
+  if (r == 0) r = dk_journal_each(&journal, count_end, &n, error);
+  bool is_waiting = n > 0 || journal.is_open_start;
   dk_journal_close(&journal);
-  if (r <= 0) return r;
+  if (r < 0 || !is_waiting) return r;
   return dk_error_set(
       error, -EBUSY,
       "slot %s has a result that no dkrun has taken yet\nhelp: let the dkrun that it is for connect once "

@@ -230,6 +230,7 @@ static bool may_end(struct serve *s) {
   if (s->must_end || is_folder_gone(s)) return true;
   if (s->n_engines > 0 || !dk_agent_is_idle(s->agent)) return false;
   if (!is_hurried && dk_now_ns() < s->idle_since + s->options.idle_ms * 1000000u) return false;
+  if (!is_hurried) dk_fetch_sync(s->fetch); /* may take long: who comes meanwhile is let in */
   dk_serve_let_in(s);
   return s->n_engines == 0;
 }
@@ -239,7 +240,6 @@ static void close_serve(struct serve *s) {
   dk_serve_close_keepers(s);
   dk_agent_out_finish(&s->out);
   dk_agent_destroy(s->agent);
-  if (s->fetch) dk_fetch_close(s->fetch);
   dk_fetch_destroy(s->fetch);
   dk_buf_finish(&s->models);
   dk_memory_close(&s->memory);

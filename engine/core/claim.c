@@ -52,7 +52,7 @@ static void give_back(struct dk_core *core, uint32_t claim) {
 
 /* Its run was added with what it had been before: nothing is tried anew because an engine was killed. */
 static void take_up(const struct dk_core *core, struct dk_claim *claim) {
-  const struct dk_core_tried *tried = dk_run_find_tried(core, claim->run, claim->task, &claim->key);
+  const struct dk_core_tried *tried = dk_tried_find(core, claim->run, claim->task, &claim->key);
   if (!tried) return;
   claim->last = tried->attempt;
   claim->attempts = tried->attempts;
@@ -142,6 +142,7 @@ bool dk_claim_pass(struct dk_core *core, uint32_t i) {
   uint32_t old_task = claim->task;
   struct dk_share heir = core->shares[claim->shares];
   drop_share(core, claim->shares);
+  claim->placed_in = 0;
   claim->run = heir.run;
   claim->task = heir.task;
   heir.run->word[heir.task] = i;
@@ -160,6 +161,7 @@ void dk_claim_yield(struct dk_core *core, uint32_t i) {
   while (at != DK_NONE && dk_run_keeps_back(core->shares[at].run, core->shares[at].task)) at = core->shares[at].next;
   if (at == DK_NONE) return;
   struct dk_share *share = &core->shares[at];
+  claim->placed_in = 0;
   claim->run = share->run;
   claim->task = share->task;
   share->run = old_run;

@@ -1,6 +1,6 @@
 /* The door of the core: create, load, step. What happens to whom is in task.c (tasks), run.c (what is asked of runs),
  * session.c (the agent's events), schedule.c (what next) and place.c (where). */
-#include "engine/core/internal.h"
+#include "engine/core/place.h"
 #include "lang/base/alloc.h"
 
 #include <assert.h>

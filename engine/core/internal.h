@@ -12,8 +12,8 @@
  *
  * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan
  * (countdown), claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next),
- * place (where), recall (orders that wait at the wrong host), retry (when again), emit (records and actions), invariant
- * (check, digest), bits and index (containers). */
+ * place (where), recall (orders that wait at the wrong host), retry (when again), tried (retries of earlier lives), emit
+ * (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 
@@ -56,7 +56,7 @@ struct dk_claim {
   int32_t code;
   bool is_used, is_indexed; /* indexed: found by its key */
   uint32_t good_at;         /* outcome OK: core->n_good by then */
-  uint32_t placed_in;       /* core->news when it was last asked where it may run; 0: never */
+  uint32_t placed_in;       /* core->news when it was last asked where its owner may run; 0: never */
   uint64_t suits;           /* what came of it: the hosts that were there and suited, see dk_place_bit */
 };
 
@@ -95,6 +95,10 @@ struct dk_node_count {
   uint32_t by_state[DK_N_STATES];
   uint32_t queued, started; /* RUNNING ones: order not started yet; started */
   uint32_t open;            /* READY ones that nothing keeps back, and that are not aside */
+  /* The READY ones but those that are fresh had all been asked about when core->news was waits_in, and suit no host
+   * but these (dk_place_bit). With one lane; else it is not known. */
+  uint32_t waits_in;
+  uint64_t waits;
 };
 
 /* Tasks that are handed out at the same priority. */
@@ -102,6 +106,7 @@ struct dk_lane {
   int32_t priority;
   struct dk_bits pending; /* nothing to wait for; not looked up; not held */
   struct dk_bits ready;   /* READY; not held; not aside */
+  struct dk_bits fresh;   /* of these, those that have not been asked about since they are in the queue */
 };
 #define DK_LANES_MAX 32u /* different priorities in a run */
 
@@ -205,11 +210,13 @@ struct dk_core {
   uint64_t *place_ns;    /* by host: what policy.place said last */
   uint32_t n_hosts, cap_hosts;
   uint32_t news;      /* counts (from 1) when what place says, or who is there, may have changed */
-  uint64_t recall_at; /* when an order that waits at the wrong host is to be looked at; UINT64_MAX: none */
-  bool is_failed;     /* out of memory: throw it away */
-  bool is_cut;        /* the step's output was full: there is more to do */
-  bool has_ended;     /* this step finished a run */
-  bool has_moved;     /* a task took over a claim or adopted an attempt: at_once may be passed */
+  uint64_t recall_at; /* when orders that may wait at the wrong host are looked at again; UINT64_MAX: there are none */
+  uint64_t recall_hosts; /* bits of those that had spare slots when they were looked at last */
+  uint32_t recall_news;  /* `news` by then */
+  bool is_failed;        /* out of memory: throw it away */
+  bool is_cut;           /* the step's output was full: there is more to do */
+  bool has_ended;        /* this step finished a run */
+  bool has_moved;        /* a task took over a claim or adopted an attempt: at_once may be passed */
 
   /* Of the step that runs. */
   uint64_t now, seq,
@@ -269,6 +276,10 @@ void dk_task_set_aside(struct dk_core_run *run, uint32_t task); /* a READY one; 
 void dk_task_restore(struct dk_core *core, struct dk_core_run *run, const struct dk_core_ended *ended);
 void dk_task_propagate(struct dk_core *core); /* tells consumers of ended tasks, until the step's output is full */
 bool dk_task_is_done_telling(const struct dk_core_run *run);
+/* Not looked up in this life of its run. */
+static inline bool dk_task_is_untouched(const struct dk_core_run *run, uint32_t task) {
+  return run->state[task] == DK_TASK_WAITING || run->state[task] == DK_TASK_LOOKUP;
+}
 
 /* run.c */
 struct dk_core_run *dk_run_find(const struct dk_core *core, uint32_t number); /* NULL: not there */
@@ -279,15 +290,6 @@ void dk_run_end(struct dk_core *core); /* FINISHED for those that are over */
 /* The attempt is of a task of this run that was cancelled, and no task claims it. */
 bool dk_run_has_left(const struct dk_core_run *run, const struct dk_attempt *attempt);
 void dk_run_destroy_all(struct dk_core *core);
-/* What the task had used of its retries in an earlier life of its run; NULL: nothing. */
-const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key);
-/* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
-const struct dk_core_tried *dk_run_find_tried(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
-                                              const struct dk_digest *key);
-void dk_run_forget_tried(struct dk_core_run *run, uint32_t task);       /* it came to a good end after that */
-bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task); /* not looked up in this life */
-/* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
-void dk_run_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
 static inline bool dk_run_keeps_back(const struct dk_core_run *run, uint32_t task) {
   return run->is_paused || run->flags[task] & (TASK_HELD | TASK_STOPPED);
 }
@@ -330,6 +332,8 @@ static inline bool dk_claim_is_stopped(const struct dk_claim *claim) {
 uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id);
 /* One that a task could adopt: best at a host that is there, else at one that is not lost. DK_NONE: none. */
 uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key);
+/* One at a host that is not lost, and that nobody has condemned: while there is one, no other is made. */
+uint32_t dk_attempt_find_expected(const struct dk_core *core, const struct dk_digest *key);
 /* One that nobody has condemned yet. */
 uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key);
 uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt); /* unclaimed; DK_NONE: no memory */
@@ -378,36 +382,16 @@ void dk_schedule_decided(struct dk_core *core, const struct dk_event *event);
 void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event);
 bool dk_schedule_is_urgent(const struct dk_core *core);
 
-/* place.c */
-struct dk_places {
-  uint32_t n_open; /* hosts that orders can go to now */
-  uint64_t open;   /* their bits */
-  uint64_t slots;  /* of all hosts that are there */
-};
-/* A host in a set of 64: those that are the same modulo 64 share a bit, so a set may have a host too many, and none too
- * few. */
-static inline uint64_t dk_place_bit(uint32_t host) {
-  return UINT64_C(1) << host % 64;
-}
-struct dk_places dk_place_open(struct dk_core *core);
-enum dk_placed { DK_PLACED, DK_PLACED_NO_ROOM, DK_PLACED_NOWHERE };
-/* The host that a READY task is to go to, and the slots that it books there. NO_ROOM: hosts that suit are there, and
- * from now on closed to others. NOWHERE: none that is there suits. */
-enum dk_placed dk_place_choose(struct dk_core *core, struct dk_places *places, struct dk_core_run *run, uint32_t task,
-                               uint32_t *ret_host, uint32_t *ret_cost);
-/* The answer to that is known to be the same as last time, without asking: not DK_PLACED. */
-bool dk_place_is_known(const struct dk_core *core, const struct dk_places *places, const struct dk_claim *claim,
-                       enum dk_placed *ret);
-/* A host with as many spare slots as it books, where it would start earlier than where its order waits. DK_NONE. */
-uint32_t dk_place_better(struct dk_core *core, const struct dk_attempt *attempt);
-/* The task may not run on the host, but on another one that is known. */
-bool dk_place_is_elsewhere(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t host);
-void dk_place_note(struct dk_core *core, const struct dk_event *event); /* before it is heeded: is it news? */
-void dk_place_recheck(struct dk_core *core); /* those aside, some a step: does any host suit by now? */
-bool dk_place_is_checking(const struct dk_core *core);
-
-/* recall.c */
-void dk_recall(struct dk_core *core); /* orders that wait while another host has room come back */
+/* tried.c */
+int dk_tried_init(struct dk_core_run *run, const struct dk_core_tried *tried, uint32_t n); /* 0 or -ENOMEM */
+/* What the task had used of its retries in an earlier life of its run; NULL: nothing. */
+const struct dk_core_tried *dk_tried_of(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key);
+/* The same of all tasks of this key, in any run, that have not been looked up since: of the one that had used most. */
+const struct dk_core_tried *dk_tried_find(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
+                                          const struct dk_digest *key);
+void dk_tried_forget(struct dk_core_run *run, uint32_t task); /* it came to a good end after that */
+/* An attempt of an earlier life came to nothing before its task was looked up: counted for when it is. */
+void dk_tried_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code);
 
 /* retry.c */
 /* Counts the end of an attempt against the limits of its task; true: it may be tried again. */

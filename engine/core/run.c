@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uint32_t position(const struct dk_core *core, uint32_t number) {
@@ -17,92 +16,6 @@ static uint32_t position(const struct dk_core *core, uint32_t number) {
 struct dk_core_run *dk_run_find(const struct dk_core *core, uint32_t number) {
   uint32_t i = position(core, number);
   return i < core->n_runs && core->runs[i]->number == number ? core->runs[i] : NULL;
-}
-
-/* --- retries of an earlier life --- */
-
-static int by_key(const void *a, const void *b) {
-  const struct dk_core_tried *x = a, *y = b;
-  int order = memcmp(x->key.bytes, y->key.bytes, DK_DIGEST_SIZE);
-  return order ? order : (x->task > y->task) - (x->task < y->task);
-}
-
-/* The first that is not before (key, task). */
-static uint32_t find_tried(const struct dk_core_run *run, const struct dk_digest *key, uint32_t task) {
-  struct dk_core_tried like = {.task = task, .key = *key};
-  uint32_t low = 0, high = run->n_tried;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (by_key(&run->tried[middle], &like) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-const struct dk_core_tried *dk_run_tried(const struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
-  uint32_t at = find_tried(run, key, task);
-  bool is_there = at < run->n_tried && run->tried[at].task == task && dk_digest_equal(&run->tried[at].key, key);
-  return is_there ? &run->tried[at] : NULL;
-}
-
-void dk_run_forget_tried(struct dk_core_run *run, uint32_t task) {
-  for (uint32_t i = 0; i < run->n_tried; i++) {
-    struct dk_core_tried *tried = &run->tried[i];
-    if (tried->task == task) *tried = (struct dk_core_tried){.task = task, .key = tried->key};
-  }
-}
-
-bool dk_run_is_untouched(const struct dk_core_run *run, uint32_t task) {
-  return run->state[task] == DK_TASK_WAITING || run->state[task] == DK_TASK_LOOKUP;
-}
-
-static uint32_t n_tries(const struct dk_core_tried *tried) {
-  return tried ? (uint32_t)tried->tries.lost + tried->tries.oom + tried->tries.other : 0;
-}
-
-const struct dk_core_tried *dk_run_find_tried(const struct dk_core *core, const struct dk_core_run *run, uint32_t task,
-                                              const struct dk_digest *key) {
-  const struct dk_core_tried *most = dk_run_tried(run, task, key);
-  for (uint32_t i = 0; i < core->n_runs; i++) {
-    const struct dk_core_run *of = core->runs[i];
-    for (uint32_t at = find_tried(of, key, 0); at < of->n_tried && dk_digest_equal(&of->tried[at].key, key); at++) {
-      const struct dk_core_tried *tried = &of->tried[at];
-      if (!tried->tries.is_over && dk_run_is_untouched(of, tried->task) && n_tries(tried) > n_tries(most)) most = tried;
-    }
-  }
-  return most;
-}
-
-static struct dk_core_tried *need_tried(struct dk_core *core, struct dk_core_run *run, uint32_t task,
-                                        const struct dk_digest *key) {
-  uint32_t at = find_tried(run, key, task);
-  if (at < run->n_tried && run->tried[at].task == task && dk_digest_equal(&run->tried[at].key, key))
-    return &run->tried[at];
-  if (!dk_grow(run->tried, run->n_tried, run->cap_tried)) {
-    core->is_failed = true;
-    return NULL;
-  }
-  memmove(run->tried + at + 1, run->tried + at, (run->n_tried++ - at) * sizeof *run->tried);
-  run->tried[at] = (struct dk_core_tried){.task = task, .key = *key};
-  return &run->tried[at];
-}
-
-void dk_run_note_end(struct dk_core *core, const struct dk_attempt *gone, enum dk_cause cause, int32_t code) {
-  struct dk_core_run *run = dk_run_find(core, gone->run);
-  uint32_t task = gone->task;
-  if (!run || task >= run->graph->n_tasks || run->flags[task] & (TASK_UNWANTED | TASK_STOPPED | TASK_RESTORED)) return;
-  if (!dk_run_is_untouched(run, task)) return;
-  struct dk_core_tried *tried = need_tried(core, run, task, &gone->key);
-  if (!tried) return;
-  if (!dk_id_equal(tried->attempt, gone->id) && tried->attempts < UINT8_MAX) tried->attempts++;
-  tried->attempt = gone->id;
-  tried->cause = (uint8_t)cause;
-  tried->code = code;
-  if (!dk_retry_count(run, task, &tried->tries, cause, code)) tried->tries.is_over = true;
-  struct dk_claim known = dk_claim_of_tried(tried);
-  dk_emit_task(core, run, task, &known);
 }
 
 /* --- the order of lanes --- */
@@ -146,8 +59,12 @@ static uint32_t find_lane(struct dk_core_run *run, int32_t priority) {
   if (run->n_lanes == DK_LANES_MAX) return nearest;
   struct dk_lane lane = {.priority = priority};
   uint32_t n = run->graph->n_tasks ? run->graph->n_tasks : 1;
-  if (dk_bits_init(&lane.pending, n) < 0 || dk_bits_init(&lane.ready, n) < 0) {
+  int r = dk_bits_init(&lane.pending, n);
+  if (r == 0) r = dk_bits_init(&lane.ready, n);
+  if (r == 0) r = dk_bits_init(&lane.fresh, n);
+  if (r < 0) {
     dk_bits_finish(&lane.pending);
+    dk_bits_finish(&lane.ready);
     return DK_NONE;
   }
   run->lanes[run->n_lanes] = lane;
@@ -168,12 +85,7 @@ static int make(struct dk_core_run *run, const struct dk_core_run_options *optio
   run->lanes = dk_calloc(DK_LANES_MAX, sizeof *run->lanes);
   if (!run->lanes) return -ENOMEM;
   int r = dk_task_init(run, options->wanted);
-  if (r == 0 && options->n_tried) {
-    run->tried = dk_memdup(options->tried, options->n_tried * sizeof *run->tried);
-    if (!run->tried) return -ENOMEM;
-    run->n_tried = run->cap_tried = options->n_tried;
-    qsort(run->tried, run->n_tried, sizeof *run->tried, by_key);
-  }
+  if (r == 0) r = dk_tried_init(run, options->tried, options->n_tried);
   if (r < 0 || !options->order) return r;
   run->order = dk_memdup(options->order, n_nodes * sizeof *run->order);
   return run->order ? 0 : -ENOMEM;
@@ -243,7 +155,7 @@ static void stop_unclaimed(struct dk_core *core, const struct dk_core_run *run, 
 static void cancel_task(struct dk_core_run *run, uint32_t task, const struct dk_event *event) {
   run->flags[task] |= (uint8_t)(TASK_STOPPED | (event->u.ask.hard ? TASK_HARD : 0));
   dk_task_queue(run, task);
-  if (!(run->flags[task] & TASK_RESTORED)) dk_bits_add(&run->stopping, task);
+  if (!(run->flags[task] & TASK_RESTORED) && !dk_task_state_is_end(run->state[task])) dk_bits_add(&run->stopping, task);
 }
 
 /* An order that has not started comes back; what runs goes on. Others that want the same need not wait. */

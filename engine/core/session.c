@@ -5,7 +5,7 @@
  *
  * A host that was given up may come back with attempts that were made anew elsewhere. Who is ahead of the other stays:
  * a good end, then what has started. The other one is condemned: it is ended, and nothing of it is recorded. */
-#include "engine/core/internal.h"
+#include "engine/core/place.h"
 
 /* --- ends --- */
 
@@ -120,7 +120,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     if (is_ok)
       dk_claim_note(core, &gone.key, gone.id);
     else
-      dk_run_note_end(core, &gone, event->u.ended.cause, event->u.ended.code);
+      dk_tried_note_end(core, &gone, event->u.ended.cause, event->u.ended.code);
   } else if (is_ok) {
     dk_claim_end(core, gone.claim, TASK_OK, DK_CAUSE_OK, event->u.ended.code);
   } else if (gone.flags & ATTEMPT_UNHEARD && core->claims[gone.claim].run->number != gone.made_by) {
@@ -146,6 +146,7 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   } else if (reason != DK_REFUSED_DISK) {
     came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
   } else if (dk_retry_count(of->run, of->task, &of->tries, DK_CAUSE_LOST, 0)) { /* may pass: as often as a lost one */
+    of->cause = DK_CAUSE_DISK;
     dk_retry_wait(core, claim);
   } else {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_DISK, 0);

@@ -4,6 +4,7 @@
 #include "engine/drive/job.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* Made by this very run before, with another engine? */
 static bool is_own(const struct dk_engine_run *run, uint32_t task) {
@@ -124,6 +125,26 @@ static int reach_inputs(struct dk_engine_run *run, const struct dk_action *actio
   return r;
 }
 
+/* What its agent finds out on another host. */
+static const char *missing_mount(const struct dk_order *order) {
+  for (uint32_t i = 0; i < order->n_inputs; i++)
+    if (order->inputs[i].kind == DK_INPUT_MOUNT && access(order->inputs[i].path, F_OK) < 0)
+      return order->inputs[i].path;
+  return NULL;
+}
+
+/* As if this machine's agent had refused it for good. */
+static int refuse_here(struct dk_engine_run *run, const struct dk_action *action, const char *mount) {
+  struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .host = action->host, .session = action->session};
+  struct dk_error words = {0};
+
+  dk_error_set(&words, -ENOENT, "%s is not on this machine", mount);
+  dk_engine_remember_bad(run, action->task, words.text);
+  event.u.refused.reason = DK_REFUSED_BAD;
+  dk_engine_push(run->engine, &event, NULL);
+  return dk_place_bar(run, action->task, action->host);
+}
+
 /* The host was thought to have inputs of the task and lacks some of them: those that are not here either are taken off
  * its places. *ret_n: how many. */
 int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
@@ -183,8 +204,11 @@ static void act_assign(struct dk_engine_run *run, const struct dk_action *action
   int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
   if (r == 0) {
+    const char *mount = action->host == DK_HOST_LOCAL ? missing_mount(&prepared.order) : NULL;
     r = reach_inputs(run, action, &prepared, &are_here, &error);
-    if (r == 0 && are_here)
+    if (r == 0 && mount)
+      r = refuse_here(run, action, mount);
+    else if (r == 0 && are_here)
       r = send_job(run, action, &prepared, &error);
     else if (r == 0)
       put_off(engine, action);

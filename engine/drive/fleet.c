@@ -264,6 +264,14 @@ static uint32_t n_slots(const struct dk_engine *engine) {
   return n;
 }
 
+static bool are_all_barred(const struct dk_engine *engine) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (host && host->is_named && !host->is_left && host->record.state != DK_HOST_BARRED) return false;
+  }
+  return true;
+}
+
 /* Results are kept under this machine's environment: a host that differs would make others under the same keys. */
 static void judge(struct dk_engine_host *host) {
   const struct dk_host_facts *facts = dk_link_facts(host->link);
@@ -286,6 +294,9 @@ static void judge(struct dk_engine_host *host) {
                  dk_buf_text(&there), dk_buf_text(&here), host->record.provider);
   dk_fleet_set_state(host, DK_HOST_BARRED, words.text);
   say(host, words.text);
+  if (!are_all_barred(host->engine)) return;
+  dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
+  dk_engine_fail(host->engine, words.code, &words);
 }
 
 static void take_clock(struct dk_engine_host *host, uint64_t unix_ns) {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Outputs of a task that are no more than this together come with its result. */
+/* Of a task's outputs, files come with its result as long as they are no more than this together. */
 #define SMALL (1u << 20)
 
 struct held {
@@ -74,15 +74,18 @@ static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
   return r;
 }
 
-/* A directory's size is only its manifest's. */
-static bool are_small(const struct dk_result *result) {
+/* Of a directory only the size of its manifest is known. */
+static int want_small(struct held *held, const struct dk_result *result) {
   uint64_t sum = 0;
+  int r = 0;
 
-  for (uint32_t i = 0; i < result->n_outputs; i++) {
-    if (result->outputs[i].is_dir) return false;
-    sum += result->outputs[i].size;
+  for (uint32_t i = 0; r == 0 && i < result->n_outputs; i++) {
+    const struct dk_kept *output = &result->outputs[i];
+    if (output->is_dir || output->size > SMALL - sum) continue;
+    sum += output->size;
+    r = want(held, output, 1);
   }
-  return sum <= SMALL;
+  return r;
 }
 
 int dk_held_add(struct dk_held *all, struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
@@ -102,7 +105,7 @@ int dk_held_add(struct dk_held *all, struct dk_engine_host *host, uint64_t sessi
   r = want(held, &result->out, 1);
   if (r == 0) r = want(held, &result->err, 1);
   if (r == 0) r = want(held, result->keep_files, result->n_keep_files);
-  if (r == 0 && are_small(result)) r = want(held, result->outputs, result->n_outputs);
+  if (r == 0) r = want_small(held, result);
   held->n_missing--;
   take_ready(all);
   return r;

@@ -114,7 +114,7 @@ static int input_digest(struct dk_lookup_state *state, const struct dk_template 
     return 0;
   }
   case DK_INPUT_MOUNT:
-    if (stat(input->path, &st) < 0)
+    if (stat(input->path, &st) < 0 && !state->with.has_hosts)
       return dk_error_set(error, -errno,
                           "%s:%u: input `%s`: cannot use %s: %s\n"
                           "help: mount(path, version = ...) names a place of this machine; correct it, or put it there",

@@ -109,6 +109,7 @@ static int init_lookup(struct dk_engine_run *run, struct dk_error *error) {
       .root = with->root,
       .variables = run->variables,
       .run = run->record.number,
+      .has_hosts = dk_fleet_has_remote(run->engine),
       .may_host = dk_fleet_has_copies,
       .may_host_ctx = run->engine,
   };

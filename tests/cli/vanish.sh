@@ -65,7 +65,7 @@ how=() back=() # by host: what it suffers from, and when (in tenths of a second)
 
 go_away() {
   local i=$1
-  how[$i]=$((RANDOM % 5))
+  how[i]=$((RANDOM % 5))
   case ${how[$i]} in
   0) host_link "$i" down ;;
   1) host_drop "$i" on ;;
@@ -82,7 +82,7 @@ come_back() {
   2) host_start_sshd "$i" ;;
   3) host_thaw "$i" ;;
   esac
-  how[$i]=''
+  how[i]=''
 }
 
 # Until the process is over: each host by itself, mostly for a moment, now and then for longer than lost_after.
@@ -96,7 +96,7 @@ disturb() {
         [ "$now" -lt "${back[$i]}" ] || come_back "$i"
       elif [ $((RANDOM % 12)) -eq 0 ]; then
         go_away "$i"
-        back[$i]=$((now + RANDOM % (RANDOM % 6 ? 30 : 140)))
+        back[i]=$((now + RANDOM % (RANDOM % 6 ? 30 : 140)))
       fi
     done
     sleep 0.3
@@ -115,7 +115,7 @@ for ((n = 0; n < schedules; n++)); do
   running=$!
   disturb "$running"
   wait "$running" && code=0 || code=$?
-  [ "$code" -eq 0 ] || { tail -50 "$room/err" "$room/out" >&2; fail "seed $seed: the run ended with $code"; }
+  [ "$code" -eq 0 ] || { tail -n 50 "$room/err" "$room/out" >&2; fail "seed $seed: the run ended with $code"; }
   results >"$room/got"
   diff "$room/wanted" "$room/got" >&2 || fail "seed $seed: other results than undisturbed ones"
   echo "schedule of seed $seed: $((SECONDS - began)) s"

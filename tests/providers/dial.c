@@ -1,9 +1,9 @@
 /* Dials a host through the provider's interface, for the tests in this folder.
  *
- *   dial [-c SSH_CONFIG] [-p PORT] [-l USER] [-r ROOT] [-a AGENT] [-s STORE] [-n SLOTS] [-k MS] [-w] [-m] HOST
+ *   dial [-c SSH_CONFIG] [-p PORT] [-l USER] [-r ROOT] [-a AGENT] [-s STORE] [-n SLOTS] [-k MS] [-w] [-q] [-m] HOST
  *
  * Says `up` and the facts, a line each, sends a line to what is there and says what comes back (`echo: ...`), and ends
- * with `done`. -w: waits then for the end of the stream, and says why it ended. -k: hangs up after so many milliseconds
+ * with `done`. -q: sends nothing. -w: waits then for the end of the stream, and says why it ended. -k: hangs up after so many milliseconds
  * at the latest, whatever it has come to. -m: opens a master instead. Failures: `failed: WORDS`, exit code 1. */
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
@@ -37,6 +37,8 @@ static void on_done(void *ctx, int r, int fd, const struct dk_host_facts *facts,
   test->fd = fd;
   if (r < 0) {
     printf("failed: %s\n", error->text);
+    dk_ssh_hang_up(test->dial); /* as who dials does: from within */
+    test->dial = NULL;
     return;
   }
   printf("up\narch: %s\nnode: %s\nlibc: %s\nrelease: %sroot: %s\nnote: %s\n", facts->arch, facts->node, facts->libc,
@@ -88,7 +90,7 @@ static unsigned count_open(void) {
   return n;
 }
 
-static int run(struct dk_dial_options *options, uint64_t hang_up_ms, bool waits) {
+static int run(struct dk_dial_options *options, uint64_t hang_up_ms, bool waits, bool greets) {
   struct test test = {.fd = -1};
   struct dk_error error = {0};
   uint64_t started = dk_now_ns(), until = hang_up_ms ? started + hang_up_ms * 1000000 : UINT64_MAX;
@@ -102,7 +104,7 @@ static int run(struct dk_dial_options *options, uint64_t hang_up_ms, bool waits)
   if (r < 0) printf("failed: %s\n", error.text);
   while (r == 0 && !test.is_done && dk_now_ns() < until) dk_loop_once(test.loop, until);
   if (test.is_done && test.r < 0) r = test.r;
-  if (test.fd >= 0) r = greet(test.fd);
+  if (test.fd >= 0 && greets) r = greet(test.fd);
   fprintf(stderr, "dialled in %.0f ms\n", (double)(dk_now_ns() - started) / 1e6);
   if (test.fd >= 0 && waits) wait_for_end(&test);
   if (test.fd >= 0) close(test.fd);
@@ -119,12 +121,12 @@ static int run(struct dk_dial_options *options, uint64_t hang_up_ms, bool waits)
 int main(int argc, char **argv) {
   struct dk_dial_options options = {.host = {.provider = "lab", .most_gpus = UINT32_MAX}, .state = "/nowhere"};
   uint64_t hang_up_ms = 0;
-  bool waits = false, is_master = false;
+  bool waits = false, greets = true, is_master = false;
   unsigned store = 1;
 
   setvbuf(stdout, NULL, _IOLBF, 0);
   dk_alloc_init();
-  for (int c; (c = getopt(argc, argv, "c:p:l:r:a:s:n:k:wm")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "c:p:l:r:a:s:n:k:wqm")) != -1;) {
     switch (c) {
     case 'c': options.host.ssh_config = optarg; break;
     case 'p': options.host.port = (uint16_t)atoi(optarg); break;
@@ -140,6 +142,7 @@ int main(int argc, char **argv) {
       break;
     case 'k': hang_up_ms = (uint64_t)atoi(optarg); break;
     case 'w': waits = true; break;
+    case 'q': greets = false; break;
     case 'm': is_master = true; break;
     default: return 2;
     }
@@ -153,5 +156,5 @@ int main(int argc, char **argv) {
     puts(r < 0 ? error.text : "master");
     return r < 0;
   }
-  return run(&options, hang_up_ms, waits);
+  return run(&options, hang_up_ms, waits, greets);
 }

@@ -29,6 +29,17 @@ up -n 3 -s 2 h1
   fail "args: $(host_exec 1 cat /root/args)"
 [ "$first" = "$(bin 1; host_exec 1 stat -c %i:%a "/root/.cache/dkrun/h1/bin/$(bin 1)")" ] || fail "it was brought twice"
 
+# The agent itself, which goes on when the dial is over
+stand_in=$agent agent=$(realpath "${DKAGENT:?the agent}")
+up -q -s 3 h1
+serves() { host_exec 1 sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline; echo; done' 2>/dev/null | grep -q "dkagent-[0-9a-f]* serve --root $1"; }
+wait_until serves /root/.cache/dkrun/h1/0000000000000003
+up -q -s 3 h1
+agent=$stand_in
+host_reboot 1
+clear 1
+up h1
+
 # A program that is not what it should be is replaced
 program=/root/.cache/dkrun/h1/bin/$(bin 1)
 for harm in "truncate -s 1000000 $program" "truncate -s 0 $program" "sed -i s/stand-in/Stand-in/ $program" "chmod 600 $program" "rm $program"; do

@@ -18,10 +18,10 @@
 #   host_shell I PROGRAM       the login shell of root there
 #   host_password I PASSWORD   root may log in with that too
 #
-# Two tests at once have networks of their own (10.213.K.0/24, claimed by a lock on /run/dkrun-test-hosts/K). A test that is killed takes the
-# hosts' processes with it; what remains of it is removed by the next one that starts.
+# Two tests at once have networks of their own (10.213.K.0/24, claimed in /run/dkrun-test-hosts/K). A watcher takes all
+# down when the test is gone, however it ended; should that be killed too, the next test that starts does.
 
-hosts='' hosts_network='' hosts_lock=''
+hosts='' hosts_network=''
 # $hosts/hI/leader: pid, here, of what started the host; its only child is the host's first process. In a file: a subshell may start it anew.
 
 hosts_skip() { echo "skipped: $*"; exit 77; }
@@ -47,22 +47,45 @@ hosts_sweep() {
   if [[ $2 == */dkrun-hosts.* ]]; then rm -rf "$2"; fi
 }
 
-# A network that nobody uses; its lock ends with this shell, whatever ends that.
+# When a process started, which tells it from a later one of its number; nothing: there is none.
+hosts_start_of() {
+  local text
+  { text=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+  # shellcheck disable=SC2086 # its fields, behind the name
+  set -- ${text##*) }
+  echo "${20}"
+}
+
+# A network whose last user is gone. One at a time looks, and cleans up behind those that were killed.
 hosts_claim() {
-  local k before
+  local k pid start place lock
   mkdir -p "$hosts_claims"
-  for k in {1..250}; do
-    exec {hosts_lock}<>"$hosts_claims/$k"
-    if flock -n "$hosts_lock"; then
-      read -r before <"$hosts_claims/$k" || true
-      hosts_sweep "$k" "${before-}"
-      hosts_network=$k
-      echo "$hosts" >"$hosts_claims/$k"
-      return
-    fi
-    exec {hosts_lock}>&-
+  exec {lock}>"$hosts_claims/lock"
+  flock "$lock"
+  for k in {100..250}; do
+    pid='' start='' place=''
+    if [ -e "$hosts_claims/$k" ]; then read -r pid start place <"$hosts_claims/$k" || true; fi
+    if [ -n "$pid" ] && [ "$(hosts_start_of "$pid")" = "$start" ]; then continue; fi
+    hosts_sweep "$k" "$place"
+    hosts_network=$k
+    echo "$$ $(hosts_start_of $$) $hosts" >"$hosts_claims/$k"
+    break
   done
-  hosts_skip "250 tests with hosts run here already"
+  exec {lock}>&-
+  [ -n "$hosts_network" ] || hosts_skip "150 tests with hosts run here already"
+}
+
+# Runs beside a test, in a session of its own, until that is gone; takes down what it did not.
+hosts_watch() { # the test's pid and start, its network, its directory
+  local lock
+  trap '' TERM INT HUP
+  while [ -e "$4" ] && [ "$(hosts_start_of "$1")" = "$2" ]; do sleep 1; done
+  exec {lock}>"$hosts_claims/lock"
+  flock "$lock"
+  if [ "$(cat "$hosts_claims/$3" 2>/dev/null)" = "$1 $2 $4" ]; then
+    hosts_sweep "$3" "$4"
+    rm -f "$hosts_claims/$3"
+  fi
 }
 
 # The first process of a host: makes its world, keeps sshd, reaps. $1 is its directory, $2 its name.
@@ -99,10 +122,10 @@ host_start() {
   space=$(host_space "$i")
   cat /proc/sys/kernel/random/uuid >"$hosts/h$i/boot_id"
   rm -f "$hosts/h$i/up"
-  # The host ends with this shell: unshare by the signal of its parent's death, its child by --kill-child.
-  setpriv --pdeathsig KILL ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
+  # A host ends with what started it: --kill-child.
+  ip netns exec "$space" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash -c "$hosts_init" init "$hosts/h$i" "h$i" "$hosts_repository" \
-    </dev/null >"$hosts/h$i/init.log" 2>&1 {hosts_lock}>&- &
+    </dev/null >"$hosts/h$i/init.log" 2>&1 &
   echo $! >"$hosts/h$i/leader"
   disown $!
   for _ in {1..500}; do
@@ -137,6 +160,10 @@ hosts_up() {
   hosts=$(mktemp -d "${TMPDIR:-/tmp}/dkrun-hosts.XXXXXX")
   [ -n "$(trap -p EXIT)" ] || { trap hosts_down EXIT; trap 'exit 143' TERM INT; }
   hosts_claim
+  # shellcheck disable=SC2016 # its own arguments
+  setsid bash -c '. "$1"; shift; hosts_watch "$@"' watch "$hosts_repository/tests/support/hosts.sh" $$ "$(hosts_start_of $$)" "$hosts_network" "$hosts" \
+    </dev/null >/dev/null 2>&1 &
+  disown $!
   if ! ip link add "dkb$hosts_network" type bridge 2>/dev/null || ! unshare --mount --uts --ipc --pid --fork true 2>/dev/null; then
     hosts_down
     hosts_skip "this kernel, or what this runs in, lets nobody make networks"
@@ -201,8 +228,7 @@ hosts_down() {
     [ ! -e "$leader" ] || kill -KILL "$(cat "$leader")" 2>/dev/null || true
   done
   hosts_sweep "$hosts_network" "$hosts"
-  : >"$hosts_claims/$hosts_network"
-  exec {hosts_lock}>&-
+  rm -f "$hosts_claims/$hosts_network"
   hosts_network=''
 }
 

@@ -51,7 +51,7 @@ void client_start_daemon(struct client *client) {
   snprintf(root, sizeof root, "%s/agent", client->dir);
   snprintf(slots, sizeof slots, "%u", client->slots);
   snprintf(idle, sizeof idle, "%u", client->idle_ms);
-  char *argv[] = {(char *)DK_TEST_AGENT,
+  char *argv[] = {(char *)(client->program ? client->program : DK_TEST_AGENT),
                   (char *)"serve",
                   (char *)"--root",
                   root,
@@ -73,6 +73,7 @@ void client_start_daemon(struct client *client) {
   assert_true(fd >= 0);
   how.fds[2] = fd;
   how.new_session = true;
+  how.env = client->env;
   struct dk_error error = {0};
   int r = dk_spawn(&how, &client->daemon, &error);
   close(fd);
@@ -154,15 +155,13 @@ void client_expect(struct client *client, enum dk_message_type type, struct dk_m
 
 /* A daemon that was killed while it started a process is still listened for by that process, for a moment: a connection
  * then ends without a word. */
-static bool try_connect(struct client *client, const char *path, struct dk_message *ret) {
-  int fd = dk_sock_connect(path, NULL);
-  if (fd < 0) return false;
+bool client_greet(struct client *client, int fd, struct dk_message *ret) {
   dk_conn_finish(&client->conn);
   dk_conn_init(&client->conn, fd);
   uint64_t now = dk_unix_ns();
   client->session = now > client->session ? now : client->session + 1;
   struct dk_message hello = {.type = DK_MSG_HELLO, .session = client->session};
-  hello.u.hello.protocol = DK_PROTOCOL;
+  hello.u.hello.protocol = client->protocol ? client->protocol : DK_PROTOCOL;
   hello.u.hello.incarnation = client->inc;
   hello.u.hello.version = (char *)"test";
   assert_int_equal(dk_conn_put(&client->conn, &hello), 0);
@@ -174,6 +173,11 @@ static bool try_connect(struct client *client, const char *path, struct dk_messa
     if (dk_conn_next(&client->conn, ret, NULL) > 0) return true;
     if (ended < 0) return false;
   }
+}
+
+static bool try_connect(struct client *client, const char *path, struct dk_message *ret) {
+  int fd = dk_sock_connect(path, NULL);
+  return fd >= 0 && client_greet(client, fd, ret);
 }
 
 void client_connect(struct client *client) {
@@ -240,6 +244,55 @@ struct dk_job client_job(const struct client *client, const char *script) {
   job.script = copy(script);
   job.objects = copy(client->objects);
   return job;
+}
+
+struct dk_job client_remote_job(const struct client *client, const char *script) {
+  struct dk_job job = client_job(client, script);
+  dk_free(job.objects);
+  job.objects = NULL;
+  dk_free(job.env[0].name);
+  dk_free(job.env[0].value);
+  job.env[0] = job.env[--job.n_env];
+  job.is_remote = true;
+  return job;
+}
+
+void client_add_digest(struct dk_job *job, const struct dk_digest *digest, const char *place, bool is_dir) {
+  job->inputs = dk_realloc_array(job->inputs, job->n_inputs + 1, sizeof *job->inputs);
+  assert_non_null(job->inputs);
+  job->inputs[job->n_inputs++] = (struct dk_job_input){.place = copy(place), .is_dir = is_dir, .digest = *digest};
+}
+
+void client_put(struct client *client, const struct dk_digest *digest, const char *bytes, size_t len, uint64_t offset,
+                uint64_t total) {
+  struct dk_message message = {.type = DK_MSG_PUT};
+  message.u.part.digest = *digest;
+  message.u.part.bytes = (char *)bytes + offset;
+  message.u.part.len = (uint32_t)len;
+  message.u.part.offset = offset;
+  message.u.part.total = total;
+  client_send(client, &message);
+}
+
+void client_put_all(struct client *client, const void *bytes, size_t len) {
+  struct dk_digest digest;
+  assert_int_equal(dk_content_of(bytes, len, &digest), 0);
+  size_t at = 0;
+  do {
+    size_t n = len - at < DK_PART_MAX ? len - at : DK_PART_MAX;
+    client_put(client, &digest, bytes, n, at, len);
+    at += n;
+  } while (at < len);
+}
+
+void client_lacks(struct client *client, const struct dk_digest *digest, uint64_t offset) {
+  struct dk_message message;
+  client_next(client, &message);
+  if (message.type == DK_MSG_REFUSED) fail_msg("refused: %s", message.u.refused.text);
+  assert_int_equal(message.type, DK_MSG_LACKS);
+  if (digest) assert_true(dk_digest_equal(&message.u.want.digest, digest));
+  assert_int_equal(message.u.want.offset, offset);
+  dk_message_finish(&message);
 }
 
 void client_add_output(struct dk_job *job, const char *name, const char *path, bool is_dir) {

@@ -302,6 +302,88 @@ static void found_after_a_restart(void **state) {
   assert_int_equal(action.slot, 0);
 }
 
+static void assign_remote(uint64_t n) {
+  struct dk_message message = order(DK_MSG_ASSIGN, 10, n);
+  message.u.job.is_remote = true;
+  message.u.job.cpus = message.u.job.n_argv = 1;
+  message.u.job.argv = dk_calloc(1, sizeof *message.u.job.argv);
+  message.u.job.argv[0] = dk_strdup("true");
+  say(1, message);
+}
+
+static void data(enum dk_agent_event_kind kind, uint64_t n) {
+  step((struct dk_agent_event){.kind = kind, .id = {7, n}, .reason = DK_REFUSED_DISK, .text = "no room"});
+}
+
+static void waits_for_data(void **state) {
+  (void)state;
+  struct dk_agent_action action;
+  struct dk_agent_counts counts;
+  hello(1, 7, 10);
+  assign_remote(1);
+  assert_int_equal(DONE(DK_AGENT_ACT_FETCH, &action), 1);
+  assert_true(action.id.n == 1 && action.job->n_argv == 1);
+  assert_int_equal(DONE(DK_AGENT_ACT_START, NULL), 0);
+  assign_remote(1); /* said again: asked for once */
+  assert_int_equal(out.n, 0);
+  say(1, order(DK_MSG_LIST, 10, 0));
+  assert_int_equal(SENT(DK_MSG_HAS, &action), 1);
+  assert_int_equal(action.message.u.has.state, DK_ATTEMPT_QUEUED);
+  /* Others go first, in both slots. */
+  assign(1, 10, 2, 2);
+  assert_int_equal(DONE(DK_AGENT_ACT_START, NULL), 1);
+  data(DK_AGENT_EV_DATA, 1);
+  assert_int_equal(out.n, 0);
+  data(DK_AGENT_EV_DATA, 1);
+  assert_int_equal(out.n, 0);
+  keeper(DK_AGENT_EV_KEEPER_STARTED, 0, 2);
+  ended(0, 2, 1, 1000000000);
+  assert_int_equal(DONE(DK_AGENT_ACT_START, &action), 1);
+  assert_int_equal(action.id.n, 1);
+  data(DK_AGENT_EV_NO_DATA, 1); /* too late */
+  assert_int_equal(out.n, 0);
+  /* It will not come. */
+  assign_remote(3);
+  data(DK_AGENT_EV_NO_DATA, 3);
+  assert_int_equal(SENT(DK_MSG_REFUSED, &action), 1);
+  assert_int_equal(action.message.u.refused.reason, DK_REFUSED_DISK);
+  assert_string_equal(action.message.u.refused.text, "no room");
+  assert_int_equal(DONE(DK_AGENT_ACT_GIVE_UP, NULL), 0);
+  data(DK_AGENT_EV_DATA, 3);
+  assert_int_equal(out.n, 0);
+  dk_agent_count(agent, &counts);
+  assert_int_equal(counts.queued, 0);
+}
+
+static void waiting_ends_before_it_starts(void **state) {
+  (void)state;
+  struct dk_agent_action action;
+  hello(1, 7, 10);
+  for (uint64_t n = 1; n <= 8; n++) assign_remote(n);
+  assign_remote(9);
+  assert_int_equal(SENT(DK_MSG_REFUSED, &action), 1); /* they count */
+  assert_int_equal(action.message.u.refused.reason, DK_REFUSED_BUSY);
+  assert_int_equal(DONE(DK_AGENT_ACT_FETCH, NULL), 0);
+  say(1, order(DK_MSG_REVOKE, 10, 1));
+  assert_int_equal(DONE(DK_AGENT_ACT_GIVE_UP, &action), 1);
+  assert_int_equal(action.id.n, 1);
+  assert_int_equal(SENT(DK_MSG_REVOKED, NULL), 1);
+  say(1, order(DK_MSG_KILL, 10, 2));
+  assert_int_equal(DONE(DK_AGENT_ACT_GIVE_UP, &action), 1);
+  assert_int_equal(action.id.n, 2);
+  assert_int_equal(SENT(DK_MSG_RESULT, &action), 1);
+  assert_int_equal(action.message.u.result.cause, DK_CAUSE_KILLED);
+  data(DK_AGENT_EV_DATA, 1);
+  data(DK_AGENT_EV_DATA, 2);
+  assert_int_equal(out.n, 0);
+  /* A session that ends changes nothing for those that wait. */
+  step((struct dk_agent_event){.kind = DK_AGENT_EV_CLOSED, .conn = 1});
+  assert_false(dk_agent_is_idle(agent));
+  data(DK_AGENT_EV_DATA, 3);
+  assert_int_equal(DONE(DK_AGENT_ACT_START, &action), 1);
+  assert_int_equal(action.id.n, 3);
+}
+
 static void marks_are_bounded(void **state) {
   (void)state;
   static struct dk_agent_mark marks[DK_AGENT_MARKS_MAX + 10];
@@ -322,9 +404,10 @@ static void marks_are_bounded(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(life_of_an_attempt), TEST(results_are_repeated),         TEST(sessions),
-      TEST(slots_and_order),    TEST(short_tasks_are_placed_ahead), TEST(revoke_and_kill),
-      TEST(lost_keeper),        TEST(found_after_a_restart),        TEST(marks_are_bounded),
+      TEST(life_of_an_attempt), TEST(results_are_repeated),          TEST(sessions),
+      TEST(slots_and_order),    TEST(short_tasks_are_placed_ahead),  TEST(revoke_and_kill),
+      TEST(lost_keeper),        TEST(found_after_a_restart),         TEST(marks_are_bounded),
+      TEST(waits_for_data),     TEST(waiting_ends_before_it_starts),
   };
   return cmocka_run_group_tests_name("state", tests, NULL, NULL);
 }
