@@ -116,7 +116,8 @@ void dk_postmortem(struct dk_task *task) {
   const struct dk_job *job = &task->job;
   if (task->result.cause == DK_CAUSE_EXIT && is_full(task)) {
     task->result.cause = DK_CAUSE_DISK;
-    set_text(task, "the disk of the state folder is full");
+    set_text(task, task->job.is_remote ? "the disk where the agent keeps its files is full"
+                                       : "the disk of the state folder is full");
     return;
   }
   struct dk_sandbox_rules rules;

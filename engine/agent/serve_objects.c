@@ -1,5 +1,6 @@
 /* What the daemon has besides orders: objects for remote jobs, and answers to who asks for an object, a log or a sign
  * of life. */
+#include "engine/agent/journal.h"
 #include "engine/agent/serve_private.h"
 #include "lang/base/alloc.h"
 
@@ -82,9 +83,10 @@ static ssize_t read_at(int fd, void *data, size_t len, uint64_t offset) {
   return (ssize_t)at;
 }
 
-static void say_gone(struct serve *s, const struct dk_digest *digest, const char *text) {
+static void say_gone(struct serve *s, const struct dk_digest *digest, bool is_there, const char *text) {
   struct dk_message message = {.type = DK_MSG_GONE};
   message.u.gone.digest = *digest;
+  message.u.gone.is_there = is_there;
   message.u.gone.text = (char *)text;
   say(s, &message);
 }
@@ -113,32 +115,64 @@ static void on_get(struct serve *s, const struct dk_message *message) {
     }
   }
   if (fd >= 0) close(fd);
-  if (r < 0) say_gone(s, digest, error.text);
+  if (r < 0) say_gone(s, digest, r != -ENOENT && r != -ERANGE, error.text);
+}
+
+/* Where the next bytes are that were not punched out, and how many of them lie together. */
+static uint64_t next_bytes(int fd, uint64_t from, uint64_t end, uint32_t *len) {
+  off_t data = lseek(fd, (off_t)from, SEEK_DATA);
+  if (data < 0 && errno == ENXIO) { /* nothing but a hole is left */
+    *len = 0;
+    return end;
+  }
+  uint64_t at = data > (off_t)from ? (uint64_t)data : from;
+  off_t hole = lseek(fd, (off_t)at, SEEK_HOLE);
+  if (hole > (off_t)at && (uint64_t)hole - at < *len) *len = (uint32_t)((uint64_t)hole - at);
+  return at;
+}
+
+static int open_stream(const struct serve *s, uint32_t slot, uint8_t stream, int *ret_slot_dir) {
+  dk_autobuf path = DK_BUF_INIT;
+  dk_buf_printf(&path, "%s/slots/%u", s->root, slot);
+  *ret_slot_dir = dk_buf_ok(&path) ? open(path.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+  if (*ret_slot_dir < 0) return -1;
+  return openat(*ret_slot_dir, stream == 1 ? "out" : "err", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* A keeper notes a start before it empties the files: what was read before this is asked is the attempt's own. */
+static bool is_its_slot(int slot_dir, struct dk_id id) {
+  struct dk_journal_start start;
+  bool is_open;
+  return dk_journal_look(slot_dir, &start, &is_open) == 0 && dk_id_equal(start.id, id);
+}
+
+static void read_stream(int fd, struct dk_message *log, char *bytes, uint32_t len) {
+  struct stat st;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return;
+  log->u.log.total = (uint64_t)st.st_size;
+  if (log->u.log.offset >= log->u.log.total) len = 0;
+  if (len > 0) log->u.log.offset = next_bytes(fd, log->u.log.offset, log->u.log.total, &len);
+  ssize_t n = read_at(fd, bytes, len, log->u.log.offset);
+  log->u.log.bytes = bytes;
+  log->u.log.len = n > 0 ? (uint32_t)n : 0;
+  /* It was written to meanwhile. */
+  if (log->u.log.len > 0 && log->u.log.offset + log->u.log.len > log->u.log.total)
+    log->u.log.total = log->u.log.offset + log->u.log.len;
 }
 
 static void on_read(struct serve *s, const struct dk_message *message) {
   struct dk_message log = {.type = DK_MSG_LOG, .id = message->id};
-  log.u.log.stream = message->u.log.stream;
-  log.u.log.offset = message->u.log.offset;
-  dk_autobuf path = DK_BUF_INIT;
   dk_autofree char *bytes = dk_alloc(message->u.log.len);
   uint32_t slot;
-  struct stat st;
-  int fd = -1;
-  if (bytes && dk_agent_is_running(s->agent, message->id, &slot)) {
-    dk_buf_printf(&path, "%s/slots/%u/%s", s->root, slot, log.u.log.stream == 1 ? "out" : "err");
-    if (dk_buf_ok(&path)) fd = open(path.data, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  }
-  if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-    log.u.log.total = (uint64_t)st.st_size;
-    ssize_t n = log.u.log.offset < log.u.log.total ? read_at(fd, bytes, message->u.log.len, log.u.log.offset) : 0;
-    log.u.log.bytes = bytes;
-    log.u.log.len = n > 0 ? (uint32_t)n : 0;
-    /* It was written to meanwhile. */
-    if (log.u.log.len > 0 && log.u.log.offset + log.u.log.len > log.u.log.total)
-      log.u.log.total = log.u.log.offset + log.u.log.len;
-  }
+  int fd = -1, slot_dir = -1;
+  log.u.log.stream = message->u.log.stream;
+  log.u.log.offset = message->u.log.offset;
+  if (bytes && dk_agent_is_running(s->agent, message->id, &slot))
+    fd = open_stream(s, slot, log.u.log.stream, &slot_dir);
+  if (fd >= 0) read_stream(fd, &log, bytes, message->u.log.len);
+  if (fd < 0 || !is_its_slot(slot_dir, message->id)) log.u.log.offset = log.u.log.total = log.u.log.len = 0;
   if (fd >= 0) close(fd);
+  if (slot_dir >= 0) close(slot_dir);
   say(s, &log);
 }
 

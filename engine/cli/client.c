@@ -52,7 +52,7 @@ int dk_client_call(struct dk_client *client, const struct dk_talk *talk, struct 
   while (r >= 0) {
     r = dk_client_next(client, UINT64_MAX / 2, ret);
     if (r < 0) break;
-    if (ret->kind == DK_TALK_SUBMITTED || ret->kind == DK_TALK_DONE) return 0;
+    if (ret->kind == DK_TALK_SUBMITTED || ret->kind == DK_TALK_DONE || ret->kind == DK_TALK_LOG) return 0;
     if (ret->kind == DK_TALK_REFUSED) return dk_error_set(error, ret->value < 0 ? ret->value : -EIO, "%s", ret->text);
     dk_talk_finish(ret);
   }

@@ -20,6 +20,20 @@ static void print_part(struct dk_cli *cli, const struct dk_usage_part *part, uin
   dk_cli_print(cli, &line);
 }
 
+static void print_host(struct dk_cli *cli, const struct dk_usage_part *host) {
+  char size[DK_NUMBER_TEXT];
+  dk_autobuf line = DK_BUF_INIT;
+  dk_number_size_text(host->bytes, size);
+  dk_buf_printf(&line, "%10s  at ", size);
+  dk_buf_add_escaped(&line, host->name, strlen(host->name));
+  dk_buf_printf(&line, "  %llu output%s", (unsigned long long)host->n, dk_cli_s(host->n));
+  if (host->n_unweighed) {
+    dk_buf_printf(&line, ", %llu of them directories (not weighed)", (unsigned long long)host->n_unweighed);
+  }
+  dk_buf_add_char(&line, '\n');
+  dk_cli_print(cli, &line);
+}
+
 static void print_text(struct dk_cli *cli, const struct dk_usage *usage) {
   const struct dk_usage_part rest = {.name = (char *)(uintptr_t) "reached by nothing (`dkrun gc`)",
                                      .bytes = usage->unreachable,
@@ -41,6 +55,9 @@ static void print_text(struct dk_cli *cli, const struct dk_usage *usage) {
     }
   }
   print_part(cli, &total, 0);
+  for (uint32_t i = 0; i < usage->n_hosts; i++) {
+    print_host(cli, &usage->hosts[i]);
+  }
 }
 
 static json_t *to_json(const struct dk_usage_part *parts, uint32_t n) {
@@ -53,9 +70,9 @@ static json_t *to_json(const struct dk_usage_part *parts, uint32_t n) {
 }
 
 static int print_json(struct dk_cli *cli, const struct dk_usage *usage) {
-  json_t *all = json_pack("{s:I, s:I, s:o, s:o}", "bytes", (json_int_t)usage->total, "unreachable_bytes",
+  json_t *all = json_pack("{s:I, s:I, s:o, s:o, s:o}", "bytes", (json_int_t)usage->total, "unreachable_bytes",
                           (json_int_t)usage->unreachable, "parts", to_json(usage->parts, usage->n_parts), "objects",
-                          to_json(usage->tasks, usage->n_tasks));
+                          to_json(usage->tasks, usage->n_tasks), "hosts", to_json(usage->hosts, usage->n_hosts));
   char *text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
   if (text) {
     dk_cli_printf(cli, "%s\n", text);

@@ -57,15 +57,17 @@ static void print_part(struct dk_cli *cli, const struct dk_gc_part *part, const 
     dk_number_size_text(part->bytes, size);
   }
   size_t noun = strcspn(name, " ");
-  if (strncmp(name, "report", 6) != 0) noun = strlen(name);
+  if (!strstr(name, " of ")) noun = strlen(name);
   dk_cli_printf(cli, "  %10s  %llu %.*s%s%s\n", size, (unsigned long long)part->n, (int)noun, name, dk_cli_s(part->n),
                 name + noun);
 }
 
 static void print_sum(struct dk_cli *cli, const struct dk_gc_sum *sum, bool dry_run) {
   char size[DK_NUMBER_TEXT], kept[DK_NUMBER_TEXT];
+  const struct dk_gc_part copies = {sum->copies, 0};
   const struct dk_gc_part sources = {sum->sources_stay ? 0 : sum->sources, 0};
-  uint64_t n = sum->runs.n + sum->results.n + sum->failures.n + sum->objects.n + sum->unfinished.n + sum->trees.n;
+  uint64_t n =
+      sum->runs.n + sum->results.n + sum->failures.n + sum->objects.n + sum->unfinished.n + sum->trees.n + sum->copies;
   dk_number_size_text(sum->bytes, size);
   dk_number_size_text(sum->kept_bytes, kept);
   if (n + sources.n == 0) {
@@ -82,6 +84,7 @@ static void print_sum(struct dk_cli *cli, const struct dk_gc_sum *sum, bool dry_
   print_part(cli, &sum->objects, "object");
   print_part(cli, &sum->unfinished, "unfinished file");
   print_part(cli, &sum->trees, "code tree");
+  print_part(cli, &copies, "record of outputs at hosts");
   print_part(cli, &sources, "source");
   dk_cli_printf(cli, "  %10s  in all; .dkrun %s %s\n", size, dry_run ? "would take" : "takes", kept);
   if (dry_run) {

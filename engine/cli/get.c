@@ -1,5 +1,5 @@
 /* dkrun get: copies outputs out of the state folder. What was recorded is what arrives, whole, or nothing does. */
-#include "engine/cli/look.h"
+#include "engine/cli/get_priv.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "lang/base/text.h"
@@ -9,23 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct options {
-  uint32_t run;
-  const char *to; /* -o */
-  bool has_to, force;
-  struct dk_selection selection;
-};
-
-struct get {
-  struct dk_cli *cli;
-  const struct options *options;
-  struct dk_look look;
-  const char *output; /* the one that is asked for; NULL: all of a task */
-  uint32_t *tasks, n_tasks;
-  uint32_t n_without, without; /* tasks that have no result, and the first of them */
-};
-
-static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
+static int parse(struct dk_cli *cli, int argc, char **argv, struct dk_get_options *ret) {
   static const struct option options[] = {{"run", required_argument, NULL, 'R'},
                                           {"where", required_argument, NULL, 'w'},
                                           {"output", required_argument, NULL, 'o'},
@@ -66,7 +50,7 @@ static bool is_template(const struct dk_plan *plan, const char *word) {
 }
 
 /* `words` is a copy whose first one loses its ".model". */
-static int select_tasks(struct get *get, const char **words) {
+static int select_tasks(struct dk_get *get, const char **words) {
   struct dk_selection selection = get->options->selection;
   const char *dot = strchr(words[0], '=') ? NULL : strrchr(words[0], '.');
   dk_autofree char *task = NULL;
@@ -82,7 +66,7 @@ static int select_tasks(struct get *get, const char **words) {
 }
 
 /* A pick stands for the task that it chose. */
-static int resolve_picks(struct get *get, struct dk_error *error) {
+static int resolve_picks(struct dk_get *get, struct dk_error *error) {
   const struct dk_plan *plan = get->look.rows.plan;
   struct dk_choice choice;
   uint32_t row;
@@ -100,18 +84,18 @@ static int resolve_picks(struct get *get, struct dk_error *error) {
   return 0;
 }
 
-static bool is_wanted(const struct get *get, const struct dk_template *t, uint32_t output) {
+bool dk_get_is_wanted(const struct dk_get *get, const struct dk_template *t, uint32_t output) {
   return !get->output || strcmp(t->outputs[output].name, get->output) == 0;
 }
 
-static uint32_t n_wanted(const struct get *get, uint32_t task) {
+static uint32_t n_wanted(const struct dk_get *get, uint32_t task) {
   uint32_t row, n = 0;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
-  for (uint32_t i = 0; i < t->n_outputs; i++) n += is_wanted(get, t, i);
+  for (uint32_t i = 0; i < t->n_outputs; i++) n += dk_get_is_wanted(get, t, i);
   return n;
 }
 
-static int check_output(const struct get *get) {
+static int check_output(const struct dk_get *get) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, get->tasks[0], &row);
   dk_autobuf list = DK_BUF_INIT;
@@ -134,13 +118,13 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-static bool has_same_names(const struct get *get, uint32_t task, const struct dk_template *t) {
+static bool has_same_names(const struct dk_get *get, uint32_t task, const struct dk_template *t) {
   const struct dk_plan *plan = get->look.rows.plan;
 
   for (uint32_t i = 0; i < t->n_outputs; i++) {
-    for (uint32_t k = 0; k < i && is_wanted(get, t, i); k++) {
+    for (uint32_t k = 0; k < i && dk_get_is_wanted(get, t, i); k++) {
       const char *a = base_name(dk_plan_output_path(plan, task, i)), *b = base_name(dk_plan_output_path(plan, task, k));
-      if (is_wanted(get, t, k) && strcmp(a, b) == 0) return true;
+      if (dk_get_is_wanted(get, t, k) && strcmp(a, b) == 0) return true;
     }
   }
   return false;
@@ -148,7 +132,7 @@ static bool has_same_names(const struct get *get, uint32_t task, const struct dk
 
 /* As the task called it; when two of its outputs are called the same, all with the output's name in front: that has no `-`, so these
  * differ. */
-static void add_file_name(const struct get *get, uint32_t task, uint32_t output, struct dk_buf *out) {
+static void add_file_name(const struct dk_get *get, uint32_t task, uint32_t output, struct dk_buf *out) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
 
@@ -157,7 +141,7 @@ static void add_file_name(const struct get *get, uint32_t task, uint32_t output,
 }
 
 /* "t17-train-lr=0.1-seed=2": tells the task to a person, and is a plain name to every shell. */
-static void add_folder_name(const struct get *get, uint32_t task, struct dk_buf *out) {
+static void add_folder_name(const struct dk_get *get, uint32_t task, struct dk_buf *out) {
   static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=+,-";
   dk_autobuf name = DK_BUF_INIT;
 
@@ -169,7 +153,7 @@ static void add_folder_name(const struct get *get, uint32_t task, struct dk_buf 
 }
 
 /* With a `/` at its end where files go into it. */
-static void add_folder(const struct get *get, uint32_t task, bool to_folder, struct dk_buf *out) {
+static void add_folder(const struct dk_get *get, uint32_t task, bool to_folder, struct dk_buf *out) {
   const char *to = get->options->to;
 
   if (strcmp(to, ".") != 0) dk_buf_add_text(out, to);
@@ -179,7 +163,7 @@ static void add_folder(const struct get *get, uint32_t task, bool to_folder, str
   dk_buf_add_char(out, '/');
 }
 
-static void add_place(const struct get *get, uint32_t task, uint32_t output, bool to_folder, struct dk_buf *out) {
+static void add_place(const struct dk_get *get, uint32_t task, uint32_t output, bool to_folder, struct dk_buf *out) {
   add_folder(get, task, to_folder, out);
   if (to_folder) add_file_name(get, task, output, out);
 }
@@ -189,7 +173,7 @@ static bool is_folder(const char *path) {
   return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int too_many(const struct get *get) {
+static int too_many(const struct dk_get *get) {
   dk_autobuf such = DK_BUF_INIT;
 
   for (uint32_t i = 0; i < get->n_tasks && i < 3; i++) {
@@ -203,7 +187,7 @@ static int too_many(const struct get *get) {
 }
 
 /* Does -o name the folder to put things into, rather than the copy? Made if it has to be. An exit code. */
-static int prepare_place(const struct get *get, bool *ret_is_folder) {
+static int prepare_place(const struct dk_get *get, bool *ret_is_folder) {
   const char *to = get->options->to;
   struct dk_error error = {0};
   struct stat st;
@@ -220,22 +204,7 @@ static int prepare_place(const struct get *get, bool *ret_is_folder) {
 
 /* --- copying --- */
 
-/* Which of them can be told apart by the objects alone: a run looks at what is missing or unsealed, a reading fsck at
- * the rest. */
-static int lost(const struct get *get, const struct dk_kept *kept, const char *name, int r, struct dk_error *error) {
-  const struct dk_objects *objects = &get->look.objects;
-  bool is_believed = kept->is_dir ? dk_objects_has_dir(objects, &kept->digest, NULL) > 0
-                                  : dk_objects_has(objects, &kept->digest, NULL);
-  dk_autobuf command = DK_BUF_INIT;
-
-  if (r == -ENOENT && is_believed) return r; /* it is the place that is not there */
-  dk_run_command(&get->look.rows.run, &command);
-  return dk_error_set(error, r, "%s %s\nhelp: %s`%s` makes it again", name,
-                      r == -ENOENT ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects: nothing is copied",
-                      is_believed ? "`dkrun fsck --repair` drops it, then " : "", dk_buf_text(&command));
-}
-
-static int copy_output(struct get *get, uint32_t task, uint32_t output, const struct dk_kept *kept, const char *path,
+static int copy_output(struct dk_get *get, uint32_t task, uint32_t output, const struct dk_kept *kept, const char *path,
                        struct dk_error *error) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
@@ -244,7 +213,7 @@ static int copy_output(struct get *get, uint32_t task, uint32_t output, const st
   if (r == -ENOENT || r == -EBADMSG) {
     dk_buf_printf(&name, "output `%s` of ", t->outputs[output].name);
     dk_row_label(&get->look.rows, task, &name);
-    return lost(get, kept, dk_buf_text(&name), r, error);
+    return dk_get_lost(get, kept, dk_buf_text(&name), r, error);
   }
   if (r < 0) return r;
   dk_buf_add_escaped(&line, path, strlen(path));
@@ -253,7 +222,7 @@ static int copy_output(struct get *get, uint32_t task, uint32_t output, const st
   return 0;
 }
 
-static int copy_outputs(struct get *get, uint32_t task, const struct dk_result *result, bool to_folder,
+static int copy_outputs(struct dk_get *get, uint32_t task, const struct dk_result *result, bool to_folder,
                         struct dk_error *error) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
@@ -267,7 +236,7 @@ static int copy_outputs(struct get *get, uint32_t task, const struct dk_result *
   }
   for (uint32_t i = 0; i < t->n_outputs && i < result->n_outputs && r == 0; i++) {
     dk_autobuf path = DK_BUF_INIT;
-    if (!is_wanted(get, t, i)) continue;
+    if (!dk_get_is_wanted(get, t, i)) continue;
     add_place(get, task, i, to_folder, &path);
     if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "copying outputs");
     r = copy_output(get, task, i, &result->outputs[i], dk_buf_text(&path), error);
@@ -275,20 +244,20 @@ static int copy_outputs(struct get *get, uint32_t task, const struct dk_result *
   return r;
 }
 
-static bool has_outputs(const struct get *get, uint32_t task) {
+bool dk_get_has_outputs(const struct dk_get *get, uint32_t task) {
   enum dk_task_state state = get->look.rows.tasks[task].state;
   return state == DK_TASK_DONE || state == DK_TASK_CACHED;
 }
 
 /* Nothing is copied when something is in the way of anything. */
-static int check_places(const struct get *get, bool to_folder, struct dk_error *error) {
+static int check_places(const struct dk_get *get, bool to_folder, struct dk_error *error) {
   for (uint32_t n = 0; n < get->n_tasks && !get->options->force; n++) {
     uint32_t row, task = get->tasks[n];
     const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);
-    for (uint32_t i = 0; i < t->n_outputs && has_outputs(get, task); i++) {
+    for (uint32_t i = 0; i < t->n_outputs && dk_get_has_outputs(get, task); i++) {
       dk_autobuf path = DK_BUF_INIT;
       struct stat st;
-      if (!is_wanted(get, t, i)) continue;
+      if (!dk_get_is_wanted(get, t, i)) continue;
       add_place(get, task, i, to_folder, &path);
       if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "copying outputs");
       if (lstat(dk_buf_text(&path), &st) == 0)
@@ -299,9 +268,9 @@ static int check_places(const struct get *get, bool to_folder, struct dk_error *
   return 0;
 }
 
-static int copy_task(struct get *get, uint32_t task, bool to_folder, struct dk_error *error) {
+static int copy_task(struct dk_get *get, uint32_t task, bool to_folder, struct dk_error *error) {
   struct dk_result result;
-  int r = has_outputs(get, task) ? dk_row_result(&get->look.rows, task, &result, error) : -ENOENT;
+  int r = dk_get_has_outputs(get, task) ? dk_row_result(&get->look.rows, task, &result, error) : -ENOENT;
 
   if (r == -ENOENT) {
     if (get->n_without++ == 0) get->without = task;
@@ -313,7 +282,7 @@ static int copy_task(struct get *get, uint32_t task, bool to_folder, struct dk_e
   return r;
 }
 
-static int say_without(const struct get *get) {
+static int say_without(const struct dk_get *get) {
   dk_autobuf text = DK_BUF_INIT;
   uint32_t run = get->look.rows.run.number;
   enum dk_task_state state = get->look.rows.tasks[get->without].state;
@@ -329,7 +298,7 @@ static int say_without(const struct get *get) {
                       get->n_without, get->n_tasks, run, dk_buf_text(&text), word, run);
 }
 
-static int get_all(struct get *get) {
+static int get_all(struct dk_get *get) {
   struct dk_error error = {0};
   bool to_folder = false;
   int code = resolve_picks(get, &error) < 0 ? dk_cli_fail(DK_EXIT_FAILED, &error) : check_output(get);
@@ -338,15 +307,16 @@ static int get_all(struct get *get) {
   if (get->n_tasks > 1 && !get->options->has_to) return too_many(get);
   code = prepare_place(get, &to_folder);
   if (code == DK_EXIT_OK && check_places(get, to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
+  if (code == DK_EXIT_OK && dk_get_bring(get, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   for (uint32_t i = 0; i < get->n_tasks && code == DK_EXIT_OK; i++)
     if (copy_task(get, get->tasks[i], to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   return code == DK_EXIT_OK && get->n_without ? say_without(get) : code;
 }
 
 int dk_cmd_get(struct dk_cli *cli, int argc, char **argv) {
-  struct options options = {.to = "."};
+  struct dk_get_options options = {.to = "."};
   struct dk_error error = {0};
-  struct get get = {.cli = cli, .options = &options};
+  struct dk_get get = {.cli = cli, .options = &options};
   int code = parse(cli, argc, argv, &options);
 
   if (code >= 0) return code;

@@ -1,5 +1,7 @@
-/* Logs of tasks that run: what stands in the slot's files, as long as they are the task's own; see slot.h. */
+/* Logs of tasks that run: on this machine what stands in the slot's files, as long as they are the task's own (slot.h); at
+ * another host what the engine reads there. */
 #include "engine/cli/logs_priv.h"
+#include "engine/cli/logs_remote.h"
 #include "engine/cli/slot.h"
 
 #include <errno.h>
@@ -8,6 +10,7 @@
 
 #define LIVE_CHUNK (1u << 20) /* the slot is asked after each */
 #define POLL_NS 100000000L
+#define REMOTE_POLL_NS 500000000L
 
 static bool is_same_attempt(struct dk_logs_reader *reader, struct dk_id attempt) {
   const struct dk_task_record *now = &reader->look.rows.tasks[reader->task];
@@ -18,8 +21,11 @@ static bool is_same_attempt(struct dk_logs_reader *reader, struct dk_id attempt)
 struct streams {
   struct dk_id attempt;
   uint32_t slot;
+  bool is_remote, is_patient; /* patient: a host that cannot be reached is waited for */
+  bool has_said;              /* that it is */
+  struct dk_logs_remote remote;
   struct dk_log logs[2];
-  bool open[2];
+  bool open[2]; /* and stands where it is to be shown from */
 };
 
 static bool is_asked_for(const struct dk_logs_reader *reader, int stream) {
@@ -36,15 +42,31 @@ static void close_stream(struct streams *streams, int i) {
 static void close_streams(struct streams *streams) {
   close_stream(streams, 0);
   close_stream(streams, 1);
+  if (streams->is_remote) {
+    dk_logs_remote_finish(&streams->remote);
+  }
 }
 
-static int open_stream(struct dk_logs_reader *reader, struct streams *streams, int i, struct dk_error *error) {
+/* Is what was read before this of another task? Of another host it never is. */
+static bool has_moved(const struct dk_logs_reader *reader, const struct streams *streams) {
+  return !streams->is_remote && dk_slot_ask(reader->cli, streams->slot, streams->attempt) == DK_SLOT_MOVED;
+}
+
+static int open_source(struct dk_logs_reader *reader, struct streams *streams, int i, struct dk_error *error) {
   dk_autobuf path = DK_BUF_INIT;
+  if (streams->is_remote) {
+    dk_logs_remote_open(&streams->remote, i, &streams->logs[i]);
+    return 0;
+  }
   dk_slot_path(reader->cli, streams->slot, i ? "err" : "out", &path);
   if (!dk_buf_ok(&path)) {
     return dk_error_system(error, -ENOMEM, "opening the log");
   }
-  int r = dk_log_open_file(&streams->logs[i], dk_buf_text(&path), error);
+  return dk_log_open_file(&streams->logs[i], dk_buf_text(&path), error);
+}
+
+static int open_stream(struct dk_logs_reader *reader, struct streams *streams, int i, struct dk_error *error) {
+  int r = open_source(reader, streams, i, error);
   if (r < 0) {
     return r == -ENOENT ? 0 : r; /* kept already, or not made yet */
   }
@@ -53,19 +75,39 @@ static int open_stream(struct dk_logs_reader *reader, struct streams *streams, i
     r = dk_log_tail(&streams->logs[i], (uint64_t)reader->options->tail, error);
   }
   /* Asked after the place to start from was found: that may have been another task's. */
-  if (r == -ESTALE || (r == 0 && dk_slot_ask(reader->cli, streams->slot, streams->attempt) == DK_SLOT_MOVED)) {
+  bool is_over = r == -ESTALE || (r == 0 && has_moved(reader, streams));
+  if (r < 0 || is_over) {
     close_stream(streams, i);
-    r = 0;
   }
-  return r;
+  return is_over ? 0 : r;
+}
+
+/* -EHOSTUNREACH becomes 0 when it is waited for; said once, until it is there again. */
+static int be_patient(struct streams *streams, int r, const struct dk_error *error) {
+  if (r == 0) {
+    streams->has_said = false;
+  }
+  if (!streams->is_patient || (r != -EHOSTUNREACH && r != -ENOTCONN)) {
+    return r;
+  }
+  if (r == -EHOSTUNREACH && !streams->has_said) {
+    dk_cli_fail(DK_EXIT_OK, error);
+    streams->has_said = true;
+  }
+  return 0;
 }
 
 static int open_streams(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
   const struct dk_task_record *record = &reader->look.rows.tasks[reader->task];
-  *streams = (struct streams){.attempt = record->attempt, .slot = record->slot};
+  *streams = (struct streams){.attempt = record->attempt,
+                              .slot = record->slot,
+                              .is_remote = record->host != DK_HOST_LOCAL,
+                              .is_patient = reader->options->follow};
+  dk_logs_remote_init(&streams->remote, reader->cli, record->attempt, record->host);
   int r = 0;
   for (int i = 0; i < 2 && r == 0; i++) {
     r = is_asked_for(reader, i) ? open_stream(reader, streams, i, error) : 0;
+    r = be_patient(streams, r, error);
   }
   if (r < 0) {
     close_streams(streams);
@@ -83,7 +125,7 @@ static int drain_live(struct dk_logs_reader *reader, struct streams *streams, in
     if (n <= 0) {
       return (int)n;
     }
-    if (dk_slot_ask(reader->cli, streams->slot, streams->attempt) == DK_SLOT_MOVED) {
+    if (has_moved(reader, streams)) {
       *log = before;
       return -ESTALE;
     }
@@ -97,14 +139,24 @@ static int drain_live(struct dk_logs_reader *reader, struct streams *streams, in
 static int drain_streams(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
   int r = 0;
   for (int i = 0; i < 2 && r == 0; i++) {
-    r = streams->open[i] ? drain_live(reader, streams, i, error) : 0;
+    if (streams->is_remote && is_asked_for(reader, i) && !streams->open[i]) {
+      r = open_stream(reader, streams, i, error); /* its host was not there */
+    }
+    if (r == 0 && streams->open[i]) {
+      r = drain_live(reader, streams, i, error);
+    }
+    r = be_patient(streams, r, error);
   }
   return r;
 }
 
-void dk_logs_wait(void) {
-  struct timespec pause = {0, POLL_NS};
+static void wait_ns(long ns) {
+  struct timespec pause = {0, ns};
   nanosleep(&pause, NULL);
+}
+
+void dk_logs_wait(void) {
+  wait_ns(POLL_NS);
 }
 
 /* What was written after the place where the live file was left. A log that was cut in its middle has other offsets:
@@ -167,14 +219,16 @@ static int print_ends(struct dk_logs_reader *reader, const struct streams *strea
   return r;
 }
 
-static void say_unknown_end(const struct dk_logs_reader *reader, enum dk_slot_says says) {
+static void say_unknown_end(const struct dk_logs_reader *reader, const struct streams *streams,
+                            enum dk_slot_says says) {
   dk_autobuf text = DK_BUF_INIT;
   dk_row_label(&reader->look.rows, reader->task, &text);
   dk_cli_failf(DK_EXIT_OK, "%s: %s, and no engine is at work: its end is known at the next `dkrun run`",
                dk_buf_text(&text),
-               says == DK_SLOT_MOVED  ? "its slot runs another task now"
-               : says == DK_SLOT_LOST ? "its keeper is gone"
-                                      : "it has ended");
+               streams->is_remote      ? "it runs at another host"
+               : says == DK_SLOT_MOVED ? "its slot runs another task now"
+               : says == DK_SLOT_LOST  ? "its keeper is gone"
+                                       : "it has ended");
 }
 
 /* One look at a task that is followed: prints what is new. 0: go on, 1: this attempt is over, 2: so it is, and its end
@@ -187,7 +241,9 @@ static int follow_once(struct dk_logs_reader *reader, struct streams *streams, s
   }
   /* Asked before the record is read: an engine that ended in between has written the end. */
   bool is_alive = dk_cli_engine_alive(reader->cli, &pid);
-  enum dk_slot_says says = is_alive ? DK_SLOT_RUNS : dk_slot_ask(reader->cli, streams->slot, streams->attempt);
+  enum dk_slot_says says = is_alive             ? DK_SLOT_RUNS
+                           : streams->is_remote ? DK_SLOT_MOVED
+                                                : dk_slot_ask(reader->cli, streams->slot, streams->attempt);
   r = dk_row_source_refresh(&reader->look.rows, error);
   if (r < 0) {
     return r;
@@ -201,7 +257,7 @@ static int follow_once(struct dk_logs_reader *reader, struct streams *streams, s
     r = print_ends(reader, streams, error);
   }
   if (r == -ENOENT && !is_over) {
-    say_unknown_end(reader, says);
+    say_unknown_end(reader, streams, says);
     return 2;
   }
   return r < 0 && r != -ENOENT ? r : is_over ? 1 : 2;
@@ -213,7 +269,7 @@ int dk_logs_follow(struct dk_logs_reader *reader, struct dk_error *error) {
   while (r == 0 && !dk_logs_output_is_gone(reader)) {
     r = follow_once(reader, &streams, error);
     if (r == 0) {
-      dk_logs_wait();
+      wait_ns(streams.is_remote ? REMOTE_POLL_NS : POLL_NS);
     }
   }
   close_streams(&streams);
@@ -232,12 +288,18 @@ int dk_logs_print_running(struct dk_logs_reader *reader, struct dk_error *error)
   if (r == 0) {
     r = dk_row_source_refresh(&reader->look.rows, error);
   }
+  if (r == -ENOTCONN) {
+    dk_error_set(error, r,
+                 "the task runs at another host, and no engine is at work that could read there\n"
+                 "help: `dkrun attach %u` goes on with its run",
+                 reader->look.rows.run.number);
+  }
   if (r == 0) {
-    enum dk_slot_says says = dk_slot_ask(reader->cli, streams.slot, streams.attempt);
+    enum dk_slot_says says = streams.is_remote ? DK_SLOT_RUNS : dk_slot_ask(reader->cli, streams.slot, streams.attempt);
     if (!is_same_attempt(reader, streams.attempt) || (is_alive && says == DK_SLOT_MOVED)) {
       dk_cli_failf(DK_EXIT_OK, "the task ended in the meantime: `dkrun logs` again shows all of it");
     } else if (says == DK_SLOT_MOVED && print_ends(reader, &streams, error) < 0) {
-      say_unknown_end(reader, says);
+      say_unknown_end(reader, &streams, says);
     }
   }
   close_streams(&streams);

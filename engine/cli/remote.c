@@ -40,8 +40,12 @@ static void hear(struct remote *remote, const struct dk_talk *talk) {
   case DK_TALK_WATCH:
   case DK_TALK_ASK:
   case DK_TALK_LEAVE:
+  case DK_TALK_FETCH:
+  case DK_TALK_READ:
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
+  case DK_TALK_PROGRESS:
+  case DK_TALK_LOG:
   case DK_TALK_DONE: break;
   }
 }

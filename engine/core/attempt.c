@@ -35,6 +35,11 @@ static bool is_expected(const void *ctx, uint32_t item, const void *key) {
   return has_key(core, item, key) && !core->hosts[core->attempts[item].host].is_lost;
 }
 
+static bool is_awaited(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_core *core = ctx;
+  return is_expected(ctx, item, key) && core->attempts[item].task != DK_NO_TASK;
+}
+
 static bool is_idle(const void *ctx, uint32_t item, const void *key) {
   const struct dk_core *core = ctx;
   return has_key(core, item, key) && core->attempts[item].task != DK_NO_TASK;
@@ -47,6 +52,10 @@ uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id) {
 uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key) {
   uint32_t i = dk_index_find(&core->unclaimed_by_key, hash_key(key), is_there, core, key);
   return i != DK_NONE ? i : dk_index_find(&core->unclaimed_by_key, hash_key(key), is_expected, core, key);
+}
+
+uint32_t dk_attempt_find_expected(const struct dk_core *core, const struct dk_digest *key) {
+  return core->n_unclaimed ? dk_index_find(&core->unclaimed_by_key, hash_key(key), is_awaited, core, key) : DK_NONE;
 }
 
 uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key) {

@@ -142,6 +142,7 @@ bool dk_claim_pass(struct dk_core *core, uint32_t i) {
   uint32_t old_task = claim->task;
   struct dk_share heir = core->shares[claim->shares];
   drop_share(core, claim->shares);
+  claim->placed_in = 0;
   claim->run = heir.run;
   claim->task = heir.task;
   heir.run->word[heir.task] = i;
@@ -160,6 +161,7 @@ void dk_claim_yield(struct dk_core *core, uint32_t i) {
   while (at != DK_NONE && dk_run_keeps_back(core->shares[at].run, core->shares[at].task)) at = core->shares[at].next;
   if (at == DK_NONE) return;
   struct dk_share *share = &core->shares[at];
+  claim->placed_in = 0;
   claim->run = share->run;
   claim->task = share->task;
   share->run = old_run;

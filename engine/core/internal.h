@@ -56,7 +56,7 @@ struct dk_claim {
   int32_t code;
   bool is_used, is_indexed; /* indexed: found by its key */
   uint32_t good_at;         /* outcome OK: core->n_good by then */
-  uint32_t placed_in;       /* core->news when it was last asked where it may run; 0: never */
+  uint32_t placed_in;       /* core->news when it was last asked where its owner may run; 0: never */
   uint64_t suits;           /* what came of it: the hosts that were there and suited, see dk_place_bit */
 };
 
@@ -95,6 +95,10 @@ struct dk_node_count {
   uint32_t by_state[DK_N_STATES];
   uint32_t queued, started; /* RUNNING ones: order not started yet; started */
   uint32_t open;            /* READY ones that nothing keeps back, and that are not aside */
+  /* The READY ones but those that are fresh had all been asked about when core->news was waits_in, and suit no host
+   * but these (dk_place_bit). With one lane; else it is not known. */
+  uint32_t waits_in;
+  uint64_t waits;
 };
 
 /* Tasks that are handed out at the same priority. */
@@ -102,6 +106,7 @@ struct dk_lane {
   int32_t priority;
   struct dk_bits pending; /* nothing to wait for; not looked up; not held */
   struct dk_bits ready;   /* READY; not held; not aside */
+  struct dk_bits fresh;   /* of these, those that have not been asked about since they are in the queue */
 };
 #define DK_LANES_MAX 32u /* different priorities in a run */
 
@@ -205,11 +210,13 @@ struct dk_core {
   uint64_t *place_ns;    /* by host: what policy.place said last */
   uint32_t n_hosts, cap_hosts;
   uint32_t news;      /* counts (from 1) when what place says, or who is there, may have changed */
-  uint64_t recall_at; /* when an order that waits at the wrong host is to be looked at; UINT64_MAX: none */
-  bool is_failed;     /* out of memory: throw it away */
-  bool is_cut;        /* the step's output was full: there is more to do */
-  bool has_ended;     /* this step finished a run */
-  bool has_moved;     /* a task took over a claim or adopted an attempt: at_once may be passed */
+  uint64_t recall_at; /* when orders that may wait at the wrong host are looked at again; UINT64_MAX: there are none */
+  uint64_t recall_hosts; /* bits of those that had spare slots when they were looked at last */
+  uint32_t recall_news;  /* `news` by then */
+  bool is_failed;        /* out of memory: throw it away */
+  bool is_cut;           /* the step's output was full: there is more to do */
+  bool has_ended;        /* this step finished a run */
+  bool has_moved;        /* a task took over a claim or adopted an attempt: at_once may be passed */
 
   /* Of the step that runs. */
   uint64_t now, seq,
@@ -325,6 +332,8 @@ static inline bool dk_claim_is_stopped(const struct dk_claim *claim) {
 uint32_t dk_attempt_find(const struct dk_core *core, struct dk_id id);
 /* One that a task could adopt: best at a host that is there, else at one that is not lost. DK_NONE: none. */
 uint32_t dk_attempt_find_unclaimed(const struct dk_core *core, const struct dk_digest *key);
+/* One at a host that is not lost, and that nobody has condemned: while there is one, no other is made. */
+uint32_t dk_attempt_find_expected(const struct dk_core *core, const struct dk_digest *key);
 /* One that nobody has condemned yet. */
 uint32_t dk_attempt_find_idle(const struct dk_core *core, const struct dk_digest *key);
 uint32_t dk_attempt_add(struct dk_core *core, const struct dk_attempt *attempt); /* unclaimed; DK_NONE: no memory */

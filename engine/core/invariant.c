@@ -46,6 +46,8 @@ static int check_queues(const struct dk_core_run *run, uint32_t task, struct dk_
   for (uint8_t i = 0; i < run->n_lanes; i++) {
     if (dk_bits_has(&run->lanes[i].ready, task) != (is_ready && i == lane))
       BROKEN("task %u in state %u: ready queue", task, state);
+    if (dk_bits_has(&run->lanes[i].fresh, task) && !(is_ready && i == lane))
+      BROKEN("task %u in state %u is fresh", task, state);
     if (dk_bits_has(&run->lanes[i].pending, task) != (is_pending && i == lane))
       BROKEN("task %u in state %u: pending queue", task, state);
   }

@@ -173,6 +173,7 @@ uint32_t dk_place_better(struct dk_core *core, const struct dk_attempt *attempt)
 bool dk_place_is_elsewhere(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t host) {
   if (!core->policy.place) return false;
   ask(core, run, task);
+  core->claims[run->word[task]].placed_in = 0;               /* what it was told before is old */
   if (core->place_ns[host] < DK_PLACE_NOT_NOW) return false; /* it would be refused there again, and again */
   for (uint32_t i = 0; i < core->n_hosts; i++) {
     bool is_known = core->hosts[i].is_known && !core->hosts[i].is_removed && i != host;

@@ -31,10 +31,33 @@ static bool is_stuck(const struct dk_core *core, const struct dk_attempt *attemp
          (claim->placed_in != core->news || claim->suits & spare);
 }
 
+/* More orders wait somewhere than have started. */
+static bool has_queue(const struct dk_core *core) {
+  for (uint32_t i = 0; i < core->n_hosts; i++) {
+    if (dk_host_is_there(&core->hosts[i]) && core->hosts[i].booked > core->hosts[i].slots) return true;
+  }
+  return false;
+}
+
+/* Looks at all attempts: not in each step, but when one is due, a host has come by spare slots, or there is news. */
+static bool is_due(struct dk_core *core, uint64_t spare) {
+  bool is_new = spare & ~core->recall_hosts || core->recall_news != core->news;
+  if (!is_new && core->now < core->recall_at) return false;
+  core->recall_hosts = spare;
+  core->recall_news = core->news;
+  core->recall_at = core->now + core->policy.recall_ns;
+  return true;
+}
+
 void dk_recall(struct dk_core *core) {
-  uint64_t spare = core->n_hosts > 1 && has_waiting(core) ? find_spare(core) : 0;
-  core->recall_at = UINT64_MAX;
-  for (uint32_t i = 0; i < core->n_attempts && spare && !dk_emit_is_full(core); i++) {
+  uint64_t spare = core->n_hosts > 1 && has_waiting(core) && has_queue(core) ? find_spare(core) : 0;
+  if (!spare) {
+    core->recall_at = UINT64_MAX;
+    core->recall_hosts = 0;
+    return;
+  }
+  if (!is_due(core, spare)) return;
+  for (uint32_t i = 0; i < core->n_attempts && !dk_emit_is_full(core); i++) {
     struct dk_attempt *attempt = &core->attempts[i];
     if (!is_stuck(core, attempt, spare)) continue;
     if (attempt->recall_at <= core->now) {

@@ -59,8 +59,12 @@ static uint32_t find_lane(struct dk_core_run *run, int32_t priority) {
   if (run->n_lanes == DK_LANES_MAX) return nearest;
   struct dk_lane lane = {.priority = priority};
   uint32_t n = run->graph->n_tasks ? run->graph->n_tasks : 1;
-  if (dk_bits_init(&lane.pending, n) < 0 || dk_bits_init(&lane.ready, n) < 0) {
+  int r = dk_bits_init(&lane.pending, n);
+  if (r == 0) r = dk_bits_init(&lane.ready, n);
+  if (r == 0) r = dk_bits_init(&lane.fresh, n);
+  if (r < 0) {
     dk_bits_finish(&lane.pending);
+    dk_bits_finish(&lane.ready);
     return DK_NONE;
   }
   run->lanes[run->n_lanes] = lane;
@@ -151,7 +155,7 @@ static void stop_unclaimed(struct dk_core *core, const struct dk_core_run *run, 
 static void cancel_task(struct dk_core_run *run, uint32_t task, const struct dk_event *event) {
   run->flags[task] |= (uint8_t)(TASK_STOPPED | (event->u.ask.hard ? TASK_HARD : 0));
   dk_task_queue(run, task);
-  if (!(run->flags[task] & TASK_RESTORED)) dk_bits_add(&run->stopping, task);
+  if (!(run->flags[task] & TASK_RESTORED) && !dk_task_state_is_end(run->state[task])) dk_bits_add(&run->stopping, task);
 }
 
 /* An order that has not started comes back; what runs goes on. Others that want the same need not wait. */

@@ -63,6 +63,13 @@ void dk_schedule_load(struct dk_core *core) {
   }
 }
 
+static void adopt(struct dk_core *core, uint32_t claim, uint32_t attempt) {
+  struct dk_claim *of = &core->claims[claim];
+  bool is_new = core->attempts[attempt].run == of->run->number && !dk_id_equal(of->last, core->attempts[attempt].id);
+  if (is_new && of->attempts < UINT8_MAX) of->attempts++; /* no record counted it yet */
+  dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+}
+
 /* It has no result: it has failed before, shares, adopts, or waits to be handed out. */
 static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, const struct dk_digest *key) {
   uint32_t claim = dk_claim_find(core, key), asked_at = run->word[task];
@@ -98,11 +105,7 @@ static void miss(struct dk_core *core, struct dk_core_run *run, uint32_t task, c
   run->word[task] = claim;
   if (!dk_tries_is_none(&core->claims[claim].tries)) dk_emit_task(core, run, task, &core->claims[claim]);
   uint32_t attempt = dk_attempt_find_unclaimed(core, key);
-  if (attempt == DK_NONE) return;
-  bool is_new =
-      core->attempts[attempt].run == run->number && !dk_id_equal(core->claims[claim].last, core->attempts[attempt].id);
-  if (is_new && core->claims[claim].attempts < UINT8_MAX) core->claims[claim].attempts++; /* no record counted it yet */
-  dk_attempt_claim(core, attempt, claim, TASK_ADOPT);
+  if (attempt != DK_NONE) adopt(core, claim, attempt);
 }
 
 /* The run and task that an answer is for, if it is waited for. */
@@ -203,6 +206,12 @@ static bool fits_run(const struct dk_core_run *run, const struct dk_places *plac
 
 enum handed { HANDED_ALL, HANDED_ENOUGH_OF_RUN, HANDED_ENOUGH };
 
+/* Those of the node that were asked about wait for hosts that have no room: only fresh ones need be looked at. */
+static bool all_wait(const struct dk_core *core, const struct dk_core_run *run, uint32_t node,
+                     const struct dk_places *places) {
+  return run->n_lanes == 1 && run->nodes[node].waits_in == core->news && !(run->nodes[node].waits & places->open);
+}
+
 /* Where a READY task goes; false: nowhere for now. */
 static bool place(struct dk_core *core, struct dk_core_run *run, uint32_t task, struct dk_places *places,
                   uint32_t *ret_host, uint32_t *ret_cost) {
@@ -213,22 +222,40 @@ static bool place(struct dk_core *core, struct dk_core_run *run, uint32_t task, 
   return placed == DK_PLACED;
 }
 
+/* What it had is gone, but an engine before this one had made another attempt of it, when it gave a host up. */
+static bool adopt_other(struct dk_core *core, uint32_t claim) {
+  uint32_t attempt = dk_attempt_find_expected(core, &core->claims[claim].key);
+  if (attempt != DK_NONE) adopt(core, claim, attempt);
+  return attempt != DK_NONE;
+}
+
 /* Rows in their order; one that finds no room does not keep those back that may run elsewhere. */
-static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, struct dk_bits *ready, uint32_t at,
+static enum handed assign_node(struct dk_core *core, struct dk_core_run *run, struct dk_lane *lane, uint32_t at,
                                struct dk_places *places) {
   const struct dk_graph_node *node = &run->graph->nodes[at];
-  const uint32_t *count = run->nodes[at].by_state;
-  uint32_t task = node->first, host, cost;
-  while (count[DK_TASK_READY] && (!node->at_once || count[DK_TASK_RUNNING] < node->at_once) &&
-         (task = dk_bits_next(ready, task)) < node->first + node->rows) {
+  struct dk_node_count *count = &run->nodes[at];
+  uint32_t host, cost;
+  uint64_t waits = 0;
+  for (uint32_t task = node->first; count->by_state[DK_TASK_READY]; task++) {
+    if (node->at_once && count->by_state[DK_TASK_RUNNING] >= node->at_once) return HANDED_ALL;
+    bool fresh_only = all_wait(core, run, at, places);
+    if (fresh_only) waits |= count->waits;
+    task = dk_bits_next(fresh_only ? &lane->fresh : &lane->ready, task);
+    if (task >= node->first + node->rows) {
+      count->waits_in = core->news;
+      count->waits = waits;
+      return HANDED_ALL;
+    }
     if (dk_emit_is_full(core)) return HANDED_ENOUGH;
     if (place(core, run, task, places, &host, &cost)) {
       if (!fits_run(run, places, cost)) return HANDED_ENOUGH_OF_RUN;
-      assign(core, run, task, host, cost);
-    } else if (!places->n_open) {
-      return HANDED_ENOUGH;
+      if (!adopt_other(core, run->word[task])) assign(core, run, task, host, cost);
+      continue;
     }
-    task++;
+    dk_bits_remove(&lane->fresh, task);
+    waits |= core->claims[run->word[task]].suits;
+    count->waits |= waits;
+    if (!places->n_open) return HANDED_ENOUGH;
   }
   return HANDED_ALL;
 }
@@ -239,11 +266,11 @@ void dk_schedule_assign(struct dk_core *core) {
   for (uint32_t i = 0; i < core->n_runs; i++) core->runs[i]->has_enough = false;
   for (uint32_t i = 0; i < core->n_turns; i++) {
     struct dk_core_run *run = core->turns[i].run;
-    struct dk_bits *ready = &run->lanes[core->turns[i].lane].ready;
+    struct dk_lane *lane = &run->lanes[core->turns[i].lane];
     enum handed handed = HANDED_ALL;
     if (run->is_paused || run->has_enough) continue;
-    for (uint32_t n = 0; n < run->graph->n_nodes && ready->count && handed == HANDED_ALL; n++)
-      handed = assign_node(core, run, ready, node_at(run, n), &places);
+    for (uint32_t n = 0; n < run->graph->n_nodes && lane->ready.count && handed == HANDED_ALL; n++)
+      handed = assign_node(core, run, lane, node_at(run, n), &places);
     if (handed == HANDED_ENOUGH) return;
     run->has_enough = handed == HANDED_ENOUGH_OF_RUN; /* its lower lanes do not overtake what waits here */
   }

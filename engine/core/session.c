@@ -146,6 +146,7 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   } else if (reason != DK_REFUSED_DISK) {
     came_to_nothing(core, claim, DK_CAUSE_LOST, 0, true);
   } else if (dk_retry_count(of->run, of->task, &of->tries, DK_CAUSE_LOST, 0)) { /* may pass: as often as a lost one */
+    of->cause = DK_CAUSE_DISK;
     dk_retry_wait(core, claim);
   } else {
     dk_claim_end(core, claim, TASK_FAIL, DK_CAUSE_DISK, 0);

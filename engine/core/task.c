@@ -61,16 +61,21 @@ static struct dk_lane *lane_of(struct dk_core_run *run, uint32_t task) {
   return &run->lanes[run->lane_of ? run->lane_of[task] : 0];
 }
 
+static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
+  if (belongs)
+    dk_bits_add(queue, task);
+  else
+    dk_bits_remove(queue, task);
+}
+
 /* What is kept back, and what no host suits, must not take the place of others in the window. */
 static void put_ready(struct dk_core_run *run, uint32_t task, bool belongs) {
   struct dk_bits *ready = &lane_of(run, task)->ready;
   uint32_t node = dk_task_node(run, task), by = belongs ? 1 : UINT32_MAX;
   dk_bits_remove(&run->aside, task);
   if (dk_bits_has(ready, task) == belongs) return;
-  if (belongs)
-    dk_bits_add(ready, task);
-  else
-    dk_bits_remove(ready, task);
+  put(ready, task, belongs);
+  put(&lane_of(run, task)->fresh, task, belongs);
   run->nodes[node].open += by;
   if (run->graph->nodes[node].at_once == 0) run->window += by;
 }
@@ -83,13 +88,6 @@ void dk_task_unqueue(struct dk_core_run *run, uint32_t task) {
 void dk_task_set_aside(struct dk_core_run *run, uint32_t task) {
   put_ready(run, task, false);
   dk_bits_add(&run->aside, task);
-}
-
-static void put(struct dk_bits *queue, uint32_t task, bool belongs) {
-  if (belongs)
-    dk_bits_add(queue, task);
-  else
-    dk_bits_remove(queue, task);
 }
 
 void dk_task_queue(struct dk_core_run *run, uint32_t task) {
@@ -246,6 +244,7 @@ static int alloc_tasks(struct dk_core_run *run) {
   run->n_lanes = 1;
   int r = dk_bits_init(&run->lanes[0].pending, n);
   if (r == 0) r = dk_bits_init(&run->lanes[0].ready, n);
+  if (r == 0) r = dk_bits_init(&run->lanes[0].fresh, n);
   if (r == 0) r = dk_bits_init(&run->ended, n);
   if (r == 0) r = dk_bits_init(&run->stopping, n);
   if (r == 0) r = dk_bits_init(&run->recalled, n);
@@ -284,6 +283,7 @@ void dk_task_finish(struct dk_core_run *run) {
   for (uint32_t i = 0; i < run->n_lanes; i++) {
     dk_bits_finish(&run->lanes[i].pending);
     dk_bits_finish(&run->lanes[i].ready);
+    dk_bits_finish(&run->lanes[i].fresh);
   }
   dk_free(run->lanes);
   dk_bits_finish(&run->ended);

@@ -75,6 +75,7 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     if (engine->n_queue > 0 && ++engine->n_unheard < MAX_UNHEARD && dk_engine_pop(engine, ret)) return 1;
     if (now >= deadline_ns && engine->n_queue == 0) return 0;
     dk_fleet_tick(engine, now);
+    dk_reaches_tick(engine, now);
     bool has_event = engine->n_queue > 0;
     engine->n_unheard = 0;
 
@@ -82,6 +83,7 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     if (engine->observer_at < until) until = engine->observer_at;
     uint64_t hosts_at = dk_fleet_deadline(engine);
     if (hosts_at < until) until = hosts_at;
+    if (engine->reaches.tick_at < until) until = engine->reaches.tick_at;
     int r = dk_loop_once(engine->with.loop, has_event ? 0 : until);
     if (r < 0) return r;
     if (has_event && dk_engine_pop(engine, ret)) return 1;
@@ -210,6 +212,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
   if (!engine) return dk_error_system(error, -ENOMEM, "starting the engine");
   engine->with = *options;
   engine->error = error;
+  dk_reaches_init(&engine->reaches);
   (void)gethostname(engine->host, sizeof engine->host - 1); /* the zero behind it stays */
   engine->world = (struct dk_world){engine, world_next, world_sync, world_commit, dk_engine_act};
   if (getrandom(&incarnation, sizeof incarnation, 0) != sizeof incarnation)
@@ -241,6 +244,7 @@ void dk_engine_destroy(struct dk_engine *engine) {
   struct dk_event event;
 
   if (!engine) return;
+  dk_reaches_finish(engine);
   dk_fleet_destroy(engine);
   dk_fetches_destroy(engine->fetches);
   if (engine->core) dk_turn_finish(&engine->turn);

@@ -5,6 +5,7 @@
 #include "engine/drive/engine.h"
 #include "engine/drive/fleet.h"
 #include "engine/drive/place.h"
+#include "engine/drive/reach_priv.h"
 #include "engine/drive/turn.h"
 #include "engine/source/snapshot.h"
 #include "engine/sys/machine.h"
@@ -54,6 +55,7 @@ struct dk_engine {
   uint8_t store_id[16];
   uint64_t incarnation;
   struct dk_fetches *fetches;
+  struct dk_reaches reaches;
   uint64_t lost_after_ns;
   uint64_t save_at;          /* when what changed of hosts is committed by itself; 0: nothing has */
   uint64_t hours_at;         /* when hosts' hours are looked at next */
@@ -104,6 +106,8 @@ uint32_t *dk_engine_order(struct dk_store *store, const struct dk_plan *plan, st
 
 /* act.c */
 void dk_engine_act(void *ctx, const struct dk_action *action);
+int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
+                          struct dk_error *error);
 /* receive.c: what comes from a host's agent. */
 void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message);
 void dk_engine_down(struct dk_engine_host *host, uint64_t session, const char *why);

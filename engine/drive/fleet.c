@@ -216,6 +216,21 @@ bool dk_fleet_has_copies(void *ctx, uint32_t number) {
   return host && host->provider && !host->is_lost;
 }
 
+/* At once: whoever looks for a copy next must not find this one. */
+void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content) {
+  struct dk_engine *engine = host->engine;
+  struct dk_store *store = engine->with.folder->store;
+  struct dk_batch batch = DK_BATCH_INIT;
+  struct dk_error error = {0};
+
+  int r = dk_store_get_copy(store, content, host->record.number, NULL, &error);
+  if (r == -ENOENT) return;
+  if (r == 0 || r == -EBADMSG) r = dk_batch_del_copy(&batch, content, host->record.number);
+  if (r == 0) r = dk_store_commit(store, &batch, &error);
+  dk_batch_finish(&batch);
+  if (r < 0) dk_engine_fail(engine, r, &error);
+}
+
 bool dk_fleet_has_remote(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (engine->hosts[i] && engine->hosts[i]->provider && dk_host_is_remote(engine->hosts[i])) return true;
@@ -337,6 +352,7 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried
   dk_supply_clear(&host->supply);
   dk_held_clear(&host->held, host);
   dk_fetch_down(host->engine->fetches, host);
+  dk_reads_down(host, why);
   dk_fleet_set_state(host, DK_HOST_DOWN, why);
   say_down(host, why, is_retried);
   dk_fleet_tell_where(host->engine);

@@ -74,4 +74,7 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
 /* is_retried: its link tries again by itself. */
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
 
+/* A content that was recorded to be at the host is not there any more. */
+void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content);
+
 #endif

@@ -3,6 +3,7 @@
 #include "engine/drive/refs.h"
 #include "engine/drive/usage.h"
 #include "engine/source/keep.h"
+#include "engine/store/hosts.h"
 #include "engine/store/record.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/loop.h"
@@ -167,13 +168,26 @@ static int drop_name(void *ctx, const void *key, size_t klen, const void *value,
   return vlen == 1 + DK_DIGEST_SIZE ? drop_by_key(ctx, DK_TABLE_NAMES, key, klen, (const char *)value + 1) : 0;
 }
 
+/* What is known to be at hosts of results that go. */
+static int drop_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct gc *gc = ctx;
+  struct dk_digest content;
+  (void)value, (void)vlen;
+  if (klen != DK_COPY_KEY) return 0;
+  memcpy(content.bytes, key, DK_DIGEST_SIZE);
+  if (!goes(gc, dk_uses_find(&gc->refs.objects, &content))) return 0;
+  gc->sum->copies++;
+  dk_batch_del(&gc->batch, DK_TABLE_COPIES, key, klen);
+  return step(gc);
+}
+
 static int drop_records(struct gc *gc) {
   static const struct {
     enum dk_table table;
     dk_store_each_fn *fn;
-  } steps[] = {{DK_TABLE_NAMES, drop_name},       {DK_TABLE_METRICS, drop_metrics}, {DK_TABLE_RESULTS, drop_result},
-               {DK_TABLE_FAILURES, drop_failure}, {DK_TABLE_TASKS, drop_task},      {DK_TABLE_CHOICES, drop_choice},
-               {DK_TABLE_RUNS, drop_run}};
+  } steps[] = {{DK_TABLE_NAMES, drop_name},     {DK_TABLE_METRICS, drop_metrics},  {DK_TABLE_RESULTS, drop_result},
+               {DK_TABLE_COPIES, drop_copy},    {DK_TABLE_FAILURES, drop_failure}, {DK_TABLE_TASKS, drop_task},
+               {DK_TABLE_CHOICES, drop_choice}, {DK_TABLE_RUNS, drop_run}};
   int err = 0;
   for (size_t i = 0; i < sizeof steps / sizeof *steps && err == 0; i++) {
     err = dk_store_each(gc->folder->store, steps[i].table, NULL, 0, steps[i].fn, gc, gc->error);

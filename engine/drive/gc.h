@@ -23,6 +23,7 @@ struct dk_gc_part {
 struct dk_gc_sum {              /* what is deleted, or would be */
   uint32_t first_run, last_run; /* runs first to last; 0: none */
   struct dk_gc_part runs, results, failures, objects, unfinished, trees;
+  uint64_t copies;            /* places of contents at hosts that are forgotten; what is there stays */
   uint64_t sources;           /* pinned commits that go; their bytes are not known before */
   uint64_t bytes, kept_bytes; /* all that goes, and what the folder takes then (without the sources') */
   bool sources_stay;          /* their file system cannot exchange two folders */

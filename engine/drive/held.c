@@ -47,6 +47,13 @@ static void take_ready(struct dk_held *all) {
 static void on_here(void *ctx, int r, const char *words) {
   struct held *held = ctx;
 
+  /* It waits at its host until this machine has room for it again. */
+  if (dk_error_is_machine(r)) {
+    struct dk_error error = {0};
+    dk_error_set(&error, r, "%s", words);
+    dk_engine_fail(held->host->engine, r, &error);
+    return;
+  }
   if (r < 0) dk_engine_say(held->host->engine, words);
   held->n_missing--;
   take_ready(&held->host->held);
@@ -61,7 +68,7 @@ static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
       continue;
     struct dk_copy copy = {kept[i].digest, held->host->record.number, kept[i].size, kept[i].is_dir};
     held->n_missing++;
-    r = dk_fetch(engine->fetches, &copy, on_here, held);
+    r = dk_fetch(engine->fetches, &copy, DK_FETCH_URGENT, on_here, held);
     if (r < 0) held->n_missing--;
   }
   return r;

@@ -2,6 +2,7 @@
 #include "engine/drive/place.h"
 
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #define BYTES_PER_SECOND 50000000u
 /* Contents below this come with their results (held.c), or in no time. */
 #define SMALL (1u << 20)
+#define DIRECTORY (16u << 20) /* of one only the size of its manifest is known: bytes that it is taken to have */
 
 /* --- may it run there? --- */
 
@@ -48,15 +50,18 @@ int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
   return 0;
 }
 
-static bool may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node, const struct dk_engine_host *host) {
+/* 0: it may go there; else why not. */
+static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node,
+                       const struct dk_engine_host *host) {
   const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->is_left || host->record.state != DK_HOST_UP || !host->was_open ||
+  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED ||
       is_barred(run, node, host->record.number))
-    return false;
+    return DK_PLACE_NEVER;
   struct dk_needs_host has = known(host);
-  return !need || !dk_needs_lacks(&has, need, &words);
+  if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
+  return host->was_open ? 0 : DK_PLACE_NOT_NOW;
 }
 
 /* --- what it takes --- */
@@ -82,17 +87,25 @@ static int is_at(void *ctx, const struct dk_copy *copy) {
   return 0;
 }
 
-/* A large content costs its way to every host that does not have it. */
+/* A large content costs its way to every host that does not have it: from here, or by here, and while it is on its way
+ * here nobody else can have it. */
 static void add_content(const struct costs *costs, const struct dk_kept *kept) {
-  const struct dk_folder *folder = costs->engine->with.folder;
-  dk_autofree bool *has = kept->size < SMALL ? NULL : dk_calloc(costs->n, sizeof *has);
+  const struct dk_engine *engine = costs->engine;
+  const struct dk_folder *folder = engine->with.folder;
+  bool is_large = kept->is_dir || kept->size >= SMALL;
+  dk_autofree bool *has = is_large ? dk_calloc(costs->n, sizeof *has) : NULL;
   struct holders holders = {has, costs->n};
 
   if (!has) return; /* without memory: as if it were everywhere */
-  has[DK_HOST_LOCAL] = dk_objects_has(&folder->objects, &kept->digest, NULL);
+  uint64_t come, total;
+  bool is_coming = dk_fetch_progress(engine->fetches, &kept->digest, &come, &total);
+  has[DK_HOST_LOCAL] = !is_coming && dk_objects_has(&folder->objects, &kept->digest, NULL);
   (void)dk_store_each_copy(folder->store, &kept->digest, is_at, &holders, NULL); /* not known: as if there were none */
-  for (uint32_t i = 0; i < costs->n; i++)
-    if (!has[i] && costs->ns[i] != DK_PLACE_NEVER) costs->ns[i] += ns_of(kept->size);
+  uint64_t way = ns_of(kept->is_dir ? DIRECTORY : kept->size), ways = has[DK_HOST_LOCAL] ? way : 2 * way;
+  for (uint32_t i = 0; i < costs->n; i++) {
+    if (has[i] || costs->ns[i] >= DK_PLACE_NOT_NOW) continue;
+    costs->ns[i] = is_coming ? DK_PLACE_NOT_NOW : costs->ns[i] + (i == DK_HOST_LOCAL ? way : ways);
+  }
 }
 
 static bool has_inputs(const struct dk_template *tmpl) {
@@ -124,9 +137,8 @@ void dk_place_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, 
   const struct dk_template *tmpl = dk_plan_template(run->plan, task, NULL);
   uint32_t n_open = 0;
   for (uint32_t i = 0; i < n_hosts; i++) {
-    bool may = may_go(run, task, tmpl->node, dk_fleet_find(engine, i));
-    ret_ns[i] = may ? 0 : DK_PLACE_NEVER;
-    n_open += may;
+    ret_ns[i] = may_go(run, task, tmpl->node, dk_fleet_find(engine, i));
+    n_open += ret_ns[i] == 0;
   }
   if (n_open > 1 && has_inputs(tmpl)) add_inputs(run, task, &costs);
 }

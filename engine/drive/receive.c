@@ -91,6 +91,27 @@ static int keep_copies(struct dk_engine_host *host, const struct dk_result *resu
   return r;
 }
 
+/* What the machine did to a task, and not the task itself: of another machine the words say of which. */
+static int name_machine(const struct dk_engine_host *host, struct dk_result *result) {
+  dk_autobuf text = DK_BUF_INIT;
+
+  switch (result->cause) {
+  case DK_CAUSE_OOM:
+  case DK_CAUSE_INPUT:
+  case DK_CAUSE_DISK:
+  case DK_CAUSE_SPAWN:
+  case DK_CAUSE_LOST: break;
+  default: return 0;
+  }
+  dk_buf_printf(&text, "on %s%s%s", host->record.name, result->text && *result->text ? ": " : "",
+                result->text ? result->text : "");
+  char *named = dk_buf_steal(&text);
+  if (!named) return -ENOMEM;
+  dk_free(result->text);
+  result->text = named;
+  return 0;
+}
+
 void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
   struct dk_engine *engine = host->engine;
   dk_autobuf bytes = DK_BUF_INIT;
@@ -101,6 +122,10 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
   struct dk_engine_run *run = run_of(engine, message->id, &task);
   engine->has_unsynced |= names_objects(&message->u.result);
+  if (dk_host_is_remote(host) && name_machine(host, &message->u.result) < 0) {
+    dk_engine_fail(engine, -ENOMEM, NULL);
+    return;
+  }
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
   int r = dk_host_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
@@ -133,16 +158,46 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
 
   switch (message->type) {
   case DK_MSG_LACKS:
+    dk_fleet_lose_copy(host, &message->u.want.digest);
     r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
     if (r == 0) r = dk_supply_pump(&host->supply, host);
     break;
   case DK_MSG_PART: dk_fetch_part(engine->fetches, host, message); break;
   case DK_MSG_GONE: dk_fetch_gone(engine->fetches, host, message); break;
+  case DK_MSG_LOG: dk_reads_answer(host, message); break;
   case DK_MSG_PONG: dk_fleet_pong(host, message); break;
   default: return false;
   }
   if (r < 0) dk_engine_fail(engine, r, NULL);
   return true;
+}
+
+/* Because of what the host was thought to have: that is found out, and the task is handed out again. Else the host
+ * will never take it. */
+static void refused_for_good(struct dk_engine_host *host, struct dk_engine_run *run, uint32_t task,
+                             struct dk_event *event) {
+  struct dk_engine *engine = host->engine;
+  struct dk_error error = {0};
+  uint32_t n_lost = 0;
+
+  if (host->supply.has_said_gone && dk_engine_lose_inputs(run, task, host, &n_lost, &error) == 0 && n_lost > 0) {
+    event->u.refused.reason = DK_REFUSED_BUSY;
+    return;
+  }
+  if (dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+}
+
+/* Its words are kept for the case that the task fails by it; on other machines they say on which. */
+static void on_refused(struct dk_engine_host *host, const struct dk_message *message, struct dk_event *event) {
+  uint32_t task;
+  struct dk_engine_run *run = run_of(host->engine, message->id, &task);
+  struct dk_error words = {0};
+
+  if (!run) return;
+  dk_error_set(&words, -EIO, "%s%s%s", dk_host_is_remote(host) ? host->record.name : "",
+               dk_host_is_remote(host) ? ": " : "", message->u.refused.text);
+  dk_engine_remember_bad(run, task, words.text);
+  if (message->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) refused_for_good(host, run, task, event);
 }
 
 void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
@@ -159,12 +214,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
     return;
   }
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
-  if (event.kind == DK_EV_REFUSED && event.u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) {
-    uint32_t task;
-    struct dk_engine_run *run = run_of(engine, message->id, &task);
-    if (run) dk_engine_remember_bad(run, task, message->u.refused.text);
-    if (run && dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
-  }
+  if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
     dk_fetch_pump(engine->fetches, host);

@@ -1,6 +1,6 @@
 /* The engine's door for other processes: see service.h. Clients are few; each has its buffers and the one run that it
  * watches. */
-#include "engine/drive/service.h"
+#include "engine/drive/service_priv.h"
 
 #include "engine/sys/sock.h"
 #include "lang/base/alloc.h"
@@ -11,14 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct client {
-  struct dk_service *service;
-  struct dk_talk_stream stream;
-  uint32_t run;  /* that it watches; 0: none */
-  bool is_known; /* it said hello, and speaks our protocol */
-  bool is_gone;  /* to be dropped when no callback of its runs */
-};
 
 struct dk_service {
   struct dk_loop *loop;
@@ -31,7 +23,7 @@ struct dk_service {
   char *where; /* as the engine has told it last; NULL: not yet */
   bool is_dismissed;
   bool is_deaf; /* nobody can be let in now (too many open files): until the next tick the listener is not watched */
-  struct client **clients;
+  struct dk_service_client **clients;
   uint32_t n_clients, cap_clients;
 };
 
@@ -39,7 +31,7 @@ static void on_client(void *ctx, int fd, short revents);
 
 /* --- sending --- */
 
-static void send_to(struct client *client, const struct dk_talk *talk) {
+void dk_service_send(struct dk_service_client *client, const struct dk_talk *talk) {
   if (client->is_gone) return;
   if (dk_talk_send(&client->stream, talk) < 0) {
     client->is_gone = true;
@@ -49,16 +41,16 @@ static void send_to(struct client *client, const struct dk_talk *talk) {
   if (dk_loop_watch(client->service->loop, client->stream.fd, events, on_client, client) < 0) client->is_gone = true;
 }
 
-static void refuse(struct client *client, int code, const char *text) {
-  send_to(client, &(struct dk_talk){.kind = DK_TALK_REFUSED, .value = code, .text = (char *)text});
+void dk_service_refuse(struct dk_service_client *client, int code, const char *text) {
+  dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_REFUSED, .value = code, .text = (char *)text});
 }
 
-static void send_where(struct client *client) {
+static void send_where(struct dk_service_client *client) {
   const struct dk_service *service = client->service;
 
   if (service->where)
-    send_to(client,
-            &(struct dk_talk){.kind = DK_TALK_WHERE, .value = (int32_t)service->slots, .text = service->where});
+    dk_service_send(client,
+                    &(struct dk_talk){.kind = DK_TALK_WHERE, .value = (int32_t)service->slots, .text = service->where});
 }
 
 /* --- what clients ask --- */
@@ -73,7 +65,7 @@ static bool is_of_root(const struct dk_service *service, const char *root) {
          (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino);
 }
 
-static void on_hello(struct client *client, const struct dk_talk *talk) {
+static void on_hello(struct dk_service_client *client, const struct dk_talk *talk) {
   if (talk->value == DK_TALK_PROTOCOL && !is_of_root(client->service, talk->text)) {
     struct dk_error error = {0};
     dk_error_set(
@@ -81,21 +73,22 @@ static void on_hello(struct client *client, const struct dk_talk *talk) {
         "the state folder of this repository is also that of another one, whose engine is at work: %s\nhelp: give "
         "this one its own, by `rm -r .dkrun` here (nothing of the other one goes)",
         client->service->path);
-    refuse(client, error.code, error.text);
+    dk_service_refuse(client, error.code, error.text);
     return;
   }
   client->is_known = talk->value == DK_TALK_PROTOCOL;
-  send_to(client,
-          &(struct dk_talk){.kind = DK_TALK_WELCOME, .value = DK_TALK_PROTOCOL, .text = (char *)(uintptr_t)DK_VERSION});
+  dk_service_send(
+      client,
+      &(struct dk_talk){.kind = DK_TALK_WELCOME, .value = DK_TALK_PROTOCOL, .text = (char *)(uintptr_t)DK_VERSION});
 }
 
-static void on_submit(struct client *client, const struct dk_talk *talk) {
+static void on_submit(struct dk_service_client *client, const struct dk_talk *talk) {
   struct dk_submitted submitted;
   struct dk_error error = {0};
   dk_autofree struct dk_check_given *given = dk_calloc(talk->submit.n_given + 1, sizeof *given);
 
   if (!given) {
-    refuse(client, -ENOMEM, "out of memory");
+    dk_service_refuse(client, -ENOMEM, "out of memory");
     return;
   }
   for (uint32_t i = 0; i < talk->submit.n_given; i++)
@@ -114,53 +107,53 @@ static void on_submit(struct client *client, const struct dk_talk *talk) {
   };
   int r = dk_engine_submit(client->service->engine, &submission, &submitted, &error);
   if (r < 0) {
-    refuse(client, r, error.text);
+    dk_service_refuse(client, r, error.text);
   } else {
     client->run = submitted.run;
-    send_to(client, &(struct dk_talk){.kind = DK_TALK_SUBMITTED,
-                                      .run = submitted.run,
-                                      .value = submitted.is_under_way,
-                                      .text = (char *)(uintptr_t)dk_buf_text(&submitted.notes)});
+    dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_SUBMITTED,
+                                              .run = submitted.run,
+                                              .value = submitted.is_under_way,
+                                              .text = (char *)(uintptr_t)dk_buf_text(&submitted.notes)});
     send_where(client);
   }
   dk_buf_finish(&submitted.notes);
   dk_engine_wake(client->service->engine);
 }
 
-static void on_watch(struct client *client, uint32_t run) {
+static void on_watch(struct dk_service_client *client, uint32_t run) {
   if (!dk_engine_has_run(client->service->engine, run)) {
-    refuse(client, -ENOENT, "the run has ended");
+    dk_service_refuse(client, -ENOENT, "the run has ended");
     return;
   }
   client->run = run;
-  send_to(client, &(struct dk_talk){.kind = DK_TALK_SUBMITTED, .run = run, .value = 1, .text = (char *)""});
+  dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_SUBMITTED, .run = run, .value = 1, .text = (char *)""});
   send_where(client);
 }
 
-static void on_ask(struct client *client, const struct dk_talk *talk) {
+static void on_ask(struct dk_service_client *client, const struct dk_talk *talk) {
   struct dk_error error = {0};
   int r = dk_engine_ask(client->service->engine, talk->run, &talk->ask, &error);
 
   if (r < 0)
-    refuse(client, r, error.text);
+    dk_service_refuse(client, r, error.text);
   else
-    send_to(client, &(struct dk_talk){.kind = DK_TALK_DONE, .run = talk->run});
+    dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_DONE, .run = talk->run});
   dk_engine_wake(client->service->engine);
 }
 
-static void on_leave(struct client *client) {
+static void on_leave(struct dk_service_client *client) {
   struct dk_service *service = client->service;
 
   if (dk_engine_n_runs(service->engine) > 0 || service->n_clients > 1) {
-    refuse(client, -EBUSY, "it is at work");
+    dk_service_refuse(client, -EBUSY, "it is at work");
     return;
   }
   service->is_dismissed = true;
-  send_to(client, &(struct dk_talk){.kind = DK_TALK_DONE});
+  dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_DONE});
   dk_engine_wake(service->engine);
 }
 
-static void hear(struct client *client, const struct dk_talk *talk) {
+static void hear(struct dk_service_client *client, const struct dk_talk *talk) {
   if (talk->kind != DK_TALK_HELLO && (!client->is_known || !client->service->engine)) {
     client->is_gone = true;
     return;
@@ -171,6 +164,11 @@ static void hear(struct client *client, const struct dk_talk *talk) {
   case DK_TALK_WATCH: on_watch(client, talk->run); break;
   case DK_TALK_ASK: on_ask(client, talk); break;
   case DK_TALK_LEAVE: on_leave(client); break;
+  case DK_TALK_FETCH:
+    dk_service_fetch(client, client->service->engine, talk);
+    dk_engine_wake(client->service->engine);
+    break;
+  case DK_TALK_READ: dk_service_read(client, client->service->engine, talk); break;
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
   case DK_TALK_DONE:
@@ -178,13 +176,15 @@ static void hear(struct client *client, const struct dk_talk *talk) {
   case DK_TALK_NOTE:
   case DK_TALK_ENDED:
   case DK_TALK_SAY:
-  case DK_TALK_WHERE: client->is_gone = true; break;
+  case DK_TALK_WHERE:
+  case DK_TALK_PROGRESS:
+  case DK_TALK_LOG: client->is_gone = true; break;
   }
 }
 
 /* --- clients --- */
 
-static void destroy(struct client *client) {
+static void destroy(struct dk_service_client *client) {
   dk_loop_unwatch(client->service->loop, client->stream.fd);
   dk_talk_close(&client->stream);
   dk_free(client);
@@ -194,17 +194,20 @@ static void drop_gone(struct dk_service *service) {
   uint32_t kept = 0;
 
   for (uint32_t i = 0; i < service->n_clients; i++) {
-    if (service->clients[i]->is_gone)
-      destroy(service->clients[i]);
-    else
-      service->clients[kept++] = service->clients[i];
+    struct dk_service_client *client = service->clients[i];
+    if (!client->is_gone) {
+      service->clients[kept++] = client;
+      continue;
+    }
+    if (service->engine) dk_engine_leave(service->engine, client);
+    destroy(client);
   }
   if (kept < service->n_clients && service->engine) dk_engine_wake(service->engine);
   service->n_clients = kept;
 }
 
 static void on_client(void *ctx, int fd, short revents) {
-  struct client *client = ctx;
+  struct dk_service_client *client = ctx;
   struct dk_service *service = client->service;
   struct dk_talk talk;
   int r = 1;
@@ -225,9 +228,9 @@ static void on_client(void *ctx, int fd, short revents) {
 
 static int add_client(struct dk_service *service, int fd) {
   if (!dk_grow(service->clients, service->n_clients, service->cap_clients)) return -ENOMEM;
-  struct client *client = dk_calloc(1, sizeof *client);
+  struct dk_service_client *client = dk_calloc(1, sizeof *client);
   if (!client) return -ENOMEM;
-  *client = (struct client){.service = service, .stream = {.fd = fd}};
+  *client = (struct dk_service_client){.service = service, .stream = {.fd = fd}};
   if (dk_loop_watch(service->loop, fd, POLLIN, on_client, client) < 0) {
     dk_free(client);
     return -ENOMEM;
@@ -260,7 +263,7 @@ static void on_note(void *ctx, uint32_t run, const struct dk_engine_note *note) 
 
   for (uint32_t i = 0; i < service->n_clients; i++) {
     if (service->clients[i]->run == run)
-      send_to(service->clients[i], &(struct dk_talk){.kind = DK_TALK_NOTE, .run = run, .note = *note});
+      dk_service_send(service->clients[i], &(struct dk_talk){.kind = DK_TALK_NOTE, .run = run, .note = *note});
   }
   if (service->local.note) service->local.note(service->local.ctx, run, note);
 }
@@ -270,7 +273,7 @@ static void on_ended(void *ctx, uint32_t run, enum dk_run_state state) {
   struct dk_talk talk = {.kind = DK_TALK_ENDED, .run = run, .value = (int32_t)state, .text = (char *)""};
 
   for (uint32_t i = 0; i < service->n_clients; i++)
-    if (service->clients[i]->run == run) send_to(service->clients[i], &talk);
+    if (service->clients[i]->run == run) dk_service_send(service->clients[i], &talk);
   if (service->local.ended) service->local.ended(service->local.ctx, run, state);
 }
 
@@ -279,7 +282,7 @@ static void on_say(void *ctx, const char *text) {
 
   for (uint32_t i = 0; i < service->n_clients; i++)
     if (service->clients[i]->is_known)
-      send_to(service->clients[i], &(struct dk_talk){.kind = DK_TALK_SAY, .text = (char *)(uintptr_t)text});
+      dk_service_send(service->clients[i], &(struct dk_talk){.kind = DK_TALK_SAY, .text = (char *)(uintptr_t)text});
   if (service->local.say) service->local.say(service->local.ctx, text);
 }
 

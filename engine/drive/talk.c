@@ -56,6 +56,28 @@ static int put_note(struct dk_buf *out, const struct dk_engine_note *note) {
   return 0;
 }
 
+static void put_wanted(struct dk_buf *out, const struct dk_talk *talk) {
+  dk_write_varint(out, talk->n_wanted);
+  for (uint32_t i = 0; i < talk->n_wanted; i++) {
+    dk_buf_add(out, talk->wanted[i].content.bytes, DK_DIGEST_SIZE);
+    dk_write_u8(out, talk->wanted[i].is_dir);
+  }
+}
+
+static void put_reading(struct dk_buf *out, const struct dk_talk *talk) {
+  dk_write_u64(out, talk->reading.attempt.inc);
+  dk_write_varint(out, talk->reading.attempt.n);
+  dk_write_u32(out, talk->reading.host);
+  dk_write_u8(out, talk->reading.stream);
+  dk_write_varint(out, talk->reading.offset);
+  if (talk->kind == DK_TALK_READ) {
+    dk_write_u32(out, talk->reading.len);
+  } else {
+    dk_write_varint(out, talk->log.total);
+    dk_write_bytes(out, talk->log.bytes, talk->reading.len);
+  }
+}
+
 static int put_body(struct dk_buf *out, const struct dk_talk *talk) {
   dk_autobuf ask = DK_BUF_INIT;
   int r = 0;
@@ -69,6 +91,14 @@ static int put_body(struct dk_buf *out, const struct dk_talk *talk) {
     dk_write_bytes(out, dk_buf_text(&ask), ask.len);
     break;
   case DK_TALK_NOTE: r = put_note(out, &talk->note); break;
+  case DK_TALK_FETCH: put_wanted(out, talk); break;
+  case DK_TALK_READ:
+  case DK_TALK_LOG: put_reading(out, talk); break;
+  case DK_TALK_PROGRESS:
+    dk_write_varint(out, talk->progress.here);
+    dk_write_varint(out, talk->progress.total);
+    dk_write_text(out, talk->text);
+    break;
   case DK_TALK_WATCH:
   case DK_TALK_LEAVE:
   case DK_TALK_DONE: break;
@@ -187,6 +217,40 @@ static void get_ask(struct dk_reader *reader, struct dk_talk *ret) {
   get_inner(reader, reader->failed ? -EBADMSG : dk_ask_decode(bytes, len, &ret->ask));
 }
 
+static void get_wanted(struct dk_reader *reader, struct dk_talk *ret) {
+  uint32_t n = dk_read_count(reader, DK_DIGEST_SIZE + 1);
+
+  ret->wanted = get_list(reader, n, sizeof *ret->wanted);
+  for (; ret->n_wanted < n && !reader->failed; ret->n_wanted++) {
+    struct dk_wanted *wanted = &ret->wanted[ret->n_wanted];
+    const void *bytes = dk_read_fixed(reader, DK_DIGEST_SIZE);
+    if (bytes) memcpy(wanted->content.bytes, bytes, DK_DIGEST_SIZE);
+    wanted->is_dir = get_flags(reader, 1);
+  }
+}
+
+static void get_reading(struct dk_reader *reader, struct dk_talk *ret) {
+  struct dk_reading *reading = &ret->reading;
+  size_t len = 0;
+
+  reading->attempt.inc = dk_read_u64(reader);
+  reading->attempt.n = dk_read_varint(reader);
+  reading->host = dk_read_u32(reader);
+  reading->stream = dk_read_u8(reader);
+  if (reading->stream != 1 && reading->stream != 2) reader->failed = true;
+  reading->offset = dk_read_varint(reader);
+  if (ret->kind == DK_TALK_READ) {
+    reading->len = dk_read_u32(reader);
+  } else {
+    ret->log.total = dk_read_varint(reader);
+    const char *bytes = dk_read_bytes(reader, &len);
+    reading->len = len > DK_PART_MAX ? 0 : (uint32_t)len;
+    ret->log.bytes = bytes && len <= DK_PART_MAX ? dk_memdup(bytes, len) : NULL;
+    if (bytes && !ret->log.bytes && len <= DK_PART_MAX) reader->failed = reader->no_memory = true;
+  }
+  if (reading->len > DK_PART_MAX || len > DK_PART_MAX) reader->failed = true;
+}
+
 static void get_body(struct dk_reader *reader, struct dk_talk *ret) {
   uint8_t kind = dk_read_u8(reader);
 
@@ -198,6 +262,14 @@ static void get_body(struct dk_reader *reader, struct dk_talk *ret) {
     get_ask(reader, ret);
   } else if (kind == DK_TALK_NOTE) {
     get_note(reader, ret);
+  } else if (kind == DK_TALK_FETCH) {
+    get_wanted(reader, ret);
+  } else if (kind == DK_TALK_READ || kind == DK_TALK_LOG) {
+    get_reading(reader, ret);
+  } else if (kind == DK_TALK_PROGRESS) {
+    ret->progress.here = dk_read_varint(reader);
+    ret->progress.total = dk_read_varint(reader);
+    ret->text = dk_read_text(reader);
   } else if (kind == DK_TALK_HELLO || (kind >= DK_TALK_WELCOME && kind <= DK_TALK_WHERE && kind != DK_TALK_DONE)) {
     ret->value = get_i32(reader);
     ret->text = dk_read_text(reader);
@@ -235,6 +307,8 @@ void dk_talk_finish(struct dk_talk *talk) {
   dk_free(talk->submit.given);
   for (uint32_t i = 0; talk->submit.variables && i < talk->submit.n_variables; i++) dk_free(talk->submit.variables[i]);
   dk_free(talk->submit.variables);
+  dk_free(talk->wanted);
+  dk_free(talk->log.bytes);
   dk_ask_finish(&talk->ask);
   dk_metric_values_finish(&talk->metrics);
   *talk = (struct dk_talk){0};

@@ -6,11 +6,11 @@
  * passed over. The first frame of each side is HELLO and WELCOME; with another protocol number nothing else is said. So
  * the number is raised whenever a frame gets a field, a flag or a kind, though it be one that is seldom sent: an engine
  * and a command of two versions, which only meet over an upgrade, then say so instead of breaking off in the middle. 2:
- * a note may say what memory comes next. 3: WHERE says where. */
+ * a note may say what memory comes next. 3: FETCH and READ; WHERE says where. */
 #ifndef DK_DRIVE_TALK_H
 #define DK_DRIVE_TALK_H
 
-#include "engine/drive/engine.h"
+#include "engine/drive/reach.h"
 
 #define DK_TALK_PROTOCOL 3
 #define DK_TALK_SOCKET "engine.sock" /* in the state folder */
@@ -23,25 +23,29 @@ enum dk_talk_kind {
   DK_TALK_WATCH,  /* tell me of the run: SUBMITTED (is_under_way), or REFUSED when it does not go on here */
   DK_TALK_ASK,    /* cancel, pause, resume, priority: DONE or REFUSED */
   DK_TALK_LEAVE, /* end, since this folder is wanted by who asks: DONE; REFUSED (-EBUSY) with a run or another client */
+  DK_TALK_FETCH, /* bring contents here: PROGRESS now and then, then DONE or REFUSED. One at a time */
+  DK_TALK_READ,  /* what does a running task write? LOG or REFUSED */
   /* from it */
   DK_TALK_WELCOME = 64,
   DK_TALK_SUBMITTED,
   DK_TALK_DONE,
   DK_TALK_REFUSED,
-  DK_TALK_NOTE,  /* what became of a task of a run that is watched */
-  DK_TALK_ENDED, /* of a run that is watched */
-  DK_TALK_SAY,   /* words for all */
-  DK_TALK_WHERE, /* a host came or went */
+  DK_TALK_NOTE,     /* what became of a task of a run that is watched */
+  DK_TALK_ENDED,    /* of a run that is watched */
+  DK_TALK_SAY,      /* words for all */
+  DK_TALK_WHERE,    /* a host came or went */
+  DK_TALK_PROGRESS, /* of what is fetched */
+  DK_TALK_LOG,
 };
 
 struct dk_talk {
   enum dk_talk_kind kind;
-  uint32_t run; /* WATCH ASK SUBMITTED DONE NOTE ENDED */
+  uint32_t run; /* WATCH ASK SUBMITTED DONE NOTE ENDED; REFUSED, of FETCH: which of the contents */
   int32_t
       value; /* HELLO, WELCOME: protocol; SUBMITTED: 1 when it went on already; REFUSED: negative errno; ENDED: enum dk_run_state;
                     WHERE: slots */
   char *text; /* owned. HELLO: the repository ("": not said); WELCOME: version; SUBMITTED: notes; REFUSED, SAY: words;
-                WHERE: dk_fleet_where */
+                 PROGRESS: what is waited for; WHERE: dk_fleet_where */
   struct {
     char *file, *params; /* owned, like all of these */
     struct dk_pair *given;
@@ -50,6 +54,16 @@ struct dk_talk {
     int32_t priority;
     bool paused, refuse_dirty, prune;
   } submit;
+  struct dk_wanted *wanted; /* FETCH; owned */
+  uint32_t n_wanted;
+  struct {
+    uint64_t here, total; /* bytes */
+  } progress;
+  struct dk_reading reading; /* READ, and LOG: what was asked, but for the offset where its bytes begin */
+  struct {
+    uint64_t total; /* bytes written so far */
+    char *bytes;    /* owned; reading.len of them */
+  } log;
   struct dk_ask ask;
   struct dk_engine_note note; /* text and values are owned by the fields below when it was decoded */
   struct dk_metric_values metrics;

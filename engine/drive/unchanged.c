@@ -2,6 +2,7 @@
 #include "engine/drive/unchanged.h"
 
 #include "engine/drive/environment.h"
+#include "engine/drive/hosts.h"
 #include "engine/drive/seen.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FORMAT 1
+#define FORMAT 2
 #define FOLDERS 256
 #define YOUNG_NS INT64_C(50000000) /* several clock ticks */
 
@@ -114,17 +115,52 @@ int dk_unchanged_sources(const struct dk_asked *asked, const struct dk_load *loa
   return dk_buf_ok(ret) ? 0 : -ENOMEM;
 }
 
+/* Hosts that have what is not here. */
+struct holders {
+  uint32_t *numbers, n, cap;
+};
+
+static int add_holder(struct holders *holders, uint32_t number) {
+  for (uint32_t i = 0; i < holders->n; i++)
+    if (holders->numbers[i] == number) return 0;
+  if (!dk_grow(holders->numbers, holders->n, holders->cap)) return -ENOMEM;
+  holders->numbers[holders->n++] = number;
+  return 0;
+}
+
+static bool is_output_there(const struct dk_lookup_options *with, const struct dk_kept *output,
+                            struct holders *holders) {
+  struct dk_copy copy;
+  int state = dk_lookup_output_state(with, output, NULL);
+
+  if (state != DK_OUTPUT_ELSEWHERE) return state == DK_OUTPUT_THERE;
+  return dk_store_find_copy(with->store, &output->digest, with->may_host, with->may_host_ctx, &copy, NULL) == 0 &&
+         add_holder(holders, copy.host) == 0;
+}
+
 /* Deleted while the run went on? What is deleted after the folders were looked at shows in them. */
-static bool outputs_are_there(const struct dk_lookup_state *lookup) {
+static bool outputs_are_there(const struct dk_lookup_state *lookup, struct holders *holders) {
   for (uint32_t task = 0; task < lookup->with.plan->graph.n_tasks; task++) {
     const struct dk_fact *fact = lookup->facts[task];
     const struct dk_template *tmpl = dk_plan_template(lookup->with.plan, task, NULL);
-    for (uint32_t i = 0; fact && fact->outputs && i < tmpl->n_outputs; i++) {
-      int state = dk_lookup_output_state(&lookup->with, &fact->outputs[i], NULL);
-      if (state != DK_OUTPUT_THERE && state != DK_OUTPUT_ELSEWHERE) return false;
-    }
+    for (uint32_t i = 0; fact && fact->outputs && i < tmpl->n_outputs; i++)
+      if (!is_output_there(&lookup->with, &fact->outputs[i], holders)) return false;
   }
   return true;
+}
+
+/* By name: files of providers know no numbers. */
+static int write_holders(struct dk_store *store, const struct holders *holders, struct dk_buf *out) {
+  dk_write_varint(out, holders->n);
+  for (uint32_t i = 0; i < holders->n; i++) {
+    struct dk_host_record host;
+    int r = dk_store_get_host(store, holders->numbers[i], &host, NULL);
+    if (r < 0) return r;
+    dk_write_text(out, host.provider);
+    dk_write_text(out, host.name);
+    dk_host_record_finish(&host);
+  }
+  return 0;
 }
 
 static void write_code(const struct dk_lookup_state *lookup, struct dk_buf *out) {
@@ -155,10 +191,12 @@ int dk_unchanged_keep(const struct dk_asked *asked, const struct dk_buf *sources
                       const struct dk_run *run, struct dk_batch *batch) {
   dk_autobuf out = DK_BUF_INIT;
   struct dk_digest key, identity, objects;
+  struct holders holders = {.n = 0};
 
   if (!may_keep(lookup, sources, batch)) return 0;
-  if (digest_folders(lookup->with.objects, true, &objects) < 0 || !outputs_are_there(lookup)) return 0;
-  if (identity_of(lookup->with.store, &identity) < 0) return 0;
+  if (digest_folders(lookup->with.objects, true, &objects) < 0 || identity_of(lookup->with.store, &identity) < 0)
+    return 0;
+  int r = outputs_are_there(lookup, &holders) ? 0 : -ENOENT;
   key_of(asked, &key);
   dk_write_u8(&out, FORMAT);
   dk_buf_add(&out, identity.bytes, DK_DIGEST_SIZE);
@@ -168,6 +206,9 @@ int dk_unchanged_keep(const struct dk_asked *asked, const struct dk_buf *sources
   dk_write_bytes(&out, sources->data, sources->len);
   dk_write_bytes(&out, dk_buf_text(&lookup->seen), lookup->seen.len);
   write_code(lookup, &out);
+  if (r == 0) r = write_holders(lookup->with.store, &holders, &out);
+  dk_free(holders.numbers);
+  if (r < 0) return r == -ENOMEM ? r : 0; /* nothing is kept */
   if (!dk_buf_ok(&out) || !dk_buf_ok(&lookup->seen)) return -ENOMEM;
   return dk_batch_put_unchanged(batch, &key, out.data, out.len);
 }
@@ -214,6 +255,28 @@ static bool same_codes(const struct dk_asked *asked, const char *state, struct d
   return same;
 }
 
+static bool is_named(const struct dk_hosts *hosts, const char *provider, const char *name) {
+  for (uint32_t i = 0; i < hosts->n; i++)
+    if (strcmp(hosts->items[i].config.provider, provider) == 0 && strcmp(hosts->items[i].config.name, name) == 0)
+      return true;
+  return false;
+}
+
+/* Do the files of providers still name the hosts that have what is not here? */
+static bool same_holders(const struct dk_asked *asked, struct dk_reader *reader) {
+  uint32_t n = dk_read_count(reader, 2);
+  struct dk_hosts hosts = {.n = 0};
+  bool same = !reader->failed && (n == 0 || dk_hosts_load(asked->root, &hosts, NULL) == 0);
+
+  for (uint32_t i = 0; same && i < n; i++) {
+    dk_autofree char *provider = dk_read_text(reader);
+    dk_autofree char *name = dk_read_text(reader);
+    same = provider && name && is_named(&hosts, provider, name);
+  }
+  dk_hosts_finish(&hosts);
+  return same;
+}
+
 static bool is_done(struct dk_store *store, uint32_t number) {
   struct dk_run run;
   if (dk_store_get_run(store, number, &run, NULL) < 0) return false;
@@ -241,5 +304,5 @@ bool dk_unchanged_find(const struct dk_asked *asked, const char *state, struct d
   const char *sources = dk_read_bytes(&reader, &n_sources), *seen = dk_read_bytes(&reader, &n_seen);
   return sources && seen && n_sources > 0 && dk_seen_holds(asked->root, sources, n_sources) &&
          dk_seen_holds(asked->root, seen, n_seen) && same_codes(asked, state, &reader, code) &&
-         dk_reader_done(&reader) && is_done(store, ret->run);
+         same_holders(asked, &reader) && dk_reader_done(&reader) && is_done(store, ret->run);
 }

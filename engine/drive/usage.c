@@ -1,6 +1,7 @@
 /* See usage.h. */
 #include "engine/drive/usage.h"
 #include "engine/drive/refs.h"
+#include "engine/store/hosts.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
@@ -101,11 +102,57 @@ static int weigh_parts(const struct weighing *weighing, const struct dk_folder *
     if (!dk_buf_ok(&path)) return dk_error_system(error, -ENOMEM, "weighing the state folder");
     if (access(path.data, F_OK) != 0) continue;
     struct dk_usage_part *part = &usage->parts[usage->n_parts++];
-    *part = (struct dk_usage_part){dk_strdup(parts[i].folder), dk_disk_used(path.data), parts[i].n, parts[i].unit};
+    *part = (struct dk_usage_part){dk_strdup(parts[i].folder), dk_disk_used(path.data), parts[i].n, parts[i].unit, 0};
     if (!part->name) return dk_error_system(error, -ENOMEM, "weighing the state folder");
   }
   usage->total = dk_disk_used(folder->path);
   return 0;
+}
+
+struct weighing_copies {
+  struct dk_usage *usage;
+  struct dk_store *store;
+  uint32_t *numbers; /* of the hosts, as usage->hosts */
+  uint32_t n, cap;
+};
+
+static int need_host(struct weighing_copies *weighing, uint32_t number, uint32_t *ret) {
+  struct dk_usage *usage = weighing->usage;
+  struct dk_host_record host = {.number = number};
+  for (*ret = 0; *ret < weighing->n; ++*ret)
+    if (weighing->numbers[*ret] == number) return 0;
+  if (!dk_grow(usage->hosts, usage->n_hosts, usage->cap_hosts) ||
+      !dk_grow(weighing->numbers, weighing->n, weighing->cap))
+    return -ENOMEM;
+  int err = dk_store_get_host(weighing->store, number, &host, NULL);
+  if (err && err != -ENOENT && err != -EBADMSG) return err;
+  char *name = dk_strdup(err == 0 && host.name ? host.name : "a host that is not known");
+  dk_host_record_finish(&host);
+  if (!name) return -ENOMEM;
+  weighing->numbers[weighing->n++] = number;
+  usage->hosts[usage->n_hosts++] = (struct dk_usage_part){.name = name, .unit = "output"};
+  return 0;
+}
+
+static int weigh_copy(void *ctx, const struct dk_copy *copy) {
+  struct weighing_copies *weighing = ctx;
+  uint32_t at;
+  int err = need_host(weighing, copy->host, &at);
+  if (err) return err;
+  struct dk_usage_part *part = &weighing->usage->hosts[at];
+  part->n++;
+  if (copy->is_dir)
+    part->n_unweighed++;
+  else
+    part->bytes += copy->size;
+  return 0;
+}
+
+static int weigh_hosts(struct dk_usage *usage, struct dk_store *store, struct dk_error *error) {
+  struct weighing_copies weighing = {.usage = usage, .store = store};
+  int err = dk_store_each_copy(store, NULL, weigh_copy, &weighing, error);
+  dk_free(weighing.numbers);
+  return err == -ENOMEM ? dk_error_system(error, err, "weighing what is at hosts") : err;
 }
 
 int dk_usage_collect(struct dk_folder *folder, struct dk_usage *ret, struct dk_error *error) {
@@ -115,6 +162,7 @@ int dk_usage_collect(struct dk_folder *folder, struct dk_usage *ret, struct dk_e
   if (err) return err;
   err = weigh_objects(&weighing, folder, error);
   if (err == 0) err = weigh_parts(&weighing, folder, error);
+  if (err == 0) err = weigh_hosts(ret, folder->store, error);
   dk_refs_finish(&weighing.refs);
   if (err) dk_usage_finish(ret);
   return err;
@@ -123,6 +171,8 @@ int dk_usage_collect(struct dk_folder *folder, struct dk_usage *ret, struct dk_e
 void dk_usage_finish(struct dk_usage *usage) {
   for (uint32_t i = 0; i < usage->n_parts; i++) dk_free(usage->parts[i].name);
   for (uint32_t i = 0; i < usage->n_tasks; i++) dk_free(usage->tasks[i].name);
+  for (uint32_t i = 0; i < usage->n_hosts; i++) dk_free(usage->hosts[i].name);
+  dk_free(usage->hosts);
   dk_free(usage->parts);
   dk_free(usage->tasks);
   memset(usage, 0, sizeof *usage);

@@ -5,17 +5,29 @@
 #include "engine/objects/object.h"
 #include "engine/wire/message.h"
 
+/* Where the bytes of a log come from that is neither in this process nor a file of this machine. */
+struct dk_log_source {
+  void *ctx;
+  /* Up to `max` bytes at `at` or, when those were punched out, behind the hole: returns how many (0: none are there yet,
+   * or max is 0), *ret_at where they begin, *ret_end how many bytes were written so far. Negative errno with words. */
+  long (*read)(void *ctx, uint64_t at, char *to, size_t max, uint64_t *ret_at, uint64_t *ret_end,
+               struct dk_error *error);
+};
+
 struct dk_log {
-  int fd;            /* file, or -1 */
-  char *bytes;       /* inline copy, or NULL */
-  uint64_t size, at; /* of bytes */
-  bool from_start;   /* nothing was skipped yet */
+  int fd;                      /* file, or -1 */
+  char *bytes;                 /* inline copy, or NULL */
+  struct dk_log_source source; /* or its function is NULL */
+  uint64_t size, at;           /* of bytes */
+  bool from_start;             /* nothing was skipped yet */
 };
 
 int dk_log_open_kept(struct dk_log *log, const struct dk_kept *kept, const struct dk_objects *objects,
                      struct dk_error *error);
 /* A file that may still grow. */
 int dk_log_open_file(struct dk_log *log, const char *path, struct dk_error *error);
+/* Borrows what the source needs. Nothing is read yet. */
+void dk_log_open_source(struct dk_log *log, const struct dk_log_source *source);
 void dk_log_finish(struct dk_log *log); /* zeroed or opened */
 
 /* Goes to where the last `lines` lines start (a last line without an end counts). */

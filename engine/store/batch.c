@@ -40,7 +40,8 @@ void dk_batch_put_new(struct dk_batch *batch, enum dk_table table, const void *k
 
 void dk_batch_del(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen) {
   add(batch, DK_BATCH_DEL, table, key, klen, NULL, 0);
-  batch->forgets |= table == DK_TABLE_RESULTS || table == DK_TABLE_METRICS || table == DK_TABLE_RUNS;
+  batch->forgets |=
+      table == DK_TABLE_RESULTS || table == DK_TABLE_METRICS || table == DK_TABLE_RUNS || table == DK_TABLE_COPIES;
 }
 
 void dk_batch_append(struct dk_batch *batch, const struct dk_batch *other) {

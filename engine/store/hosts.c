@@ -166,19 +166,39 @@ struct copy_walk {
   void *ctx;
 };
 
-static int visit_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  const struct copy_walk *walk = ctx;
-  struct dk_copy copy;
+static int decode_copy(const void *key, size_t klen, const void *value, size_t vlen, struct dk_copy *ret) {
   struct dk_reader reader;
 
   if (klen != DK_COPY_KEY) return -EBADMSG;
-  memcpy(copy.content.bytes, key, sizeof copy.content.bytes);
-  copy.host = number_at((const uint8_t *)key + sizeof copy.content.bytes);
+  memcpy(ret->content.bytes, key, sizeof ret->content.bytes);
+  ret->host = number_at((const uint8_t *)key + sizeof ret->content.bytes);
   dk_reader_init(&reader, value, vlen);
   if (dk_read_u8(&reader) != VERSION) reader.failed = true;
-  copy.size = dk_read_varint(&reader);
-  copy.is_dir = dk_read_u8(&reader);
-  return dk_reader_done(&reader) ? walk->fn(walk->ctx, &copy) : -EBADMSG;
+  ret->size = dk_read_varint(&reader);
+  uint8_t is_dir = dk_read_u8(&reader);
+  if (is_dir > 1) reader.failed = true;
+  ret->is_dir = is_dir == 1;
+  return dk_reader_done(&reader) ? 0 : -EBADMSG;
+}
+
+int dk_store_get_copy(struct dk_store *store, const struct dk_digest *content, uint32_t host, struct dk_copy *ret,
+                      struct dk_error *error) {
+  dk_autobuf key = DK_BUF_INIT, value = DK_BUF_INIT;
+  struct dk_copy copy;
+
+  copy_key(&key, content, host);
+  if (!dk_buf_ok(&key)) return dk_error_system(error, -ENOMEM, "reading where a content is");
+  int r = dk_store_get(store, DK_TABLE_COPIES, key.data, key.len, &value, error);
+  if (r == 0) r = decode_copy(key.data, key.len, value.data, value.len, ret ? ret : &copy);
+  return r;
+}
+
+static int visit_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  const struct copy_walk *walk = ctx;
+  struct dk_copy copy;
+  int r = decode_copy(key, klen, value, vlen, &copy);
+
+  return r < 0 ? r : walk->fn(walk->ctx, &copy);
 }
 
 int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, dk_store_copy_fn *fn, void *ctx,

@@ -51,6 +51,9 @@ struct dk_copy {
 };
 int dk_batch_put_copy(struct dk_batch *batch, const struct dk_copy *copy);
 int dk_batch_del_copy(struct dk_batch *batch, const struct dk_digest *content, uint32_t host);
+/* -ENOENT: the host has none. `ret` may be NULL. */
+int dk_store_get_copy(struct dk_store *store, const struct dk_digest *content, uint32_t host, struct dk_copy *ret,
+                      struct dk_error *error);
 /* Stops when fn returns non-zero, which is returned. */
 typedef int dk_store_copy_fn(void *ctx, const struct dk_copy *copy);
 int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, dk_store_copy_fn *fn, void *ctx,

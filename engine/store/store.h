@@ -91,7 +91,7 @@ int dk_store_check(const char *path, struct dk_error *error);
 struct dk_batch {
   struct dk_buf bytes;
   uint32_t n;
-  bool forgets; /* something is deleted that "nothing to do" of a whole run stands on: results, metrics, runs */
+  bool forgets; /* something is deleted that "nothing to do" of a whole run stands on: results, metrics, runs, copies */
 };
 #define DK_BATCH_INIT                                                                                                  \
   { DK_BUF_INIT, 0, false }
@@ -102,7 +102,7 @@ void dk_batch_put_new(struct dk_batch *batch, enum dk_table table, const void *k
 void dk_batch_del(
     struct dk_batch *batch, enum dk_table table, const void *key,
     size_t
-        klen); /* a missing one is fine. Of results, metrics and runs: with a new generation, see dk_store_generation */
+        klen); /* a missing one is fine. Of results, metrics, runs and copies: with a new generation, see dk_store_generation */
 /* Puts the writes of `other` behind those of `batch`; a failure of `other` fails `batch`. */
 void dk_batch_append(struct dk_batch *batch, const struct dk_batch *other);
 void dk_batch_clear(struct dk_batch *batch);
@@ -111,7 +111,7 @@ void dk_batch_finish(struct dk_batch *batch);
 /* All of the batch, durable, or nothing. Does not clear it. */
 int dk_store_commit(struct dk_store *store, const struct dk_batch *batch, struct dk_error *error);
 
-/* Changes with every commit that deletes results, metrics or runs; 0: none ever did. */
+/* Changes with every commit that deletes results, metrics, runs or copies; 0: none ever did. */
 uint64_t dk_store_generation(struct dk_store *store);
 
 /* Copies the value into *ret (cleared first). -ENOENT when there is none, -EBADMSG when it is damaged. */

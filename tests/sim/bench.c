@@ -30,8 +30,23 @@ static void answer(struct answers *a, const struct dk_event *event) {
   a->events[a->n++] = *event;
 }
 
+/* Two hosts: the tasks of node 0 suit host 0 alone, the others host 1. */
+struct halves {
+  uint32_t n_first;    /* tasks of node 0 */
+  struct answers late; /* what runs on host 0 ends when nothing else is left to do */
+  uint64_t n_asked;
+};
+
+static void place(void *ctx, uint32_t run, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns) {
+  struct halves *halves = ctx;
+  (void)run;
+  for (uint32_t i = 0; i < n_hosts; i++) ret_ns[i] = (task < halves->n_first) == (i == 0) ? 0 : DK_PLACE_NEVER;
+  halves->n_asked++;
+}
+
 /* What the world answers to each action. `is_hit`: everything is in the cache. */
-static void answer_all(const struct dk_out *out, struct answers *a, bool is_hit, uint64_t *agent_seq) {
+static void answer_all(const struct dk_out *out, struct answers *a, bool is_hit, struct halves *halves,
+                       uint64_t *agent_seq) {
   for (uint32_t i = 0; i < out->n_actions; i++) {
     const struct dk_action *action = &out->actions[i];
     struct dk_event event;
@@ -39,6 +54,7 @@ static void answer_all(const struct dk_out *out, struct answers *a, bool is_hit,
     event.session = 1;
     event.task = action->task;
     event.id = action->id;
+    event.host = action->host;
     switch (action->kind) {
     case DK_ACT_LOOKUP:
       event.kind = DK_EV_LOOKED_UP;
@@ -58,11 +74,17 @@ static void answer_all(const struct dk_out *out, struct answers *a, bool is_hit,
     case DK_ACT_LIST: event.kind = DK_EV_HAS_END; break;
     default: continue;
     }
-    answer(a, &event);
+    answer(halves && action->kind == DK_ACT_ASSIGN && action->host == 0 ? &halves->late : a, &event);
   }
 }
 
-static bool run(const struct dk_graph *graph, const char *name, bool is_hit) {
+static void swap(struct answers *a, struct answers *b) {
+  struct answers swapped = *a;
+  *a = *b;
+  *b = swapped;
+}
+
+static bool run(const struct dk_graph *graph, const char *name, bool is_hit, struct halves *halves) {
   struct dk_core_policy policy;
   struct dk_core *core;
   struct dk_out out = {0};
@@ -70,6 +92,8 @@ static bool run(const struct dk_graph *graph, const char *name, bool is_hit) {
   uint64_t agent_seq = 0, clock = 1, seq = 1;
   uint64_t records = 0, steps = 0;
   dk_core_policy_default(&policy);
+  if (halves) policy.place = place;
+  policy.place_ctx = halves;
   size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
   double start = now();
   if (dk_core_create(&core, &policy, 7, 7) < 0 ||
@@ -78,29 +102,30 @@ static bool run(const struct dk_graph *graph, const char *name, bool is_hit) {
   double built = now();
   size_t bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before;
   answer(&todo, &(struct dk_event){.kind = DK_EV_AGENT_UP, .session = 1, .u.agent_up.slots = 64});
+  if (halves)
+    answer(&todo, &(struct dk_event){.kind = DK_EV_AGENT_UP, .host = 1, .session = 1, .u.agent_up.slots = 64});
   answer(&todo, &(struct dk_event){.kind = DK_EV_START, .run = 1});
-  while (todo.n > 0 || out.more) {
+  while (todo.n > 0 || out.more || (halves && halves->late.n > 0)) {
+    if (todo.n == 0 && !out.more) swap(&todo, &halves->late);
     if (todo.n == 0) answer(&todo, &(struct dk_event){.kind = DK_EV_TICK});
     for (size_t i = 0; i < todo.n; i++) {
       if (dk_core_step(core, clock++, seq, &todo.events[i], &out) < 0) abort();
       steps++;
       if (out.n_records < 256) continue;
-      answer_all(&out, &next, is_hit, &agent_seq);
+      answer_all(&out, &next, is_hit, halves, &agent_seq);
       records += out.n_records;
       bool more = out.more;
       dk_out_clear(&out);
       out.more = more;
       seq++;
     }
-    answer_all(&out, &next, is_hit, &agent_seq);
+    answer_all(&out, &next, is_hit, halves, &agent_seq);
     records += out.n_records;
     bool more = out.more;
     dk_out_clear(&out);
     out.more = more;
     seq++;
-    struct answers swapped = todo;
-    todo = next;
-    next = swapped;
+    swap(&todo, &next);
     next.n = 0;
   }
   double ended = now();
@@ -110,6 +135,9 @@ static bool run(const struct dk_graph *graph, const char *name, bool is_hit) {
   printf("%-28s %9u tasks  build %6.1f ns  run %7.1f ns a task (%llu steps, %llu records)  %5.1f bytes a task\n", name,
          graph->n_tasks, (built - start) * 1e9 / graph->n_tasks, (ended - built) * 1e9 / graph->n_tasks,
          (unsigned long long)steps, (unsigned long long)records, (double)bytes / graph->n_tasks);
+  if (halves)
+    printf("%-28s %9.1f times a task the world is asked where it may run\n", "",
+           (double)halves->n_asked / graph->n_tasks);
   dk_core_destroy(core);
   dk_out_finish(&out);
   free(todo.events);
@@ -134,9 +162,15 @@ int main(int argc, char **argv) {
                                    {.rows = n, .first = n, .n_edges = 1, .edges = &same, .cpus = 1},
                                    {.rows = groups, .first = 2 * n, .n_edges = 1, .edges = &gather, .cpus = 1}};
   struct dk_graph first = {.n_nodes = 3, .n_tasks = 2 * n + 1, .nodes = fan};
+  struct dk_graph_node alone[2] = {{.rows = n, .first = 0, .cpus = 1}, {.rows = n, .first = n, .cpus = 1}};
+  struct dk_graph third = {.n_nodes = 2, .n_tasks = 2 * n, .nodes = alone};
+  struct halves halves = {.n_first = n};
   struct dk_graph second = {.n_nodes = 3, .n_tasks = 2 * n + groups, .nodes = pairs};
-  bool ok = run(&first, "fan-in, fan-out: all run", false) && run(&first, "fan-in, fan-out: all cached", true) &&
-            run(&second, "same, gather of 10: all run", false);
+  bool ok = run(&first, "fan-in, fan-out: all run", false, NULL) &&
+            run(&first, "fan-in, fan-out: all cached", true, NULL) &&
+            run(&second, "same, gather of 10: all run", false, NULL) &&
+            run(&third, "half waits for a busy host", false, &halves);
+  free(halves.late.events);
   free(off);
   free(list);
   return !ok;

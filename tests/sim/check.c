@@ -154,11 +154,11 @@ static bool is_choosy(const struct sim *s, const struct dk_graph_node *node) {
 }
 
 /* Nothing but its rank can have kept it from being handed out. */
-static bool could_go(const struct sim *s, const struct sim_run *run, uint32_t task) {
+static bool could_go(struct sim *s, const struct sim_run *run, uint32_t task) {
   uint32_t row;
   if (run->plan->jobs || is_kept_back(run, task)) return false;
   if (dk_core_task_state(s->core, run->number, task) != DK_TASK_READY) return false;
-  if (s->c->knows_inputs && s->n_losses && sim_copies_were_lost(run, task)) return false;
+  if (s->c->knows_inputs && s->n_losses && sim_copies_were_lost(s, run, task)) return false;
   const struct dk_graph_node *node = &run->plan->graph.nodes[dk_graph_node_of(&run->plan->graph, task, &row)];
   return !node->at_once && !is_choosy(s, node) && sim_place_is_any(s, run->plan->tasks[task].program);
 }

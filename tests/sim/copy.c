@@ -105,12 +105,16 @@ bool sim_copies_are_missing(struct sim *s, struct sim_run *run, uint32_t task) {
   return missing > 0;
 }
 
-bool sim_copies_were_lost(const struct sim_run *run, uint32_t task) {
+bool sim_copies_were_lost(struct sim *s, const struct sim_run *run, uint32_t task) {
   uint32_t n = run->plan->graph.n_tasks;
   uint8_t *needs = sim_need(dk_calloc(n + 1, 1));
   bool is_any = false;
   sim_plan_needs(run->plan, task, needs);
-  for (uint32_t i = 0; i < n; i++) is_any |= needs[i] && run->was_lost[i];
+  for (uint32_t i = 0; i < n; i++) {
+    struct dk_digest key;
+    if (!needs[i] || sim_plan_is_pick(run->plan, i)) continue;
+    is_any |= run->was_lost[i] || (sim_plan_key(run->plan, i, run->facts, &key) && sim_key_of(s, &key)->losses);
+  }
   dk_free(needs);
   return is_any;
 }

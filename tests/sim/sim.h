@@ -7,7 +7,7 @@
  *   on with it
  *   place.c   what suits which host, and how far it is; hosts that are removed, and come back
  *   copy.c    copies of results that are lost
- *   check.c   after every step of the core, and at the end of every run
+ *   check.c   after every step of the core, and every commit; check_end.c: at the end of every run
  *   host.c    the agent process, keepers with their journals, tasks; dies, restarts, reboots
  *   net.c     messages on their way (the real encoding), lost and late ones
  *   disk.c    what is durable; checks what may be recorded
@@ -320,7 +320,8 @@ void sim_copies_tell_early(struct sim *s); /* in the middle of what the end of a
 void sim_copies_lose_host(struct sim *s, const struct sim_host *host, uint64_t random);
 /* Something that the task needs was lost, and is not made again yet; those who lost it are told so. */
 bool sim_copies_are_missing(struct sim *s, struct sim_run *run, uint32_t task);
-bool sim_copies_were_lost(const struct sim_run *run, uint32_t task); /* of something that the task needs */
+bool sim_copies_were_lost(struct sim *s, const struct sim_run *run,
+                          uint32_t task); /* of something that the task needs */
 /* Whether an order can be sent. Else the world says what follows from that. */
 bool sim_copies_may_send(struct sim *s, struct sim_run *run, const struct dk_action *action);
 
@@ -364,7 +365,7 @@ void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct s
 void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim_item *item);
 void sim_check_idle(struct sim *s); /* after a commit: nothing is READY for long while a host has nothing to do */
 void sim_check_rest(struct sim *s); /* nothing will happen by itself any more */
-void sim_check_end(struct sim *s, const struct sim_run *run);
+void sim_check_end(struct sim *s, const struct sim_run *run); /* check_end.c */
 
 /* fault.c */
 void sim_faults_make(struct sim *s, uint64_t seed);

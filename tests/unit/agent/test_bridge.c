@@ -192,13 +192,39 @@ static void finds_or_starts(void **state) {
   hang_up();
   /* What it was started with counts. */
   char out[2000], err[2000];
-  snprintf(out, sizeof out, "kill -9 %u", first);
-  client_sh(out);
+  kill((pid_t)first, SIGKILL);
+  while (client_is_alive((pid_t)first)) poll(NULL, 0, 2);
   uint32_t second = connect_with("--slots 2", 2);
   assert_int_not_equal(second, first);
   echoes(3);
   hang_up();
   assert_int_equal(run("bridge --slots x", out, err), 2);
+}
+
+/* Both find no daemon, and start one: one lives, and both reach it. The second session ends the first. */
+static void two_at_once(void **state) {
+  (void)state;
+  int fds[2][2];
+  pid_t bridges[2];
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
+    start("--slots 2", fds[i][1], fds[i][1]);
+    bridges[i] = bridge;
+  }
+  uint32_t pids[2];
+  for (int i = 0; i < 2; i++) {
+    struct dk_message welcome;
+    expect_ready(fds[i][0]);
+    assert_true(client_greet(&client, fds[i][0], &welcome)); /* closes the one before */
+    pids[i] = welcome.u.welcome.pid;
+    dk_message_finish(&welcome);
+  }
+  assert_int_equal(pids[0], pids[1]);
+  echoes(1);
+  bridge = bridges[0];
+  assert_int_equal(end_bridge(), 0);
+  bridge = bridges[1];
+  hang_up();
 }
 
 static void other_options_replace_it(void **state) {
@@ -231,6 +257,45 @@ static void tasks_are_nice(void **state) {
   client_run(&client, 1, &job, &result);
   assert_string_equal(result.out.bytes, "7\n");
   dk_result_finish(&result);
+  hang_up();
+}
+
+/* A made-up machine with three GPUs of two models: what is told of it, and that no more of it is used. */
+static void some_gpus(void **state) {
+  (void)state;
+  char command[6000];
+  snprintf(
+      command, sizeof command,
+      "cd %s; for i in 0 1 2; do d=machine/proc/driver/nvidia/gpus/0000:0$i:00.0; mkdir -p $d machine/dev; "
+      "touch machine/dev/nvidia$i; printf 'Model: %%s\nDevice Minor: %%s\n' $([ $i = 1 ] && echo B200 || echo A100) "
+      "$i > $d/information; done",
+      client.dir);
+  client_sh(command);
+  struct dk_message welcome;
+  static const char *const limits[] = {"", "--gpus 1", "--gpus 0"}, *const models[] = {"A100\nB200", "A100", ""};
+  for (uint32_t i = 0; i < 3; i++) {
+    int fds[2];
+    char options[3000];
+    snprintf(options, sizeof options, "--slots 2 --machine %s %s", at("machine"), limits[i]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    start(options, fds[1], fds[1]);
+    expect_ready(fds[0]);
+    assert_true(client_greet(&client, fds[0], &welcome));
+    assert_int_equal(welcome.u.welcome.gpus, i == 0 ? 3 : 2 - i);
+    assert_string_equal(welcome.u.welcome.gpu, models[i]);
+    dk_message_finish(&welcome);
+    hang_up();
+  }
+  /* The keeper holds to it too. */
+  struct dk_message refused;
+  snprintf(command, sizeof command, "--slots 2 --gpus 1 --machine %s", at("machine"));
+  connect_with(command, 2);
+  struct dk_job job = client_remote_job(&client, "echo $DK_GPUS");
+  job.gpus = 2;
+  client_assign(&client, 1, &job);
+  client_expect(&client, DK_MSG_REFUSED, &refused);
+  assert_string_equal(refused.u.refused.text, "it needs 2 gpus, this machine has 1");
+  dk_message_finish(&refused);
   hang_up();
 }
 
@@ -439,11 +504,10 @@ static void cleaning(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-      TEST(finds_or_starts),    TEST(other_options_replace_it),
-      TEST(tasks_are_nice),     TEST(another_version),
-      TEST(carries_all),        TEST(half_closed),
-      TEST(ends_with_its_peer), TEST(refused_folders),
-      TEST(cleaning),
+      TEST(finds_or_starts), TEST(two_at_once), TEST(other_options_replace_it),
+      TEST(tasks_are_nice),  TEST(some_gpus),   TEST(another_version),
+      TEST(carries_all),     TEST(half_closed), TEST(ends_with_its_peer),
+      TEST(refused_folders), TEST(cleaning),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

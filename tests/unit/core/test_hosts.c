@@ -248,12 +248,42 @@ static void test_silence_is_each_hosts_own(void **state) {
   close_bed(&bed);
 }
 
+/* An engine that gave a host up, and died, leaves two of one key. */
+static void test_no_third_attempt_while_two_may_live(void **state) {
+  (void)state;
+  struct dk_core_policy policy;
+  struct bed bed = {.now = 100 * SECOND};
+  struct dk_record records[2];
+  memset(records, 0, sizeof records);
+  for (uint32_t i = 0; i < 2; i++) {
+    records[i] = (struct dk_record){
+        .kind = DK_REC_ATTEMPT, .id = {76, i + 1}, .key.bytes[0] = 1, .run = RUN, .host = i + 1, .booked = 1};
+  }
+  dk_core_policy_default(&policy);
+  assert_int_equal(dk_core_create(&bed.core, &policy, 77, 1), 0);
+  assert_int_equal(dk_core_load(bed.core, records, 2), 0);
+  assert_int_equal(dk_core_add_run(bed.core, &(struct dk_core_run_options){.run = RUN, .graph = &one}), 0);
+  give(&bed, (struct dk_event){.kind = DK_EV_START, .run = RUN});
+  struct dk_event miss = {.kind = DK_EV_LOOKED_UP, .run = RUN, .u.looked_up.answer = DK_LOOKUP_MISS};
+  miss.u.looked_up.key.bytes[0] = 1;
+  give(&bed, miss);
+  uint32_t first = (uint32_t)dk_core_task_attempt(bed.core, RUN, 0).n, other = 3 - first;
+  up(&bed, first, 10, 1);
+  listed(&bed, first, 10); /* it has none: that one never got there */
+  assert_int_equal(bed.n[first], 0);
+  assert_int_equal(dk_core_task_attempt(bed.core, RUN, 0).n, other);
+  up(&bed, other, 10, 1);
+  listed(&bed, other, 10); /* nor the other one */
+  assert_int_equal(bed.n[1] + bed.n[2], 1);
+  close_bed(&bed);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_least_loaded_host_is_next), cmocka_unit_test(test_a_wide_task_goes_where_it_has_room),
       cmocka_unit_test(test_sessions_are_each_hosts_own),   cmocka_unit_test(test_the_first_good_end_counts),
       cmocka_unit_test(test_who_has_started_stays),         cmocka_unit_test(test_what_waits_at_a_busy_host_comes_back),
-      cmocka_unit_test(test_silence_is_each_hosts_own),
+      cmocka_unit_test(test_silence_is_each_hosts_own),     cmocka_unit_test(test_no_third_attempt_while_two_may_live),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

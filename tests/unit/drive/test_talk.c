@@ -1,5 +1,6 @@
 /* Frames between the engine and its commands: what is written is read, and no bytes do harm. */
 #include "engine/drive/talk.h"
+#include "engine/wire/message.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -94,6 +95,55 @@ static void test_note(void **state) {
   dk_talk_finish(&back);
 }
 
+static void test_at_hosts(void **state) {
+  (void)state;
+  struct dk_wanted wanted[] = {{{{1, 2}}, true}, {{{0xff}}, false}};
+  struct dk_talk talk = {.kind = DK_TALK_FETCH, .wanted = wanted, .n_wanted = 2}, back;
+  there_and_back(&talk, &back);
+  assert_int_equal(back.n_wanted, 2);
+  assert_true(back.wanted[0].is_dir && !back.wanted[1].is_dir);
+  assert_memory_equal(back.wanted[1].content.bytes, wanted[1].content.bytes, DK_DIGEST_SIZE);
+  dk_talk_finish(&back);
+
+  talk =
+      (struct dk_talk){.kind = DK_TALK_PROGRESS, .progress = {5, UINT64_MAX}, .text = (char *)"h1 cannot be reached"};
+  there_and_back(&talk, &back);
+  assert_true(back.progress.here == 5 && back.progress.total == UINT64_MAX);
+  assert_string_equal(back.text, "h1 cannot be reached");
+  dk_talk_finish(&back);
+
+  const struct dk_reading reading = {
+      .attempt = {UINT64_MAX, 7}, .host = 65535, .stream = 2, .offset = 1, .len = DK_PART_MAX};
+  talk = (struct dk_talk){.kind = DK_TALK_READ, .reading = reading};
+  there_and_back(&talk, &back);
+  assert_true(dk_id_equal(back.reading.attempt, reading.attempt) && back.reading.host == 65535);
+  assert_true(back.reading.stream == 2 && back.reading.offset == 1 && back.reading.len == DK_PART_MAX);
+  dk_talk_finish(&back);
+
+  talk = (struct dk_talk){.kind = DK_TALK_LOG, .reading = reading, .log = {9, (char *)"a\0b"}};
+  talk.reading.len = 3;
+  there_and_back(&talk, &back);
+  assert_true(back.reading.len == 3 && back.log.total == 9);
+  assert_memory_equal(back.log.bytes, "a\0b", 3);
+  dk_talk_finish(&back);
+  talk.reading.len = 0; /* nothing new */
+  there_and_back(&talk, &back);
+  assert_int_equal(back.reading.len, 0);
+  dk_talk_finish(&back);
+
+  /* More than a part, or a third stream: not one of ours. */
+  talk = (struct dk_talk){.kind = DK_TALK_READ, .reading = reading};
+  talk.reading.len++;
+  dk_autobuf bytes = DK_BUF_INIT;
+  assert_int_equal(dk_talk_encode(&talk, &bytes), 0);
+  assert_int_equal(dk_talk_decode(bytes.data, bytes.len, &back), -EPROTO);
+  talk.reading.len = 1;
+  talk.reading.stream = 3;
+  dk_buf_clear(&bytes);
+  assert_int_equal(dk_talk_encode(&talk, &bytes), 0);
+  assert_int_equal(dk_talk_decode(bytes.data, bytes.len, &back), -EPROTO);
+}
+
 /* Every byte of every frame, changed: refused or read, never worse (sanitizers look on). */
 static void test_changed_bytes(void **state) {
   (void)state;
@@ -101,6 +151,10 @@ static void test_changed_bytes(void **state) {
                             {.kind = DK_TALK_WELCOME, .value = 1, .text = (char *)"0.1"},
                             {.kind = DK_TALK_ASK, .run = 1, .ask = {.kind = DK_EV_CANCEL}},
                             {.kind = DK_TALK_LEAVE},
+                            {.kind = DK_TALK_FETCH, .wanted = (struct dk_wanted[]){{{{3}}, true}}, .n_wanted = 1},
+                            {.kind = DK_TALK_READ, .reading = {.attempt = {1, 2}, .stream = 1, .len = 9}},
+                            {.kind = DK_TALK_LOG, .reading = {.stream = 1, .len = 2}, .log = {2, (char *)"ab"}},
+                            {.kind = DK_TALK_PROGRESS, .progress = {1, 2}, .text = (char *)""},
                             {.kind = DK_TALK_NOTE, .run = 1, .note = {.state = DK_TASK_FAILED, .text = "words"}}};
   for (size_t t = 0; t < sizeof talks / sizeof *talks; t++) {
     dk_autobuf bytes = DK_BUF_INIT;
@@ -155,8 +209,9 @@ static void test_stream(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_submit),        cmocka_unit_test(test_ask),       cmocka_unit_test(test_note),
-      cmocka_unit_test(test_changed_bytes), cmocka_unit_test(test_too_large), cmocka_unit_test(test_stream),
+      cmocka_unit_test(test_submit),   cmocka_unit_test(test_ask),           cmocka_unit_test(test_note),
+      cmocka_unit_test(test_at_hosts), cmocka_unit_test(test_changed_bytes), cmocka_unit_test(test_too_large),
+      cmocka_unit_test(test_stream),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,9 +168,93 @@ static void test_tail_lines(void **state) {
   dk_log_finish(&log);
 }
 
+/* However long the lines before are, the last one is shown. */
+static void test_long_lines(void **state) {
+  (void)state;
+  struct dk_error error = {0};
+  dk_autobuf out = DK_BUF_INIT, text = DK_BUF_INIT;
+  struct dk_log log;
+  for (size_t len = 4090; len < 4100; len++) { /* around what is shown of one */
+    dk_buf_clear(&text);
+    dk_buf_clear(&out);
+    for (int i = 0; i < 3; i++) {
+      memset(dk_buf_reserve(&text, len * 40), 'x', len * 40);
+      dk_buf_commit(&text, i == 1 ? len * 40 : len);
+      dk_buf_add_char(&text, '\n');
+    }
+    dk_buf_add_text(&text, "the last");
+    struct dk_kept kept = {.bytes = text.data, .size = text.len, .total = text.len};
+    assert_int_equal(dk_log_open_kept(&log, &kept, NULL, &error), 0);
+    assert_int_equal(dk_log_tail_lines(&log, 3, "| ", 10, &out, &error), 0);
+    assert_string_equal(dk_buf_text(&out), "| xxxxxxx...\n| xxxxxxx...\n| the last\n");
+    dk_log_finish(&log);
+  }
+}
+
+/* "head", a hole, "\ntail\n"; at most 3 bytes at once. */
+struct far {
+  int failed;
+  bool is_over;
+};
+
+static long read_far(void *ctx, uint64_t at, char *to, size_t max, uint64_t *ret_at, uint64_t *ret_end,
+                     struct dk_error *error) {
+  const struct far *far = ctx;
+  static const char tail[] = "\ntail\n";
+  const uint64_t hole_end = 100000;
+  if (far->failed) {
+    return dk_error_set(error, far->failed, "it cannot be reached");
+  }
+  *ret_at = at;
+  *ret_end = far->is_over ? 0 : hole_end + 6;
+  if (far->is_over || at >= *ret_end || max == 0) {
+    return 0;
+  }
+  if (at >= 4 && at < hole_end) {
+    at = *ret_at = hole_end;
+  }
+  const char *from = at < 4 ? "head" + at : tail + (at - hole_end);
+  size_t n = strlen(from);
+  n = n < max ? n : max;
+  n = n < 3 ? n : 3;
+  memcpy(to, from, n);
+  return (long)n;
+}
+
+static void test_source(void **state) {
+  (void)state;
+  struct far far = {0};
+  const struct dk_log_source source = {&far, read_far};
+  struct dk_error error = {0};
+  dk_autobuf out = DK_BUF_INIT;
+  struct dk_log log;
+  dk_log_open_source(&log, &source);
+  while (dk_log_read(&log, &out, 100, &error) > 0) {}
+  assert_string_equal(dk_buf_text(&out), "head[99996 bytes left out]\n\ntail\n");
+  assert_int_equal(log.at, 100006);
+  far.failed = -EHOSTUNREACH;
+  assert_int_equal(dk_log_read(&log, &out, 100, &error), -EHOSTUNREACH);
+  assert_string_equal(error.text, "it cannot be reached");
+  far = (struct far){.is_over = true};
+  assert_int_equal(dk_log_read(&log, &out, 100, &error), -ESTALE);
+  dk_log_finish(&log);
+  far.is_over = false;
+  for (uint64_t lines = 0; lines < 4; lines++) { /* back over the hole, which has no lines */
+    static const char *const ends[] = {"", "tail\n", "head[99996 bytes left out]\n\ntail\n",
+                                       "head[99996 bytes left out]\n\ntail\n"};
+    dk_buf_clear(&out);
+    dk_log_open_source(&log, &source);
+    assert_int_equal(dk_log_tail(&log, lines, &error), 0);
+    while (dk_log_read(&log, &out, 100, &error) > 0) {}
+    assert_string_equal(dk_buf_text(&out), ends[lines]);
+    dk_log_finish(&log);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_inline),  cmocka_unit_test(test_tail), cmocka_unit_test(test_tail_at_chunk_edges),
-      cmocka_unit_test(test_growing), cmocka_unit_test(test_hole), cmocka_unit_test(test_tail_lines)};
+      cmocka_unit_test(test_inline),     cmocka_unit_test(test_tail),  cmocka_unit_test(test_tail_at_chunk_edges),
+      cmocka_unit_test(test_growing),    cmocka_unit_test(test_hole),  cmocka_unit_test(test_tail_lines),
+      cmocka_unit_test(test_long_lines), cmocka_unit_test(test_source)};
   return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -128,7 +128,7 @@ static size_t make_all(struct dk_message *ret) {
     *m = (struct dk_message){.type = parts[i], .u.part = {{{3}}, 5, 8, (char *)"a\0b", 3}};
   }
   m = &ret[n++];
-  *m = (struct dk_message){.type = DK_MSG_GONE, .u.gone = {{{3}}, (char *)"no such object"}};
+  *m = (struct dk_message){.type = DK_MSG_GONE, .u.gone = {{{3}}, true, (char *)"cannot be read"}};
   m = &ret[n++];
   *m = (struct dk_message){.type = DK_MSG_READ, .id = {1, 1}, .u.log = {.stream = 2, .offset = 7, .len = 100}};
   m = &ret[n++];

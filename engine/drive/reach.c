@@ -1,0 +1,256 @@
+/* See reach.h. Here: contents. */
+#include "engine/drive/reach.h"
+
+#include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PROGRESS_NS 250000000u
+#define REACHED_NS 3000000000u /* a host that is there is reached in less */
+
+struct item {
+  struct dk_reach *reach;
+  struct dk_wanted wanted;
+  struct dk_copy copy; /* that is fetched */
+  bool is_under_way;
+};
+
+struct dk_reach {
+  struct dk_reach *next;
+  struct dk_engine *engine;
+  struct dk_reach_observer observer;
+  struct item *items;
+  uint32_t n, n_missing;
+  uint64_t taken;              /* bytes of those that have come */
+  uint64_t since, progress_at; /* dk_now_ns */
+  int failed;
+  uint32_t which;
+  struct dk_error why;
+};
+
+void dk_reaches_init(struct dk_reaches *reaches) {
+  *reaches = (struct dk_reaches){.tick_at = UINT64_MAX};
+}
+
+static void tick_soon(struct dk_engine *engine) {
+  engine->reaches.tick_at = 0;
+}
+
+static void fail(struct item *item, int r, const struct dk_error *why) {
+  struct dk_reach *reach = item->reach;
+
+  tick_soon(reach->engine);
+  if (reach->failed < 0) return;
+  reach->failed = r;
+  reach->which = (uint32_t)(item - reach->items);
+  reach->why = *why;
+}
+
+/* --- one content --- */
+
+static bool is_up(void *ctx, uint32_t number) {
+  const struct dk_engine_host *host = dk_fleet_find(ctx, number);
+  return host && host->session;
+}
+
+/* The host that has the only copy, of those that are configured, is lost: what is known of it. */
+static void tell_lost(const struct dk_engine *engine, const struct dk_copy *copy, struct dk_error *why) {
+  const struct dk_engine_host *host = dk_fleet_find(engine, copy->host);
+  const char *name = host && host->record.name ? host->record.name : "a host";
+  const char *words = host && host->record.words ? host->record.words : "";
+  size_t len = strcspn(words, "\n");
+
+  if (!host || !host->provider) {
+    dk_error_set(why, -EHOSTUNREACH,
+                 "%s has the only copy, and no file of providers names it any more\n"
+                 "help: name it there again, or `dkrun run` makes again what only it had",
+                 name);
+    return;
+  }
+  dk_error_set(why, -EHOSTUNREACH,
+               "%s has the only copy and cannot be reached%s%.*s\n"
+               "help: `dkrun providers` says more of it; when its block is removed from the file of providers, "
+               "`dkrun run` makes again what only it had",
+               name, len ? ": " : "", (int)len, words);
+}
+
+static void tell_none(int r, const char *words, struct dk_error *why) {
+  dk_error_set(why, r < 0 ? r : -ENOENT,
+               "no host that is configured has it any more%s%s\nhelp: `dkrun run` makes it again", *words ? ": " : "",
+               words);
+}
+
+static void on_here(void *ctx, int r, const char *words);
+
+/* Asks for it at a host that has it: one that can be reached, where there is one. `words`: why it did not come from the
+ * last one that was asked. */
+static void look_for(struct item *item, int last, const char *words) {
+  struct dk_engine *engine = item->reach->engine;
+  struct dk_store *store = engine->with.folder->store;
+  struct dk_error why = {0};
+  int r = dk_store_find_copy(store, &item->wanted.content, is_up, engine, &item->copy, &why);
+
+  if (r == -ENOENT)
+    r = dk_store_find_copy(store, &item->wanted.content, dk_fleet_has_copies, engine, &item->copy, &why);
+  if (r == 0) {
+    item->copy.is_dir = item->wanted.is_dir;
+    item->is_under_way = true;
+    r = dk_fetch(engine->fetches, &item->copy, DK_FETCH_IN_TURN, on_here, item);
+    if (r == 0) return;
+    item->is_under_way = false;
+    dk_error_system(&why, r, "fetching what is at a host");
+  } else if (r == -ENOENT) {
+    if (dk_store_find_copy(store, &item->wanted.content, NULL, NULL, &item->copy, NULL) == 0)
+      tell_lost(engine, &item->copy, &why);
+    else
+      tell_none(last, words, &why);
+    r = why.code;
+  }
+  fail(item, r, &why);
+}
+
+static void on_here(void *ctx, int r, const char *words) {
+  struct item *item = ctx;
+  struct dk_reach *reach = item->reach;
+  struct dk_error why = {0};
+
+  item->is_under_way = false;
+  if (r == 0) {
+    reach->taken += item->copy.size;
+    if (--reach->n_missing == 0) tick_soon(reach->engine);
+  } else if (r == -ENOENT || r == -EBADMSG || r == -EHOSTUNREACH) {
+    look_for(item, r, words); /* its host is no place for it any more */
+  } else {
+    dk_error_set(&why, r, "%s", words);
+    fail(item, r, &why);
+  }
+}
+
+static bool is_here(const struct dk_engine *engine, const struct dk_wanted *wanted) {
+  const struct dk_objects *objects = &engine->with.folder->objects;
+  return wanted->is_dir ? dk_objects_has_dir(objects, &wanted->content, NULL) > 0
+                        : dk_objects_has(objects, &wanted->content, NULL);
+}
+
+/* --- what is asked for --- */
+
+static void destroy(struct dk_reach *reach) {
+  for (uint32_t i = 0; i < reach->n; i++)
+    if (reach->items[i].is_under_way)
+      dk_fetch_give_up(reach->engine->fetches, &reach->items[i].wanted.content, &reach->items[i]);
+  dk_free(reach->items);
+  dk_free(reach);
+}
+
+int dk_engine_reach(struct dk_engine *engine, const struct dk_wanted *wanted, uint32_t n,
+                    const struct dk_reach_observer *observer) {
+  struct dk_reach *reach = dk_calloc(1, sizeof *reach);
+  struct item *items = dk_calloc(n + 1u, sizeof *items);
+
+  if (!reach || !items) {
+    dk_free(items);
+    dk_free(reach);
+    return -ENOMEM;
+  }
+  *reach = (struct dk_reach){.next = engine->reaches.reaches,
+                             .engine = engine,
+                             .observer = *observer,
+                             .items = items,
+                             .n = n,
+                             .since = dk_now_ns()};
+  reach->progress_at = reach->since + PROGRESS_NS;
+  engine->reaches.reaches = reach;
+  tick_soon(engine);
+  for (uint32_t i = 0; i < n; i++) {
+    items[i] = (struct item){.reach = reach, .wanted = wanted[i]};
+    if (reach->failed < 0 || is_here(engine, &wanted[i])) continue;
+    reach->n_missing++;
+    look_for(&items[i], 0, "");
+  }
+  return 0;
+}
+
+void dk_engine_leave(struct dk_engine *engine, const void *ctx) {
+  struct dk_reach **at = &engine->reaches.reaches;
+
+  while (*at) {
+    struct dk_reach *reach = *at;
+    if (reach->observer.ctx != ctx) {
+      at = &reach->next;
+      continue;
+    }
+    *at = reach->next;
+    destroy(reach);
+  }
+  dk_reads_leave(engine, ctx);
+}
+
+void dk_reaches_finish(struct dk_engine *engine) {
+  while (engine->reaches.reaches) {
+    struct dk_reach *reach = engine->reaches.reaches;
+    engine->reaches.reaches = reach->next;
+    destroy(reach);
+  }
+  dk_reads_leave(engine, NULL);
+}
+
+/* --- telling --- */
+
+static void tell_progress(struct dk_reach *reach) {
+  uint64_t here = reach->taken, total = reach->taken;
+  const struct dk_engine_host *away = NULL;
+  struct dk_error waits = {0};
+
+  for (uint32_t i = 0; i < reach->n; i++) {
+    const struct item *item = &reach->items[i];
+    uint64_t of = 0, all = item->copy.size;
+    if (!item->is_under_way) continue;
+    (void)dk_fetch_progress(reach->engine->fetches, &item->wanted.content, &of, &all);
+    here += of;
+    total += all;
+    if (!away && !is_up(reach->engine, item->copy.host)) away = dk_fleet_find(reach->engine, item->copy.host);
+  }
+  if (away && away->record.state == DK_HOST_DOWN)
+    dk_error_set(&waits, -EAGAIN, "%s cannot be reached: %.*s", away->record.name,
+                 (int)strcspn(away->record.words, "\n"), away->record.words);
+  else if (away && reach->progress_at >= reach->since + REACHED_NS)
+    dk_error_set(&waits, -EAGAIN, "%s does not answer yet; waiting for it", away->record.name);
+  reach->observer.progress(reach->observer.ctx, here, total, waits.text);
+}
+
+/* What was fetched may be recorded nowhere, and who asked may be told that it is here: it must not be lost then. */
+static void end(struct dk_reach *reach) {
+  struct dk_engine *engine = reach->engine;
+
+  if (reach->failed == 0 && engine->has_unsynced) {
+    int r = dk_objects_sync(&engine->with.folder->objects, &reach->why);
+    engine->has_unsynced = r < 0;
+    if (r < 0) reach->failed = r;
+  }
+  reach->observer.done(reach->observer.ctx, reach->failed, reach->which, reach->why.text);
+  destroy(reach);
+}
+
+void dk_reaches_tick(struct dk_engine *engine, uint64_t now_ns) {
+  struct dk_reach **at = &engine->reaches.reaches;
+
+  if (now_ns < engine->reaches.tick_at) return;
+  engine->reaches.tick_at = UINT64_MAX;
+  while (*at) {
+    struct dk_reach *reach = *at;
+    if (reach->failed < 0 || reach->n_missing == 0) {
+      *at = reach->next;
+      end(reach);
+      continue;
+    }
+    if (now_ns >= reach->progress_at) {
+      tell_progress(reach);
+      reach->progress_at = now_ns + PROGRESS_NS;
+    }
+    if (reach->progress_at < engine->reaches.tick_at) engine->reaches.tick_at = reach->progress_at;
+    at = &reach->next;
+  }
+}
