@@ -346,7 +346,16 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
   host->record.seen_unix_ns = dk_unix_ns();
 }
 
-void dk_fleet_down(struct dk_engine_host *host, const char *why) {
+/* Behind the first line: what comes after it is help. */
+static void say_down(struct dk_engine_host *host, const char *why, bool is_tried_again) {
+  size_t len = strcspn(why, "\n"), shown = len > 0 && why[len - 1] == '.' ? len - 1 : len;
+  struct dk_error text = {0};
+
+  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_tried_again ? "; connecting again" : "", why + len);
+  say(host, text.text);
+}
+
+void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_tried_again) {
   if (host->session) host->down_at = dk_now_ns();
   host->session = 0;
   dk_supply_clear(&host->supply);
@@ -354,6 +363,6 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why) {
   dk_fetch_down(host->engine->fetches, host);
   dk_reads_down(host, why);
   dk_fleet_set_state(host, DK_HOST_DOWN, why);
-  say(host, why);
+  say_down(host, why, is_tried_again);
   host->engine->slots = n_slots(host->engine);
 }

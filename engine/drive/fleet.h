@@ -60,7 +60,7 @@ void dk_fleet_record(struct dk_engine *engine);
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
-void dk_fleet_down(struct dk_engine_host *host, const char *why);
+void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_tried_again);
 
 /* A content that was recorded to be at the host is not there any more. */
 void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content);

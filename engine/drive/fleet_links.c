@@ -42,7 +42,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   host->down_at = dk_now_ns();
   int r = dk_link_create(&link, &host->link, error);
   if (r == 0 || !dk_host_is_remote(host)) return r;
-  dk_fleet_down(host, error->text); /* ssh is not there, say: what else there is can work */
+  dk_fleet_down(host, error->text, false); /* ssh is not there, say: what else there is can work */
   return 0;
 }
 
@@ -52,7 +52,7 @@ static void disconnect(struct dk_engine_host *host, const char *why) {
   dk_link_destroy(host->link);
   host->link = NULL;
   if (!host->session) return;
-  dk_fleet_down(host, why);
+  dk_fleet_down(host, why, false);
   dk_engine_push(host->engine, &down, NULL);
 }
 

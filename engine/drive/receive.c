@@ -236,7 +236,6 @@ void dk_engine_down(struct dk_engine_host *host, uint64_t session, const char *w
     dk_engine_fail(engine, -ESTALE, &text);
     return;
   }
-  dk_error_set(&text, -ENOTCONN, "%s; connecting again", why);
-  dk_fleet_down(host, text.text);
+  dk_fleet_down(host, why, true);
   if (session) dk_engine_push(engine, &event, NULL);
 }

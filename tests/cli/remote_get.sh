@@ -122,7 +122,7 @@ has_err 'help: '
 wait_until no_engine
 setsid "$dkrun" get one.out -o "$room/one.a" >"$room/a.out" 2>"$room/a.err" </dev/null &
 first=$!
-wait_until grep -q "h$at does not answer yet; waiting for it" "$room/a.err"
+wait_until grep -qE "h$at (does not answer yet|cannot be reached)" "$room/a.err"
 kill -TERM "$first"
 code=0
 wait "$first" || code=$?
