@@ -70,7 +70,7 @@ run get big.out x=1 -o "$room/one.out"
 same "$room/one.out" big x=1
 run get big -o "$room/all"
 for x in 1 2 3 4; do
-  dir=$(echo "$room/all"/t"$x"-*)
+  dir=$(echo "$room"/all/t"$x"-*)
   same "$dir/out" big x="$x"
   [ ! -s "$dir/small" ] || fail "the empty output is not empty"
   cmp <(seq 1 "${x}00000") "$dir/d/s/f" || fail "a file of the directory is another"
