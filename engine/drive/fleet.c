@@ -338,11 +338,11 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
 /* What helps stays below it. */
 static void say_down(struct dk_engine_host *host, const char *why, bool is_retried) {
   struct dk_error text = {0};
-  size_t len = strcspn(why, "\n");
+  size_t len = strcspn(why, "\n"), shown = len > 0 && why[len - 1] == '.' ? len - 1 : len;
 
   if (host->down_told_at && dk_now_ns() - host->down_told_at < SAY_AGAIN_NS) return;
   host->down_told_at = dk_now_ns();
-  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)len, why, is_retried ? "; connecting again" : "", why + len);
+  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_retried ? "; connecting again" : "", why + len);
   say(host, text.text);
 }
 

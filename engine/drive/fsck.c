@@ -268,6 +268,30 @@ static int check_attempt(void *ctx, const void *key, size_t klen, const void *va
   return drop(fsck, DK_TABLE_ATTEMPTS, key, klen);
 }
 
+/* Without its host a copy is nowhere; a host that cannot be understood would be the end of the next engine. */
+static int check_host(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_fsck *fsck = ctx;
+  if (dk_store_table_of(key, klen, value, vlen) == DK_TABLE_HOSTS) return 0;
+  dk_fsck_found(fsck, true, "it is deleted; what only that host has is made again",
+                "an entry of the store's table `hosts` cannot be understood");
+  return drop(fsck, DK_TABLE_HOSTS, key, klen);
+}
+
+static int check_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_fsck *fsck = ctx;
+  struct dk_host_record host = {.number = 0};
+  struct dk_copy copy;
+  int err = dk_copy_decode(key, klen, value, vlen, &copy);
+  if (err == 0) err = dk_store_get_host(fsck->folder.store, copy.host, &host, NULL);
+  dk_host_record_finish(&host);
+  if (err == 0) return 0;
+  if (err == -ENOMEM) return no_memory(fsck);
+  dk_fsck_found(fsck, true, "it is deleted; what is nowhere else is made again",
+                err == -ENOENT ? "the store's table `copies` names a host that is not known"
+                               : "an entry of the store's table `copies` cannot be understood");
+  return drop(fsck, DK_TABLE_COPIES, key, klen);
+}
+
 static int commit(struct dk_fsck *fsck) {
   int err = fsck->options->repair ? dk_store_commit(fsck->folder.store, &fsck->batch, fsck->error) : 0;
   dk_batch_clear(&fsck->batch);
@@ -296,6 +320,8 @@ static int check_records(struct dk_fsck *fsck) {
     err = walk(fsck, dangling.table, check_of_run, &dangling);
   }
   if (err == 0) err = walk(fsck, DK_TABLE_ATTEMPTS, check_attempt, fsck);
+  if (err == 0) err = walk(fsck, DK_TABLE_HOSTS, check_host, fsck);
+  if (err == 0) err = walk(fsck, DK_TABLE_COPIES, check_copy, fsck);
   if (err == 0) err = walk(fsck, DK_TABLE_RESULTS, check_result, fsck);
   if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, check_failure, fsck);
   return err;

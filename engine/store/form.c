@@ -26,6 +26,11 @@ static bool is_host(const void *value, size_t vlen) {
   return true;
 }
 
+static bool is_copy(const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_copy copy;
+  return dk_copy_decode(key, klen, value, vlen, &copy) == 0;
+}
+
 static enum dk_table of_task(const uint8_t *value, size_t vlen) {
   struct dk_task_record task;
   struct dk_ask asked;
@@ -76,7 +81,7 @@ enum dk_table dk_store_table_of(const void *key, size_t klen, const void *value,
   case 8: return of_task(value, vlen);
   case 16: return of_attempt(value, vlen);
   case DK_DIGEST_SIZE: return is_saved(value, vlen) ? DK_TABLE_RESULTS : DK_N_TABLES;
-  case DK_COPY_KEY: return DK_TABLE_COPIES;
+  case DK_COPY_KEY: return is_copy(key, klen, value, vlen) ? DK_TABLE_COPIES : DK_N_TABLES;
   case 2 * DK_DIGEST_SIZE: return is_metrics(value, vlen) ? DK_TABLE_METRICS : DK_N_TABLES;
   default: return is_meta(key, klen) ? DK_TABLE_META : DK_N_TABLES;
   }

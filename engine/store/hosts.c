@@ -166,7 +166,7 @@ struct copy_walk {
   void *ctx;
 };
 
-static int decode_copy(const void *key, size_t klen, const void *value, size_t vlen, struct dk_copy *ret) {
+int dk_copy_decode(const void *key, size_t klen, const void *value, size_t vlen, struct dk_copy *ret) {
   struct dk_reader reader;
 
   if (klen != DK_COPY_KEY) return -EBADMSG;
@@ -189,14 +189,14 @@ int dk_store_get_copy(struct dk_store *store, const struct dk_digest *content, u
   copy_key(&key, content, host);
   if (!dk_buf_ok(&key)) return dk_error_system(error, -ENOMEM, "reading where a content is");
   int r = dk_store_get(store, DK_TABLE_COPIES, key.data, key.len, &value, error);
-  if (r == 0) r = decode_copy(key.data, key.len, value.data, value.len, ret ? ret : &copy);
+  if (r == 0) r = dk_copy_decode(key.data, key.len, value.data, value.len, ret ? ret : &copy);
   return r;
 }
 
 static int visit_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   const struct copy_walk *walk = ctx;
   struct dk_copy copy;
-  int r = decode_copy(key, klen, value, vlen, &copy);
+  int r = dk_copy_decode(key, klen, value, vlen, &copy);
 
   return r < 0 ? r : walk->fn(walk->ctx, &copy);
 }

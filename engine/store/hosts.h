@@ -49,6 +49,7 @@ struct dk_copy {
   uint64_t size; /* bytes; of a directory: its manifest's */
   bool is_dir;
 };
+int dk_copy_decode(const void *key, size_t klen, const void *value, size_t vlen, struct dk_copy *ret);
 int dk_batch_put_copy(struct dk_batch *batch, const struct dk_copy *copy);
 int dk_batch_del_copy(struct dk_batch *batch, const struct dk_digest *content, uint32_t host);
 /* -ENOENT: the host has none. `ret` may be NULL. */

@@ -53,7 +53,7 @@ clear 1
 host_exec 1 mount -t tmpfs -o size=64k,mode=700 small /root
 down h1
 has 'No space left on device'
-has 'cannot write /root/.cache/dkrun/h1/bin/'
+has 'cannot put the agent into /root/.cache/dkrun/h1/bin'
 [ -z "$(host_exec 1 ls -A /root/.cache/dkrun/h1/bin)" ] || fail "left: $(host_exec 1 ls -lA /root/.cache/dkrun/h1/bin)"
 host_exec 1 sh -c 'head -c 100000 /dev/zero >/root/.cache/x 2>/dev/null; for i in 1 2 3 4 5 6 7 8 9; do mkdir -p /root/$i; done; rm -rf /root/.cache/dkrun; :'
 host_exec 1 umount /root

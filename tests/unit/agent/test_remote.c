@@ -586,6 +586,7 @@ static void objects_are_fetched(void **state) {
   get(&other, 0, 1, &message);
   assert_int_equal(message.type, DK_MSG_GONE);
   assert_true(dk_digest_equal(&message.u.gone.digest, &other));
+  assert_false(message.u.gone.is_there);
   assert_non_null(strstr(message.u.gone.text, "No such file"));
   dk_message_finish(&message);
   client_ack(&client, seq);
@@ -645,6 +646,52 @@ static void logs_are_read(void **state) {
   dk_message_finish(&message);
 }
 
+/* What was punched out of a long one is stepped over, and not a byte of it sent. */
+static void holes_of_logs(void **state) {
+  (void)state;
+  struct dk_job job = client_remote_job(
+      &client,
+      "i=0; while [ ! -e $T/go ]; do head -c 1000000 /dev/zero; [ $i -gt 24 ] || i=$((i + 1)); [ $i -lt 24 ] || "
+      "{ : > $T/said; sleep 0.05; }; done");
+  job.log_cap = 8u << 20;
+  client_assign(&client, 1, &job);
+  struct dk_message message;
+  client_expect(&client, DK_MSG_STARTED, &message);
+  dk_message_finish(&message);
+  char path[1100];
+  snprintf(path, sizeof path, "%s/said", client.dir);
+  while (access(path, F_OK) < 0) poll(NULL, 0, 5);
+  /* In the head zeros are the task's own; in the middle there is nothing. */
+  struct dk_message read = {.type = DK_MSG_READ, .id = {client.inc, 1}};
+  read.u.log.stream = 1;
+  read.u.log.offset = 1000;
+  read.u.log.len = 100;
+  client_send(&client, &read);
+  client_expect(&client, DK_MSG_LOG, &message);
+  assert_true(message.u.log.offset == 1000 && message.u.log.len == 100 && message.u.log.bytes[99] == 0);
+  dk_message_finish(&message);
+  for (int i = 0; i < 200; i++) { /* the keeper looks now and then */
+    read.u.log.offset = 3u << 20;
+    client_send(&client, &read);
+    client_expect(&client, DK_MSG_LOG, &message);
+    bool is_stepped_over = message.u.log.offset > 3u << 20;
+    assert_true(message.u.log.offset + message.u.log.len <= message.u.log.total);
+    assert_true(!is_stepped_over || message.u.log.total - message.u.log.offset <= 9u << 20);
+    dk_message_finish(&message);
+    if (is_stepped_over) break;
+    assert_true(i < 199);
+    poll(NULL, 0, 50);
+  }
+  snprintf(path, sizeof path, "%s/go", client.dir);
+  assert_int_equal(dk_fs_write(path, "", 0, 0600, false, NULL), 0);
+  struct dk_result result;
+  uint64_t seq;
+  client_result(&client, 1, &result, &seq);
+  assert_int_equal(result.cause, DK_CAUSE_OK);
+  dk_result_finish(&result);
+  client_ack(&client, seq);
+}
+
 static void signs_of_life(void **state) {
   (void)state;
   struct dk_message message = {.type = DK_MSG_PING};
@@ -687,6 +734,7 @@ int main(void) {
       TEST(mounts_must_be_there),
       TEST(objects_are_fetched),
       TEST(logs_are_read),
+      TEST(holes_of_logs),
       TEST(signs_of_life),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Examining and rebuilding damaged stores, damage that is only met later, and readers that do not let go. */
+#include "engine/store/hosts.h"
 #include "engine/store/private.h"
 #include "engine/store/record.h"
 #include "engine/store/repair.h"
@@ -142,6 +143,16 @@ static void fill_real(uint32_t n) {
                                .params = text[0]};
     assert_int_equal(dk_batch_put_run(&batch, &run), 0);
     assert_int_equal(dk_batch_add_record(&batch, &incarnation, NULL), 0);
+    for (uint32_t number = 1; number <= 2; number++) {
+      const struct dk_host_record host = {.number = number,
+                                          .state = round < 3 ? DK_HOST_UP : DK_HOST_DOWN,
+                                          .provider = text[0],
+                                          .name = text[0],
+                                          .words = text[0],
+                                          .system = text[0],
+                                          .gpu = text[0]};
+      assert_int_equal(dk_batch_put_host(&batch, &host), 0);
+    }
     for (uint32_t i = 0; i < n; i++) {
       dk_autobuf bytes = DK_BUF_INIT;
       struct dk_digest key;
@@ -153,6 +164,13 @@ static void fill_real(uint32_t n) {
       struct dk_metric_value value = {DK_METRIC_TEXT, 0, text[1]};
       const struct dk_metric_values values = {&value, 1};
       assert_int_equal(dk_batch_put_metrics(&batch, &key, &key, &values), 0);
+      const struct dk_copy copy = {key, 1 + i % 2, round, i % 3 == 0};
+      assert_int_equal(dk_batch_put_copy(&batch, &copy), 0);
+      /* A name whose key is as long as that of a copy. */
+      char name[64];
+      snprintf(name, sizeof name, "a task with a name of its own %04u", i);
+      assert_int_equal(strlen("e") + 1 + strlen(name), DK_COPY_KEY);
+      assert_int_equal(dk_batch_put_name(&batch, "e", name, &key), 0);
       struct dk_saved saved = {.run = 1, .label = text[1], .host = text[0]};
       assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
       struct dk_record result = {.kind = DK_REC_RESULT, .key = key, .len = (uint32_t)bytes.len};
@@ -195,6 +213,12 @@ static void flip(size_t at, uint8_t bit) {
   assert_int_equal(fclose(file), 0);
 }
 
+static int count_copy(void *ctx, const struct dk_copy *copy) {
+  assert_int_equal(copy->size, 3); /* of the last round */
+  ++*(uint32_t *)ctx;
+  return 0;
+}
+
 /* Whatever leads to a table is lost: its entries are found all the same, as they were last. */
 static void test_lost_ways(void **state) {
   (void)state;
@@ -209,7 +233,8 @@ static void test_lost_ways(void **state) {
   size_t size = fread(file, 1, sizeof file, whole);
   assert_true(size > 0 && size < sizeof file);
   fclose(whole);
-  static const enum dk_table tables[] = {DK_TABLE_META, DK_TABLE_RUNS, DK_TABLE_RESULTS, DK_TABLE_ASKED};
+  static const enum dk_table tables[] = {DK_TABLE_META,  DK_TABLE_RUNS,  DK_TABLE_RESULTS,
+                                         DK_TABLE_ASKED, DK_TABLE_HOSTS, DK_TABLE_COPIES};
   for (int i = 0; i < 3 * (int)(sizeof tables / sizeof *tables); i++) {
     const char *table = dk_store_table_name(tables[i / 3]);
     struct dk_rebuilt made;
@@ -223,15 +248,23 @@ static void test_lost_ways(void **state) {
       fail_msg("%s %d: not noticed", table, i % 3);
     if (dk_store_rebuild(fx_at, aside, &made, &error)) fail_msg("%s", error.text);
     if (made.rows[DK_TABLE_RUNS] != 1 || made.rows[DK_TABLE_TASKS] != N || made.rows[DK_TABLE_RESULTS] != N ||
-        made.rows[DK_TABLE_METRICS] != N || !made.knows_were || made.were[DK_TABLE_RESULTS] != N)
-      fail_msg("%s %d: %d results, %d tasks", table, i % 3, (int)made.rows[DK_TABLE_RESULTS],
-               (int)made.rows[DK_TABLE_TASKS]);
+        made.rows[DK_TABLE_METRICS] != N || made.rows[DK_TABLE_HOSTS] != 2 || made.rows[DK_TABLE_COPIES] != N ||
+        !made.knows_were || made.were[DK_TABLE_RESULTS] != N)
+      fail_msg("%s %d: %d results, %d tasks, %d hosts, %d copies", table, i % 3, (int)made.rows[DK_TABLE_RESULTS],
+               (int)made.rows[DK_TABLE_TASKS], (int)made.rows[DK_TABLE_HOSTS], (int)made.rows[DK_TABLE_COPIES]);
     struct dk_store *store = fx_open(NULL);
     struct dk_task_record task;
     struct dk_run run;
     assert_int_equal(dk_store_get_run(store, 1, &run, &error), 0);
     assert_int_equal(run.state, DK_RUN_DONE);
     dk_run_finish(&run);
+    struct dk_host_record host;
+    assert_int_equal(dk_store_get_host(store, 2, &host, &error), 0);
+    assert_int_equal(host.state, DK_HOST_DOWN); /* as it was last */
+    dk_host_record_finish(&host);
+    uint32_t n_copies = 0;
+    assert_int_equal(dk_store_each_copy(store, NULL, count_copy, &n_copies, &error), 0);
+    assert_int_equal(n_copies, N);
     for (uint32_t k = 0; k < N; k++) {
       assert_int_equal(dk_store_get_task(store, 1, k, &task, &error), 0);
       assert_int_equal(task.state, DK_TASK_DONE);

@@ -1,0 +1,142 @@
+/* What is recorded to be at hosts, for who cleans, weighs and checks the state folder. */
+#include "engine/drive/fsck.h"
+#include "engine/drive/gc.h"
+#include "engine/drive/usage.h"
+#include "engine/store/hosts.h"
+#include "engine/sys/fs.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char root[64];
+static struct dk_folder folder;
+static const struct dk_digest used = {{1}}, unused = {{2}}, directory = {{3}};
+
+static void put_copies(struct dk_batch *batch) {
+  const struct dk_host_record host = {.number = 3,
+                                      .provider = (char *)"lab",
+                                      .name = (char *)"h3",
+                                      .words = (char *)"",
+                                      .system = (char *)"",
+                                      .gpu = (char *)""};
+  const struct dk_copy copies[] = {{used, 3, 1000, false}, {unused, 3, 50, false}, {directory, 3, 7, true}};
+  assert_int_equal(dk_batch_put_host(batch, &host), 0);
+  for (size_t i = 0; i < 3; i++) assert_int_equal(dk_batch_put_copy(batch, &copies[i]), 0);
+}
+
+/* A result with two outputs that are at h3, and a copy that nothing names. */
+static int set_up(void **state) {
+  (void)state;
+  struct dk_batch batch = DK_BATCH_INIT;
+  dk_autobuf bytes = DK_BUF_INIT;
+  struct dk_kept outputs[] = {{.digest = used, .size = 1000, .total = 1000},
+                              {.digest = directory, .size = 7, .total = 7, .is_dir = true}};
+  struct dk_saved saved = {.run = 1, .label = (char *)"make", .host = (char *)"h3"};
+  saved.result.text = (char *)"";
+  saved.result.outputs = outputs;
+  saved.result.n_outputs = 2;
+  snprintf(root, sizeof root, "/tmp/dk-copies-XXXXXX");
+  assert_non_null(mkdtemp(root));
+  assert_int_equal(dk_folder_open(root, "test", &folder, NULL), 0);
+  put_copies(&batch);
+  assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
+  const struct dk_record record = {.kind = DK_REC_RESULT, .key = {{9}}, .len = (uint32_t)bytes.len};
+  assert_int_equal(dk_batch_add_record(&batch, &record, &bytes), 0);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  dk_folder_close(&folder);
+  return dk_fs_remove_tree(root, NULL);
+}
+
+static bool has(const struct dk_digest *content) {
+  return dk_store_get_copy(folder.store, content, 3, NULL, NULL) == 0;
+}
+
+static void gc_forgets_them(void **state) {
+  (void)state;
+  struct dk_gc_policy policy = {.dry_run = true, .keep_bytes = UINT64_MAX};
+  struct dk_gc_sum sum;
+  uint64_t before = dk_store_generation(folder.store);
+  assert_int_equal(dk_gc(&folder, root, &policy, &sum, NULL), 0);
+  assert_true(sum.copies == 1 && has(&unused));
+  policy.dry_run = false;
+  assert_int_equal(dk_gc(&folder, root, &policy, &sum, NULL), 0);
+  assert_true(sum.copies == 1 && !has(&unused) && has(&used) && has(&directory));
+  assert_true(dk_store_generation(folder.store) != before); /* nothing to do is looked at again */
+  assert_int_equal(dk_gc(&folder, root, &policy, &sum, NULL), 0);
+  assert_int_equal(sum.copies, 0);
+}
+
+static void du_weighs_them(void **state) {
+  (void)state;
+  struct dk_usage usage;
+  assert_int_equal(dk_usage_collect(&folder, &usage, NULL), 0);
+  assert_int_equal(usage.n_hosts, 1);
+  assert_string_equal(usage.hosts[0].name, "h3");
+  assert_true(usage.hosts[0].bytes == 1050 && usage.hosts[0].n == 3 && usage.hosts[0].n_unweighed == 1);
+  dk_usage_finish(&usage);
+}
+
+static void on_found(void *ctx, const struct dk_finding *finding) {
+  char *all = ctx;
+  size_t len = strlen(all);
+  snprintf(all + len, 2000 - len, "%s\n", finding->what);
+}
+
+static uint64_t check(bool repair, char all[2000]) {
+  struct dk_fsck_sum sum;
+  const struct dk_fsck_options options = {.root = root, .repair = repair, .found = on_found, .ctx = all};
+  all[0] = 0;
+  dk_folder_close(&folder);
+  assert_int_equal(dk_fsck(&options, &sum, NULL), 0);
+  assert_int_equal(dk_folder_open(root, "test", &folder, NULL), 0);
+  return sum.n_found;
+}
+
+/* What is missing here and at a host is no damage; entries that lead nowhere are. */
+static void fsck_checks_them(void **state) {
+  (void)state;
+  char all[2000];
+  struct dk_batch batch = DK_BATCH_INIT;
+  if (check(false, all) != 0) fail_msg("%s", all);
+  const struct dk_copy nowhere = {used, 4, 1, false};
+  assert_int_equal(dk_batch_put_copy(&batch, &nowhere), 0);
+  char key[DK_COPY_KEY] = {5};
+  dk_batch_put(&batch, DK_TABLE_COPIES, key, sizeof key, "x", 1);
+  dk_batch_put(&batch, DK_TABLE_HOSTS, "\0\0\0\7", 4, "?", 1);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+  assert_int_equal(check(true, all), 3);
+  assert_non_null(strstr(all, "`copies` names a host that is not known"));
+  assert_non_null(strstr(all, "`copies` cannot be understood"));
+  assert_non_null(strstr(all, "`hosts` cannot be understood"));
+  if (check(false, all) != 0) fail_msg("%s", all);
+  assert_true(has(&used) && has(&directory));
+  /* Without the copy the result is not whole. */
+  assert_int_equal(dk_batch_del_copy(&batch, &used, 3), 0);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+  assert_int_equal(check(false, all), 1);
+  assert_non_null(strstr(all, "the result of make (run 1) is not whole"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(gc_forgets_them, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(du_weighs_them, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(fsck_checks_them, set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
