@@ -3,6 +3,8 @@
 
 #include "engine/drive/engine_priv.h"
 
+#include <errno.h>
+
 static void add_changed(struct dk_engine *engine, struct dk_batch *batch) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
@@ -21,7 +23,12 @@ void dk_fleet_save(struct dk_engine *engine) {
 
   add_changed(engine, &batch);
   int r = batch.n ? dk_store_commit(engine->with.folder->store, &batch, &error) : 0;
-  if (r < 0) dk_engine_fail(engine, r, &error);
+  if (r == -ENOSPC) { /* nothing to end for: it goes with the next commit that there is room for */
+    for (uint32_t i = 0; i < engine->n_hosts; i++)
+      if (engine->hosts[i]) engine->hosts[i]->has_changed = true;
+  } else if (r < 0) {
+    dk_engine_fail(engine, r, &error);
+  }
   dk_batch_finish(&batch);
 }
 

@@ -178,6 +178,31 @@ has ' 0 failed'
 
 # --- trouble of all kinds ---
 
+# One that wants a password: on a terminal it is asked for, once.
+masters() { find "/tmp/dkrun-$(id -u)" -maxdepth 1 -type s -name 'ssh-*' 2>/dev/null | sort; }
+prompted() { grep -q 'password: ' "$room/shown" 2>/dev/null; }
+if command -v script >/dev/null; then
+  host_password 3 'correct horse'
+  sed '/IdentityFile/d' "$hosts/ssh_config" >"$hosts/no_key"
+  put "$XDG_CONFIG_HOME/dkrun/providers.dk" <<<"provider lab { kind = \"ssh\"  hosts = [\"h3\"]  config = \"$hosts/no_key\" }"
+  run -e 4 providers check
+  has 'problem   lab h3  ssh is not let in'
+  masters >"$room/before"
+  mkfifo "$room/typed"
+  script -qefc "'$dkrun' providers check" "$room/shown" <"$room/typed" >/dev/null 2>&1 &
+  asked=$!
+  exec 8>"$room/typed"
+  wait_until prompted
+  echo 'correct horse' >&8
+  wait "$asked" || fail "exit code $?: $(<"$room/shown")"
+  exec 8>&-
+  grep -q 'please answer what it asks' "$room/shown" || fail "$(<"$room/shown")"
+  grep -q 'ok        lab h3  x86_64' "$room/shown" || fail "$(<"$room/shown")"
+  run providers check
+  has 'ok: 1 provider, 1 host'
+  for socket in $(masters | comm -13 "$room/before" -); do ssh -o ControlPath="$socket" -O exit x 2>/dev/null || true; done
+fi
+
 providers '"h1", "h3"'
 cp "$hosts/known_hosts" "$room/known"
 grep -v "^$(host_ip 3) " "$room/known" >"$hosts/known_hosts"

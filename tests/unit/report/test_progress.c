@@ -67,6 +67,26 @@ static void assert_lacks(const char *text, const char *part) {
   }
 }
 
+/* Hosts that get no tasks: a line below the head, where there is room. */
+static void test_away(void **state) {
+  struct fixture *f = *state;
+  dk_autobuf out = DK_BUF_INIT;
+  struct dk_progress *p = make(f->plan, NULL);
+  assert_lacks(frame(p, 0, 80, 24, &out), "down");
+  dk_progress_set_away(p, "down: h3\x1b[1m");
+  const char *text = frame(p, 0, 80, 24, &out);
+  assert_has(text, "0:00\n  down: h3\\x1b[1m\n");
+  assert_lacks(frame(p, 0, 80, 4, &out), "down");
+  for (uint32_t height = 1; height < 12; height++) {
+    uint32_t lines = 0;
+    for (text = frame(p, 0, 80, height, &out); *text; text++) lines += *text == '\n';
+    assert_true(lines <= height);
+  }
+  dk_progress_set_away(p, NULL);
+  assert_lacks(frame(p, 0, 80, 24, &out), "down");
+  dk_progress_destroy(p);
+}
+
 static void test_frame(void **state) {
   struct fixture *f = *state;
   dk_autobuf out = DK_BUF_INIT;
@@ -308,6 +328,7 @@ static void test_no_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_frame),
+                                     cmocka_unit_test(test_away),
                                      cmocka_unit_test(test_sizes),
                                      cmocka_unit_test(test_rate),
                                      cmocka_unit_test(test_lines),
