@@ -1,6 +1,7 @@
 /* Every provider that this program has. */
 #include "engine/drive/provider.h"
 #include "providers/local/local.h"
+#include "providers/ssh/master.h"
 #include "providers/ssh/schema.h"
 #include "providers/ssh/ssh.h"
 
@@ -13,6 +14,7 @@ const struct dk_provider dk_providers[] = {
      .is_remote = true,
      .dial = dk_ssh_dial,
      .why = dk_ssh_why,
-     .hang_up = dk_ssh_hang_up},
+     .hang_up = dk_ssh_hang_up,
+     .login = dk_ssh_open_master},
     {.kind = NULL},
 };

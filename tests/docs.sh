@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the code blocks of the documentation: a block marked `dk` must pass `dkrun check`, a block marked `dk-error E0123` must give that
-# error, a block marked `dk-providers` is the user's file of providers and must pass `dkrun providers check`. Usage: docs.sh DKRUN FILE.md...
+# error, a block marked `dk-providers` is the user's file of providers and must pass `dkrun providers check --files`. Usage: docs.sh DKRUN FILE.md...
 set -euo pipefail
 
 dkrun=$(realpath "$1")
@@ -16,7 +16,7 @@ check() { # file, line, kind, code
   if [ "$kind" = dk-providers ]; then
     mkdir -p "$room/config/dkrun"
     install -m 644 "$room/block.dk" "$room/config/dkrun/providers.dk"
-    XDG_CONFIG_HOME=$room/config "$dkrun" providers check >"$room/out" 2>&1 || status=$?
+    XDG_CONFIG_HOME=$room/config "$dkrun" providers check --files >"$room/out" 2>&1 || status=$?
   else
     "$dkrun" check "$room/block.dk" >"$room/out" 2>&1 || status=$?
   fi

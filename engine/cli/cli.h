@@ -61,6 +61,7 @@ int dk_cmd_why(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_logs(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_results(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_get(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_hosts(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_trust(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
@@ -104,6 +105,8 @@ bool dk_cli_color(const struct dk_cli *cli, int fd); /* may colours be used on t
  * well. */
 int dk_cli_fail(enum dk_exit code, const struct dk_error *error);
 int dk_cli_failf(enum dk_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Asks on the terminal: did the answer begin with y? */
+bool dk_cli_is_agreed(struct dk_cli *cli, const char *question);
 /* Lines that are good to know, on stderr: "dkrun: note: ..." each. */
 void dk_cli_note(const char *lines);
 /* Wrong usage: the text, then "usage: dkrun ..." and where to read more; returns DK_EXIT_USAGE. */

@@ -3,6 +3,7 @@
 #include "engine/agent/sandbox.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/session.h"
+#include "engine/drive/hosts.h"
 #include "engine/report/json.h"
 #include "engine/source/repo.h"
 #include "engine/sys/cgroup.h"
@@ -166,22 +167,21 @@ static void check_lock(struct doctor *d, const char *name, const char *file, con
 
 /* The agent's program. */
 
-/* What it says of itself, without the newline. */
-static int ask_version(const char *program, struct dk_buf *ret, struct dk_error *error) {
-  char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--version", NULL};
-  char words[200];
+/* The first line of what it says of itself on that descriptor. */
+static int ask_version(const char *program, const char *flag, int number, struct dk_buf *ret, struct dk_error *error) {
+  char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)flag, NULL};
+  char words[200] = "";
   int fd = memfd_create("version", MFD_CLOEXEC);
   if (fd < 0) return dk_error_system(error, -errno, "asking %s for its version", program);
   struct dk_spawn how = DK_SPAWN_INIT;
   how.argv = argv;
-  how.fds[1] = fd;
+  how.fds[number] = fd;
   int r = dk_spawn_wait(&how, error);
-  ssize_t n = r >= 0 ? pread(fd, words, sizeof words, 0) : 0;
+  if (r >= 0) (void)!pread(fd, words, sizeof words - 1, 0);
   close(fd);
   if (r < 0) return r;
-  if (r > 0) return dk_error_set(error, -EIO, "%s --version ended with exit code %d", program, r);
-  dk_buf_add(ret, words, n > 0 ? (size_t)n : 0);
-  if (ret->len && ret->data[ret->len - 1] == '\n') dk_buf_truncate(ret, ret->len - 1);
+  if (r > 0) return dk_error_set(error, -EIO, "%s %s ended with exit code %d", program, flag, r);
+  dk_buf_add(ret, words, strcspn(words, "\n"));
   return dk_buf_ok(ret) ? 0 : dk_error_system(error, -ENOMEM, "asking %s for its version", program);
 }
 
@@ -189,7 +189,7 @@ static void check_program(struct doctor *d) {
   struct dk_error error = {0};
   dk_autobuf version = DK_BUF_INIT, text = DK_BUF_INIT;
   dk_autofree char *program = dk_session_agent_program(&error);
-  if (!program || ask_version(program, &version, &error) < 0) {
+  if (!program || ask_version(program, "--version", STDOUT_FILENO, &version, &error) < 0) {
     tell_error(d, STATE_STOPS, "program", &error);
     return;
   }
@@ -198,6 +198,34 @@ static void check_program(struct doctor *d) {
                 dk_probe_is_static(program) ? "static" : "not static, for this machine only", program);
   tell(d, is_same ? STATE_OK : STATE_PROBLEM, "program", dk_buf_text(&text),
        is_same ? NULL : "it belongs to another version of dkrun than " DK_VERSION ": install both together");
+}
+
+/* Hosts. */
+
+static void check_ssh(struct doctor *d) {
+  struct dk_error error = {0};
+  struct dk_hosts hosts;
+  dk_autobuf text = DK_BUF_INIT;
+  const char *ssh = getenv("DKRUN_SSH");
+  uint32_t n = 0;
+  if (dk_hosts_load(d->cli->root, &hosts, &error) < 0) {
+    tell_error(d, STATE_STOPS, "ssh", &error);
+    dk_hosts_finish(&hosts);
+    return;
+  }
+  for (uint32_t i = 0; i < hosts.n; i++) n += hosts.items[i].provider->is_remote;
+  bool has_local = n < hosts.n;
+  dk_hosts_finish(&hosts);
+  if (ask_version(ssh && *ssh ? ssh : "ssh", "-V", STDERR_FILENO, &text, &error) < 0) {
+    /* Without other hosts nobody misses it; without this machine nothing can run. */
+    if (n > 0)
+      tell_error(d, has_local ? STATE_PROBLEM : STATE_STOPS, "ssh", &error);
+    else
+      tell(d, STATE_OK, "ssh", "not there; no other host is configured, so nothing needs it", NULL);
+    return;
+  }
+  dk_buf_printf(&text, "; other hosts configured: %u", n);
+  tell(d, STATE_OK, "ssh", dk_buf_text(&text), n ? "whether they can be used: dkrun providers check" : NULL);
 }
 
 /* Limits on tasks. */
@@ -363,6 +391,7 @@ int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv) {
   check_disk(&d);
   check_reflink(&d);
   check_program(&d);
+  check_ssh(&d);
   check_reading(&d);
   check_memory(&d);
   check_machine(&d);

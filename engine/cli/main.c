@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 static const struct dk_command commands[] = {
-    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]", "find all errors in a file",
+    {"check", "write", "check [FILE] [-p NAME=VALUE]... [--format text|json]",
+     "find all errors in a file; dkrun explain",
      "Reads FILE, checks it and makes its plan, without running or writing anything.\n"
      "Errors and warnings go to stderr, a line with counts to stdout; with\n"
      "--format json they go to stdout as one JSON object.\n"
@@ -38,7 +39,7 @@ static const struct dk_command commands[] = {
      "  -p, --param NAME=VALUE    set a parameter of the file\n"
      "  --format text|json        how to say it\n",
      dk_cmd_check},
-    {"explain", "write", "explain [CODE]", "what an error code means",
+    {"explain", NULL, "explain [CODE]", "what an error code means",
      "Prints the explanation of an error code such as E0203; without CODE, all codes.\n", dk_cmd_explain},
     {"plan", "write", "plan [FILE] [-p NAME=VALUE]... [--edges]", "what a run would do, and why",
      "Says for each task how many points are cached, will run, or wait for others,\n"
@@ -58,12 +59,12 @@ static const struct dk_command commands[] = {
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_show},
     {"run", "run", "run [FILE] [-p NAME=VALUE]... [-j N] [-d] [OPTION]...", "run what has no result yet",
-     "Runs the tasks of FILE on this machine. What already has a result is not run\n"
-     "again. On a terminal the run goes on without it: `d` leaves it running, ^C\n"
-     "asks, a second ^C stops it. In a script or in CI it is this process: ^C and\n"
-     "SIGTERM ask running tasks to end, a second one kills them. An engine that works\n"
-     "here already is handed the run. The next `dkrun run` goes on where this one\n"
-     "stopped.\n"
+     "Runs the tasks of FILE on this machine, or on the hosts of `dkrun providers`.\n"
+     "What already has a result is not run again. On a terminal the run goes on\n"
+     "without it: `d` leaves it running, ^C asks, a second ^C stops it. In a script or\n"
+     "in CI it is this process: ^C and SIGTERM ask running tasks to end, a second one\n"
+     "kills them. An engine that works here already is handed the run. The next\n"
+     "`dkrun run` goes on where this one stopped.\n"
      "\n"
      "  FILE                      default: the only *.dk file with tasks here\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n"
@@ -150,13 +151,36 @@ static const struct dk_command commands[] = {
      "  --run N                   in that run; FILE is not read\n"
      "  -p, --param NAME=VALUE    set a parameter of the file\n",
      dk_cmd_why},
-    {"providers", "where", "providers [check [NAME]] [--format text|json]", "the hosts tasks may run on; dkrun trust",
+    {"hosts", "where", "hosts [--ask] [--format text|json] | hosts clean [HOST]... [--all] [-y]",
+     "how they are; what is kept on them",
+     "Lists the hosts with their state, the tasks that they have, what they are, and\n"
+     "what is wrong with those in trouble: as a working engine has it, else as the\n"
+     "last one left it. Hosts that no file names any more are listed while they keep\n"
+     "something.\n"
+     "\n"
+     "  --ask                     ask each host now; tells also how much room what is\n"
+     "                            ours of this repository takes there\n"
+     "  --format text|json        how to say it\n"
+     "\n"
+     "`clean` removes what is kept on the hosts (all, or HOST: a host or a provider)\n"
+     "for later tasks. It refuses while something runs there, and when a result is\n"
+     "kept there and nowhere else.\n"
+     "\n"
+     "  --all                     such results too: their tasks run again when they\n"
+     "                            are asked for; and all else of this repository there\n"
+     "  -y, --yes                 do not ask\n",
+     dk_cmd_hosts},
+    {"providers", "where", "providers [check [NAME] [--files]] [--format text|json]",
+     "the hosts tasks may run on; dkrun trust",
      "Lists the hosts of your file of providers, ~/.config/dkrun/providers.dk, as the\n"
      "providers.dk of this repository chooses and limits them, with the lines that\n"
      "say so. Without both there is one: this machine.\n"
      "\n"
-     "  check [NAME]              only say whether the files are right, and whether\n"
-     "                            they have a provider or host NAME; no host is asked\n"
+     "  check [NAME]              are the files right, and can the hosts be used (all,\n"
+     "                            or those of NAME, a provider or host)? An agent is\n"
+     "                            started on each for that, and asked. On a terminal\n"
+     "                            you are asked for a password that a host wants\n"
+     "  check [NAME] --files      only the files; no host is asked\n"
      "  --format text|json        how to say it\n"
      "\n"
      "A repository's file that declares providers of its own, with `kind`, counts when\n"

@@ -224,3 +224,12 @@ void dk_cli_params_finish(struct dk_cli_params *params) {
   dk_free(params->items);
   *params = (struct dk_cli_params){NULL, 0};
 }
+
+bool dk_cli_is_agreed(struct dk_cli *cli, const char *question) {
+  char line[64];
+  dk_cli_printf(cli, "%s", question);
+  ssize_t n;
+  do n = read(STDIN_FILENO, line, sizeof line);
+  while (n < 0 && errno == EINTR);
+  return n > 0 && (line[0] == 'y' || line[0] == 'Y');
+}

@@ -1,10 +1,9 @@
 /* dkrun plan: what a run would do, why, for how long, and at what cost; nothing is written and nothing is started. */
+#include "engine/cli/plan_where.h"
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
-#include "engine/drive/needs.h"
 #include "engine/drive/preview.h"
 #include "engine/drive/unchanged.h"
-#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 
@@ -153,7 +152,7 @@ static void print_steps(struct dk_cli *cli, const struct dk_plan *plan) {
   }
 }
 
-/* Guessed from results of the same template: mean wall time of what is cached, over the machine's processors. */
+/* Guessed from results of the same template: mean wall time of what is cached, over the processors. */
 static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const struct dk_preview *preview,
                        uint32_t cpus) {
   uint64_t ns = 0;
@@ -182,10 +181,11 @@ static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const str
   }
 }
 
-static void print_plan(struct dk_cli *cli, const struct dk_session *session, const struct dk_preview *preview) {
+static void print_plan(struct dk_cli *cli, const struct dk_session *session, const struct dk_preview *preview,
+                       const struct dk_plan_where *where) {
   const struct dk_plan *plan = session->plan;
-  uint32_t tasks = 0, picks = 0, cached = 0, run = 0, later = 0, cpus = dk_proc_cpus();
-  char memory[DK_NUMBER_TEXT];
+  uint32_t tasks = 0, picks = 0, cached = 0, run = 0, later = 0;
+  dk_autobuf hosts = DK_BUF_INIT;
 
   for (uint32_t i = 0; i < plan->n_templates; i++) {
     const struct dk_preview_template *t = &preview->templates[i];
@@ -198,11 +198,10 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
     run += t->by_state[DK_PREVIEW_RUN] + t->by_state[DK_PREVIEW_BAD];
     later += t->by_state[DK_PREVIEW_LATER];
   }
-  dk_number_size_text(dk_proc_memory(), memory);
+  dk_plan_where_text(where, &hosts);
   dk_cli_printf(cli, "%s: %u task%s", plan->name, tasks, tasks == 1 ? "" : "s");
   if (picks > 0) dk_cli_printf(cli, ", %u pick%s", picks, picks == 1 ? "" : "s");
-  dk_cli_printf(cli, ", on this machine (%u cpu%s, %s): %u cached, %u to run, %u later\n", cpus, cpus == 1 ? "" : "s",
-                memory, cached, run, later);
+  dk_cli_printf(cli, ", on %s: %u cached, %u to run, %u later\n", dk_cli_text(cli, &hosts), cached, run, later);
   dk_cli_printf(cli, "code  %.7s", session->snapshot.commit);
   if (session->snapshot.n_changed > 0)
     dk_cli_printf(cli, " + %u changed file%s", session->snapshot.n_changed,
@@ -211,7 +210,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
   print_tasks(cli, plan, preview);
   dk_cli_printf(cli, "\n");
   print_steps(cli, plan);
-  print_time(cli, plan, preview, cpus);
+  print_time(cli, plan, preview, where->cpus);
   dk_cli_printf(cli, "cost  0, nothing is rented\n");
   if (cached + run + later > 0)
     dk_cli_printf(cli, "note  results do not follow changes of installed packages: no environment is declared\n");
@@ -251,11 +250,29 @@ static bool has_nothing_to_do(struct dk_cli *cli, const struct dk_session *sessi
          dk_unchanged_find(&asked, folder->path, folder->store, &folder->objects, session->snapshot.code, &unchanged);
 }
 
+static int preview_session(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder,
+                           const struct dk_plan_where *where) {
+  struct dk_error error = {0};
+  struct dk_preview preview;
+  int r = dk_plan_where_check(where, session->plan, &error);
+
+  if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  if (has_nothing_to_do(cli, session, folder)) {
+    r = dk_preview_all_cached(session->plan, &preview);
+    if (r < 0) dk_error_system(&error, r, "looking ahead");
+  } else {
+    r = look_ahead(cli, session, folder, &preview, &error);
+  }
+  if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  print_plan(cli, session, &preview, where);
+  dk_preview_finish(&preview);
+  return DK_EXIT_OK;
+}
+
 static int plan_session(struct dk_cli *cli, const struct options *options, struct dk_session *session) {
   struct dk_error error = {0};
   struct dk_folder folder = {0};
-  struct dk_preview preview;
-  int r;
+  struct dk_plan_where where;
 
   if (options->edges) {
     dk_autobuf out = DK_BUF_INIT;
@@ -263,22 +280,14 @@ static int plan_session(struct dk_cli *cli, const struct options *options, struc
     dk_cli_print(cli, &out);
     return DK_EXIT_OK;
   }
-  r = dk_needs_check(session->plan, &error);
-  if (r == 0) r = dk_session_pin(cli, session, &error);
+  int r = dk_session_pin(cli, session, &error);
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  if (has_nothing_to_do(cli, session, &folder)) {
-    r = dk_preview_all_cached(session->plan, &preview);
-    if (r < 0) dk_error_system(&error, r, "looking ahead");
-  } else {
-    r = look_ahead(cli, session, &folder, &preview, &error);
-  }
-  if (r == 0) {
-    print_plan(cli, session, &preview);
-    dk_preview_finish(&preview);
-  }
+  int code = dk_plan_where_find(cli, folder.store, &where);
+  if (code == DK_EXIT_OK) code = preview_session(cli, session, &folder, &where);
+  dk_plan_where_finish(&where);
   dk_folder_close(&folder);
-  return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
+  return code;
 }
 
 int dk_cmd_plan(struct dk_cli *cli, int argc, char **argv) {

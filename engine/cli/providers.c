@@ -1,6 +1,7 @@
-/* dkrun providers: the hosts on which tasks may run, and whether the files that say so are right. */
+/* dkrun providers: the hosts on which tasks may run, as the files say. */
 #include "engine/cli/providers.h"
 
+#include "engine/cli/hosts.h"
 #include "engine/report/json.h"
 #include "lang/base/number.h"
 
@@ -9,15 +10,20 @@
 #include <time.h>
 
 struct options {
-  bool json, check;
+  bool json, check, files;
   const char *name; /* of `check`; NULL: all */
 };
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
-  static const struct option options[] = {{"format", required_argument, NULL, 'F'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"format", required_argument, NULL, 'F'}, {"files", no_argument, NULL, 'f'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
   int opt, r = -1;
   dk_cli_options_reset();
   while (r < 0 && (opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    if (opt == 'f') {
+      ret->files = true;
+      continue;
+    }
     if (opt != 'F') {
       r = dk_cli_option(cli, opt, argc, argv, options);
       continue;
@@ -26,6 +32,8 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     if (!ret->json && strcmp(optarg, "text") != 0)
       r = dk_cli_usage("providers", "--format takes text or json, not `%s`", optarg);
   }
+  if (r < 0 && ret->files && optind >= argc)
+    return dk_cli_usage("providers", "--files is an option of `dkrun providers check`");
   if (r >= 0 || optind >= argc) return r;
   if (strcmp(argv[optind], "check") != 0)
     return dk_cli_usage("providers", "no `dkrun providers %s`: there is `dkrun providers check`", argv[optind]);
@@ -231,51 +239,17 @@ static void print_json(struct dk_cli *cli, const struct dk_hosts *hosts) {
   dk_cli_print(cli, &out);
 }
 
-/* --- check --- */
-
-static bool is_named(const struct dk_host_entry *entry, const char *name) {
-  return !name || strcmp(entry->config.provider, name) == 0 || strcmp(entry->config.name, name) == 0;
-}
-
-static int no_such(const struct dk_hosts *hosts, const char *name) {
-  const char *near = NULL;
-  for (uint32_t i = 0; i < hosts->n && !near; i++) {
-    const char *const names[] = {hosts->items[i].config.provider, hosts->items[i].config.name};
-    near = dk_nearest(name, names, 2);
-  }
-  return dk_cli_failf(DK_EXIT_USAGE, "no provider or host `%s`%s%s%s\nhelp: `dkrun providers` lists them", name,
-                      near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
-}
-
-/* The files are right. Who asks the hosts too begins here: with the entries that are named. */
-static int check(struct dk_cli *cli, const struct dk_hosts *hosts, const char *name) {
-  uint32_t n_hosts = 0, n_providers = 0;
-  const char *provider = NULL;
-  for (uint32_t i = 0; i < hosts->n; i++) {
-    const struct dk_host_entry *entry = &hosts->items[i];
-    if (!is_named(entry, name)) continue;
-    n_hosts++;
-    n_providers += !provider || strcmp(provider, entry->config.provider) != 0; /* entries are in order */
-    provider = entry->config.provider;
-  }
-  if (n_hosts == 0) return no_such(hosts, name);
-  dk_cli_printf(cli, "ok: %u provider%s, %u host%s (files only: no host was asked)\n", n_providers,
-                dk_cli_s(n_providers), n_hosts, dk_cli_s(n_hosts));
-  return DK_EXIT_OK;
-}
-
 int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv) {
   struct options options = {.json = false};
   struct dk_hosts hosts;
   struct dk_error error = {0};
   int code = parse(cli, argc, argv, &options);
   if (code >= 0) return code;
+  if (options.check) return dk_hosts_check(cli, options.name, options.files);
   dk_cli_find_root(cli, NULL); /* elsewhere there is the user's file alone */
   code = DK_EXIT_OK;
   if (dk_hosts_load(cli->root, &hosts, &error) < 0)
     code = dk_providers_fail(cli, &hosts, &error);
-  else if (options.check)
-    code = check(cli, &hosts, options.name);
   else if (options.json)
     print_json(cli, &hosts);
   else

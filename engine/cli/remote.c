@@ -34,7 +34,7 @@ static void hear(struct remote *remote, const struct dk_talk *talk) {
   case DK_TALK_ENDED: remote->has_ended |= talk->run == remote->run; break;
   case DK_TALK_SAY:
   case DK_TALK_REFUSED: dk_watch_say(remote->watch, talk->text); break;
-  case DK_TALK_WHERE: dk_watch_where(remote->watch, (uint32_t)talk->value); break;
+  case DK_TALK_WHERE: dk_watch_where(remote->watch, (uint32_t)talk->value, talk->text); break;
   case DK_TALK_HELLO:
   case DK_TALK_SUBMIT:
   case DK_TALK_WATCH:

@@ -1,4 +1,4 @@
-/* dkrun run: the experiment, on this machine, until everything that was asked has ended. */
+/* dkrun run: the experiment, until everything that was asked has ended. */
 #include "engine/cli/again.h"
 #include "engine/cli/remote.h"
 #include "engine/cli/session.h"
@@ -77,6 +77,7 @@ struct foreground {
   struct dk_engine *engine;
   struct dk_watch *watch; /* NULL: not yet, or gone */
   uint32_t run, slots;
+  struct dk_buf where; /* as the engine has told it last */
   bool has_ended;
 };
 
@@ -102,11 +103,13 @@ static void on_say(void *ctx, const char *text) {
     fprintf(stderr, "dkrun: %s\n", text);
 }
 
-static void on_where(void *ctx, uint32_t slots) {
+static void on_where(void *ctx, uint32_t slots, const char *text) {
   struct foreground *f = ctx;
 
   f->slots = slots;
-  if (f->watch) dk_watch_where(f->watch, slots);
+  dk_buf_clear(&f->where);
+  dk_buf_add_text(&f->where, text);
+  if (f->watch) dk_watch_where(f->watch, slots, text);
 }
 
 static uint64_t on_tick(void *ctx, uint64_t now_ns) {
@@ -148,7 +151,7 @@ static int submit(struct foreground *f, const struct options *options, const str
 static int run_and_report(struct foreground *f, struct dk_error *error, int *ret_exit) {
   int r = 0;
 
-  if (f->slots) dk_watch_where(f->watch, f->slots);
+  if (f->where.len) dk_watch_where(f->watch, f->slots, dk_buf_text(&f->where));
   while (r == 0 && !f->has_ended) r = dk_engine_turn(f->engine, error);
   dk_watch_leave(f->watch);
   if (r < 0) return dk_error_prefix(error, "run %u had to stop", f->run);
@@ -214,6 +217,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
   dk_watch_destroy(f.watch);
   f.watch = NULL;
   dk_engine_destroy(f.engine);
+  dk_buf_finish(&f.where);
   dk_hosts_finish(&hosts);
   dk_service_destroy(service);
   dk_loop_destroy(loop);
@@ -254,8 +258,8 @@ static void wait_for_agent(struct dk_client *client, uint32_t jobs) {
   bool is_there = false;
 
   for (; !is_there && now < until && dk_client_next(client, until - now, &talk) > 0; now = dk_now_ns()) {
-    is_there = talk.kind == DK_TALK_WHERE;
-    if (is_there) dk_watch_jobs_text(jobs, (uint32_t)talk.value, &text);
+    is_there = talk.kind == DK_TALK_WHERE && talk.value > 0;
+    if (is_there) dk_watch_jobs_text(jobs, (uint32_t)talk.value, talk.text, &text);
     dk_talk_finish(&talk);
   }
   dk_cli_note(dk_buf_text(&text));

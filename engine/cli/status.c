@@ -4,6 +4,7 @@
 #include "engine/report/cell.h"
 #include "engine/report/json.h"
 #include "engine/report/summary.h"
+#include "engine/store/hosts.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -287,12 +288,24 @@ static void add_json_templates(struct dk_look *look, struct dk_buf *out) {
   }
 }
 
+/* " on h1"; nothing of one on this machine. */
+static void add_host(struct dk_store *store, uint32_t number, struct dk_buf *out) {
+  struct dk_host_record host;
+  if (number == DK_HOST_LOCAL || dk_store_get_host(store, number, &host, NULL) < 0) {
+    return;
+  }
+  dk_buf_add_text(out, "  on ");
+  dk_buf_add_escaped(out, host.name, strlen(host.name));
+  dk_host_record_finish(&host);
+}
+
 static void add_running(struct dk_look *look, struct dk_buf *out) {
   uint32_t n = 0;
   for (uint32_t t = 0; t < look->rows.n_tasks; t++) {
     if (look->rows.tasks[t].state == DK_TASK_RUNNING && n++ < 20) {
       dk_buf_add_text(out, "  running ");
       dk_row_label(&look->rows, t, out);
+      add_host(look->store, look->rows.tasks[t].host, out);
       dk_buf_add_char(out, '\n');
     }
   }

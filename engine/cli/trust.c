@@ -53,16 +53,6 @@ static void show(struct dk_cli *cli, const struct dk_hosts *hosts) {
   dk_cli_print(cli, &out);
 }
 
-/* A line of the terminal that begins with y. */
-static bool is_agreed(struct dk_cli *cli) {
-  char line[64];
-  dk_cli_printf(cli, "Trust it? [y/N] ");
-  ssize_t n;
-  do n = read(STDIN_FILENO, line, sizeof line);
-  while (n < 0 && errno == EINTR);
-  return n > 0 && (line[0] == 'y' || line[0] == 'Y');
-}
-
 static int trust(struct dk_cli *cli, const struct dk_hosts *hosts, bool yes) {
   struct dk_error error = {0};
   if (!hosts->root_file) return dk_cli_failf(DK_EXIT_ENGINE, "this repository has no providers.dk at its root");
@@ -77,7 +67,7 @@ static int trust(struct dk_cli *cli, const struct dk_hosts *hosts, bool yes) {
   show(cli, hosts);
   if (!yes && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
     return dk_cli_usage("trust", "it is not trusted: there is no terminal to ask on, so --yes has to say it");
-  if (!yes && !is_agreed(cli)) {
+  if (!yes && !dk_cli_is_agreed(cli, "Trust it? [y/N] ")) {
     dk_cli_printf(cli, "not trusted\n");
     return DK_EXIT_FAILED;
   }

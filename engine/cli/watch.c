@@ -1,6 +1,7 @@
 /* Watching a run: see watch.h. */
 #include "engine/cli/watch.h"
 #include "engine/cli/term.h"
+#include "engine/drive/fleet.h"
 #include "engine/report/phase.h"
 #include "engine/report/summary.h"
 #include "engine/report/table.h"
@@ -20,8 +21,9 @@ struct dk_watch {
   struct dk_row_source rows; /* as it was found; its pin is the plan */
   struct dk_progress *progress;
   struct dk_live *live;
-  int n_stops;       /* how often ^C was heard */
-  uint64_t pause_at; /* when that is next */
+  struct dk_buf hosts; /* where its tasks ran, when that was not this machine alone */
+  int n_stops;         /* how often ^C was heard */
+  uint64_t pause_at;   /* when that is next */
   bool is_paused, has_left, has_told_jobs;
 };
 
@@ -53,24 +55,48 @@ void dk_watch_say(struct dk_watch *watch, const char *text) {
   dk_progress_say(watch->progress, "%s", text);
 }
 
-void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, struct dk_buf *out) {
-  if (jobs <= slots) return;
+/* Tasks run on this machine and nowhere else. */
+static bool is_only_here(const char *where) {
+  size_t len = strlen(DK_FLEET_HERE);
+
+  return strncmp(where, DK_FLEET_HERE, len) == 0 && strcmp(where + len, "\n") == 0;
+}
+
+void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, const char *where, struct dk_buf *out) {
+  if (jobs <= slots || !is_only_here(where)) return;
   dk_buf_printf(out,
                 "at most %u task%s at a time, not %u: the agent that works here was started for so many. It ends a "
                 "minute after its last run; a run that starts it anew with -j %u has %u",
                 slots, slots == 1 ? "" : "s", jobs, jobs, jobs);
 }
 
-void dk_watch_where(struct dk_watch *watch, uint32_t slots) {
-  char text[64];
-  dk_autobuf jobs = DK_BUF_INIT;
+/* "this machine, 2 slots", "on lab: h1 h2, 8 slots". */
+static void add_place(const char *where, uint32_t slots, struct dk_buf *out) {
+  size_t len = strcspn(where, "\n");
 
-  dk_watch_jobs_text(watch->with.jobs, slots, &jobs);
+  if (len == 0) {
+    dk_buf_add_text(out, "no host is up");
+    return;
+  }
+  dk_buf_add_text(out, is_only_here(where) ? "" : "on ");
+  dk_buf_add_escaped(out, where, len);
+  dk_buf_printf(out, ", %u slot%s", slots, dk_cli_s(slots));
+}
+
+void dk_watch_where(struct dk_watch *watch, uint32_t slots, const char *where) {
+  dk_autobuf jobs = DK_BUF_INIT, text = DK_BUF_INIT;
+  const char *away = where + strcspn(where, "\n");
+
+  dk_watch_jobs_text(watch->with.jobs, slots, where, &jobs);
   if (jobs.len && !watch->has_told_jobs) dk_watch_say(watch, dk_buf_text(&jobs));
   watch->has_told_jobs |= jobs.len > 0;
   slots = watch->with.jobs && watch->with.jobs < slots ? watch->with.jobs : slots;
-  snprintf(text, sizeof text, "this machine, %u slot%s", slots, slots == 1 ? "" : "s");
-  dk_progress_set_where(watch->progress, text);
+  add_place(where, slots, &text);
+  dk_progress_set_where(watch->progress, dk_buf_text(&text));
+  dk_progress_set_away(watch->progress, *away && away[1] ? away + 1 : NULL);
+  if (is_only_here(where) || *where == '\n') return;
+  dk_buf_clear(&watch->hosts);
+  dk_buf_add_escaped(&watch->hosts, where, (size_t)(away - where));
 }
 
 /* Who asked for it may sit elsewhere. */
@@ -231,6 +257,7 @@ void dk_watch_destroy(struct dk_watch *watch) {
     dk_loop_unwatch(watch->with.loop, dk_live_input_fd(watch->live));
   dk_live_destroy(watch->live);
   dk_progress_destroy(watch->progress);
+  dk_buf_finish(&watch->hosts);
   if (watch->rows.plan) dk_row_source_finish(&watch->rows);
   dk_free(watch);
 }
@@ -239,7 +266,8 @@ void dk_watch_destroy(struct dk_watch *watch) {
 int dk_watch_print_end(struct dk_watch *watch, struct dk_error *error) {
   const struct dk_watch_options *with = &watch->with;
   struct dk_row_source rows;
-  struct dk_summary_options options = {.color = dk_cli_color(with->cli, STDOUT_FILENO)};
+  struct dk_summary_options options = {.color = dk_cli_color(with->cli, STDOUT_FILENO),
+                                       .where = watch->hosts.len ? dk_buf_text(&watch->hosts) : NULL};
   dk_autobuf out = DK_BUF_INIT;
   uint32_t height;
   int r = dk_row_source_open(&rows, with->store, with->objects, with->run, watch->rows.plan, error);

@@ -31,9 +31,10 @@ void dk_watch_destroy(struct dk_watch *watch);
 
 void dk_watch_note(struct dk_watch *watch, const struct dk_engine_note *note);
 void dk_watch_say(struct dk_watch *watch, const char *text);
-void dk_watch_where(struct dk_watch *watch, uint32_t slots);
-/* What is to be said when an agent of so many slots is less than was asked for: a line, or nothing. */
-void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, struct dk_buf *out);
+/* text: dk_fleet_where */
+void dk_watch_where(struct dk_watch *watch, uint32_t slots, const char *text);
+/* What is to be said when this machine's agent has fewer slots than was asked for: a line, or nothing. */
+void dk_watch_jobs_text(uint32_t jobs, uint32_t slots, const char *where, struct dk_buf *out);
 /* Draws what is due; returns when it wants to be called again (dk_now_ns scale). */
 uint64_t dk_watch_tick(struct dk_watch *watch, uint64_t now_ns);
 

@@ -104,6 +104,7 @@ static int reach_output(struct dk_engine_run *run, const struct dk_action *actio
   if (has == 0) return dk_fetch(engine->fetches, &copy, DK_FETCH_IN_TURN, NULL, NULL);
   if (has == -ENOENT) {
     struct dk_event lost = {.kind = DK_EV_COPY_LOST, .run = run->record.number, .task = input->task};
+    dk_lookup_lose_outputs(&run->lookup, input->task);
     dk_engine_push(engine, &lost, NULL);
     has = 0;
   }
@@ -196,6 +197,35 @@ static int send_job(struct dk_engine_run *run, const struct dk_action *action, c
   return r;
 }
 
+/* An input was lost, and what makes it ended without making it again. */
+static bool has_lost_for_good(const struct dk_engine_run *run, uint32_t task) {
+  struct dk_order order;
+  bool is_lost = false;
+
+  if (dk_plan_order(run->plan, task, &run->lookup.late, &order, NULL) < 0) return false;
+  for (uint32_t i = 0; !is_lost && i < order.n_inputs; i++) {
+    const struct dk_order_input *input = &order.inputs[i];
+    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    const struct dk_fact *fact = run->lookup.facts[input->task];
+    if (fact && fact->outputs) continue;
+    enum dk_task_state state = dk_core_task_state(run->engine->core, run->record.number, input->task);
+    is_lost = dk_task_state_is_end(state) && state != DK_TASK_DONE && state != DK_TASK_CACHED;
+  }
+  dk_order_finish(&order);
+  return is_lost;
+}
+
+/* What makes an input runs again, and may have made something else: the task's key is not what it was looked up by. */
+static int is_same_key(const struct dk_engine_run *run, const struct dk_action *action,
+                       const struct dk_prepared *prepared, struct dk_error *error) {
+  const struct dk_digest *key = dk_core_attempt_key(run->engine->core, action->id);
+
+  if (!key || dk_digest_equal(key, &prepared->key)) return 0;
+  return dk_error_set(error, -ESTALE,
+                      "an input was lost with its host, and when it was made again it had another content\n"
+                      "help: run again: this task is keyed by what is there now");
+}
+
 static void act_assign(struct dk_engine_run *run, const struct dk_action *action) {
   struct dk_engine *engine = run->engine;
   struct dk_prepared prepared;
@@ -203,6 +233,12 @@ static void act_assign(struct dk_engine_run *run, const struct dk_action *action
   bool are_here;
   int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
+  if (r == -EAGAIN && !has_lost_for_good(run, action->task)) {
+    put_off(engine, action); /* an input is being made again */
+    return;
+  }
+  if (r == -EAGAIN) r = dk_error_set(&error, -ENOENT, "an input was lost with its host, and could not be made again");
+  if (r == 0 && (r = is_same_key(run, action, &prepared, &error)) < 0) dk_prepared_finish(&prepared);
   if (r == 0) {
     const char *mount = action->host == DK_HOST_LOCAL ? missing_mount(&prepared.order) : NULL;
     r = reach_inputs(run, action, &prepared, &are_here, &error);

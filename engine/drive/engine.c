@@ -12,6 +12,7 @@
 /* Telling watchers */
 
 void dk_engine_say(struct dk_engine *engine, const char *text) {
+  engine->observer_at = 0; /* there is something to show */
   engine->with.observer.say(engine->with.observer.ctx, text);
 }
 

@@ -33,7 +33,8 @@ struct dk_engine_observer {
   void (*note)(void *ctx, uint32_t run, const struct dk_engine_note *note); /* what it tells is durable */
   void (*ended)(void *ctx, uint32_t run, enum dk_run_state state);
   void (*say)(void *ctx, const char *text); /* to all: "the agent has gone; connecting again", warnings */
-  void (*where)(void *ctx, uint32_t slots); /* the agent is there */
+  /* A host came or went: slots of all that are up, and dk_fleet_where. */
+  void (*where)(void *ctx, uint32_t slots, const char *text);
   uint64_t (*tick)(void *ctx,
                    uint64_t now_ns); /* after each turn; returns when it wants the next one (dk_now_ns scale) */
 };

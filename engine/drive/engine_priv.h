@@ -35,7 +35,7 @@ struct dk_engine_run {
   char **bad;                    /* by task: why it could not be handed out; NULL table until one could not */
   uint8_t *was_done;             /* a bit per task that an earlier engine recorded as done in this run; NULL: none */
   struct dk_duration *durations; /* by template */
-  struct dk_place_needs needs;
+  struct dk_needs needs;
   struct dk_engine_bar *bars;
   uint32_t n_bars, cap_bars;
   uint32_t n_asked;
@@ -57,6 +57,7 @@ struct dk_engine {
   struct dk_fetches *fetches;
   struct dk_reaches reaches;
   uint64_t lost_after_ns;
+  uint64_t save_at;          /* when what changed of hosts is committed by itself; 0: nothing has */
   uint64_t hours_at;         /* when hosts' hours are looked at next */
   struct dk_machine machine; /* this one */
   struct dk_engine_run **runs;

@@ -256,6 +256,8 @@ void dk_fetch_end(struct dk_fetches *fetches, struct dk_fetch_item *item, int r,
     remember_failure(fetches, &item->copy.content, r, words);
   else if (r == 0)
     (void)dk_fetch_take_failure(fetches, &item->copy.content, NULL);
+  /* Tasks that wait for it may be handed out now (place.c). */
+  if (item->is_own) dk_engine_push(fetches->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   fetches->items[item->index] = NULL;
   fetches->n_living--;
   item->waiters = NULL;

@@ -2,18 +2,18 @@
 #include "engine/drive/fleet.h"
 
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/environment.h"
 #include "engine/drive/fetch.h"
+#include "engine/drive/judge.h"
 #include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
-/* Clocks of machines that are kept by NTP differ by less; from here on files' times mislead people. */
-#define CLOCK_TOLERATED_NS 5000000000
 #define SECOND 1000000000u
+#define SAVE_NS SECOND
+/* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
+#define SAY_AGAIN_NS (UINT64_C(600) * SECOND)
 
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number) {
   return number < engine->n_hosts ? engine->hosts[number] : NULL;
@@ -43,6 +43,7 @@ void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, c
   host->record.state = state;
   (void)set_text(&host->record.words, words);
   host->has_changed = true;
+  if (!host->engine->save_at) host->engine->save_at = dk_now_ns() + SAVE_NS;
 }
 
 static struct dk_engine_host *add_host(struct dk_engine *engine, uint32_t number) {
@@ -126,6 +127,7 @@ int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
 }
 
 void dk_fleet_destroy(struct dk_engine *engine) {
+  dk_fleet_save_last(engine);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host) continue;
@@ -185,6 +187,8 @@ static void look_at_all_hours(struct dk_engine *engine, uint64_t now_ns) {
 uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
   uint64_t at = engine->hours_at;
 
+  if (engine->save_at && engine->save_at < at) at = engine->save_at;
+
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
     if (host && host->link && host_deadline(host) < at) at = host_deadline(host);
@@ -193,6 +197,7 @@ uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
 }
 
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
+  if (engine->save_at && now_ns >= engine->save_at) dk_fleet_save(engine);
   if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
@@ -245,14 +250,6 @@ uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {
   return most;
 }
 
-void dk_fleet_record(struct dk_engine *engine) {
-  for (uint32_t i = 0; i < engine->n_hosts; i++) {
-    struct dk_engine_host *host = engine->hosts[i];
-    if (!host || !host->has_changed) continue;
-    host->has_changed = dk_batch_put_host(&engine->batch, &host->record) < 0;
-  }
-}
-
 /* --- what they say --- */
 
 static uint32_t n_slots(const struct dk_engine *engine) {
@@ -264,6 +261,15 @@ static uint32_t n_slots(const struct dk_engine *engine) {
   return n;
 }
 
+void dk_fleet_tell_where(struct dk_engine *engine) {
+  dk_autobuf text = DK_BUF_INIT;
+
+  engine->slots = n_slots(engine);
+  dk_fleet_where(engine, &text);
+  engine->observer_at = 0; /* it is shown */
+  engine->with.observer.where(engine->with.observer.ctx, engine->slots, dk_buf_text(&text));
+}
+
 static bool are_all_barred(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
@@ -272,27 +278,14 @@ static bool are_all_barred(const struct dk_engine *engine) {
   return true;
 }
 
-/* Results are kept under this machine's environment: a host that differs would make others under the same keys. */
 static void judge(struct dk_engine_host *host) {
-  const struct dk_host_facts *facts = dk_link_facts(host->link);
-  dk_autobuf here = DK_BUF_INIT, there = DK_BUF_INIT;
-  struct dk_digest own, its;
+  dk_autobuf system = DK_BUF_INIT;
   struct dk_error words = {0};
 
-  dk_environment_of_host(facts, &its, &there);
-  (void)set_text(&host->record.system, dk_buf_text(&there));
-  if (dk_environment_id(&own, &words) == 0 && (host->mixed || dk_digest_equal(&own, &its))) {
-    dk_fleet_set_state(host, DK_HOST_UP, "");
-    return;
-  }
-  dk_environment_text(&here);
-  if (!words.code)
-    dk_error_set(&words, -EXDEV,
-                 "it is %s, and this machine %s: it gets no tasks\n"
-                 "help: results would not be what this machine makes; `mixed = true` in the block of provider `%s` "
-                 "allows it",
-                 dk_buf_text(&there), dk_buf_text(&here), host->record.provider);
-  dk_fleet_set_state(host, DK_HOST_BARRED, words.text);
+  int r = dk_judge_system(dk_link_facts(host->link), host->record.provider, host->mixed, &system, &words);
+  (void)set_text(&host->record.system, dk_buf_text(&system));
+  dk_fleet_set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
+  if (r == 0) return;
   say(host, words.text);
   if (!are_all_barred(host->engine)) return;
   dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
@@ -301,14 +294,9 @@ static void judge(struct dk_engine_host *host) {
 
 static void take_clock(struct dk_engine_host *host, uint64_t unix_ns) {
   struct dk_error words = {0};
-  int64_t ahead = (int64_t)(unix_ns - dk_unix_ns());
 
-  host->record.clock_ns = ahead;
-  if (ahead <= CLOCK_TOLERATED_NS && ahead >= -CLOCK_TOLERATED_NS) return;
-  dk_error_set(&words, -ETIME,
-               "its clock is %" PRId64 " s %s this machine's: times that tasks there write and show differ by that",
-               (ahead < 0 ? -ahead : ahead) / 1000000000, ahead < 0 ? "behind" : "ahead of");
-  say(host, words.text);
+  host->record.clock_ns = (int64_t)(unix_ns - dk_unix_ns());
+  if (dk_judge_clock(host->record.clock_ns, &words) < 0) say(host, words.text);
 }
 
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message) {
@@ -322,6 +310,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   host->is_lost = false;
   dk_free(host->said); /* what comes after it is news */
   host->said = NULL;
+  host->down_told_at = 0;
   record->slots = message->u.welcome.slots;
   record->cpus = message->u.welcome.cpus;
   record->memory = message->u.welcome.memory;
@@ -337,25 +326,27 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
     dk_fleet_set_state(host, DK_HOST_UP, "");
   }
   if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
-  engine->slots = n_slots(engine);
-  engine->with.observer.where(engine->with.observer.ctx, engine->slots);
+  dk_fleet_tell_where(engine);
 }
 
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message) {
   host->record.free = message->u.pong.free;
   host->record.seen_unix_ns = dk_unix_ns();
+  host->has_changed = true;
 }
 
-/* Behind the first line: what comes after it is help. */
-static void say_down(struct dk_engine_host *host, const char *why, bool is_tried_again) {
-  size_t len = strcspn(why, "\n"), shown = len > 0 && why[len - 1] == '.' ? len - 1 : len;
+/* What helps stays below it. */
+static void say_down(struct dk_engine_host *host, const char *why, bool is_retried) {
   struct dk_error text = {0};
+  size_t len = strcspn(why, "\n"), shown = len > 0 && why[len - 1] == '.' ? len - 1 : len;
 
-  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_tried_again ? "; connecting again" : "", why + len);
+  if (host->down_told_at && dk_now_ns() - host->down_told_at < SAY_AGAIN_NS) return;
+  host->down_told_at = dk_now_ns();
+  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_retried ? "; connecting again" : "", why + len);
   say(host, text.text);
 }
 
-void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_tried_again) {
+void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
   if (host->session) host->down_at = dk_now_ns();
   host->session = 0;
   dk_supply_clear(&host->supply);
@@ -363,6 +354,6 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_tried_a
   dk_fetch_down(host->engine->fetches, host);
   dk_reads_down(host, why);
   dk_fleet_set_state(host, DK_HOST_DOWN, why);
-  say_down(host, why, is_tried_again);
-  host->engine->slots = n_slots(host->engine);
+  say_down(host, why, is_retried);
+  dk_fleet_tell_where(host->engine);
 }

@@ -23,12 +23,13 @@ struct dk_engine_host {
   bool is_named; /* by the hosts that were applied last */
   bool is_left;  /* this machine, which no file names any more: what ran here is collected, nothing new comes */
   struct dk_hours hours;
-  bool was_open;    /* as `hours` had it when the core was told last */
-  bool has_changed; /* the record is to be written with the next commit */
-  char *said;       /* the last trouble that people were told of */
-  uint64_t session; /* that its agent has welcomed; 0: none */
-  uint64_t down_at; /* since when it is not up, dk_now_ns */
-  bool was_up;      /* in the life of this engine */
+  bool was_open;         /* as `hours` had it when the core was told last */
+  bool has_changed;      /* the record is to be written with the next commit */
+  char *said;            /* the last trouble that people were told of */
+  uint64_t down_told_at; /* when they were told that it is down, dk_now_ns; 0: not since it was up */
+  uint64_t session;      /* that its agent has welcomed; 0: none */
+  uint64_t down_at;      /* since when it is not up, dk_now_ns */
+  bool was_up;           /* in the life of this engine */
   uint64_t lost_after_ns;
   bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
 };
@@ -54,13 +55,24 @@ bool dk_fleet_has_copies(void *engine, uint32_t number);
 bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
 /* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
 uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);
-/* What changed of the hosts goes with this commit. */
+/* fleet_save.c: what changed of the hosts goes with this commit; or by itself: who looks reads the store, and while no
+ * task ends nothing else is committed (engine->save_at); at the engine's end with when they were seen last. */
 void dk_fleet_record(struct dk_engine *engine);
+void dk_fleet_save(struct dk_engine *engine);
+void dk_fleet_save_last(struct dk_engine *engine);
+
+/* fleet_where.c: two lines without a last newline: where tasks run ("this machine, lab: h1 h2"; empty while no host is
+ * up), and which hosts get none ("down: h3; not reached yet: h4;
+ * no tasks: h5"; empty). */
+#define DK_FLEET_HERE "this machine"
+void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
+void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
 
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
-void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_tried_again);
+/* is_retried: its link tries again by itself. */
+void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
 
 /* A content that was recorded to be at the host is not there any more. */
 void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content);

@@ -40,6 +40,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
 
   memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
   host->down_at = dk_now_ns();
+  if (dk_host_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
   int r = dk_link_create(&link, &host->link, error);
   if (r == 0 || !dk_host_is_remote(host)) return r;
   dk_fleet_down(host, error->text, false); /* ssh is not there, say: what else there is can work */
@@ -160,5 +161,7 @@ int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error) {
     return r;
   }
   engine->loaded[engine->n_loaded++] = hosts; /* links borrow from it: it stays */
-  return dk_fleet_apply(engine, hosts, error);
+  r = dk_fleet_apply(engine, hosts, error);
+  dk_fleet_tell_where(engine);
+  return r;
 }

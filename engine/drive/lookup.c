@@ -286,6 +286,12 @@ void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task) {
   state->facts[task] = NULL;
 }
 
+void dk_lookup_lose_outputs(struct dk_lookup_state *state, uint32_t task) {
+  if (!state->facts[task]) return;
+  dk_free(state->facts[task]->outputs);
+  state->facts[task]->outputs = NULL;
+}
+
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error) {
   struct dk_choice choice;
   int r = dk_decide(state->with.plan, state->facts, pick_task, &choice, error);

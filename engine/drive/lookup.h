@@ -98,6 +98,9 @@ int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct d
 /* The task was cancelled after it was looked up: nothing is known of it, for those that can do without. */
 void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task);
 
+/* Its outputs cannot be had any more, and are to be made again: those who need them wait. What was measured stays. */
+void dk_lookup_lose_outputs(struct dk_lookup_state *state, uint32_t task);
+
 /* Decides a pick row from the facts of its candidates. 0 and a fact; -ENOENT: no candidate has the metric (with the
  * words for it). */
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error);

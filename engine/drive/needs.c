@@ -1,36 +1,95 @@
 /* See needs.h. */
 #include "engine/drive/needs.h"
-#include "engine/sys/machine.h"
+
+#include "lang/base/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
-struct check {
-  const struct dk_plan *plan;
-  struct dk_machine machine;
-  struct dk_error *error;
+struct collect {
+  struct dk_needs *needs;
   int result;
 };
 
-static bool check_needs(void *ctx, const struct dk_plan_needs *needs) {
-  struct check *check = ctx;
-  dk_autobuf name = DK_BUF_INIT, text = DK_BUF_INIT;
-  struct dk_need need = {.cpus = needs->cpus, .gpus = needs->gpus, .memory = needs->memory, .gpu_model = needs->gpu};
-  if (!dk_machine_lacks(&check->machine, &need, &text)) return true;
-  dk_plan_task_name(check->plan, needs->task, &name);
-  if (!dk_buf_ok(&name) || !dk_buf_ok(&text))
-    check->result = -ENOMEM;
-  else
-    check->result =
-        dk_error_set(check->error, -EINVAL,
-                     "%s needs %s\nhelp: nothing was started; change its `needs`, or run it where there is that much",
-                     name.data, text.data);
+static bool take_needs(void *ctx, const struct dk_plan_needs *needs) {
+  struct collect *collect = ctx;
+  struct dk_needs *all = collect->needs;
+
+  collect->result = -ENOMEM;
+  if (!dk_grow(all->items, all->n, all->cap)) return false;
+  char *gpu = needs->gpu ? dk_strdup(needs->gpu) : NULL;
+  if (needs->gpu && !gpu) return false;
+  all->items[all->n++] = (struct dk_needs_of){needs->task, needs->cpus, needs->gpus, needs->memory, gpu};
+  collect->result = 0;
+  return true;
+}
+
+int dk_needs_collect(const struct dk_plan *plan, struct dk_needs *ret) {
+  struct collect collect = {.needs = ret};
+  int r = dk_plan_each_needs(plan, take_needs, &collect);
+
+  return r < 0 ? r : collect.result;
+}
+
+void dk_needs_finish(struct dk_needs *needs) {
+  for (uint32_t i = 0; i < needs->n; i++) dk_free(needs->items[i].gpu);
+  dk_free(needs->items);
+  *needs = (struct dk_needs){0};
+}
+
+const struct dk_needs_of *dk_needs_find(const struct dk_needs *needs, uint32_t task) {
+  uint32_t from = 0, to = needs->n;
+
+  while (from < to) {
+    uint32_t middle = from + (to - from) / 2;
+    if (needs->items[middle].first <= task)
+      from = middle + 1;
+    else
+      to = middle;
+  }
+  return from ? &needs->items[from - 1] : NULL;
+}
+
+/* A model that nobody knows may be the right one. */
+static bool has_model(const char *models, const char *model) {
+  return !model || !*models || strcasestr(models, model);
+}
+
+bool dk_needs_lacks(const struct dk_needs_host *host, const struct dk_needs_of *need, struct dk_buf *out) {
+  const struct dk_host_record *record = host->record;
+  const struct dk_need here = {need->cpus, need->gpus, need->memory, need->gpu};
+
+  if (host->machine) return dk_machine_lacks(host->machine, &here, out);
+  if (!record || !record->seen_unix_ns) return false;
+  if (need->memory > record->memory) {
+    dk_buf_printf(out, "%llu MiB of memory, and %s has %llu", (unsigned long long)(need->memory >> 20), record->name,
+                  (unsigned long long)(record->memory >> 20));
+    return true;
+  }
+  if (need->gpus > record->gpus || (need->gpus > 0 && !has_model(record->gpu, need->gpu))) {
+    dk_buf_printf(out, "%u %s%sgpu%s, and %s has %u", need->gpus, need->gpu ? need->gpu : "", need->gpu ? " " : "",
+                  need->gpus == 1 ? "" : "s", record->name, record->gpus);
+    return true;
+  }
   return false;
 }
 
-int dk_needs_check(const struct dk_plan *plan, struct dk_error *error) {
-  struct check check = {.plan = plan, .error = error};
-  dk_machine_look("", &check.machine);
-  int r = dk_plan_each_needs(plan, check_needs, &check);
-  if (r == 0) r = check.result;
-  return r == -ENOMEM ? dk_error_system(error, r, "looking at what tasks need") : r;
+int dk_needs_check(const struct dk_plan *plan, const struct dk_needs *needs, const struct dk_needs_host *hosts,
+                   uint32_t n, struct dk_error *error) {
+  for (uint32_t i = 0; i < needs->n; i++) {
+    dk_autobuf text = DK_BUF_INIT, name = DK_BUF_INIT;
+    bool fits = n == 0;
+    for (uint32_t k = 0; !fits && k < n; k++) {
+      if (text.len > 0) dk_buf_add_text(&text, "; ");
+      fits = !dk_needs_lacks(&hosts[k], &needs->items[i], &text);
+    }
+    if (fits) continue;
+    dk_plan_task_name(plan, needs->items[i].first, &name);
+    if (!dk_buf_ok(&name) || !dk_buf_ok(&text)) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
+    return dk_error_set(
+        error, -EINVAL,
+        "%s needs %s\nhelp: nothing was started; change its `needs`, or run it where there is that much", name.data,
+        text.data);
+  }
+  return 0;
 }

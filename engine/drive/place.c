@@ -2,6 +2,7 @@
 #include "engine/drive/place.h"
 
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/fetch.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -11,101 +12,27 @@
 #define BYTES_PER_SECOND 50000000u
 /* Contents below this come with their results (held.c), or in no time. */
 #define SMALL (1u << 20)
-
-/* --- needs --- */
-
-struct collect {
-  struct dk_place_needs *needs;
-  int result;
-};
-
-static bool take_needs(void *ctx, const struct dk_plan_needs *needs) {
-  struct collect *collect = ctx;
-  struct dk_place_needs *all = collect->needs;
-
-  collect->result = -ENOMEM;
-  if (!dk_grow(all->items, all->n, all->cap)) return false;
-  char *gpu = needs->gpu ? dk_strdup(needs->gpu) : NULL;
-  if (needs->gpu && !gpu) return false;
-  all->items[all->n++] = (struct dk_place_need){needs->task, needs->cpus, needs->gpus, needs->memory, gpu};
-  collect->result = 0;
-  return true;
-}
-
-int dk_place_needs_of(const struct dk_plan *plan, struct dk_place_needs *ret) {
-  struct collect collect = {.needs = ret};
-  int r = dk_plan_each_needs(plan, take_needs, &collect);
-
-  return r < 0 ? r : collect.result;
-}
-
-void dk_place_needs_finish(struct dk_place_needs *needs) {
-  for (uint32_t i = 0; i < needs->n; i++) dk_free(needs->items[i].gpu);
-  dk_free(needs->items);
-  *needs = (struct dk_place_needs){0};
-}
-
-/* The entry of the range that the task is in; NULL: nothing is known of it (a pick). */
-static const struct dk_place_need *need_of(const struct dk_place_needs *needs, uint32_t task) {
-  uint32_t from = 0, to = needs->n;
-
-  while (from < to) {
-    uint32_t middle = from + (to - from) / 2;
-    if (needs->items[middle].first <= task)
-      from = middle + 1;
-    else
-      to = middle;
-  }
-  return from ? &needs->items[from - 1] : NULL;
-}
+#define DIRECTORY (16u << 20) /* of one only the size of its manifest is known: bytes that it is taken to have */
 
 /* --- may it run there? --- */
 
-/* A model that nobody knows may be the right one. */
-static bool has_model(const char *models, const char *model) {
-  return !model || !*models || strcasestr(models, model);
+/* What is known of it, for needs.h. */
+static struct dk_needs_host known(const struct dk_engine_host *host) {
+  bool is_remote = dk_host_is_remote(host);
+
+  return (struct dk_needs_host){is_remote ? NULL : &host->engine->machine, is_remote ? &host->record : NULL};
 }
 
-/* What the host lacks for ever: appended to `out`, for people. */
-static bool lacks(const struct dk_engine_host *host, const struct dk_place_need *need, struct dk_buf *out) {
-  const struct dk_host_record *record = &host->record;
-  const struct dk_need here = {need->cpus, need->gpus, need->memory, need->gpu};
-
-  if (!dk_host_is_remote(host)) return dk_machine_lacks(&host->engine->machine, &here, out);
-  if (!record->seen_unix_ns) return false; /* nothing is known of it yet */
-  if (need->memory > record->memory) {
-    dk_buf_printf(out, "%llu MiB of memory, and %s has %llu", (unsigned long long)(need->memory >> 20), record->name,
-                  (unsigned long long)(record->memory >> 20));
-    return true;
-  }
-  if (need->gpus > record->gpus || (need->gpus > 0 && !has_model(record->gpu, need->gpu))) {
-    dk_buf_printf(out, "%u %s%sgpu%s, and %s has %u", need->gpus, need->gpu ? need->gpu : "", need->gpu ? " " : "",
-                  need->gpus == 1 ? "" : "s", record->name, record->gpus);
-    return true;
-  }
-  return false;
-}
-
-int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_place_needs *needs,
+int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error) {
-  for (uint32_t i = 0; i < needs->n; i++) {
-    dk_autobuf text = DK_BUF_INIT, name = DK_BUF_INIT;
-    bool fits = false;
-    for (uint32_t k = 0; !fits && k < engine->n_hosts; k++) {
-      const struct dk_engine_host *host = engine->hosts[k];
-      if (!host || !host->provider || host->is_left) continue;
-      if (text.len > 0) dk_buf_add_text(&text, "; ");
-      fits = !lacks(host, &needs->items[i], &text);
-    }
-    if (fits) continue;
-    dk_plan_task_name(plan, needs->items[i].first, &name);
-    if (!dk_buf_ok(&name) || !dk_buf_ok(&text)) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
-    return dk_error_set(
-        error, -EINVAL,
-        "%s needs %s\nhelp: nothing was started; change its `needs`, or run it where there is that much", name.data,
-        text.data);
-  }
-  return 0;
+  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + 1u, sizeof *hosts);
+  uint32_t n = 0;
+
+  if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left)
+      hosts[n++] = known(engine->hosts[i]);
+  return dk_needs_check(plan, needs, hosts, n, error);
 }
 
 static bool is_barred(const struct dk_engine_run *run, uint32_t node, uint32_t host) {
@@ -123,14 +50,18 @@ int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
   return 0;
 }
 
-static bool may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node, const struct dk_engine_host *host) {
-  const struct dk_place_need *need = need_of(&run->needs, task);
+/* 0: it may go there; else why not. */
+static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node,
+                       const struct dk_engine_host *host) {
+  const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->is_left || host->record.state != DK_HOST_UP || !host->was_open ||
+  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED ||
       is_barred(run, node, host->record.number))
-    return false;
-  return !need || !lacks(host, need, &words);
+    return DK_PLACE_NEVER;
+  struct dk_needs_host has = known(host);
+  if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
+  return host->was_open ? 0 : DK_PLACE_NOT_NOW;
 }
 
 /* --- what it takes --- */
@@ -156,17 +87,25 @@ static int is_at(void *ctx, const struct dk_copy *copy) {
   return 0;
 }
 
-/* A large content costs its way to every host that does not have it. */
+/* A large content costs its way to every host that does not have it: from here, or by here, and while it is on its way
+ * here nobody else can have it. */
 static void add_content(const struct costs *costs, const struct dk_kept *kept) {
-  const struct dk_folder *folder = costs->engine->with.folder;
-  dk_autofree bool *has = kept->size < SMALL ? NULL : dk_calloc(costs->n, sizeof *has);
+  const struct dk_engine *engine = costs->engine;
+  const struct dk_folder *folder = engine->with.folder;
+  bool is_large = kept->is_dir || kept->size >= SMALL;
+  dk_autofree bool *has = is_large ? dk_calloc(costs->n, sizeof *has) : NULL;
   struct holders holders = {has, costs->n};
 
   if (!has) return; /* without memory: as if it were everywhere */
-  has[DK_HOST_LOCAL] = dk_objects_has(&folder->objects, &kept->digest, NULL);
+  uint64_t come, total;
+  bool is_coming = dk_fetch_progress(engine->fetches, &kept->digest, &come, &total);
+  has[DK_HOST_LOCAL] = !is_coming && dk_objects_has(&folder->objects, &kept->digest, NULL);
   (void)dk_store_each_copy(folder->store, &kept->digest, is_at, &holders, NULL); /* not known: as if there were none */
-  for (uint32_t i = 0; i < costs->n; i++)
-    if (!has[i] && costs->ns[i] != DK_PLACE_NEVER) costs->ns[i] += ns_of(kept->size);
+  uint64_t way = ns_of(kept->is_dir ? DIRECTORY : kept->size), ways = has[DK_HOST_LOCAL] ? way : 2 * way;
+  for (uint32_t i = 0; i < costs->n; i++) {
+    if (has[i] || costs->ns[i] >= DK_PLACE_NOT_NOW) continue;
+    costs->ns[i] = is_coming ? DK_PLACE_NOT_NOW : costs->ns[i] + (i == DK_HOST_LOCAL ? way : ways);
+  }
 }
 
 static bool has_inputs(const struct dk_template *tmpl) {
@@ -198,9 +137,8 @@ void dk_place_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, 
   const struct dk_template *tmpl = dk_plan_template(run->plan, task, NULL);
   uint32_t n_open = 0;
   for (uint32_t i = 0; i < n_hosts; i++) {
-    bool may = may_go(run, task, tmpl->node, dk_fleet_find(engine, i));
-    ret_ns[i] = may ? 0 : DK_PLACE_NEVER;
-    n_open += may;
+    ret_ns[i] = may_go(run, task, tmpl->node, dk_fleet_find(engine, i));
+    n_open += ret_ns[i] == 0;
   }
   if (n_open > 1 && has_inputs(tmpl)) add_inputs(run, task, &costs);
 }

@@ -4,25 +4,13 @@
 #define DK_DRIVE_PLACE_H
 
 #include "engine/drive/fleet.h"
+#include "engine/drive/needs.h"
 #include "lang/plan/plan.h"
 
 struct dk_engine_run;
 
-/* What the tasks of a run need of a machine: one entry for each range of tasks that need the same. */
-struct dk_place_needs {
-  struct dk_place_need {
-    uint32_t first; /* task */
-    uint32_t cpus, gpus;
-    uint64_t memory; /* bytes */
-    char *gpu;       /* NULL: any */
-  } * items;
-  uint32_t n, cap;
-};
-int dk_place_needs_of(const struct dk_plan *plan, struct dk_place_needs *ret); /* 0 or -ENOMEM */
-void dk_place_needs_finish(struct dk_place_needs *needs);
-
 /* -EINVAL with "task needs 8 gpus, ..." for the first that no host can ever run, as far as they are known. 0; -ENOMEM. */
-int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_place_needs *needs,
+int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error);
 
 /* A host has refused a task as one that it can never run (a mount is not there): tasks of its template do not go there

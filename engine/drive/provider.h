@@ -29,11 +29,24 @@ struct dk_host_facts {
   char release[128]; /* the lines ID=... and VERSION_ID=... of its os-release(5), each with its newline */
   char libc[32];     /* "2.36" of glibc, "musl 1.2.3" */
   char node[65];     /* uname -n */
-  char root[256];    /* the directory there for what is ours of this store */
+  char root[256];    /* the directory there for what is ours of this store, there or not */
   char note[400];    /* what people should know of that place, one line in the host's words */
+  uint64_t used;  /* bytes on disk of what is ours of this store; UINT64_MAX: not asked (all but TRY), or not known */
+  uint64_t freed; /* CLEAN, REMOVE: bytes on disk that are free now */
+};
+
+/* What a host is dialled for. */
+enum dk_dial_way {
+  DK_DIAL_AGENT, /* the stream to this store's agent */
+  /* Can there be an agent? The stream to one of its own, which goes when the stream ends, with all that it made there.
+   * This store's agent is left alone, so that may be done while an engine works. */
+  DK_DIAL_TRY,
+  DK_DIAL_CLEAN,  /* no stream: what is kept there for later tasks goes. -EREMOTEIO and nothing goes: something runs */
+  DK_DIAL_REMOVE, /* the same, and all else that is there of this store */
 };
 
 struct dk_dial_options {
+  enum dk_dial_way way;
   struct dk_host_config host;
   const char *state;         /* absolute path of .dkrun */
   const char *agent_program; /* absolute path of dkagent for this machine; those for others are beside it:
@@ -42,7 +55,7 @@ struct dk_dial_options {
   uint8_t store[16];         /* id of the store: agents of several stores share a host */
   struct dk_loop *loop;
   /* Called once, from the loop or from within dial: r 0: *facts, and `fd` is a non-blocking stream to the agent, the
-   * callee's to close. Negative: `error` says why in words. */
+   * callee's to close (CLEAN, REMOVE: -1). Negative: `error` says why in words. */
   void (*done)(void *ctx, int r, int fd, const struct dk_host_facts *facts, const struct dk_error *error);
   void *ctx;
 };
@@ -55,12 +68,17 @@ struct dk_provider {
   const struct dk_schema *schema; /* fields of its block; NULL: only those that all have */
   bool is_remote;                 /* its agents share no files with the engine: they get remote jobs */
   /* Begins to reach the host's agent, which is started if it does not run; never blocks for longer than a local
-   * program takes to start. 0: `done` was or will be called. Negative with words: it will not. */
+   * program takes to start. 0: `done` was or will be called. Negative with words: it will not. A provider that is not
+   * remote knows AGENT only. */
   int (*dial)(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error);
   /* Why the stream of a dial that was done broke, for people; NULL: nothing is known. Valid until hang_up. */
   const char *(*why)(struct dk_dial *dial);
   /* Gives it up, whatever it has come to; `done` is not called any more. The stream's fd stays its holder's. */
   void (*hang_up)(struct dk_dial *dial);
+  /* Has a person answer what the host asks for (a password, a code, whether its key is right), with this process's
+   * terminal, for the dials of the next hours. Blocks for as long as that takes; prints to stderr. 0, or negative with
+   * words. NULL: it asks for nothing. */
+  int (*login)(const struct dk_host_config *host, struct dk_error *error);
 };
 
 /* Ends with a NULL kind. Defined by providers/registry.c; tests link their own. */

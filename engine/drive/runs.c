@@ -31,7 +31,7 @@ static void destroy(struct dk_engine_run *run) {
   dk_free(run->bad);
   dk_free(run->was_done);
   dk_free(run->durations);
-  dk_place_needs_finish(&run->needs);
+  dk_needs_finish(&run->needs);
   dk_free(run->bars);
   dk_buf_finish(&run->sources);
   for (char **variable = run->variables; variable && *variable; variable++) dk_free(*variable);
@@ -227,7 +227,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   run->engine = engine;
   uint64_t since = dk_unix_ns();
   int r = load(run, submission->file, submission->given, submission->n_given, submission->variables, error);
-  if (r == 0) r = dk_place_needs_of(run->plan, &run->needs);
+  if (r == 0) r = dk_needs_collect(run->plan, &run->needs);
   if (r == -ENOMEM) dk_error_system(error, r, "looking at what tasks need");
   if (r == 0) r = dk_fleet_reload(engine, error);
   if (r == 0) r = dk_place_fits(engine, run->plan, &run->needs, error);
@@ -467,7 +467,7 @@ static int recall(struct dk_engine *engine, struct dk_engine_run *run, struct dk
   if (r == 0) r = load(run, run->record.file, given, asked->n_params, environ, error);
   if (r == 0) r = same_plan(run, error);
   if (r == 0) r = init_lookup(run, error);
-  if (r == 0 && dk_place_needs_of(run->plan, &run->needs) < 0)
+  if (r == 0 && dk_needs_collect(run->plan, &run->needs) < 0)
     r = dk_error_system(error, -ENOMEM, "going on with a run");
   if (r < 0) return r;
   run->was_done = dk_calloc(run->plan->graph.n_tasks / 8 + 1, 1);

@@ -20,6 +20,7 @@ struct dk_service {
   int listener;
   struct stat bound; /* the socket's file */
   uint32_t slots;
+  char *where; /* as the engine has told it last; NULL: not yet */
   bool is_dismissed;
   bool is_deaf; /* nobody can be let in now (too many open files): until the next tick the listener is not watched */
   struct dk_service_client **clients;
@@ -47,9 +48,9 @@ void dk_service_refuse(struct dk_service_client *client, int code, const char *t
 static void send_where(struct dk_service_client *client) {
   const struct dk_service *service = client->service;
 
-  if (service->slots)
+  if (service->where)
     dk_service_send(client,
-                    &(struct dk_talk){.kind = DK_TALK_WHERE, .value = (int32_t)service->slots, .text = (char *)""});
+                    &(struct dk_talk){.kind = DK_TALK_WHERE, .value = (int32_t)service->slots, .text = service->where});
 }
 
 /* --- what clients ask --- */
@@ -285,13 +286,17 @@ static void on_say(void *ctx, const char *text) {
   if (service->local.say) service->local.say(service->local.ctx, text);
 }
 
-static void on_where(void *ctx, uint32_t slots) {
+static void on_where(void *ctx, uint32_t slots, const char *text) {
   struct dk_service *service = ctx;
+  char *where = dk_strdup(text);
 
+  if (!where) return; /* what was said before stays */
+  dk_free(service->where);
+  service->where = where;
   service->slots = slots;
   for (uint32_t i = 0; i < service->n_clients; i++)
     if (service->clients[i]->is_known) send_where(service->clients[i]);
-  if (service->local.where) service->local.where(service->local.ctx, slots);
+  if (service->local.where) service->local.where(service->local.ctx, slots, text);
 }
 
 static uint64_t on_tick(void *ctx, uint64_t now_ns) {
@@ -365,5 +370,6 @@ void dk_service_destroy(struct dk_service *service) {
     close(service->listener);
   }
   dk_free(service->path);
+  dk_free(service->where);
   dk_free(service);
 }

@@ -6,7 +6,7 @@
  * passed over. The first frame of each side is HELLO and WELCOME; with another protocol number nothing else is said. So
  * the number is raised whenever a frame gets a field, a flag or a kind, though it be one that is seldom sent: an engine
  * and a command of two versions, which only meet over an upgrade, then say so instead of breaking off in the middle. 2:
- * a note may say what memory comes next. 3: FETCH and READ. */
+ * a note may say what memory comes next. 3: FETCH and READ; WHERE says where. */
 #ifndef DK_DRIVE_TALK_H
 #define DK_DRIVE_TALK_H
 
@@ -33,7 +33,7 @@ enum dk_talk_kind {
   DK_TALK_NOTE,     /* what became of a task of a run that is watched */
   DK_TALK_ENDED,    /* of a run that is watched */
   DK_TALK_SAY,      /* words for all */
-  DK_TALK_WHERE,    /* the agent is there */
+  DK_TALK_WHERE,    /* a host came or went */
   DK_TALK_PROGRESS, /* of what is fetched */
   DK_TALK_LOG,
 };
@@ -45,7 +45,7 @@ struct dk_talk {
       value; /* HELLO, WELCOME: protocol; SUBMITTED: 1 when it went on already; REFUSED: negative errno; ENDED: enum dk_run_state;
                     WHERE: slots */
   char *text; /* owned. HELLO: the repository ("": not said); WELCOME: version; SUBMITTED: notes; REFUSED, SAY: words;
-                 PROGRESS: what is waited for */
+                 PROGRESS: what is waited for; WHERE: dk_fleet_where */
   struct {
     char *file, *params; /* owned, like all of these */
     struct dk_pair *given;

@@ -82,6 +82,7 @@ void dk_progress_destroy(struct dk_progress *p) {
   dk_free(p->running);
   dk_free(p->commit);
   dk_free(p->where);
+  dk_free(p->away);
   dk_free(p->stopping);
   dk_free(p);
 }
@@ -93,6 +94,10 @@ static void replace_text(char **text, const char *with) {
   }
   dk_free(*text);
   *text = copy;
+}
+
+void dk_progress_set_away(struct dk_progress *p, const char *text) {
+  replace_text(&p->away, text);
 }
 
 void dk_progress_set_where(struct dk_progress *p, const char *where) {

@@ -26,6 +26,8 @@ int dk_progress_create(struct dk_progress **ret, const struct dk_plan *plan, con
 void dk_progress_destroy(struct dk_progress *progress); /* NULL is fine */
 /* Changes the text behind the commit ("this machine, 2 slots"): the agent is known later than the run. */
 void dk_progress_set_where(struct dk_progress *progress, const char *where);
+/* Hosts that get no tasks, for a line below the head of the frame: "down: h3". NULL: none. */
+void dk_progress_set_away(struct dk_progress *progress, const char *text);
 
 /* What became of a task. Notes may come in any order and more than once: the state that is noted replaces the one
  * before, so a task that is tried again goes back from RUNNING to BACKOFF. Pick tasks are noted too (DONE, FAILED,

@@ -236,6 +236,13 @@ static void put_head(struct frame *f, const struct dk_progress_view *view, struc
   }
 }
 
+static void put_away(const struct frame *f, const struct dk_progress_view *view, struct dk_buf *out) {
+  dk_autobuf line = DK_BUF_INIT;
+  dk_buf_add_text(&line, "  ");
+  dk_buf_add_escaped(&line, f->p->away, strlen(f->p->away));
+  put_line(view, DK_PAINT_YELLOW, dk_buf_text(&line), line.len, out);
+}
+
 static void put_templates(struct frame *f, const struct dk_progress_view *view, uint32_t room, struct dk_buf *out) {
   struct line *lines = (struct line *)(void *)f->lines.data;
   uint32_t n = (uint32_t)(f->lines.len / sizeof *lines), hidden = hide_lines(lines, n, room);
@@ -309,12 +316,14 @@ void dk_progress_frame(struct dk_progress *p, uint64_t now_ns, const struct dk_p
     return;
   }
   collect_lines(&f);
-  uint32_t room = view->height - 3; /* head, blank, foot */
+  bool has_away = p->away && view->height > 4;
+  uint32_t room = view->height - 3 - has_away; /* head, blank, foot */
   uint32_t n = (uint32_t)(f.lines.len / sizeof(struct line));
   uint32_t for_running = p->n_running ? (p->n_running > 3 ? 4 : p->n_running) + 1 : 0;
   uint32_t for_templates = room > for_running ? room - for_running : room;
   for_templates = n < for_templates ? n : for_templates;
   put_head(&f, view, out);
+  if (has_away) put_away(&f, view, out);
   put_templates(&f, view, for_templates, out);
   put_running(&f, view, room - for_templates, out);
   dk_buf_add_char(out, '\n');

@@ -61,7 +61,7 @@ struct dk_progress_told {
 struct dk_progress {
   const struct dk_plan *plan;
   uint32_t run;
-  char *commit, *where, *stopping;
+  char *commit, *where, *away, *stopping;
   bool can_leave;
   uint64_t start_ns;
   uint8_t *wanted;                /* bit per task, or NULL */

@@ -84,6 +84,7 @@ static void put_head(struct summary *s) {
   const struct dk_run *run = &s->rows->run;
   dk_autobuf head = DK_BUF_INIT, clock = DK_BUF_INIT;
   head_text(s, &head);
+  if (s->options->where && s->done + s->failed > 0) dk_buf_printf(&head, ", on %s", s->options->where);
   if (run->ended_unix_ns > run->started_unix_ns && !s->options->is_again) {
     dk_clock_text(run->ended_unix_ns - run->started_unix_ns, &clock);
   }

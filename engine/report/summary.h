@@ -14,6 +14,7 @@ struct dk_summary_options {
       max_failures;
   bool is_again; /* the run's results still hold, and there is nothing to do: said in the first line */
   enum dk_run_phase phase;
+  const char *where; /* hosts, for the first line: "lab: h1 h2"; NULL: left out */
 };
 
 /* 0; -ENOMEM, or what the store said. */

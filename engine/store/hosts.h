@@ -9,7 +9,7 @@
 
 /* On disk: only add. */
 enum dk_host_state {
-  DK_HOST_NEW = 0,     /* never reached */
+  DK_HOST_NEW = 0,     /* not reached yet, by the engine that works or worked last */
   DK_HOST_UP = 1,      /* its agent answers */
   DK_HOST_DOWN = 2,    /* it cannot be reached; `words` say why */
   DK_HOST_BARRED = 3,  /* its agent answers, and it gets no tasks; `words` say why */

@@ -5,6 +5,7 @@
 #include "engine/sys/ledger.h"
 #include "lang/base/buf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -34,6 +35,8 @@ static int reach(const struct dk_dial_options *options, int *ret_fd, struct dk_e
 int dk_local_dial(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error) {
   struct dk_host_facts facts = {.arch = ""};
   int fd;
+
+  assert(options->way == DK_DIAL_AGENT);
   int r = reach(options, &fd, error);
 
   *ret = NULL;

@@ -15,9 +15,17 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#define DEADLINE_MS 60000u
+#define TENDING_MS 600000u /* while what may be many files is looked at or removed there */
 #define WHY_NS 100000000u
 #define PEEK_SIZE 4096u
 #define PART_SIZE (64u << 10)
+
+unsigned dk_ssh_patience(const struct dk_dial *dial) {
+  bool is_tending = dial->with.way != DK_DIAL_AGENT && (dial->step == DK_STEP_ORDER || dial->step == DK_STEP_PUSH);
+
+  return is_tending ? TENDING_MS : DEADLINE_MS;
+}
 
 void dk_ssh_on_timer(void *ctx, int fd, short revents) {
   struct dk_dial *dial = ctx;
@@ -31,7 +39,7 @@ void dk_ssh_on_timer(void *ctx, int fd, short revents) {
     return;
   }
   const char *last = dial->trouble.last[0] ? dial->trouble.last : dial->talk.noise;
-  dk_error_set(&error, -ETIMEDOUT, "nothing came of it for %u s while %s%s%s", DK_SSH_DEADLINE_MS / 1000,
+  dk_error_set(&error, -ETIMEDOUT, "nothing came of it for %u s while %s%s%s", dk_ssh_patience(dial) / 1000,
                dial->step == DK_STEP_PUSH    ? "the agent's program was sent"
                : dial->step == DK_STEP_LOGIN ? "its login shell was to start the agent"
                : dial->talk.has_spoken       ? "it was set up"
@@ -89,7 +97,7 @@ static void flush(struct dk_dial *dial) {
     }
     if (n < 0) break;
     dial->sent += (size_t)n;
-    dk_ssh_set_timer(dial, DK_SSH_DEADLINE_MS);
+    dk_ssh_set_timer(dial, dk_ssh_patience(dial));
   }
   (void)dk_ssh_watch_stream(dial); /* it is known to the loop: no memory is needed */
 }
@@ -125,6 +133,16 @@ static void give_away(struct dk_dial *dial) {
   dial->with.done(dial->with.ctx, 0, fd, &dial->talk.facts, NULL);
 }
 
+/* The host has done what it was dialled for, and there is no stream to give away. */
+static void close_done(struct dk_dial *dial) {
+  struct dk_host_facts facts = dial->talk.facts;
+
+  dial->step = DK_STEP_OVER;
+  dk_ssh_close(dial);
+  dk_ssh_program_close(&dial->program);
+  dial->with.done(dial->with.ctx, 0, -1, &facts, NULL);
+}
+
 /* Something that has no place at this step: it is broken, or hostile. */
 static void refuse(struct dk_dial *dial, const char *what) {
   struct dk_error error = {0};
@@ -151,7 +169,9 @@ static void flooded(struct dk_dial *dial) {
 }
 
 static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
-  dk_ssh_set_timer(dial, DK_SSH_DEADLINE_MS);
+  bool has_stream = dial->with.way == DK_DIAL_AGENT || dial->with.way == DK_DIAL_TRY;
+
+  dk_ssh_set_timer(dial, dk_ssh_patience(dial));
   switch (said) {
   case DK_SSH_NOTHING: break;
   case DK_SSH_FAILED: fail(dial); break;
@@ -172,13 +192,19 @@ static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
     flush(dial);
     break;
   case DK_SSH_GO:
-    if ((dial->step != DK_STEP_ORDER && dial->step != DK_STEP_PUSH) || dial->sent < dial->out.len ||
+    if (!has_stream || (dial->step != DK_STEP_ORDER && dial->step != DK_STEP_PUSH) || dial->sent < dial->out.len ||
         (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size))
       refuse(dial, "it goes on without the program");
     else
       dial->step = DK_STEP_LOGIN;
     break;
   case DK_SSH_READY: give_away(dial); break;
+  case DK_SSH_DONE:
+    if (has_stream)
+      refuse(dial, "it did what it was not asked for");
+    else
+      close_done(dial);
+    break;
   }
 }
 

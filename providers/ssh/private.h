@@ -9,8 +9,6 @@
 #include "providers/ssh/talk.h"
 #include "providers/ssh/trouble.h"
 
-#define DK_SSH_DEADLINE_MS 60000u /* without anything coming of it */
-
 enum dk_ssh_step {
   DK_STEP_FACTS,  /* the script is sent, its facts come */
   DK_STEP_ORDER,  /* told which program: is it there? */
@@ -18,7 +16,7 @@ enum dk_ssh_step {
   DK_STEP_LOGIN,  /* the login shell becomes the agent's bridge */
   DK_STEP_UP,     /* the stream is given away */
   DK_STEP_ENDING, /* the stream has ended, ssh is about to */
-  DK_STEP_OVER,   /* `done` was told of a failure */
+  DK_STEP_OVER,   /* `done` was told of a failure, or that there is no stream */
 };
 
 struct dk_dial {
@@ -53,6 +51,8 @@ void dk_ssh_over(struct dk_dial *dial, const struct dk_error *error);
 /* Watches the stream for what is awaited of it now. Fails only for lack of memory, and only the first time. */
 int dk_ssh_watch_stream(struct dk_dial *dial);
 void dk_ssh_set_timer(struct dk_dial *dial, unsigned ms);
+/* Milliseconds without anything coming of it, at the step that it is at. */
+unsigned dk_ssh_patience(const struct dk_dial *dial);
 /* All that the loop knows of, but for the stream that was given away. */
 void dk_ssh_close(struct dk_dial *dial);
 

@@ -28,6 +28,9 @@ static void add_options(struct dk_buf *out, const struct dk_dial_options *option
   dk_buf_add_text(out, "'\n");
 }
 
+static const char *const ways[] = {
+    [DK_DIAL_AGENT] = "agent", [DK_DIAL_TRY] = "try", [DK_DIAL_CLEAN] = "clean", [DK_DIAL_REMOVE] = "remove"};
+
 void dk_ssh_remote(const struct dk_dial_options *options, struct dk_buf *command, struct dk_buf *text) {
   size_t before = text->len;
 
@@ -35,7 +38,7 @@ void dk_ssh_remote(const struct dk_dial_options *options, struct dk_buf *command
   add_quoted(text, options->host.root ? options->host.root : "");
   dk_buf_add_text(text, "\nstore=");
   for (unsigned i = 0; i < 8; i++) dk_buf_printf(text, "%02x", options->store[i]);
-  dk_buf_add_char(text, '\n');
+  dk_buf_printf(text, "\nway=%s\n", ways[options->way]);
   add_options(text, options);
   dk_buf_add_text(text, dk_ssh_remote_text());
   /* Between single quotes there is nothing that csh (!, line ends) or fish (\) would take for theirs. dd reads exactly

@@ -7,6 +7,9 @@
 # one line with the agent program for this processor (name, bytes, SHA-256, cksum); `want NAME`, when that is not here,
 # which is answered by its bytes; `go`. Then the login shell becomes the agent's bridge. `fail WORDS` is its last line,
 # `help WORDS` may come before it.
+#
+# `way` is what the host is dialled for (provider.h): `agent`; `try`, where an agent in a folder of its own is what comes
+# of it, and `used BYTES` says what this store's takes; `clean` and `remove`, of which `freed BYTES` is the last line.
 umask 077
 nl='
 '
@@ -126,15 +129,25 @@ case $want_root in
 esac
 if [ "$want_root" ] && is_network "$(fs_type "$base")"; then say note "its root $base is on a network file system"; fi
 base=${base%/}
-root=$base/$node/$store
+own=$base/$node/$store # this store's, there or not
+root=$own
 bin=$base/$node/bin
+case $way in
+try) root=$base/$node/.try-$$ ;;
+clean | remove)
+  if ! [ -d "$own" ] || rmdir "$own" 2>/dev/null; then
+    say freed 0
+    exit
+  fi
+  ;;
+esac
 said=$(mkdir -p "$base/$node" 2>&1) || fail "$(last_words)"
 if [ "$base" = "$temporary" ]; then check_ours "$base"; fi
 check_ours "$base/$node"
 said=$(mkdir -p "$bin" "$root" 2>&1) || fail "$(last_words)"
 check_ours "$bin"
 check_ours "$root"
-say root "$root"
+say root "$own"
 
 # The program
 
@@ -179,17 +192,66 @@ if ! said=$("$program" --version 2>&1 </dev/null); then
   fail "cannot run $program: $(last_words)"
 fi
 
+# What this store has there
+
+own_words() {
+  said=${said##*"$nl"}
+  said=${said#dkagent: }
+  case $said in *'; help: '*) say help "${said#*; help: }" ;; esac
+  fail "${said%%; help: *}"
+}
+case $way in
+try)
+  used=0
+  if [ -d "$own" ]; then
+    used=$("$program" du --root "$own" 2>/dev/null </dev/null) || used=
+  fi
+  say used "${used%% *}"
+  # Of one that a power loss ended.
+  for at in "$base/$node"/.try-*; do
+    if [ -d "$at" ] && ! kill -0 "${at##*-}" 2>/dev/null; then rm -rf "$at"; fi
+  done
+  ;;
+clean)
+  said=$("$program" clean --root "$own" 2>&1 </dev/null) || own_words
+  say freed "${said%% *}"
+  exit
+  ;;
+remove)
+  said=$("$program" clean --root "$own" --all 2>&1 </dev/null) || own_words
+  freed=${said%% *}
+  # The program too, when it is nobody else's.
+  for at in "$base/$node"/* "$base/$node"/.try-*; do
+    if [ -e "$at" ] && [ "$at" != "$bin" ]; then bin=; fi
+  done
+  if [ "$bin" ]; then
+    rm -rf "$bin"
+    rmdir "$base/$node" 2>/dev/null && rmdir "$base" 2>/dev/null
+  fi
+  say freed "$freed"
+  exit
+  ;;
+esac
+
 # The login shell has the PATH and all else that tasks of this user expect. Its stdin is not the agent's until then.
 say go
 umask 022
+# An agent that was only tried is no longer wanted when its stream ends, however that comes.
+run() { exec "$@"; }
+if [ "$way" = try ]; then
+  trap : HUP PIPE
+  trap '"$program" clean --root "$root" --all >/dev/null 2>&1 </dev/null' EXIT
+  run() { "$@"; }
+fi
 case ${SHELL##*/} in
 sh | bash | dash | ash | ksh | ksh93 | mksh | zsh | yash)
   if [ -x "$SHELL" ]; then
     # shellcheck disable=SC2016,SC2086 # that shell's; options are words
-    exec "$SHELL" -lc 'printf "\n"; exec "$0" "$@" <&3 3<&-' "$program" bridge --root "$root" $options 3<&0 </dev/null
+    run "$SHELL" -lc 'printf "\n"; exec "$0" "$@" <&3 3<&-' "$program" bridge --root "$root" $options 3<&0 </dev/null
+    exit
   fi
   ;;
 esac
 printf '\n'
 # shellcheck disable=SC2086
-exec "$program" bridge --root "$root" $options
+run "$program" bridge --root "$root" $options

@@ -45,6 +45,16 @@ static void take_release(struct dk_host_facts *facts, const char *text) {
   memcpy(facts->release + used + len, "\n", 2);
 }
 
+/* A number of bytes; what is none leaves *ret as it was. */
+static bool take_number(const char *text, uint64_t *ret) {
+  uint64_t n = 0;
+
+  if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 19) return false;
+  for (; *text; text++) n = n * 10 + (uint64_t)(*text - '0');
+  *ret = n;
+  return true;
+}
+
 static enum dk_ssh_said take_ours(struct dk_ssh_talk *talk, const char *line) {
   const char *text;
 
@@ -56,6 +66,8 @@ static enum dk_ssh_said take_ours(struct dk_ssh_talk *talk, const char *line) {
   if ((text = value(line, "note"))) TAKE_WORDS(talk->facts.note, text);
   if ((text = value(line, "help"))) TAKE_WORDS(talk->help, text);
   if ((text = value(line, "release"))) take_release(&talk->facts, text);
+  if ((text = value(line, "used"))) (void)take_number(text, &talk->facts.used);
+  if ((text = value(line, "freed")) && take_number(text, &talk->facts.freed)) return DK_SSH_DONE;
   if ((text = value(line, "fail"))) {
     TAKE_WORDS(talk->words, text);
     return DK_SSH_FAILED;

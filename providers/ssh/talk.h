@@ -17,6 +17,7 @@ enum dk_ssh_said {
   DK_SSH_WANT,    /* `name` is to be sent */
   DK_SSH_GO,      /* the program is there; from now on only `ready` is looked for */
   DK_SSH_READY,   /* what follows is the agent's */
+  DK_SSH_DONE,    /* of CLEAN and REMOVE: it is done (facts.freed) */
   DK_SSH_FAILED,  /* `words` (and `help`) say why */
   DK_SSH_FLOOD,   /* more than DK_SSH_NOISE bytes of noise */
 };

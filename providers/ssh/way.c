@@ -72,7 +72,7 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
 
   dial->way = way;
   dial->step = DK_STEP_FACTS;
-  dial->talk = (struct dk_ssh_talk){.len = 0};
+  dial->talk = (struct dk_ssh_talk){.facts = {.used = UINT64_MAX}};
   dial->trouble = (struct dk_ssh_trouble){.len = 0};
   dk_buf_clear(&dial->out);
   dial->sent = 0;
@@ -89,7 +89,7 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
   r = dk_ssh_watch_stream(dial);
   if (r == 0) r = dk_loop_watch(dial->with.loop, dial->child.words, POLLIN, on_words, dial);
   if (r < 0) dk_error_system(error, r, "connecting with ssh");
-  dk_ssh_set_timer(dial, DK_SSH_DEADLINE_MS);
+  dk_ssh_set_timer(dial, dk_ssh_patience(dial));
   return r;
 }
 

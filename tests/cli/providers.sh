@@ -11,7 +11,7 @@ cd "$room"
 run providers
 has 'yours       no providers.dk'
 has $'\nlocal     local  local  built in'
-run providers check
+run providers check --files
 is 'ok: 1 provider, 1 host (files only: no host was asked)'
 run -e 4 trust
 has_err 'not in a git repository'
@@ -31,7 +31,7 @@ has '{"version":1,"user_file":"'"$mine"'","repository_file":null,"trusted":false
 has '{"provider":"lab","kind":"ssh","host":"h1","user_line":1,"repository_line":null,"leave":2,"gpus":null,"nice":0,"hours":"00:00-23:59","open":'
 has '"mixed":false,"root":null,"user":"anna","port":null,"config":null}'
 has '"provider":"here","kind":"local","host":"local","user_line":2,"repository_line":null,"leave":0,"gpus":null,"nice":0,"hours":null,"open":true,"changes_in_seconds":null,'
-run providers check here
+run providers check --files here
 is 'ok: 1 provider, 1 host (files only: no host was asked)'
 run -e 2 providers check hree
 has_err 'no provider or host `hree`: did you mean `here`?'
@@ -106,7 +106,7 @@ lacks 'h1 '
 echo '# more' >>hosts.dk
 run -e 3 providers check
 git checkout -q hosts.dk 2>/dev/null || printf 'let hosts = ["far1", "far2"]\n' >hosts.dk
-run providers check
+run providers check --files
 echo '# more' >>providers.dk
 run -e 3 providers check
 run trust --yes
@@ -132,7 +132,7 @@ if command -v script >/dev/null; then
   run -e 3 providers check
   ask y
   [ "$status" -eq 0 ] || fail "exit code $status"
-  run providers check
+  run providers check --files
   run trust --not
 fi
 
@@ -164,7 +164,7 @@ ln -s 1 "$room/many/link"
 cd "$room/many/copy"
 run -e 3 providers check
 cd "$room/many/link"
-run providers check
+run providers check --files
 
 # Files that are not as they should be.
 cd "$room/repo"

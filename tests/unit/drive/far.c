@@ -209,8 +209,9 @@ static void on_say(void *ctx, const char *text) {
   struct far_engine *f = ctx;
   snprintf(f->said, sizeof f->said, "%s", text);
 }
-static void on_where(void *ctx, uint32_t slots) {
+static void on_where(void *ctx, uint32_t slots, const char *text) {
   (void)ctx, (void)slots;
+  (void)text;
 }
 static uint64_t on_tick(void *ctx, uint64_t now_ns) {
   struct far_engine *f = ctx;

@@ -72,7 +72,7 @@ static void command(void **state) {
   options.store[8] = 0xff;
   dk_ssh_remote(&options, &line, &text);
   assert_true(dk_buf_ok(&line) && dk_buf_ok(&text));
-  static const char head[] = "want_root='/it'\\''s'\nstore=ab00000000000001\n"
+  static const char head[] = "want_root='/it'\\''s'\nstore=ab00000000000001\nway=agent\n"
                              "options='--slots 4 --nice 5 --gpus 0 --leave 1 '\n";
   assert_int_equal(strncmp(dk_buf_text(&text), head, strlen(head)), 0);
   snprintf(expected, sizeof expected, "count=%zu ", text.len);

@@ -81,6 +81,29 @@ static void long_lines(void **state) {
   }
 }
 
+/* Numbers of bytes: whole ones, or none. */
+static void numbers(void **state) {
+  static const struct {
+    const char *line;
+    enum dk_ssh_said said;
+    uint64_t used, freed;
+  } cases[] = {
+      {"dk1 used 0\n", DK_SSH_NOTHING, 0, 0},     {"dk1 used 12345678901234\n", DK_SSH_NOTHING, 12345678901234, 0},
+      {"dk1 used \n", DK_SSH_NOTHING, 7, 0},      {"dk1 used\n", DK_SSH_NOTHING, 7, 0},
+      {"dk1 used -1\n", DK_SSH_NOTHING, 7, 0},    {"dk1 used 99999999999999999999\n", DK_SSH_NOTHING, 7, 0},
+      {"dk1 freed 4096\n", DK_SSH_DONE, 7, 4096}, {"dk1 freed\n", DK_SSH_NOTHING, 7, 0},
+      {"dk1 freed all\n", DK_SSH_NOTHING, 7, 0},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct dk_ssh_talk talk = {.facts = {.used = 7}};
+    size_t at = 0;
+    assert_int_equal(feed(&talk, cases[i].line, strlen(cases[i].line), 3, &at), cases[i].said);
+    assert_int_equal(talk.facts.used, cases[i].used);
+    assert_int_equal(talk.facts.freed, cases[i].freed);
+  }
+}
+
 /* With or without line ends, with our own keys or without: it ends. */
 static void floods(void **state) {
   static const char *const lines[] = {"", "x", "\n", "dk1 arch x\n", "dk1 release ID=x\n", "dk1 \n"};
@@ -180,8 +203,8 @@ static void troubles(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(in_pieces), cmocka_unit_test(long_lines), cmocka_unit_test(floods),
-      cmocka_unit_test(any_bytes), cmocka_unit_test(troubles),
+      cmocka_unit_test(in_pieces), cmocka_unit_test(long_lines), cmocka_unit_test(numbers),
+      cmocka_unit_test(floods),    cmocka_unit_test(any_bytes),  cmocka_unit_test(troubles),
   };
   return cmocka_run_group_tests_name("ssh_talk", tests, NULL, NULL);
 }
