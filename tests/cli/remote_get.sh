@@ -18,10 +18,10 @@ hosts_up 2
 providers() {
   mkdir -p "$XDG_CONFIG_HOME/dkrun"
   cat >"$XDG_CONFIG_HOME/dkrun/providers.dk" <<END
-provider lab { kind = "ssh" hosts = $1 config = "$hosts/ssh_config" lost_after = 6s }
+provider lab { kind = "ssh" hosts = $1 config = "$hosts/ssh_config" lost_after = ${2:-6s} }
 END
 }
-no_engine() { [ ! -e .dkrun/engine.sock ] || ! flock -n .dkrun/lock true 2>/dev/null && [ ! -e .dkrun/engine.sock ]; }
+no_engine() { [ ! -e .dkrun/engine.sock ]; }
 # What a task said of its output when it made it, and what get brought.
 sum_of() { "$dkrun" logs "$@" | grep -oE '[0-9a-f]{64}' | head -1; }
 same() { [ "$(sum_of "${@:2}")" = "$(sha256sum <"$1" | cut -d' ' -f1)" ] || fail "$1 is not what ${*:2} made"; }
@@ -169,6 +169,29 @@ run get one.out -o "$room/one.a"
 same "$room/one.a" one
 wait_until no_engine
 providers '["h1", "h2"]'
+
+# The engine that fetches is that of a run in the foreground. That ends without waiting for what was not asked of it, and get goes on.
+providers '["h1", "h2"]' 60s
+put slow.dk <<'END'
+experiment slow { }
+task slow { run = "sleep 3" }
+END
+commit
+at=$(host_of one)
+rm "$room/one.a"
+find .dkrun/objects -type f -size +100000k -delete
+wait_until no_engine
+host_drop "$at" on
+"$dkrun" run slow.dk >"$room/run.out" 2>&1 </dev/null &
+running=$!
+wait_until test -e .dkrun/engine.sock
+"$dkrun" get one.out --run 4 -o "$room/one.a" >"$room/a.out" 2>"$room/a.err" </dev/null &
+first=$!
+wait "$running" || fail "the run failed: $(cat "$room/run.out")"
+is_there "$first" || fail "get ended with the run: $(cat "$room/a.err")"
+host_drop "$at" off
+wait "$first" || fail "get failed: $(cat "$room/a.err")"
+same "$room/one.a" one --run 4
 
 # What a host was thought to have for a task that reads it there, and lost: it is made again, and the host is used all the same.
 put chain.dk <<'END'
