@@ -47,7 +47,9 @@ enum dk_event_kind {
    * another known one: then it is handed out there. With session 0 and reason NOT_YET it comes from the world itself,
    * for an ASSIGN that it cannot send yet (an input is being made again): the task is handed out again after
    * policy.backoff_ns (twice that the next time, up to backoff_max_ns), and nothing is counted against it. Where the
-   * world knows it before, policy.place says NOT_NOW instead, which costs nothing. */
+   * world knows it before, policy.place says NOT_NOW instead, which costs nothing. With session 0 and reason STALE_KEY
+   * as well: what the task is keyed by is another thing by now (an input was made again, and is not the same). It is
+   * looked up again, and so are those that share its key; what it did under the old one counts for nothing. */
   DK_EV_REFUSED,
   DK_EV_REVOKED,
   /* A result, outputs saved. With session 0 it comes from the world itself, for an ASSIGN that it could not send: that
@@ -61,8 +63,9 @@ enum dk_event_kind {
   /* The outputs of a task that is DONE or CACHED in this run cannot be had any more, by nobody: it is looked up again
    * (MISS: it is made again), and ends once more before its run is over. Nobody is told a second time of a good end.
    * After a bad one nothing starts that still waits for others; what has ended stays; an order of what was looked up
-   * before is the world's to end (ENDED with session 0), and until then to put off (REFUSED, NOT_YET). Of any other
-   * task, of a pick, or after FINISHED: dropped. Nothing of it lasts: the next engine looks every task up. */
+   * before is the world's to end (ENDED with session 0), until then to put off (REFUSED, NOT_YET), or to have keyed
+   * anew (STALE_KEY). Of any other task, of a pick, or after FINISHED: dropped. Nothing of it lasts: the next engine
+   * looks every task up. */
   DK_EV_COPY_LOST,
   /* What is configured. */
   DK_EV_HOST_ADDED, /* the host may come up: makes it known before its AGENT_UP (for REFUSED) */

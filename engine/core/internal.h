@@ -243,6 +243,7 @@ enum dk_task_event {
   TASK_FAIL,
   TASK_RETRY,
   TASK_AGAIN,
+  TASK_REKEY,
   TASK_DUE,
   TASK_CANCEL,
   TASK_CHOSEN,
@@ -258,7 +259,7 @@ uint32_t dk_task_node(struct dk_core_run *run, uint32_t task);
 void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
                 const struct dk_claim *claim);
 bool dk_task_can(const struct dk_core_run *run, uint32_t task, enum dk_task_event event);
-/* A DONE or CACHED one goes back to LOOKUP. */
+/* A DONE or CACHED one is looked up again. */
 void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task);
 /* It had ended well, and all have heard of that: see `remade`. */
 static inline bool dk_task_is_remade(const struct dk_core_run *run, uint32_t task) {
@@ -314,7 +315,8 @@ void dk_claim_forget(struct dk_core *core, uint32_t claim);
 static inline bool dk_claim_is_after(const struct dk_claim *claim, uint32_t n_good) {
   return claim->good_at != n_good && claim->good_at - n_good < UINT32_MAX / 2;
 }
-/* The claim's task ends with the event (TASK_OK, TASK_FAIL, TASK_CANCEL), and then those that share it. */
+/* The claim is over: its task gets the event (TASK_OK, TASK_FAIL, TASK_CANCEL, TASK_REKEY), and then those that share
+ * it. */
 void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event, enum dk_cause cause, int32_t code);
 /* Does a task that is not cancelled wait for its result? False for DK_NONE. */
 bool dk_claim_is_wanted(const struct dk_core *core, uint32_t claim);
@@ -374,6 +376,7 @@ void dk_session_stop(struct dk_core *core, uint32_t attempt, bool is_hard, bool 
 void dk_session_revoke(struct dk_core *core, uint32_t attempt); /* unless it has started */
 
 /* schedule.c */
+void dk_schedule_ask(struct dk_core *core, struct dk_core_run *run, uint32_t task); /* one that is in state LOOKUP */
 void dk_schedule_load(struct dk_core *core); /* READY queue is filled by lookups */
 void dk_schedule_assign(struct dk_core *core);
 uint64_t dk_schedule_deadline(const struct dk_core *core);

@@ -27,11 +27,10 @@ static bool is_window_full(const struct dk_core_run *run, uint32_t node) {
          (uint64_t)limit + WINDOW_LIMITED;
 }
 
-/* A task that is in state LOOKUP by now. */
-static void ask(struct dk_core *core, struct dk_core_run *run, uint32_t task, uint32_t node) {
+void dk_schedule_ask(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
   run->word[task] = core->n_good;
   dk_claim_asked(core, run, task);
-  bool is_pick = run->graph->nodes[node].kind == DK_NODE_PICK;
+  bool is_pick = run->graph->nodes[dk_task_node(run, task)].kind == DK_NODE_PICK;
   struct dk_action *action = dk_emit_action(core, is_pick ? DK_ACT_DECIDE : DK_ACT_LOOKUP, core->facts_seq);
   action->run = run->number;
   action->task = task;
@@ -44,7 +43,7 @@ static void load_node(struct dk_core *core, struct dk_core_run *run, struct dk_b
   while (!dk_emit_is_full(core) && !is_window_full(run, node) &&
          (task = dk_bits_next(pending, task)) < of->first + of->rows) {
     dk_task_do(core, run, task, TASK_ASK, NULL);
-    ask(core, run, task, node);
+    dk_schedule_ask(core, run, task);
   }
 }
 
@@ -148,10 +147,8 @@ void dk_schedule_copy_lost(struct dk_core *core, const struct dk_event *event) {
   struct dk_core_run *run = dk_run_find(core, event->run);
   uint32_t task = event->task;
   if (!run || run->is_finished || task >= run->graph->n_tasks || !dk_task_has_result(run, task)) return;
-  uint32_t node = dk_task_node(run, task);
-  if (run->graph->nodes[node].kind == DK_NODE_PICK) return;
+  if (run->graph->nodes[dk_task_node(run, task)].kind == DK_NODE_PICK) return;
   dk_task_reopen(core, run, task);
-  if (!core->is_failed) ask(core, run, task, node);
 }
 
 /* --- handing out --- */

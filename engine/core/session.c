@@ -153,17 +153,29 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   }
 }
 
-/* The world cannot send the order yet: as if it had not been made, for a while. */
-static void not_yet(struct dk_core *core, uint32_t i) {
+/* The world has not sent the order: as if it had not been made. Its claim, for what follows; DK_NONE: nothing does. */
+static uint32_t unmake(struct dk_core *core, uint32_t i) {
   uint32_t claim = core->attempts[i].claim;
   dk_attempt_remove(core, i);
-  if (claim == DK_NONE) return;
+  if (claim == DK_NONE) return claim;
   struct dk_claim *of = &core->claims[claim];
   if (of->attempts > 0 && of->attempts < UINT8_MAX) of->attempts--;
-  if (dk_claim_is_stopped(of))
-    was_not_started(core, claim);
-  else
-    dk_retry_hold(core, claim);
+  if (!dk_claim_is_stopped(of)) return claim;
+  was_not_started(core, claim);
+  return DK_NONE;
+}
+
+static void not_yet(struct dk_core *core, uint32_t i) {
+  uint32_t claim = unmake(core, i);
+  if (claim != DK_NONE) dk_retry_hold(core, claim);
+}
+
+/* What a lost host may still do under the key is nobody's, unless a task gets the same one again. */
+static void stale_key(struct dk_core *core, uint32_t i) {
+  uint32_t claim = unmake(core, i);
+  if (claim == DK_NONE) return;
+  dk_session_end_rivals(core, &core->claims[claim].key);
+  dk_claim_end(core, claim, TASK_REKEY, DK_CAUSE_OK, 0);
 }
 
 /* --- ending what runs --- */
@@ -288,6 +300,7 @@ static void unsent(struct dk_core *core, const struct dk_event *event) {
   if (i == DK_NONE) return;
   if (event->kind == DK_EV_ENDED) ended(core, i, event);
   if (event->kind == DK_EV_REFUSED && event->u.refused.reason == DK_REFUSED_NOT_YET) not_yet(core, i);
+  if (event->kind == DK_EV_REFUSED && event->u.refused.reason == DK_REFUSED_STALE_KEY) stale_key(core, i);
 }
 
 void dk_session_event(struct dk_core *core, const struct dk_event *event) {

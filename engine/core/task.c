@@ -39,6 +39,7 @@ static const uint8_t next_state[TASK_N_EVENTS][DK_TASK_DONE] = {
   [TASK_FAIL]      = /* it failed for good */                 { NO,    NO,    NO,   BAD,    BAD,   NO  },
   [TASK_RETRY]     = /* it failed, try again later */         { NO,    NO,    NO,   B,      NO,    NO  },
   [TASK_AGAIN]     = /* the order came back, never started */ { NO,    NO,    NO,   Y,      NO,    NO  },
+  [TASK_REKEY]     = /* its key is not true any more */       { NO,    NO,    NO,   L,      L,     NO  },
   [TASK_DUE]       = /* later is now */                       { NO,    NO,    NO,   NO,     NO,    Y   },
   [TASK_CANCEL]    = /* and no attempt is left */             { STOP,  STOP,  STOP, STOP,   STOP,  STOP},
   [TASK_CHOSEN]    = /* a pick */                             { NO,    DONE,  NO,   NO,     NO,    NO  },
@@ -145,6 +146,13 @@ static void end(struct dk_core *core, struct dk_core_run *run, uint32_t task, co
   close_task(core, run, task, claim ? claim->last : (struct dk_id){0, 0});
 }
 
+/* Nothing of what it did before counts, and who looks must not take it for one that runs or has a result. */
+static void look_again(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
+  dk_tried_forget(run, task);
+  dk_emit_task(core, run, task, NULL);
+  dk_schedule_ask(core, run, task);
+}
+
 void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_event event,
                 const struct dk_claim *claim) {
   uint8_t from = run->state[task];
@@ -152,11 +160,12 @@ void dk_task_do(struct dk_core *core, struct dk_core_run *run, uint32_t task, en
   uint8_t to = next_state[event][from];
   assert(to != NO);
   set_state(run, task, to);
+  if (event == TASK_REKEY) look_again(core, run, task);
   if (dk_task_state_is_end(to)) end(core, run, task, claim);
 }
 
 /* Those that were told of its end go on, as far as they can without its outputs; those that were not wait for it as
- * they did. What it had used of its retries is forgotten, since it came to a good end. */
+ * they did. */
 void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task) {
   assert(dk_task_has_result(run, task) && !(run->flags[task] & TASK_ASKED));
   if (!run->remade.n_levels && dk_bits_init(&run->remade, run->graph->n_tasks) < 0) {
@@ -169,9 +178,8 @@ void dk_task_reopen(struct dk_core *core, struct dk_core_run *run, uint32_t task
     dk_bits_add(&run->remade, task);
   run->flags[task] &= (uint8_t) ~(TASK_FOREIGN | TASK_RESTORED);
   run->unfinished++;
-  dk_tried_forget(run, task);
   set_state(run, task, DK_TASK_LOOKUP);
-  dk_emit_task(core, run, task, NULL); /* who looks must not take it for one that has a result */
+  look_again(core, run, task);
 }
 
 void dk_task_inherit(struct dk_core *core, struct dk_core_run *run, uint32_t task, enum dk_task_state state) {

@@ -168,11 +168,11 @@ int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_en
   return r < 0 ? r : 0;
 }
 
-/* Nothing is counted against the task: it is handed out again soon. */
-static void put_off(struct dk_engine *engine, const struct dk_action *action) {
+/* Nothing is counted against the task: it is handed out again soon (NOT_YET), or looked up again (STALE_KEY). */
+static void put_off(struct dk_engine *engine, const struct dk_action *action, enum dk_refusal why) {
   struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .host = action->host};
 
-  event.u.refused.reason = DK_REFUSED_NOT_YET;
+  event.u.refused.reason = (uint8_t)why;
   dk_engine_push(engine, &event, NULL);
 }
 
@@ -197,61 +197,64 @@ static int send_job(struct dk_engine_run *run, const struct dk_action *action, c
   return r;
 }
 
-/* An input was lost, and what makes it ended without making it again. */
-static bool has_lost_for_good(const struct dk_engine_run *run, uint32_t task) {
-  struct dk_order order;
-  bool is_lost = false;
+/* Inputs that were lost: LATER, they are being made again; NEVER, what makes one ended without that. */
+enum made { MADE, MADE_LATER, MADE_NEVER };
 
-  if (dk_plan_order(run->plan, task, &run->lookup.late, &order, NULL) < 0) return false;
-  for (uint32_t i = 0; !is_lost && i < order.n_inputs; i++) {
-    const struct dk_order_input *input = &order.inputs[i];
+static enum made inputs_made(const struct dk_engine_run *run, const struct dk_order *order) {
+  enum made made = MADE;
+
+  for (uint32_t i = 0; i < order->n_inputs; i++) {
+    const struct dk_order_input *input = &order->inputs[i];
     if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
-    const struct dk_fact *fact = run->lookup.facts[input->task];
-    if (fact && fact->outputs) continue;
+    if (!run->lookup.facts[input->task]->is_lost) continue;
     enum dk_task_state state = dk_core_task_state(run->engine->core, run->record.number, input->task);
-    is_lost = dk_task_state_is_end(state) && state != DK_TASK_DONE && state != DK_TASK_CACHED;
+    if (dk_task_state_is_end(state) && state != DK_TASK_DONE && state != DK_TASK_CACHED) return MADE_NEVER;
+    made = MADE_LATER;
   }
-  dk_order_finish(&order);
-  return is_lost;
+  return made;
 }
 
-/* What makes an input runs again, and may have made something else: the task's key is not what it was looked up by. */
-static int is_same_key(const struct dk_engine_run *run, const struct dk_action *action,
-                       const struct dk_prepared *prepared, struct dk_error *error) {
+/* What makes an input ran again, and may have made something else than what the task was looked up by. */
+static bool is_same_key(const struct dk_engine_run *run, const struct dk_action *action,
+                        const struct dk_prepared *prepared) {
   const struct dk_digest *key = dk_core_attempt_key(run->engine->core, action->id);
 
-  if (!key || dk_digest_equal(key, &prepared->key)) return 0;
-  return dk_error_set(error, -ESTALE,
-                      "an input was lost with its host, and when it was made again it had another content\n"
-                      "help: run again: this task is keyed by what is there now");
+  return !key || dk_digest_equal(key, &prepared->key);
+}
+
+static int hand_out(struct dk_engine_run *run, const struct dk_action *action, const struct dk_prepared *prepared,
+                    struct dk_error *error) {
+  struct dk_engine *engine = run->engine;
+  enum made made = inputs_made(run, &prepared->order);
+  bool are_here;
+
+  if (made == MADE_NEVER) return -EAGAIN;
+  if (made == MADE_LATER || !is_same_key(run, action, prepared)) {
+    put_off(engine, action, made == MADE_LATER ? DK_REFUSED_NOT_YET : DK_REFUSED_STALE_KEY);
+    return 0;
+  }
+  const char *mount = action->host == DK_HOST_LOCAL ? missing_mount(&prepared->order) : NULL;
+  int r = reach_inputs(run, action, prepared, &are_here, error);
+  if (r < 0) return r;
+  if (mount) return refuse_here(run, action, mount);
+  if (are_here) return send_job(run, action, prepared, error);
+  put_off(engine, action, DK_REFUSED_NOT_YET);
+  return 0;
 }
 
 static void act_assign(struct dk_engine_run *run, const struct dk_action *action) {
-  struct dk_engine *engine = run->engine;
   struct dk_prepared prepared;
   struct dk_error error = {0};
-  bool are_here;
   int r = dk_lookup_prepare(&run->lookup, action->task, &prepared, &error);
 
-  if (r == -EAGAIN && !has_lost_for_good(run, action->task)) {
-    put_off(engine, action); /* an input is being made again */
-    return;
-  }
-  if (r == -EAGAIN) r = dk_error_set(&error, -ENOENT, "an input was lost with its host, and could not be made again");
-  if (r == 0 && (r = is_same_key(run, action, &prepared, &error)) < 0) dk_prepared_finish(&prepared);
   if (r == 0) {
-    const char *mount = action->host == DK_HOST_LOCAL ? missing_mount(&prepared.order) : NULL;
-    r = reach_inputs(run, action, &prepared, &are_here, &error);
-    if (r == 0 && mount)
-      r = refuse_here(run, action, mount);
-    else if (r == 0 && are_here)
-      r = send_job(run, action, &prepared, &error);
-    else if (r == 0)
-      put_off(engine, action);
+    r = hand_out(run, action, &prepared, &error);
     dk_prepared_finish(&prepared);
   }
+  /* All that it needs was known when it was looked up. */
+  if (r == -EAGAIN) dk_error_set(&error, r, "an input was lost with its host, and could not be made again");
   if (dk_error_is_machine(r))
-    dk_engine_fail(engine, r, &error);
+    dk_engine_fail(run->engine, r, &error);
   else if (r < 0)
     assign_failed(run, action, DK_CAUSE_INPUT, error.text);
 }

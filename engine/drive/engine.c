@@ -112,10 +112,11 @@ static int add_unassigned_failure(struct dk_engine *engine, const struct dk_engi
 /* A task whose result came in under another name (the same key in this run, or an attempt that was adopted while its
  * result was on the way) learns it from the store. */
 static int learn_shared(struct dk_engine_run *run, const struct dk_record *record, struct dk_error *error) {
+  const struct dk_fact *fact = run->lookup.facts[record->task];
   struct dk_saved saved;
   int r;
 
-  if ((record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) || run->lookup.facts[record->task] ||
+  if ((record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) || (fact && !fact->is_lost) ||
       dk_plan_template(run->plan, record->task, NULL)->kind == DK_NODE_PICK)
     return 0;
   r = dk_store_get_saved(run->engine->with.folder->store, &record->key, &saved, error);

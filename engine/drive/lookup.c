@@ -287,9 +287,7 @@ void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task) {
 }
 
 void dk_lookup_lose_outputs(struct dk_lookup_state *state, uint32_t task) {
-  if (!state->facts[task]) return;
-  dk_free(state->facts[task]->outputs);
-  state->facts[task]->outputs = NULL;
+  if (state->facts[task]) state->facts[task]->is_lost = true;
 }
 
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error) {

@@ -18,6 +18,7 @@
 struct dk_fact {
   struct dk_digest key;
   struct dk_kept *outputs; /* template.n_outputs of them; without inline bytes */
+  bool is_lost;            /* they cannot be had any more, and are to be made again: it is known what they were */
   struct dk_metric_values metrics;
   uint64_t wall_ns;        /* of the attempt that made it */
   uint32_t run;            /* that made it */
@@ -98,7 +99,8 @@ int dk_lookup_learn(struct dk_lookup_state *state, uint32_t task, const struct d
 /* The task was cancelled after it was looked up: nothing is known of it, for those that can do without. */
 void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task);
 
-/* Its outputs cannot be had any more, and are to be made again: those who need them wait. What was measured stays. */
+/* Its outputs cannot be had any more, and are to be made again: orders that need them wait. Who is looked up meanwhile
+ * is keyed by what they were; what was measured stays. Until it is learned anew. */
 void dk_lookup_lose_outputs(struct dk_lookup_state *state, uint32_t task);
 
 /* Decides a pick row from the facts of its candidates. 0 and a fact; -ENOENT: no candidate has the metric (with the

@@ -41,7 +41,9 @@ enum dk_refusal {
   DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */,
   DK_REFUSED_DISK = 3,
   DK_REFUSED_BAD = 4,
-  DK_REFUSED_NOT_YET = 5 /* never on the wire: the engine's own world cannot send the order yet (core/event.h) */
+  /* Never on the wire: the engine's own world says them of an order that it has not sent (core/event.h). */
+  DK_REFUSED_NOT_YET = 5,
+  DK_REFUSED_STALE_KEY = 6
 };
 
 #endif

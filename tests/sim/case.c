@@ -157,7 +157,11 @@ static void make_tasks(struct sim_case *c, struct sim_plan *plan, struct sim_ran
       make_task(&plan->tasks[i], random, failing, pace);
     }
   }
-  for (uint32_t i = 0; i < plan->graph.n_tasks; i++) plan->tasks[i].is_wanted = true;
+  for (uint32_t i = 0; i < plan->graph.n_tasks; i++) {
+    struct sim_random of_program = sim_random_of(dk_hash_u64(c->seed, plan->tasks[i].program), 13);
+    plan->tasks[i].wavers = c->has_wavering && sim_chance(&of_program, 400);
+    plan->tasks[i].is_wanted = true;
+  }
 }
 
 static uint32_t rows_of(const struct sim_plan *plan, const struct dk_edge *edge, uint32_t row, uint32_t *ret_first,
@@ -252,11 +256,12 @@ bool sim_plan_choice(const struct sim_plan *plan, uint32_t task, const struct dk
   return true;
 }
 
-void sim_result_of(const struct dk_digest *key, struct dk_digest *ret) {
+void sim_result_of(const struct dk_digest *key, uint32_t version, struct dk_digest *ret) {
   struct dk_hasher hasher;
   dk_hasher_init(&hasher);
   dk_hasher_add_text(&hasher, "result");
   dk_hasher_add(&hasher, key, sizeof *key);
+  dk_hasher_add_u64(&hasher, version);
   dk_hasher_get(&hasher, ret);
 }
 
@@ -268,7 +273,7 @@ enum sim_class sim_plan_class(const struct sim_plan *plan, uint32_t task, const 
   switch (plan->tasks[task].habit) {
   case HABIT_OK:
   case HABIT_TRANSIENT:
-  case HABIT_OOM: sim_result_of(&key, ret_fact); return SIM_GOOD;
+  case HABIT_OOM: sim_result_of(&key, 0, ret_fact); return SIM_GOOD;
   case HABIT_WHEN: return SIM_SKIPPED;
   default: return SIM_FAILED;
   }
@@ -352,6 +357,8 @@ void sim_case_init(struct sim_case *ret, uint64_t seed, const struct sim_limits 
   ret->n_hosts = n < limits->hosts ? n : limits->hosts;
   ret->refuses = sim_chance(&random, 150);
   ret->is_remote = sim_chance(&random, 150);
+  struct sim_random of_wavering = sim_random_of(seed, 14);
+  ret->has_wavering = sim_chance(&of_wavering, 500);
   make_places(ret);
   for (uint32_t i = 0; i < ret->n_plans; i++) make_plan(ret, i, limits);
 }

@@ -34,6 +34,7 @@ struct sim_task {
   enum sim_habit habit;
   uint32_t bad_ends;
   uint64_t duration_ns;
+  bool wavers; /* made again after it was lost, its result is another one */
   bool is_wanted;
   bool has_key; /* an undisturbed run comes to run it, or to find its result */
   struct dk_digest key;
@@ -68,6 +69,7 @@ struct sim_case {
   bool knows_inputs;   /* the world knows before it makes an order that what it needs was lost */
   uint64_t changes[4]; /* when what suits changes */
   bool refuses;        /* agents' queues are short, and their keepers refuse at times */
+  bool has_wavering;   /* some programs waver */
   bool is_remote;      /* its jobs wait for their data at the agent */
 };
 
@@ -90,6 +92,6 @@ enum sim_class sim_plan_class(const struct sim_plan *plan, uint32_t task, const 
 bool sim_plan_is_pick(const struct sim_plan *plan, uint32_t task);
 /* What it needs: a byte per task of the plan, zeroed by the caller. */
 void sim_plan_needs(const struct sim_plan *plan, uint32_t task, uint8_t *ret);
-void sim_result_of(const struct dk_digest *key, struct dk_digest *ret);
+void sim_result_of(const struct dk_digest *key, uint32_t version, struct dk_digest *ret);
 
 #endif

@@ -107,9 +107,8 @@ static bool is_shared(struct sim *s, const struct dk_digest *key) {
     const struct sim_run *run = &s->runs[i];
     if (run->phase != RUN_OPEN || !dk_core_has_run(s->core, run->number) || is_behind(s, run)) continue;
     for (uint32_t task = 0; task < run->plan->graph.n_tasks; task++) {
-      struct dk_digest other;
       if (dk_core_task_state(s->core, run->number, task) == DK_TASK_SHARED && !run->is_stopped[task] &&
-          sim_plan_key(run->plan, task, run->facts, &other) && dk_digest_equal(&other, key))
+          dk_digest_equal(&run->asked_key[task], key))
         return true;
     }
   }
@@ -242,11 +241,18 @@ static bool is_wanted(const struct sim_run *run, uint32_t task) {
 void sim_check_wanted(struct sim *s, const struct sim_host *host, const struct sim_item *item) {
   const struct sim_key *key = sim_key_of(s, &item->key);
   uint64_t since = host->listens_since;
+  uint32_t by_run, by_task;
   bool is_known = false;
   if (!since || s->now < s->asleep_until) return;
   if (key->results && s->now - later(since, key->result_at) > SOON) {
     sim_fail(s, "attempt %llu ran on to its end, %llu ms after another one had brought the result",
              (unsigned long long)item->id.n, (unsigned long long)((s->now - later(since, key->result_at)) / SIM_MS));
+    return;
+  }
+  if (key->left_at && !dk_core_attempt_task(s->core, item->id, &by_run, &by_task) &&
+      s->now - later(since, key->left_at) > SOON) {
+    sim_fail(s, "attempt %llu ran on to its end, %llu ms after those that wanted it got another key",
+             (unsigned long long)item->id.n, (unsigned long long)((s->now - later(since, key->left_at)) / SIM_MS));
     return;
   }
   for (uint32_t i = 0; i < s->c->n_plans; i++) {

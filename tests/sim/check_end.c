@@ -37,7 +37,7 @@ static void check_task(struct sim *s, const struct sim_run *run, uint32_t task, 
     sim_fail(s, "task %u of run %u is cancelled though nobody asked for that", task, run->number);
   else if (state != DK_TASK_CANCELLED && got != want && !unsure)
     sim_fail(s, "task %u of run %u ends in state %d, class %d was expected", task, run->number, state, want);
-  else if (got == SIM_GOOD && !unsure && !dk_digest_equal(&run->fact_of[task], &fact))
+  else if (got == SIM_GOOD && !unsure && !s->n_changes && !dk_digest_equal(&run->fact_of[task], &fact))
     sim_fail(s, "task %u of run %u has another result than an undisturbed run", task, run->number);
   if (got == SIM_GOOD) facts[task] = &run->fact_of[task];
 }
@@ -46,7 +46,8 @@ static void check_task(struct sim *s, const struct sim_run *run, uint32_t task, 
 static void check_undisturbed(struct sim *s, const struct sim_run *run, uint32_t task) {
   const struct sim_task *of = &run->plan->tasks[task];
   enum sim_class got = class_of(run->tasks[task].state);
-  if (got != of->expect || (got == SIM_GOOD && !dk_digest_equal(&run->fact_of[task], &of->fact)))
+  bool is_same = s->n_changes || dk_digest_equal(&run->fact_of[task], &of->fact); /* else see disk.c: put_task */
+  if (got != of->expect || (got == SIM_GOOD && !is_same))
     sim_fail(s, "task %u of run %u came to another end than in an undisturbed run", task, run->number);
 }
 

@@ -89,15 +89,20 @@ static void put_off(struct sim *s, struct sim_run *run, const struct dk_action *
   if (++run->n_holds % 1000 == 0) sim_ask_resume_all(s);
 }
 
+/* What the run knows as the task's result is nowhere. */
+static bool is_gone(struct sim *s, const struct sim_run *run, uint32_t task) {
+  if (!run->facts[task] || sim_plan_is_pick(run->plan, task)) return false;
+  const struct sim_key *key = sim_key_of(s, &run->fact_key[task]);
+  return !key->results || !dk_digest_equal(&key->result, &run->fact_of[task]);
+}
+
 bool sim_copies_are_missing(struct sim *s, struct sim_run *run, uint32_t task) {
   uint32_t n = run->plan->graph.n_tasks, missing = 0;
   if (!s->n_losses) return false;
   uint8_t *needs = sim_need(dk_calloc(n + 1, 1));
   sim_plan_needs(run->plan, task, needs);
   for (uint32_t i = 0; i < n; i++) {
-    struct dk_digest key;
-    if (!needs[i] || !run->facts[i] || sim_plan_is_pick(run->plan, i)) continue;
-    if (!sim_plan_key(run->plan, i, run->facts, &key) || sim_key_of(s, &key)->results) continue;
+    if (!needs[i] || !is_gone(s, run, i)) continue;
     missing++;
     if (has_result(run->tasks[i].state)) tell(s, run, i);
   }
@@ -111,23 +116,33 @@ bool sim_copies_were_lost(struct sim *s, const struct sim_run *run, uint32_t tas
   bool is_any = false;
   sim_plan_needs(run->plan, task, needs);
   for (uint32_t i = 0; i < n; i++) {
-    struct dk_digest key;
     if (!needs[i] || sim_plan_is_pick(run->plan, i)) continue;
-    is_any |= run->was_lost[i] || (sim_plan_key(run->plan, i, run->facts, &key) && sim_key_of(s, &key)->losses);
+    is_any |= run->was_lost[i] || (run->facts[i] && sim_key_of(s, &run->fact_key[i])->losses);
   }
   dk_free(needs);
   return is_any;
+}
+
+static void key_anew(struct sim *s, const struct sim_run *run, const struct dk_action *action,
+                     const struct dk_digest *key) {
+  struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .u.refused.reason = DK_REFUSED_STALE_KEY};
+  sim_trace(s, "attempt %llu of task %u of run %u has a key that is not true any more",
+            (unsigned long long)action->id.n, action->task, run->number);
+  sim_key_of(s, key)->left_at = s->now;
+  sim_engine_push(s, &event, NULL);
 }
 
 bool sim_copies_may_send(struct sim *s, struct sim_run *run, const struct dk_action *action) {
   struct dk_digest key;
   const struct dk_digest *asked = dk_core_attempt_key(s->core, action->id);
   if (!s->n_losses || !run || !asked) return true;
-  if (!sim_plan_key(run->plan, action->task, run->facts, &key) || !dk_digest_equal(&key, asked)) {
+  if (!sim_plan_key(run->plan, action->task, run->facts, &key))
     end_unsent(s, action); /* what it needs was lost, and was cancelled before it was made again */
-    return false;
-  }
-  if (!sim_copies_are_missing(s, run, action->task)) return true;
-  put_off(s, run, action);
+  else if (sim_copies_are_missing(s, run, action->task))
+    put_off(s, run, action);
+  else if (!dk_digest_equal(&key, asked))
+    key_anew(s, run, action, asked);
+  else
+    return true;
   return false;
 }

@@ -64,15 +64,18 @@ static uint32_t find_host(const struct sim *s, struct dk_id id) {
 
 static void put_result(struct sim *s, const struct dk_record *record, const struct dk_buf *bytes) {
   struct dk_digest expected;
-  sim_result_of(&record->key, &expected);
+  uint32_t version = sim_attempt_of(s, record->id)->version;
+  sim_result_of(&record->key, version, &expected);
   if (record->len != sizeof expected || memcmp(bytes->data + record->off, &expected, sizeof expected) != 0)
     sim_fail(s, "a result that is not that of its key");
   struct sim_key *key = sim_key_of(s, &record->key);
   if (key->object != OBJECT_DURABLE)
     sim_fail(s, "the result of attempt %llu is recorded before its outputs are durable",
              (unsigned long long)record->id.n);
+  key->result = expected;
+  s->n_changes += version > 0;
   key->result_at = s->now;
-  if (key->losses) sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL); /* what needs it may run again */
+  if (s->n_losses) sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL); /* what needs it may run again */
   key->made_at |= UINT32_C(1) << find_host(s, record->id);
   if (key->results++) sim_fail(s, "a second result of one key, by attempt %llu", (unsigned long long)record->id.n);
 }
@@ -92,6 +95,12 @@ static void check_again(struct sim *s, const struct sim_run *run, const struct d
              record->run, before->state, record->state);
 }
 
+void sim_learn(struct sim *s, struct sim_run *run, uint32_t task, const struct dk_digest *key) {
+  run->fact_of[task] = sim_key_of(s, key)->result;
+  run->fact_key[task] = *key;
+  run->facts[task] = &run->fact_of[task];
+}
+
 static void put_task(struct sim *s, const struct dk_record *record) {
   uint32_t task = record->task;
   struct sim_run *run = sim_run_of(s, record->run);
@@ -107,13 +116,16 @@ static void put_task(struct sim *s, const struct dk_record *record) {
   if (is_bad || record->state == DK_TASK_NOT_RUN) run->facts[task] = NULL;
   if (is_bad && run->was_lost[task]) sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   if (record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED) return;
-  if (sim_plan_is_pick(run->plan, task))
+  if (sim_plan_is_pick(run->plan, task)) {
     run->fact_of[task] = run->choice[task];
-  else if (sim_key_of(s, &record->key)->results || sim_key_of(s, &record->key)->losses)
-    sim_result_of(&record->key, &run->fact_of[task]);
-  else
-    sim_fail(s, "task %u of run %u is done without a result", task, record->run);
-  run->facts[task] = &run->fact_of[task];
+    run->facts[task] = &run->fact_of[task];
+    return;
+  }
+  const struct sim_key *key = sim_key_of(s, &record->key);
+  if (!key->results && !key->losses) sim_fail(s, "task %u of run %u is done without a result", task, record->run);
+  if (!dk_digest_equal(&record->key, &run->asked_key[task]))
+    sim_fail(s, "task %u of run %u ends with the result of another key than it was looked up by", task, record->run);
+  sim_learn(s, run, task, &record->key);
 }
 
 static void put_run(struct sim *s, const struct dk_record *record) {

@@ -35,6 +35,7 @@ static void answer_lookup(struct sim *s, struct sim_run *run, uint32_t task, str
     if (!s->n_losses) sim_fail(s, "task %u of run %u is looked up before what it needs is durable", task, run->number);
     return;
   }
+  run->asked_key[task] = *key;
   enum sim_habit habit = run->plan->tasks[task].habit;
   answer->u.looked_up.answer = habit == HABIT_WHEN            ? DK_LOOKUP_SKIP
                                : habit == HABIT_BAD           ? DK_LOOKUP_BAD
@@ -42,8 +43,7 @@ static void answer_lookup(struct sim *s, struct sim_run *run, uint32_t task, str
                                : run->was_done[task]          ? DK_LOOKUP_OWN
                                                               : DK_LOOKUP_HIT;
   if (answer->u.looked_up.answer != DK_LOOKUP_HIT && answer->u.looked_up.answer != DK_LOOKUP_OWN) return;
-  sim_result_of(key, &run->fact_of[task]);
-  run->facts[task] = &run->fact_of[task];
+  sim_learn(s, run, task, key);
 }
 
 static void answer_later(struct sim *s, const struct dk_event *answer) {
@@ -77,6 +77,7 @@ static void assign(struct sim *s, const struct dk_action *action) {
   struct sim_attempt *attempt = sim_attempt_of(s, action->id);
   const struct dk_digest *key = dk_core_attempt_key(s->core, action->id);
   attempt->assigned_at = s->now;
+  if (key) sim_key_of(s, key)->left_at = 0;
   if (attempt->assigned++) sim_fail(s, "attempt %llu is assigned twice", (unsigned long long)action->id.n);
   if (!sim_is_living(s, action->id))
     sim_fail(s, "attempt %llu is assigned before it is durable", (unsigned long long)action->id.n);

@@ -103,6 +103,7 @@ static void end(struct sim *s, struct sim_host *host, struct sim_keeper *keeper,
   item->phase = ITEM_ENDED;
   item->cause = cause;
   sim_attempt_of(s, item->id)->cause = cause;
+  sim_attempt_of(s, item->id)->version = s->c->plans[item->plan].tasks[item->task].wavers ? key->losses : 0;
   item->code = code;
   item->seq = ++keeper->next_seq;
   say(s, host, slot_of(host, keeper), DK_AGENT_EV_KEEPER_ENDED, item->id);
@@ -285,7 +286,7 @@ void sim_agent_closed(struct sim *s, struct sim_host *host, uint32_t conn) {
 static void tell_ended(struct sim *s, struct sim_host *host, uint32_t slot, const struct sim_item *item) {
   struct dk_digest result;
   char *text = sim_need(dk_alloc(DK_DIGEST_HEX + 1));
-  sim_result_of(&item->key, &result);
+  sim_result_of(&item->key, sim_attempt_of(s, item->id)->version, &result);
   dk_digest_hex(&result, text);
   struct dk_result told = {
       .cause = item->cause, .code = item->code, .text = text, .wall_ns = s->now - item->started_at};

@@ -24,6 +24,8 @@ void sim_runs_init(struct sim *s) {
     run->facts = sim_need(dk_calloc(n, sizeof *run->facts));
     run->fact_of = sim_need(dk_calloc(n, sizeof *run->fact_of));
     run->choice = sim_need(dk_calloc(n, sizeof *run->choice));
+    run->fact_key = sim_need(dk_calloc(n, sizeof *run->fact_key));
+    run->asked_key = sim_need(dk_calloc(n, sizeof *run->asked_key));
     run->was_done = sim_need(dk_calloc(n, 1));
     run->was_lost = sim_need(dk_calloc(n, 1));
     run->held_until = sim_need(dk_calloc(n, sizeof *run->held_until));
@@ -51,6 +53,8 @@ void sim_runs_finish(struct sim *s) {
     dk_free(run->facts);
     dk_free(run->fact_of);
     dk_free(run->choice);
+    dk_free(run->fact_key);
+    dk_free(run->asked_key);
     dk_free(run->was_done);
     dk_free(run->was_lost);
     dk_free(run->held_until);
@@ -168,8 +172,10 @@ static void close_run(struct sim *s, struct sim_run *run) {
   run->first_turn = s->turns + sim_below(&s->engine, 60);
 }
 
+/* When a result has changed, a record may have what a task used of its retries under a key that it will not get again. */
 static void check_tries(struct sim *s, const struct sim_run *run) {
   struct dk_digest loaded;
+  if (s->n_changes) return;
   dk_core_tries_digest(s->core, run->number, &loaded);
   if (!dk_digest_equal(&loaded, &run->durable_tries))
     sim_fail(s, "the retries of run %u that were loaded are not those that were durable", run->number);

@@ -108,13 +108,15 @@ struct sim_keeper {
 enum sim_object { OBJECT_NONE, OBJECT_WRITTEN, OBJECT_DURABLE };
 struct sim_key {
   struct dk_digest key;
-  enum sim_object object; /* what the result names */
-  uint32_t results;       /* recorded ones */
-  uint32_t bad_ends;      /* ends that its habit asked for so far */
-  uint64_t result_at;     /* when it was recorded */
-  uint32_t made_at;       /* a bit per host: where results of it were made */
-  uint32_t losses;        /* how often all copies were lost: then `results` is 0 again */
-  bool was_given_up;      /* a host with an attempt of it was silent for too long: another one may run beside it */
+  enum sim_object object;  /* what the result names */
+  uint32_t results;        /* recorded ones */
+  uint32_t bad_ends;       /* ends that its habit asked for so far */
+  uint64_t result_at;      /* when it was recorded */
+  uint32_t made_at;        /* a bit per host: where results of it were made */
+  uint32_t losses;         /* how often all copies were lost: then `results` is 0 again */
+  struct dk_digest result; /* as it was recorded last */
+  uint64_t left_at;  /* those that waited for it were keyed anew then; 0: it was not so, or another one has it since */
+  bool was_given_up; /* a host with an attempt of it was silent for too long: another one may run beside it */
 };
 struct sim_attempt {
   struct dk_id id;
@@ -124,6 +126,7 @@ struct sim_attempt {
   uint32_t run, task;  /* that made it */
   uint64_t program;    /* of that task */
   enum dk_cause cause; /* of its end */
+  uint32_t version;    /* of what it made */
 };
 
 /* Results that the engine was given, of late: what an acknowledgement may cover. */
@@ -190,6 +193,7 @@ struct sim_run {
   struct dk_record *tasks;        /* * TASK record of each; state 0: none */
   uint32_t *ended_in;             /* epoch of the engine that recorded its end; 0: none */
   uint32_t *failures;             /* of each task: exits of attempts that were made for it */
+  struct dk_digest *asked_key;    /* of each task: as its last lookup was answered */
   uint8_t *was_lost;              /* of each task: a copy of its result was, and the core was told so in this run */
   struct dk_digest durable_tries; /* the core's digest of its retries at the last commit */
   struct sim_ask *asks;           /* * */
@@ -205,6 +209,7 @@ struct sim_run {
   /* The engine's own. */
   const struct dk_digest **facts; /* durable ones */
   struct dk_digest *fact_of, *choice;
+  struct dk_digest *fact_key;         /* the key that the fact was found or made under */
   uint8_t *was_done;                  /* a byte per task */
   uint64_t *held_until, *ready_since; /* of each task; 0: never */
   uint32_t n_holds;                   /* orders that were put off */
@@ -236,6 +241,7 @@ struct sim {
   struct sim_attempt *ids;
   uint32_t n_ids, cap_ids;
   uint32_t n_losses;
+  uint32_t n_changes; /* results that were made again, and are others */
   bool tells_early;
   struct sim_run runs[SIM_MAX_RUNS]; /* of each plan the latest */
   uint32_t last_run;                 /* highest number */
@@ -329,6 +335,8 @@ bool sim_copies_may_send(struct sim *s, struct sim_run *run, const struct dk_act
 struct sim_key *sim_key_of(struct sim *s, const struct dk_digest *key);
 struct sim_attempt *sim_attempt_of(struct sim *s, struct dk_id id);
 bool sim_is_living(const struct sim *s, struct dk_id id);
+void sim_learn(struct sim *s, struct sim_run *run, uint32_t task,
+               const struct dk_digest *key); /* its result is a fact */
 void sim_disk_sync(struct sim *s);
 void sim_disk_commit(struct sim *s, const struct dk_record *records, uint32_t n, const struct dk_buf *bytes);
 void sim_disk_load(struct sim *s, struct dk_core *core);

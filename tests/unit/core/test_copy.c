@@ -106,6 +106,19 @@ static void put_off(struct bed *bed, uint32_t run, uint32_t task) {
   give(bed, (struct dk_event){.kind = DK_EV_REFUSED, .id = bed->id[run][task], .u.refused.reason = DK_REFUSED_NOT_YET});
 }
 
+/* The key of an order that was not sent is not true any more. */
+static void key_anew(struct bed *bed, uint32_t run, uint32_t task) {
+  struct dk_event event = {.kind = DK_EV_REFUSED, .id = bed->id[run][task]};
+  event.u.refused.reason = DK_REFUSED_STALE_KEY;
+  give(bed, event);
+}
+
+static void missed_as(struct bed *bed, uint32_t run, uint32_t task, uint8_t key) {
+  struct dk_event event = answer(run, task, DK_LOOKUP_MISS);
+  event.u.looked_up.key.bytes[0] = key;
+  give(bed, event);
+}
+
 static void ask(struct bed *bed, enum dk_event_kind kind, uint8_t tasks) {
   give(bed, (struct dk_event){.kind = kind, .run = RUN, .u.ask.tasks = &tasks});
 }
@@ -344,6 +357,126 @@ static void test_what_was_asked_after_its_end_counts(void **state) {
   close_bed(&bed);
 }
 
+static const struct dk_retry twice = {.lost = 1, .other = 1};
+static const struct dk_graph_node limited_nodes[] = {{.rows = 3, .cpus = 1, .at_once = 2, .retry = twice}};
+static const struct dk_graph limited = {.n_nodes = 1, .n_tasks = 3, .nodes = limited_nodes};
+
+static void test_it_is_keyed_anew(void **state) {
+  struct bed bed;
+  struct dk_core_counts counts;
+  (void)state;
+  open_bed(&bed, &limited, 1024);
+  for (uint32_t task = 0; task < 3; task++) missed(&bed, RUN, task);
+  assert_int_equal(state_of(&bed, 2), DK_TASK_READY);
+  ended(&bed, RUN, 0, DK_CAUSE_EXIT);
+  pass(&bed, 300 * SECOND); /* the second try of 0 is after 2, whose turn it was */
+  ended(&bed, RUN, 1, DK_CAUSE_OK);
+  assert_int_equal(bed.n_orders[RUN][0], 2);
+  key_anew(&bed, RUN, 0);
+  assert_int_equal(state_of(&bed, 0), DK_TASK_LOOKUP);
+  assert_int_equal(bed.task[RUN][0].state, DK_TASK_LOOKUP); /* its retries went with its key */
+  assert_true(dk_tries_is_none(&bed.task[RUN][0].tries));
+  dk_core_counts(bed.core, RUN, UINT32_MAX, &counts);
+  assert_int_equal(counts.queued_at_agent, 1);
+  key_anew(&bed, RUN, 0); /* said again: it is known no more */
+  assert_int_equal(bed.n_lookups[RUN][0], 2);
+  missed_as(&bed, RUN, 0, 90);
+  assert_int_equal(bed.n_orders[RUN][0], 3); /* at once: nothing has failed */
+  ended(&bed, RUN, 0, DK_CAUSE_EXIT);
+  assert_int_equal(state_of(&bed, 0), DK_TASK_BACKOFF);
+  assert_int_equal(bed.task[RUN][0].attempts, 1);
+  pass(&bed, 300 * SECOND);
+  ended(&bed, RUN, 0, DK_CAUSE_OK);
+  ended(&bed, RUN, 2, DK_CAUSE_OK);
+  assert_int_equal(bed.task[RUN][0].key.bytes[0], 90);
+  assert_int_equal(bed.n_over, 1);
+  close_bed(&bed);
+}
+
+/* Those that share the key are looked up too, and part when they get others; one at a time where there is no room. */
+static void test_who_shares_the_key_is_keyed_anew(void **state) {
+  struct bed bed;
+  (void)state;
+  open_bed(&bed, &pair, 1);
+  missed(&bed, RUN, 0);
+  missed_as(&bed, RUN, 1, 1);
+  add_run(&bed, OTHER, &pair);
+  missed(&bed, OTHER, 0);
+  missed_as(&bed, OTHER, 1, 50);
+  assert_int_equal(state_of(&bed, 1), DK_TASK_SHARED);
+  key_anew(&bed, RUN, 0);
+  assert_int_equal(state_of(&bed, 0), DK_TASK_LOOKUP);
+  assert_int_equal(state_of(&bed, 1), DK_TASK_LOOKUP);
+  assert_int_equal(dk_core_task_state(bed.core, OTHER, 0), DK_TASK_LOOKUP);
+  assert_int_equal(dk_core_task_state(bed.core, OTHER, 1), DK_TASK_RUNNING);
+  missed_as(&bed, RUN, 0, 60);
+  give(&bed, answer(RUN, 1, DK_LOOKUP_HIT));
+  missed(&bed, OTHER, 0); /* for it the key is true */
+  assert_int_equal(bed.n_orders[OTHER][0], 1);
+  ended(&bed, RUN, 0, DK_CAUSE_OK);
+  assert_int_equal(dk_core_task_state(bed.core, OTHER, 0), DK_TASK_RUNNING);
+  ended(&bed, OTHER, 0, DK_CAUSE_OK);
+  ended(&bed, OTHER, 1, DK_CAUSE_OK);
+  assert_int_equal(bed.n_over, 2);
+  close_bed(&bed);
+}
+
+static void test_cancelled_before_it_is_keyed_anew(void **state) {
+  struct bed bed;
+  (void)state;
+  open_bed(&bed, &pair, 1024);
+  missed(&bed, RUN, 0);
+  ask(&bed, DK_EV_CANCEL, 1);
+  assert_int_equal(state_of(&bed, 0), DK_TASK_RUNNING); /* as far as it knows */
+  key_anew(&bed, RUN, 0);
+  assert_int_equal(state_of(&bed, 0), DK_TASK_CANCELLED);
+  missed(&bed, RUN, 1);
+  ask(&bed, DK_EV_PAUSE, 2);
+  key_anew(&bed, RUN, 1);
+  missed_as(&bed, RUN, 1, 60);
+  assert_int_equal(state_of(&bed, 1), DK_TASK_READY); /* paused under its new key as well */
+  ask(&bed, DK_EV_RESUME, 2);
+  ended(&bed, RUN, 1, DK_CAUSE_OK);
+  assert_int_equal(bed.n_over, 1);
+  close_bed(&bed);
+}
+
+static uint32_t n_ends(const struct bed *bed, struct dk_id id) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < bed->out.n_actions; i++) {
+    const struct dk_action *action = &bed->out.actions[i];
+    n += (action->kind == DK_ACT_KILL || action->kind == DK_ACT_REVOKE) && dk_id_equal(action->id, id);
+  }
+  return n;
+}
+
+/* What runs on under the old key at a host that was lost is ended when that comes back, unless the key is true again. */
+static void test_what_a_lost_host_does_under_the_old_key(void **state) {
+  for (uint32_t again = 0; again < 2; again++) {
+    struct bed bed;
+    (void)state;
+    open_bed(&bed, &pair, 1024);
+    give(&bed, (struct dk_event){.kind = DK_EV_AGENT_UP, .host = 1, .session = 1, .u.agent_up.slots = 8});
+    missed(&bed, RUN, 0);
+    struct dk_id first = bed.id[RUN][0];
+    give(&bed, (struct dk_event){.kind = DK_EV_STARTED, .session = 1, .id = first});
+    give(&bed, (struct dk_event){.kind = DK_EV_HAS_END, .host = 1, .session = 1});
+    give(&bed, (struct dk_event){.kind = DK_EV_HOST_REMOVED});
+    pass(&bed, 2 * SECOND);
+    assert_int_equal(bed.n_orders[RUN][0], 2);
+    key_anew(&bed, RUN, 0);
+    missed_as(&bed, RUN, 0, again ? 1 : 60);
+    assert_int_equal(bed.n_orders[RUN][0], 3);
+    give(&bed, (struct dk_event){.kind = DK_EV_AGENT_UP, .session = 2, .u.agent_up.slots = 8});
+    struct dk_event has = {.kind = DK_EV_HAS, .session = 2, .id = first, .u.has.state = DK_ATTEMPT_RUNNING};
+    step(&bed, has);
+    assert_int_equal(n_ends(&bed, first), !again);
+    uint32_t run, task;
+    assert_int_equal(dk_core_attempt_task(bed.core, first, &run, &task), again);
+    close_bed(&bed);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_it_is_made_again),
@@ -356,6 +489,10 @@ int main(void) {
       cmocka_unit_test(test_two_runs_have_lost_the_same),
       cmocka_unit_test(test_what_cannot_be_sent_fails_alone),
       cmocka_unit_test(test_what_was_asked_after_its_end_counts),
+      cmocka_unit_test(test_it_is_keyed_anew),
+      cmocka_unit_test(test_who_shares_the_key_is_keyed_anew),
+      cmocka_unit_test(test_cancelled_before_it_is_keyed_anew),
+      cmocka_unit_test(test_what_a_lost_host_does_under_the_old_key),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
