@@ -1,7 +1,7 @@
 /* Actions of the core, done for real. What cannot be done comes back as an event, or ends the run. */
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
 #include "engine/drive/job.h"
+#include "engine/drive/pull.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -100,8 +100,8 @@ static int reach_output(struct dk_engine_run *run, const struct dk_action *actio
   *ret_is_here = has == 0;
   if (has != -ENOENT) return has;
   has = dk_store_find_copy(store, content, dk_fleet_has_copies, engine, &copy, error);
-  if (has == 0 && (has = dk_fetch_take_failure(engine->fetches, content, error)) < 0) return has;
-  if (has == 0) return dk_fetch(engine->fetches, &copy, DK_FETCH_IN_TURN, NULL, NULL);
+  if (has == 0 && (has = dk_pull_take_failure(engine->pulls, content, error)) < 0) return has;
+  if (has == 0) return dk_pull(engine->pulls, &copy, DK_PULL_IN_TURN, NULL, NULL);
   if (has == -ENOENT) {
     struct dk_event lost = {.kind = DK_EV_COPY_LOST, .run = run->record.number, .task = input->task};
     dk_lookup_lose_outputs(&run->lookup, input->task);

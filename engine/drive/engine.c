@@ -1,7 +1,7 @@
 /* The engine: see engine.h. What it commits, it tells; what it tells is durable. */
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
 #include "engine/drive/job.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -225,7 +225,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
     dk_store_id(options->folder->store, engine->store_id);
     engine->incarnation = incarnation;
     dk_turn_init(&engine->turn, engine->core, &engine->world);
-    r = dk_fetches_create(engine, &engine->fetches);
+    r = dk_pulls_create(engine, &engine->pulls);
     if (r < 0) dk_error_system(error, r, "starting the engine");
     if (r == 0) r = dk_fleet_recall(engine, error);
     if (r == 0) r = dk_fleet_apply(engine, options->hosts, error);
@@ -247,7 +247,7 @@ void dk_engine_destroy(struct dk_engine *engine) {
   if (!engine) return;
   dk_reaches_finish(engine);
   dk_fleet_destroy(engine);
-  dk_fetches_destroy(engine->fetches);
+  dk_pulls_destroy(engine->pulls);
   if (engine->core) dk_turn_finish(&engine->turn);
   dk_core_destroy(engine->core);
   while (dk_engine_pop(engine, &event))

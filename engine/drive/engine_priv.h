@@ -54,7 +54,7 @@ struct dk_engine {
   uint32_t n_loaded, cap_loaded;
   uint8_t store_id[16];
   uint64_t incarnation;
-  struct dk_fetches *fetches;
+  struct dk_pulls *pulls;
   struct dk_reaches reaches;
   uint64_t lost_after_ns;
   uint64_t save_at;          /* when what changed of hosts is committed by itself; 0: nothing has */

@@ -2,8 +2,8 @@
 #include "engine/drive/fleet.h"
 
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
 #include "engine/drive/judge.h"
+#include "engine/drive/pull.h"
 #include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
@@ -205,7 +205,7 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
     if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
     if (now_ns >= lost_at(host)) {
       host->is_lost = true;
-      dk_fetch_lost(engine->fetches, host);
+      dk_pull_lost(engine->pulls, host);
     }
   }
 }
@@ -351,7 +351,7 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried
   host->session = 0;
   dk_supply_clear(&host->supply);
   dk_held_clear(&host->held, host);
-  dk_fetch_down(host->engine->fetches, host);
+  dk_pull_down(host->engine->pulls, host);
   dk_reads_down(host, why);
   dk_fleet_set_state(host, DK_HOST_DOWN, why);
   say_down(host, why, is_retried);

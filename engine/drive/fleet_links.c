@@ -1,8 +1,8 @@
 /* Which hosts there are, and the links to them: what files of providers say becomes the fleet, at the start and each time
  * that they were edited. */
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
 #include "engine/drive/fleet.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -113,7 +113,7 @@ static void remove_host(struct dk_engine_host *host) {
   if (host->link) disconnect(host, "no file of providers names it any more");
   host->provider = NULL;
   dk_fleet_set_state(host, DK_HOST_REMOVED, "");
-  dk_fetch_lost(host->engine->fetches, host);
+  dk_pull_lost(host->engine->pulls, host);
   dk_engine_push(host->engine, &removed, NULL);
 }
 

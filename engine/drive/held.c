@@ -2,7 +2,7 @@
 #include "engine/drive/held.h"
 
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -68,7 +68,7 @@ static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
       continue;
     struct dk_copy copy = {kept[i].digest, held->host->record.number, kept[i].size, kept[i].is_dir};
     held->n_missing++;
-    r = dk_fetch(engine->fetches, &copy, DK_FETCH_URGENT, on_here, held);
+    r = dk_pull(engine->pulls, &copy, DK_PULL_URGENT, on_here, held);
     if (r < 0) held->n_missing--;
   }
   return r;
@@ -115,7 +115,7 @@ void dk_held_clear(struct dk_held *all, struct dk_engine_host *host) {
   while (all->first) {
     struct held *held = all->first;
     all->first = held->next;
-    dk_fetch_forget(host->engine->fetches, held);
+    dk_pull_forget(host->engine->pulls, held);
     dk_message_finish(&held->message);
     dk_free(held);
   }

@@ -2,7 +2,7 @@
 #include "engine/drive/place.h"
 
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -98,7 +98,7 @@ static void add_content(const struct costs *costs, const struct dk_kept *kept) {
 
   if (!has) return; /* without memory: as if it were everywhere */
   uint64_t come, total;
-  bool is_coming = dk_fetch_progress(engine->fetches, &kept->digest, &come, &total);
+  bool is_coming = dk_pull_progress(engine->pulls, &kept->digest, &come, &total);
   has[DK_HOST_LOCAL] = !is_coming && dk_objects_has(&folder->objects, &kept->digest, NULL);
   (void)dk_store_each_copy(folder->store, &kept->digest, is_at, &holders, NULL); /* not known: as if there were none */
   uint64_t way = ns_of(kept->is_dir ? DIRECTORY : kept->size), ways = has[DK_HOST_LOCAL] ? way : 2 * way;

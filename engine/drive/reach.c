@@ -2,7 +2,7 @@
 #include "engine/drive/reach.h"
 
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -98,7 +98,7 @@ static void look_for(struct item *item, int last, const char *words) {
   if (r == 0) {
     item->copy.is_dir = item->wanted.is_dir;
     item->is_under_way = true;
-    r = dk_fetch(engine->fetches, &item->copy, DK_FETCH_IN_TURN, on_here, item);
+    r = dk_pull(engine->pulls, &item->copy, DK_PULL_IN_TURN, on_here, item);
     if (r == 0) return;
     item->is_under_way = false;
     dk_error_system(&why, r, "fetching what is at a host");
@@ -140,7 +140,7 @@ static bool is_here(const struct dk_engine *engine, const struct dk_wanted *want
 static void destroy(struct dk_reach *reach) {
   for (uint32_t i = 0; i < reach->n; i++)
     if (reach->items[i].is_under_way)
-      dk_fetch_give_up(reach->engine->fetches, &reach->items[i].wanted.content, &reach->items[i]);
+      dk_pull_give_up(reach->engine->pulls, &reach->items[i].wanted.content, &reach->items[i]);
   dk_free(reach->items);
   dk_free(reach);
 }
@@ -208,7 +208,7 @@ static void tell_progress(struct dk_reach *reach) {
     const struct item *item = &reach->items[i];
     uint64_t of = 0, all = item->copy.size;
     if (!item->is_under_way) continue;
-    (void)dk_fetch_progress(reach->engine->fetches, &item->wanted.content, &of, &all);
+    (void)dk_pull_progress(reach->engine->pulls, &item->wanted.content, &of, &all);
     here += of;
     total += all;
     if (!away && !is_up(reach->engine, item->copy.host)) away = dk_fleet_find(reach->engine, item->copy.host);

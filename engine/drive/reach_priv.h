@@ -14,7 +14,7 @@ struct dk_reaches {
 };
 
 void dk_reaches_init(struct dk_reaches *reaches);
-void dk_reaches_finish(struct dk_engine *engine); /* nobody is called; before its fetches go */
+void dk_reaches_finish(struct dk_engine *engine); /* nobody is called; before its pulls go */
 void dk_reaches_tick(struct dk_engine *engine, uint64_t now_ns);
 /* reach_log.c */
 void dk_reads_answer(struct dk_engine_host *host, const struct dk_message *log);

@@ -1,8 +1,8 @@
 /* What the agent says, as events of the core. A result is completed on the way: its metrics are read, and it gets the
  * name and the key's components that `plan` explains reruns with. */
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
 #include "engine/drive/heard.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -162,8 +162,8 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
     r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
     if (r == 0) r = dk_supply_pump(&host->supply, host);
     break;
-  case DK_MSG_PART: dk_fetch_part(engine->fetches, host, message); break;
-  case DK_MSG_GONE: dk_fetch_gone(engine->fetches, host, message); break;
+  case DK_MSG_PART: dk_pull_part(engine->pulls, host, message); break;
+  case DK_MSG_GONE: dk_pull_gone(engine->pulls, host, message); break;
   case DK_MSG_LOG: dk_reads_answer(host, message); break;
   case DK_MSG_PONG: dk_fleet_pong(host, message); break;
   default: return false;
@@ -217,7 +217,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
-    dk_fetch_pump(engine->fetches, host);
+    dk_pull_pump(engine->pulls, host);
   }
   dk_engine_push(engine, &event, NULL);
 }

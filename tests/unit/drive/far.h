@@ -4,7 +4,7 @@
 #define DK_TEST_FAR_H
 
 #include "engine/drive/engine_priv.h"
-#include "engine/drive/fetch.h"
+#include "engine/drive/pull.h"
 #include "engine/drive/reach.h"
 #include "lang/base/alloc.h"
 

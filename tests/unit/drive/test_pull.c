@@ -274,7 +274,7 @@ static void urgent(void **state) {
   assert_int_equal(far_reach(f, &large, NULL, 1, &reached), 0);
   far_rest(f, 1);
   const struct dk_copy copy = {small->digest, 1, small->len, false};
-  assert_int_equal(dk_fetch(f->engine->fetches, &copy, DK_FETCH_URGENT, on_urgent, &quick), 0);
+  assert_int_equal(dk_pull(f->engine->pulls, &copy, DK_PULL_URGENT, on_urgent, &quick), 0);
   assert_int_equal(far_turns(f, &quick.is_done, NULL), 0);
   assert_true(quick.r == 0 && !reached.is_done);
   assert_int_equal(far_turns(f, &reached.is_done, NULL), 0);
@@ -297,12 +297,12 @@ static void full_disk(void **state) {
   assert_true(far_has_copy(f, 1, &content->digest));
   const struct dk_copy copy = {content->digest, 1, content->len, false};
   struct dk_error error = {0};
-  assert_int_equal(dk_fetch(f->engine->fetches, &copy, DK_FETCH_IN_TURN, NULL, NULL), 0);
+  assert_int_equal(dk_pull(f->engine->pulls, &copy, DK_PULL_IN_TURN, NULL, NULL), 0);
   assert_int_equal(dk_shim_arm("write ENOSPC 7+"), 0);
   far_rest(f, 200);
   dk_shim_arm(NULL);
-  assert_int_equal(dk_fetch_take_failure(f->engine->fetches, &content->digest, &error), -ENOSPC);
-  assert_int_equal(dk_fetch_take_failure(f->engine->fetches, &content->digest, &error), 0);
+  assert_int_equal(dk_pull_take_failure(f->engine->pulls, &content->digest, &error), -ENOSPC);
+  assert_int_equal(dk_pull_take_failure(f->engine->pulls, &content->digest, &error), 0);
   reached = reach_one(f, content, false);
   assert_true(reached.r == 0 && far_is_here(f, content));
 }
