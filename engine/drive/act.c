@@ -146,8 +146,8 @@ static int refuse_here(struct dk_engine_run *run, const struct dk_action *action
   return dk_place_bar(run, action->task, action->host);
 }
 
-/* The host was thought to have inputs of the task and lacks some of them: those that are not here either are taken off
- * its places. *ret_n: how many. */
+/* The host was thought to have inputs of the task, and lacks one: those that are not here either are taken off what it
+ * has. *ret_n: how many. */
 int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
                           struct dk_error *error) {
   const struct dk_objects *objects = &run->engine->with.folder->objects;

@@ -28,6 +28,7 @@ struct dk_engine_host {
   char *said;            /* the last trouble that people were told of */
   uint64_t down_told_at; /* when they were told that it is down, dk_now_ns; 0: not since it was up */
   uint64_t session;      /* that its agent has welcomed; 0: none */
+  uint64_t last_session; /* of the links before this one */
   uint64_t down_at;      /* since when it is not up, dk_now_ns */
   bool was_up;           /* in the life of this engine */
   uint64_t lost_after_ns;
@@ -68,6 +69,7 @@ void dk_fleet_save_last(struct dk_engine *engine);
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
 
+void dk_fleet_say(struct dk_engine_host *host, const char *words); /* to people, once until it is well again */
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);

@@ -32,6 +32,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
                .slots = dk_host_is_remote(host) ? 0 : engine->with.slots,
                .loop = engine->with.loop},
       .incarnation = engine->incarnation,
+      .after = host->last_session,
       .message = on_message,
       .down = on_down,
       .room = on_room,
@@ -41,15 +42,13 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
   host->down_at = dk_now_ns();
   if (dk_host_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
-  int r = dk_link_create(&link, &host->link, error);
-  if (r == 0 || !dk_host_is_remote(host)) return r;
-  dk_fleet_down(host, error->text, false); /* ssh is not there, say: what else there is can work */
-  return 0;
+  return dk_link_create(&link, &host->link, error);
 }
 
 static void disconnect(struct dk_engine_host *host, const char *why) {
   struct dk_event down = {.kind = DK_EV_AGENT_DOWN, .host = host->record.number, .session = host->session};
 
+  host->last_session = dk_link_session(host->link);
   dk_link_destroy(host->link);
   host->link = NULL;
   if (!host->session) return;

@@ -16,7 +16,6 @@ struct dk_supply {
   uint32_t first, n, cap;
   int fd; /* of the first one, when `is_open` */
   bool is_open;
-  bool has_said_gone; /* of one that is not here, in this session */
   uint64_t total;
 };
 void dk_supply_clear(struct dk_supply *supply); /* the session is over */
