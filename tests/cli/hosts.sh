@@ -2,7 +2,7 @@
 # What people see of hosts: dkrun hosts, hosts clean, providers check, and where a run says that it runs. The hosts are real ones.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/../support/hosts.sh"
-trap 'code=$?; trap "" TERM INT; hosts_down; (exit "$code"); cleanup' EXIT
+at_end+=(hosts_down)
 export XDG_CONFIG_HOME=$room/config
 hosts_up 3
 

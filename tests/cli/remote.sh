@@ -5,13 +5,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/lib.sh"
 . "$here/../support/hosts.sh"
 
-leave() {
-  local code=$?
-  hosts_down
-  (exit "$code")
-  cleanup
-}
-trap leave EXIT
+at_end+=(hosts_down)
 hosts_up 2
 
 repo
