@@ -12,6 +12,7 @@
 
 #define SECOND 1000000000u
 #define GAP_NS 10000000000u /* turn.c */
+#define FULL_NS (UINT64_C(30) * SECOND)
 #define SAVE_NS SECOND
 /* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
 #define SAY_AGAIN_NS (UINT64_C(600) * SECOND)
@@ -157,7 +158,13 @@ static uint64_t lost_at(const struct dk_engine_host *host) {
 static uint64_t host_deadline(const struct dk_engine_host *host) {
   uint64_t at = dk_link_deadline(host->link), lost = lost_at(host);
 
+  if (host->full_until && host->full_until < at) at = host->full_until;
   return lost < at ? lost : at;
+}
+
+void dk_fleet_is_full(struct dk_engine_host *host) {
+  if (!host->full_until) dk_fleet_say(host, "its disk is full: for now it gets no tasks");
+  host->full_until = dk_now_ns() + FULL_NS;
 }
 
 /* Begin or end its hours now? Returns when they do next. */
@@ -204,6 +211,10 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host || !host->link) continue;
     if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
+    if (host->full_until && now_ns >= host->full_until) {
+      host->full_until = 0;
+      dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
+    }
     /* This machine slept, as far as it knows: silence begins anew, as it does for the core. */
     if (now_ns >= lost_at(host) && now_ns - lost_at(host) > GAP_NS) host->down_at = now_ns;
     if (now_ns >= lost_at(host)) {
@@ -291,6 +302,7 @@ static void judge(struct dk_engine_host *host) {
   if (r == 0) return;
   dk_fleet_say(host, words.text);
   if (!are_all_barred(host->engine)) return;
+  dk_fleet_save(host->engine); /* an engine that has failed commits nothing */
   dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
   dk_engine_fail(host->engine, words.code, &words);
 }

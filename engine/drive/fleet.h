@@ -30,6 +30,7 @@ struct dk_engine_host {
   uint64_t session;      /* that its agent has welcomed; 0: none */
   uint64_t last_session; /* of the links before this one */
   uint64_t down_at;      /* since when it is not up, dk_now_ns */
+  uint64_t full_until;   /* its disk was full: no tasks before that, dk_now_ns; 0: it was not */
   bool was_up;           /* in the life of this engine */
   uint64_t lost_after_ns;
   bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
@@ -74,6 +75,8 @@ void dk_fleet_say(struct dk_engine_host *host, const char *words); /* to people,
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
 /* is_retried: its link tries again by itself. */
+/* A task there failed for lack of room: for a while others go elsewhere. */
+void dk_fleet_is_full(struct dk_engine_host *host);
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
 
 /* A content that was recorded to be at the host is not there any more. */

@@ -152,6 +152,11 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
+  /* Another host may have room: it is tried again as what was lost with a host is. */
+  if (message->u.result.cause == DK_CAUSE_DISK && dk_host_is_remote(host)) {
+    dk_fleet_is_full(host);
+    event.u.ended.cause = DK_CAUSE_LOST;
+  }
   int r = dk_host_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
   if (r == 0) r = ended_bytes(host, message, &bytes, &error);
   if (r < 0) {
@@ -222,6 +227,7 @@ static void on_refused(struct dk_engine_host *host, const struct dk_message *mes
   dk_error_set(&words, -EIO, "%s%s%s", dk_host_is_remote(host) ? host->record.name : "",
                dk_host_is_remote(host) ? ": " : "", message->u.refused.text);
   dk_engine_remember_bad(run, task, words.text);
+  if (event->u.refused.reason == DK_REFUSED_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
   if (event->u.refused.reason == DK_REFUSED_DATA) refused_for_data(host, run, task, event);
   if (event->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host) &&
       dk_place_bar(run, task, host->record.number) < 0)
