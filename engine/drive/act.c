@@ -122,7 +122,7 @@ static int reach_output(struct dk_engine_run *run, const struct dk_action *actio
   if (has != -ENOENT) return has;
   has = dk_store_find_copy(store, content, dk_fleet_has_copies, engine, &copy, error);
   if (has == 0 && (has = dk_pull_take_failure(engine->pulls, content, error)) < 0) return has;
-  if (has == 0) return dk_pull(engine->pulls, &copy, DK_PULL_IN_TURN, NULL, NULL);
+  if (has == 0) return dk_pull_copies(engine->pulls, content, is_dir, NULL, NULL, error);
   return has == -ENOENT ? make_again(run, input, error) : has;
 }
 

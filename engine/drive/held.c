@@ -10,6 +10,7 @@
 
 /* Of a task's outputs, files come with its result as long as they are no more than this together. */
 #define SMALL (1u << 20)
+#define HELD_MAX (64u << 20) /* bytes of memory, of one host */
 
 struct held {
   struct held *next;
@@ -18,6 +19,19 @@ struct held {
   struct dk_message message;
   uint32_t n_missing; /* contents, and one while they are counted */
 };
+
+static size_t weight_of(const struct dk_kept *kept, uint32_t n) {
+  size_t sum = n * sizeof *kept;
+
+  for (uint32_t i = 0; i < n; i++) sum += kept[i].bytes ? kept[i].size : 0;
+  return sum;
+}
+
+static size_t weight(const struct dk_result *result) {
+  return sizeof(struct held) + (result->text ? strlen(result->text) : 0) + weight_of(&result->out, 1) +
+         weight_of(&result->err, 1) + weight_of(result->outputs, result->n_outputs) +
+         weight_of(result->keep_files, result->n_keep_files);
+}
 
 /* One of its contents cannot be had: it is as if the task had not written it. */
 static void forget_content(struct dk_kept *kept, uint32_t n, const struct dk_objects *objects) {
@@ -28,11 +42,12 @@ static void forget_content(struct dk_kept *kept, uint32_t n, const struct dk_obj
   }
 }
 
-static void take_ready(struct dk_held *all) {
+static void take_ready(struct dk_held *all, const struct dk_engine_host *host) {
   while (all->first && all->first->n_missing == 0) {
     struct held *held = all->first;
     all->first = held->next;
     if (!all->first) all->last = NULL;
+    all->bytes -= weight(&held->message.u.result);
     const struct dk_objects *objects = &held->host->engine->with.folder->objects;
     struct dk_result *result = &held->message.u.result;
     forget_content(&result->out, 1, objects);
@@ -42,6 +57,8 @@ static void take_ready(struct dk_held *all) {
     dk_message_finish(&held->message);
     dk_free(held);
   }
+  if (!all->first && all->is_full && host->link)
+    dk_link_break(host->link, "it has more results than are taken at once; the rest of them is asked for");
 }
 
 static void on_here(void *ctx, int r, const char *words) {
@@ -56,7 +73,7 @@ static void on_here(void *ctx, int r, const char *words) {
   }
   if (r < 0) dk_engine_say(held->host->engine, words);
   held->n_missing--;
-  take_ready(&held->host->held);
+  take_ready(&held->host->held, held->host);
 }
 
 static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
@@ -88,11 +105,24 @@ static int want_small(struct held *held, const struct dk_result *result) {
   return r;
 }
 
-int dk_held_add(struct dk_held *all, struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
-  struct held *held = dk_calloc(1, sizeof *held);
-  const struct dk_result *result;
-  int r;
+/* All that it needs is asked for, of its host and of all others that have it. */
+static int want_all(struct held *held) {
+  const struct dk_result *result = &held->message.u.result;
+  int r = want(held, &result->out, 1);
 
+  if (r == 0) r = want(held, &result->err, 1);
+  if (r == 0) r = want(held, result->keep_files, result->n_keep_files);
+  return r == 0 ? want_small(held, result) : r;
+}
+
+/* One of an attempt that nobody knows any more is only acknowledged: nothing of it is read. */
+int dk_held_add(struct dk_held *all, struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
+  bool is_known = dk_core_attempt_key(host->engine->core, message->id);
+  int r = 0;
+
+  all->is_full |= all->bytes > HELD_MAX;
+  if (all->is_full) return 0;
+  struct held *held = dk_calloc(1, sizeof *held);
   if (!held) return -ENOMEM;
   *held = (struct held){.host = host, .session = session, .message = *message, .n_missing = 1};
   memset(message, 0, sizeof *message);
@@ -101,13 +131,10 @@ int dk_held_add(struct dk_held *all, struct dk_engine_host *host, uint64_t sessi
   else
     all->first = held;
   all->last = held;
-  result = &held->message.u.result;
-  r = want(held, &result->out, 1);
-  if (r == 0) r = want(held, &result->err, 1);
-  if (r == 0) r = want(held, result->keep_files, result->n_keep_files);
-  if (r == 0) r = want_small(held, result);
+  all->bytes += weight(&held->message.u.result);
+  if (is_known) r = want_all(held);
   held->n_missing--;
-  take_ready(all);
+  take_ready(all, host);
   return r;
 }
 
@@ -119,5 +146,5 @@ void dk_held_clear(struct dk_held *all, struct dk_engine_host *host) {
     dk_message_finish(&held->message);
     dk_free(held);
   }
-  all->last = NULL;
+  *all = (struct dk_held){0};
 }

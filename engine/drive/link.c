@@ -31,6 +31,7 @@ struct dk_link {
   int fd; /* -1: not connected */
   uint64_t session;
   bool welcomed, was_welcomed;
+  struct dk_error broken; /* code 0: it is not */
   uint64_t connected_at, heard_at, asked_at, retry_at, retry_after;
   struct dk_host_facts facts;
   struct dk_buf in, out;
@@ -76,11 +77,25 @@ static void drop(struct dk_link *link, const char *why) {
   link->sent = 0;
   if (link->welcomed) link->retry_after = RETRY_FIRST_NS;
   link->welcomed = false;
+  link->broken.code = 0;
   const char *better = link->with.provider->why(link->dial);
   dk_error_set(&text, -ENOTCONN, "%s", better ? better : why); /* the dial's words go with it */
   hang_up(link);
   retry_later(link);
   link->with.down(link->with.ctx, session, text.text);
+}
+
+void dk_link_break(struct dk_link *link, const char *why) {
+  if (link->fd >= 0) dk_error_set(&link->broken, -ECONNABORTED, "%s", why);
+}
+
+/* By us: whatever its transport may know of. */
+static void drop_broken(struct dk_link *link) {
+  struct dk_error why = link->broken;
+
+  hang_up(link);
+  drop(link, why.text);
+  link->retry_at = dk_now_ns() + RETRY_MOST_NS;
 }
 
 static int say_hello(struct dk_link *link) {
@@ -205,7 +220,7 @@ static int take_messages(struct dk_link *link, struct dk_error *error) {
   size_t used = 0;
   uint64_t session = link->session;
 
-  while (link->fd >= 0 && link->session == session) {
+  while (link->fd >= 0 && link->session == session && !link->broken.code) {
     struct dk_message message;
     long n = dk_message_decode(link->in.data + used, link->in.len - used, &message, error);
     if (n < 0) return (int)n;
@@ -232,6 +247,7 @@ static void on_ready(void *ctx, int fd, short revents) {
   ssize_t n;
 
   assert(fd == link->fd);
+  if (link->broken.code) return;
   if ((revents & POLLOUT) && flush(link) < 0) {
     drop(link, "the agent's stream broke");
     return;
@@ -277,6 +293,7 @@ static uint64_t quiet_until(const struct dk_link *link) {
 uint64_t dk_link_deadline(const struct dk_link *link) {
   if (link->is_dialling) return UINT64_MAX;
   if (link->fd < 0) return link->retry_at;
+  if (link->broken.code) return 0;
   return link->welcomed ? quiet_until(link) : link->connected_at + WELCOME_NS;
 }
 
@@ -286,6 +303,8 @@ void dk_link_tick(struct dk_link *link, uint64_t now_ns) {
   if (now_ns < dk_link_deadline(link)) return;
   if (link->fd < 0) {
     (void)connect_now(link, NULL);
+  } else if (link->broken.code) {
+    drop_broken(link);
   } else if (!link->welcomed) {
     drop(link, "the agent did not answer");
   } else if (link->asked_at > link->heard_at) {

@@ -97,8 +97,8 @@ static void add_content(const struct costs *costs, const struct dk_kept *kept) {
   struct holders holders = {has, costs->n};
 
   if (!has) return; /* without memory: as if it were everywhere */
-  uint64_t come, total;
-  bool is_coming = dk_pull_progress(engine->pulls, &kept->digest, &come, &total);
+  struct dk_pull_progress progress;
+  bool is_coming = dk_pull_progress(engine->pulls, &kept->digest, kept->is_dir, &progress);
   has[DK_HOST_LOCAL] = !is_coming && dk_objects_has(&folder->objects, &kept->digest, NULL);
   (void)dk_store_each_copy(folder->store, &kept->digest, is_at, &holders, NULL); /* not known: as if there were none */
   uint64_t way = ns_of(kept->is_dir ? DIRECTORY : kept->size), ways = has[DK_HOST_LOCAL] ? way : 2 * way;

@@ -5,22 +5,22 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* --- the table --- */
 
 int dk_pulls_create(struct dk_engine *engine, struct dk_pulls **ret) {
-  *ret = dk_calloc(1, sizeof **ret);
-  if (!*ret) return -ENOMEM;
-  (*ret)->engine = engine;
-  dk_map_init(&(*ret)->by_content, NULL);
-  return 0;
+  struct dk_pulls *pulls = *ret = dk_calloc(1, sizeof *pulls);
+
+  if (!pulls) return -ENOMEM;
+  pulls->engine = engine;
+  dk_map_init(&pulls->by_content, NULL);
+  return getrandom(&pulls->seed, sizeof pulls->seed, 0) == (ssize_t)sizeof pulls->seed ? 0 : -EIO;
 }
 
 static void destroy(struct dk_pulls *pulls, struct dk_pull_item *item) {
-  if (item->fd >= 0) {
-    dk_objects_drop(&pulls->engine->with.folder->objects, item->tmp, item->fd);
-    dk_content_finish(&item->hasher);
-  }
+  dk_pull_close_tmp(pulls, item);
+  dk_pull_remove_sources(item);
   dk_free(item->waiters);
   dk_free(item);
 }
@@ -35,17 +35,25 @@ void dk_pulls_destroy(struct dk_pulls *pulls) {
   dk_free(pulls);
 }
 
-static uint64_t hash_of(const struct dk_digest *content) {
-  return dk_hash_bytes(content->bytes, sizeof content->bytes, 0);
+struct key {
+  const struct dk_digest *content;
+  bool is_dir;
+};
+
+static uint64_t hash_of(const struct dk_pulls *pulls, const struct dk_digest *content) {
+  return dk_hash_bytes(content->bytes, sizeof content->bytes, pulls->seed);
 }
 
-static bool is_of(const void *ctx, uint32_t item, const void *key) {
+static bool is_of(const void *ctx, uint32_t index, const void *of) {
   const struct dk_pulls *pulls = ctx;
-  return pulls->items[item] && dk_digest_equal(&pulls->items[item]->copy.content, key);
+  const struct dk_pull_item *item = pulls->items[index];
+  const struct key *key = of;
+  return item && item->is_dir == key->is_dir && dk_digest_equal(&item->content, key->content);
 }
 
-struct dk_pull_item *dk_pull_find(const struct dk_pulls *pulls, const struct dk_digest *content) {
-  uint32_t i = dk_map_find(&pulls->by_content, hash_of(content), is_of, pulls, content);
+struct dk_pull_item *dk_pull_find(const struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir) {
+  const struct key key = {content, is_dir};
+  uint32_t i = dk_map_find(&pulls->by_content, hash_of(pulls, content), is_of, pulls, &key);
   return i == DK_MAP_NONE ? NULL : pulls->items[i];
 }
 
@@ -61,78 +69,37 @@ static void compact(struct dk_pulls *pulls) {
     if (!item) continue;
     item->index = kept;
     pulls->items[kept++] = item;
-    (void)dk_map_add(&pulls->by_content, hash_of(&item->copy.content), item->index);
+    (void)dk_map_add(&pulls->by_content, hash_of(pulls, &item->content), item->index);
   }
   pulls->n = kept;
 }
 
-struct dk_pull_queue *dk_pull_queue_of(struct dk_pulls *pulls, const struct dk_engine_host *host) {
-  uint32_t number = host->record.number;
-  return number < pulls->n_queues ? &pulls->queues[number] : NULL;
-}
-
-static int need_queue(struct dk_pulls *pulls, const struct dk_engine_host *host) {
-  uint32_t number = host->record.number;
-
-  if (number < pulls->n_queues) return 0;
-  struct dk_pull_queue *queues = dk_realloc_array(pulls->queues, number + 1, sizeof *queues);
-  if (!queues) return -ENOMEM;
-  memset(queues + pulls->n_queues, 0, (number + 1 - pulls->n_queues) * sizeof *queues);
-  pulls->queues = queues;
-  pulls->n_queues = number + 1;
-  return 0;
-}
-
-static void enqueue(struct dk_pulls *pulls, struct dk_pull_item *item) {
-  struct dk_pull_list *list = &dk_pull_queue_of(pulls, item->host)->by_order[item->order];
-
-  item->next = NULL;
-  if (list->last)
-    list->last->next = item;
-  else
-    list->first = item;
-  list->last = item;
-}
-
-void dk_pull_unqueue(struct dk_pulls *pulls, struct dk_pull_item *item) {
-  struct dk_pull_list *list = &dk_pull_queue_of(pulls, item->host)->by_order[item->order];
-  struct dk_pull_item **at = &list->first, *before = NULL;
-
-  while (*at != item) {
-    before = *at;
-    at = &(*at)->next;
-  }
-  *at = item->next;
-  if (list->last == item) list->last = before;
-}
-
-static struct dk_pull_item *add(struct dk_pulls *pulls, const struct dk_copy *copy, enum dk_pull_order order) {
-  struct dk_engine_host *host = dk_fleet_find(pulls->engine, copy->host);
-  struct dk_pull_item *item = host && need_queue(pulls, host) == 0 ? dk_calloc(1, sizeof *item) : NULL;
+static struct dk_pull_item *add(struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir,
+                                enum dk_pull_order order) {
+  struct dk_pull_item *item = dk_calloc(1, sizeof *item);
 
   if (!item) return NULL;
   compact(pulls);
   if (!dk_grow(pulls->items, pulls->n, pulls->cap) ||
-      dk_map_add(&pulls->by_content, hash_of(&copy->content), pulls->n) < 0) {
+      dk_map_add(&pulls->by_content, hash_of(pulls, content), pulls->n) < 0) {
     dk_free(item);
     return NULL;
   }
-  *item = (struct dk_pull_item){.copy = *copy, .host = host, .order = order, .fd = -1, .index = pulls->n};
+  *item = (struct dk_pull_item){.content = *content, .is_dir = is_dir, .order = order, .fd = -1, .index = pulls->n};
   pulls->items[pulls->n++] = item;
   pulls->n_living++;
-  enqueue(pulls, item);
   return item;
 }
 
 /* --- who waits --- */
 
-static int add_waiter(struct dk_pull_item *item, dk_pull_fn *done, void *ctx) {
-  if (!done) {
+static int add_waiter(struct dk_pull_item *item, const struct dk_pull_waiter *waiter) {
+  if (!waiter->done) {
     item->is_own = true;
     return 0;
   }
   if (!dk_grow(item->waiters, item->n_waiters, item->cap_waiters)) return -ENOMEM;
-  item->waiters[item->n_waiters++] = (struct dk_pull_waiter){done, ctx};
+  item->waiters[item->n_waiters++] = *waiter;
   return 0;
 }
 
@@ -142,23 +109,65 @@ static bool is_wanted(const struct dk_pull_item *item) {
   return item->is_own;
 }
 
-int dk_pull(struct dk_pulls *pulls, const struct dk_copy *copy, enum dk_pull_order order, dk_pull_fn *done, void *ctx) {
-  struct dk_pull_item *item = dk_pull_find(pulls, &copy->content);
-  bool is_new = !item;
+static void hurry(struct dk_pulls *pulls, struct dk_pull_item *item) {
+  dk_pull_unqueue(pulls, item);
+  item->order = DK_PULL_URGENT;
+  dk_pull_enqueue(pulls, item);
+}
 
-  if (is_new) item = add(pulls, copy, order);
+/* One content, at any of these hosts (at least one). */
+static int want(struct dk_pulls *pulls, const struct dk_copy *copies, uint32_t n, enum dk_pull_order order,
+                const struct dk_pull_waiter *waiter) {
+  struct dk_pull_item *item = dk_pull_find(pulls, &copies->content, copies->is_dir);
+  bool is_new = !item;
+  int r = 0;
+
+  if (is_new) item = add(pulls, &copies->content, copies->is_dir, order);
   if (!item) return -ENOMEM;
-  if (add_waiter(item, done, ctx) < 0) {
-    if (is_new) dk_pull_end(pulls, item, -ENOMEM, "");
-    return -ENOMEM;
+  for (uint32_t i = 0; r == 0 && i < n; i++)
+    r = dk_pull_add_source(pulls, item, dk_fleet_find(pulls->engine, copies[i].host), copies[i].size);
+  if (r == 0) r = add_waiter(item, waiter);
+  if (r < 0) {
+    if (is_new) dk_pull_end(pulls, item, r, "");
+    return r;
   }
-  if (order == DK_PULL_URGENT && item->order != order && !item->is_here) {
-    dk_pull_unqueue(pulls, item);
-    item->order = order;
-    enqueue(pulls, item);
-  }
+  if (!is_new && order == DK_PULL_URGENT && item->order != order && !item->is_here) hurry(pulls, item);
+  if (!item->is_here) dk_pull_choose(pulls, item);
   dk_pull_pump(pulls, item->host);
   return 0;
+}
+
+int dk_pull(struct dk_pulls *pulls, const struct dk_copy *copy, enum dk_pull_order order, dk_pull_fn *done, void *ctx) {
+  const struct dk_pull_waiter waiter = {done, ctx, dk_fleet_find(pulls->engine, copy->host)};
+  return want(pulls, copy, 1, order, &waiter);
+}
+
+struct copies {
+  const struct dk_pulls *pulls;
+  bool is_dir;
+  struct dk_copy *items;
+  uint32_t n, cap;
+};
+
+static int add_copy(void *ctx, const struct dk_copy *copy) {
+  struct copies *copies = ctx;
+
+  if (!dk_fleet_has_copies(copies->pulls->engine, copy->host)) return 0;
+  if (!dk_grow(copies->items, copies->n, copies->cap)) return -ENOMEM;
+  copies->items[copies->n] = *copy;
+  copies->items[copies->n++].is_dir = copies->is_dir;
+  return 0;
+}
+
+int dk_pull_copies(struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir, dk_pull_fn *done, void *ctx,
+                   struct dk_error *error) {
+  struct copies copies = {.pulls = pulls, .is_dir = is_dir};
+  const struct dk_pull_waiter waiter = {done, ctx, NULL};
+  int r = dk_store_each_copy(pulls->engine->with.folder->store, content, add_copy, &copies, error);
+
+  if (r == 0) r = copies.n ? want(pulls, copies.items, copies.n, DK_PULL_IN_TURN, &waiter) : -ENOENT;
+  dk_free(copies.items);
+  return r == -ENOMEM ? dk_error_system(error, r, "fetching what is at a host") : r;
 }
 
 void dk_pull_forget(struct dk_pulls *pulls, const void *ctx) {
@@ -191,18 +200,18 @@ static void leave(struct dk_pulls *pulls, struct dk_pull_item *item, const void 
   if (was_its && !is_wanted(item)) drop(pulls, item);
 }
 
-void dk_pull_give_up(struct dk_pulls *pulls, const struct dk_digest *content, const void *ctx) {
-  struct dk_pull_item *item = dk_pull_find(pulls, content);
+void dk_pull_give_up(struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir, const void *ctx) {
+  struct dk_pull_item *item = dk_pull_find(pulls, content, is_dir);
   if (item) leave(pulls, item, ctx);
 }
 
-bool dk_pull_progress(const struct dk_pulls *pulls, const struct dk_digest *content, uint64_t *ret_here,
-                      uint64_t *ret_total) {
-  const struct dk_pull_item *item = dk_pull_find(pulls, content);
+bool dk_pull_progress(const struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir,
+                      struct dk_pull_progress *ret) {
+  const struct dk_pull_item *item = dk_pull_find(pulls, content, is_dir);
 
   if (!item) return false;
-  *ret_here = item->taken + item->files_taken;
-  *ret_total = (item->has_total ? item->total : item->copy.size) + item->files_total;
+  const struct dk_pull_source *source = dk_pull_source_of(item, item->host);
+  *ret = (struct dk_pull_progress){item->taken + item->files_taken, source->size + item->files_total, item->host};
   return true;
 }
 
@@ -233,53 +242,36 @@ int dk_pull_take_failure(struct dk_pulls *pulls, const struct dk_digest *content
   return 0;
 }
 
-static bool is_not_there(int r) {
-  return r == -ENOENT || r == -EBADMSG;
+/* What is wrong with the files that a manifest names, or with that, is so at all hosts that were asked for them. */
+static void lose_directory(struct dk_pull_item *item) {
+  for (uint32_t i = 0; i < item->n_sources; i++) dk_fleet_lose_copy(item->sources[i].host, &item->content);
+}
+
+static void record_end(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *words) {
+  if (dk_pull_is_not_there(r) && item->is_here) lose_directory(item);
+  if (r < 0 && !dk_pull_is_not_there(r) && r != -EHOSTUNREACH && item->is_own)
+    remember_failure(pulls, &item->content, r, words);
+  else if (r == 0)
+    (void)dk_pull_take_failure(pulls, &item->content, NULL);
+  /* Tasks that wait for it may be handed out now (place.c). */
+  if (item->is_own) dk_engine_push(pulls->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
 }
 
 void dk_pull_end(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *words) {
-  struct dk_pull_queue *queue = dk_pull_queue_of(pulls, item->host);
-  struct dk_pull_waiter *waiters = item->waiters;
-  uint32_t n = item->n_waiters;
-  dk_autobuf text = DK_BUF_INIT;
+  struct dk_error all = {0};
 
-  dk_buf_add_text(&text, words); /* they may be the item's own */
-  if (!item->is_here) dk_pull_unqueue(pulls, item);
-  for (uint32_t i = 0; i < queue->n_asked; i++) {
-    struct dk_pull_asked *asked = &queue->asked[(queue->first_asked + i) % DK_PULL_PARTS_MAX];
-    if (dk_digest_equal(&asked->content, &item->copy.content)) asked->is_void = true;
-  }
-  if (is_not_there(r))
-    dk_fleet_lose_copy(item->host, &item->copy.content);
-  else if (r < 0 && r != -EHOSTUNREACH && item->is_own)
-    remember_failure(pulls, &item->copy.content, r, words);
-  else if (r == 0)
-    (void)dk_pull_take_failure(pulls, &item->copy.content, NULL);
-  /* Tasks that wait for it may be handed out now (place.c). */
-  if (item->is_own) dk_engine_push(pulls->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
+  if (!words) r = dk_pull_verdict(item, NULL, &all);
+  if (item->host && !item->is_here) dk_pull_leave_host(pulls, item);
+  record_end(pulls, item, r, words ? words : all.text);
   pulls->items[item->index] = NULL;
   pulls->n_living--;
-  item->waiters = NULL;
+  for (uint32_t i = 0; i < item->n_waiters; i++) {
+    const struct dk_pull_waiter *waiter = &item->waiters[i];
+    struct dk_error own = all;
+    int is = !words && waiter->host ? dk_pull_verdict(item, waiter->host, &own) : r;
+    if (waiter->done) waiter->done(waiter->ctx, is, words ? words : own.text);
+  }
   destroy(pulls, item);
-  for (uint32_t i = 0; i < n; i++)
-    if (waiters[i].done) waiters[i].done(waiters[i].ctx, r, dk_buf_text(&text));
-  dk_free(waiters);
-}
-
-void dk_pull_fail(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *what) {
-  struct dk_error words = {0};
-
-  dk_error_set(&words, r, "%s: %s", item->host->record.name, what);
-  dk_pull_end(pulls, item, r, words.text);
-}
-
-void dk_pull_lost(struct dk_pulls *pulls, struct dk_engine_host *host) {
-  struct dk_pull_queue *queue;
-
-  /* Whoever is told may ask for more, of other hosts: the queues may have moved. */
-  for (unsigned order = 0; order < 2; order++)
-    while ((queue = dk_pull_queue_of(pulls, host)) && queue->by_order[order].first)
-      dk_pull_fail(pulls, queue->by_order[order].first, -EHOSTUNREACH, "it cannot be reached");
 }
 
 /* --- directories --- */
@@ -299,18 +291,27 @@ static void on_file(void *ctx, int r, const char *words) {
   count_file(dir->host->engine->pulls, dir, r, words);
 }
 
-void dk_pull_count(struct dk_pull_item *item, uint64_t bytes) {
-  item->taken += bytes;
-  for (uint32_t i = 0; i < item->n_waiters; i++)
-    if (item->waiters[i].done == on_file) ((struct dk_pull_item *)item->waiters[i].ctx)->files_taken += bytes;
+void dk_pull_tell_directories(const struct dk_pull_item *file, int64_t bytes) {
+  for (uint32_t i = 0; i < file->n_waiters; i++) {
+    struct dk_pull_item *dir = file->waiters[i].ctx;
+    if (file->waiters[i].done != on_file) continue;
+    dir->files_taken += (uint64_t)bytes;
+    dir->host = file->host;
+  }
 }
 
-static int fetch_file(struct dk_pulls *pulls, struct dk_pull_item *dir, const struct dk_manifest_entry *entry) {
-  const struct dk_copy file = {entry->digest, dir->copy.host, entry->size, false};
-  const struct dk_pull_item *joined = dk_pull_find(pulls, &file.content);
+/* At all hosts that may have the directory. `copies` has room for them. */
+static int fetch_file(struct dk_pulls *pulls, struct dk_pull_item *dir, const struct dk_manifest_entry *entry,
+                      struct dk_copy *copies) {
+  const struct dk_pull_item *joined = dk_pull_find(pulls, &entry->digest, false);
+  const struct dk_pull_waiter waiter = {on_file, dir, NULL};
   uint64_t taken = joined ? joined->taken : 0;
-  int r = dk_pull(pulls, &file, dir->order, on_file, dir);
+  uint32_t n = 0;
 
+  for (uint32_t i = 0; i < dir->n_sources; i++)
+    if (!dir->sources[i].failed)
+      copies[n++] = (struct dk_copy){entry->digest, dir->sources[i].host->record.number, entry->size, false};
+  int r = want(pulls, copies, n, dir->order, &waiter);
   if (r < 0) return r;
   dir->n_files++;
   dir->files_total += entry->size;
@@ -323,27 +324,28 @@ static void fetch_files(struct dk_pulls *pulls, struct dk_pull_item *dir) {
   struct dk_objects *objects = &pulls->engine->with.folder->objects;
   dk_autobuf manifest = DK_BUF_INIT;
   dk_autofree struct dk_manifest_entry *entries = NULL;
+  dk_autofree struct dk_copy *copies = dk_calloc(dir->n_sources, sizeof *copies);
   struct dk_error error = {0};
   uint32_t n = 0;
-  int r = dk_objects_read(objects, &dir->copy.content, DK_MANIFEST_MAX, &manifest, &error);
+  int r = copies ? dk_objects_read(objects, &dir->content, DK_MANIFEST_MAX, &manifest, &error) : -ENOMEM;
 
-  if (is_not_there(r)) r = -EIO; /* here: it says nothing of the host */
+  if (dk_pull_is_not_there(r)) r = -EIO; /* here: it says nothing of the host */
   if (r == 0) r = dk_manifest_parse(manifest.data, manifest.len, &entries, &n, &error);
   dir->n_files = 1;
   for (uint32_t i = 0; r == 0 && i < n; i++) {
     if (entries[i].kind != 'f' && entries[i].kind != 'x') continue;
     if (dk_objects_has(objects, &entries[i].digest, NULL)) continue;
-    r = fetch_file(pulls, dir, &entries[i]);
-    if (r < 0) dk_error_system(&error, r, "fetching a directory");
+    r = fetch_file(pulls, dir, &entries[i], copies);
   }
+  if (r == -ENOMEM) dk_error_system(&error, r, "fetching a directory");
   count_file(pulls, dir, r, error.text);
 }
 
 void dk_pull_is_here(struct dk_pulls *pulls, struct dk_pull_item *item) {
-  dk_pull_unqueue(pulls, item);
+  dk_pull_leave_host(pulls, item);
   item->is_here = true;
   pulls->engine->has_unsynced = true;
-  if (item->copy.is_dir)
+  if (item->is_dir)
     fetch_files(pulls, item);
   else
     dk_pull_end(pulls, item, 0, "");

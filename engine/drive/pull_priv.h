@@ -1,4 +1,5 @@
-/* Between pull.c (what is wanted, by whom, and how it ended) and pull_take.c (asking for parts, and taking them). */
+/* Between pull.c (what is wanted, by whom, and how it ended), pull_source.c (which host is asked) and pull_take.c (asking
+ * for parts, and taking them). */
 #ifndef DK_DRIVE_PULL_PRIV_H
 #define DK_DRIVE_PULL_PRIV_H
 
@@ -11,17 +12,31 @@
 struct dk_pull_waiter {
   dk_pull_fn *done; /* NULL: it has gone */
   void *ctx;
+  const struct dk_engine_host *host; /* the one it named: what it is told is what became of that; NULL: any */
+};
+
+/* A host that is said to have it. */
+struct dk_pull_source {
+  struct dk_engine_host *host;
+  uint64_t size; /* bytes, as was said of its copy */
+  int failed;    /* negative errno: it is not asked any more; 0 */
+  char *why;     /* NULL: it has not failed, or there was no memory */
 };
 
 struct dk_pull_item {
   uint32_t index; /* in the table */
-  struct dk_engine_host *host;
-  struct dk_copy copy;
+  struct dk_digest content;
+  bool is_dir; /* an item of its own: who wants the manifest as a file does not wait for what it names */
+  struct dk_pull_source *sources;
+  uint32_t n_sources, cap_sources;
+  struct dk_engine_host
+      *host;                 /* the source that is asked; of a directory whose manifest is here: for its files, last */
   struct dk_pull_item *next; /* of the same host and order, as they were asked for */
   enum dk_pull_order order;
   uint64_t taken, asked;             /* bytes */
-  uint64_t total;                    /* once the first part is here */
-  bool has_total, is_here;           /* is_here: its own content; a directory's files may be missing */
+  const struct dk_engine_host *from; /* whose bytes were taken */
+  bool is_mixed;                     /* and those of others: what is wrong with them is not known to be one's fault */
+  bool is_here;                      /* its own content; a directory's files may be missing */
   bool is_own;                       /* the engine wants it for itself */
   uint32_t n_files;                  /* of a directory, not here yet */
   uint64_t files_taken, files_total; /* bytes of them */
@@ -42,8 +57,8 @@ struct dk_pull_queue {
   } by_order[2];
   struct dk_pull_asked {
     struct dk_digest content;
-    uint64_t offset;
-    bool is_void;             /* what asked for it has ended */
+    bool is_dir;
+    bool is_void;             /* what asked for it has ended, or asks another host now */
   } asked[DK_PULL_PARTS_MAX]; /* ring */
   uint32_t first_asked, n_asked;
 };
@@ -57,6 +72,7 @@ struct dk_pull_failure {
 struct dk_pulls {
   struct dk_engine *engine;
   struct dk_map by_content;
+  uint64_t seed;               /* of its hashes: hosts choose the contents */
   struct dk_pull_item **items; /* NULL: ended */
   uint32_t n, cap, n_living;
   struct dk_pull_queue *queues; /* by host */
@@ -66,14 +82,38 @@ struct dk_pulls {
 };
 
 /* pull.c */
-struct dk_pull_item *dk_pull_find(const struct dk_pulls *pulls, const struct dk_digest *content);
-struct dk_pull_queue *dk_pull_queue_of(struct dk_pulls *pulls, const struct dk_engine_host *host); /* NULL: none */
-void dk_pull_unqueue(struct dk_pulls *pulls, struct dk_pull_item *item);
-/* It has ended: frees it, then calls who waits. */
+struct dk_pull_item *dk_pull_find(const struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir);
+/* It has ended, in the same way for all: frees it, then calls who waits. `words` NULL: no source is left, and each is told
+ * what became of its own. */
 void dk_pull_end(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *words);
-void dk_pull_fail(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *what);
 /* Its own content is here; of a directory its files are asked for. */
 void dk_pull_is_here(struct dk_pulls *pulls, struct dk_pull_item *item);
-void dk_pull_count(struct dk_pull_item *item, uint64_t bytes); /* so many bytes more came of it */
+/* To the directories that it is a file of: so many bytes more came of it, or (negative) do not count any more. */
+void dk_pull_tell_directories(const struct dk_pull_item *file, int64_t bytes);
+
+/* pull_source.c */
+/* Again: what was said against it is forgotten. 0 or -ENOMEM. */
+int dk_pull_add_source(struct dk_pulls *pulls, struct dk_pull_item *item, struct dk_engine_host *host, uint64_t size);
+void dk_pull_remove_sources(struct dk_pull_item *item);
+/* NULL: it is none. */
+struct dk_pull_source *dk_pull_source_of(const struct dk_pull_item *item, const struct dk_engine_host *host);
+/* Asks the best source: of a new item, or when a source came that can be reached. */
+void dk_pull_choose(struct dk_pulls *pulls, struct dk_pull_item *item);
+/* What is said when no source is left: of `host`, or (NULL) of all; words for people in *ret. */
+int dk_pull_verdict(const struct dk_pull_item *item, const struct dk_engine_host *host, struct dk_error *ret);
+/* What its host says or sends, when that says something of the host (ENOENT, EBADMSG, EREMOTEIO, EPROTO), makes the next
+ * source be asked; all else, and that of the last one, is its end. */
+void dk_pull_fail(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *what);
+bool dk_pull_is_not_there(int r); /* ENOENT, EBADMSG: the host has it no more */
+bool dk_pull_is_of_host(int r);   /* that, EREMOTEIO or EPROTO */
+struct dk_pull_queue *dk_pull_queue_of(struct dk_pulls *pulls, const struct dk_engine_host *host); /* NULL: none */
+void dk_pull_enqueue(struct dk_pulls *pulls, struct dk_pull_item *item);
+void dk_pull_unqueue(struct dk_pulls *pulls, struct dk_pull_item *item);
+void dk_pull_leave_host(struct dk_pulls *pulls, struct dk_pull_item *item); /* and what it asked for is nobody's */
+
+/* pull_take.c */
+void dk_pull_pump(struct dk_pulls *pulls, struct dk_engine_host *host); /* asks for as much as may be on its way */
+void dk_pull_close_tmp(struct dk_pulls *pulls, struct dk_pull_item *item);
+void dk_pull_begin_anew(struct dk_pulls *pulls, struct dk_pull_item *item); /* what came of it is thrown away */
 
 #endif

@@ -8,21 +8,21 @@
 
 /* --- asking --- */
 
-/* One that has not said its size is asked for its first part only. */
+/* By the size that is said of the copy. An empty content is asked for too. */
 static bool has_more_to_ask(const struct dk_pull_item *item) {
-  return item->has_total ? item->asked < item->total : item->asked == 0;
+  return item->asked == 0 || item->asked < dk_pull_source_of(item, item->host)->size;
 }
 
 static int ask(struct dk_pull_queue *queue, struct dk_pull_item *item) {
   struct dk_message get = {.type = DK_MSG_GET, .session = item->host->session};
 
-  get.u.want.digest = item->copy.content;
+  get.u.want.digest = item->content;
   get.u.want.offset = item->asked;
   get.u.want.len = DK_PART_MAX;
   int r = dk_link_send(item->host->link, &get);
   if (r < 0) return r;
   queue->asked[(queue->first_asked + queue->n_asked++) % DK_PULL_PARTS_MAX] =
-      (struct dk_pull_asked){.content = item->copy.content, .offset = item->asked};
+      (struct dk_pull_asked){.content = item->content, .is_dir = item->is_dir};
   item->asked += DK_PART_MAX;
   return 0;
 }
@@ -38,16 +38,6 @@ void dk_pull_pump(struct dk_pulls *pulls, struct dk_engine_host *host) {
         if (ask(queue, item) < 0) return; /* no memory: at the next chance */
 }
 
-/* The bytes that were taken stay. */
-void dk_pull_down(struct dk_pulls *pulls, struct dk_engine_host *host) {
-  struct dk_pull_queue *queue = dk_pull_queue_of(pulls, host);
-
-  if (!queue) return;
-  queue->n_asked = 0;
-  for (unsigned order = 0; order < 2; order++)
-    for (struct dk_pull_item *item = queue->by_order[order].first; item; item = item->next) item->asked = item->taken;
-}
-
 /* --- what comes --- */
 
 static int open_file(struct dk_pulls *pulls, struct dk_pull_item *item, struct dk_error *error) {
@@ -61,9 +51,31 @@ static int open_file(struct dk_pulls *pulls, struct dk_pull_item *item, struct d
   return 0;
 }
 
+void dk_pull_close_tmp(struct dk_pulls *pulls, struct dk_pull_item *item) {
+  if (item->fd < 0) return;
+  dk_objects_drop(&pulls->engine->with.folder->objects, item->tmp, item->fd);
+  dk_content_finish(&item->hasher);
+  item->fd = -1;
+}
+
+void dk_pull_begin_anew(struct dk_pulls *pulls, struct dk_pull_item *item) {
+  dk_pull_close_tmp(pulls, item);
+  dk_pull_tell_directories(item, -(int64_t)item->taken);
+  item->taken = item->asked = 0;
+  item->is_mixed = false;
+}
+
 /* What this machine says of its own files is nothing that is known of the host. */
 static int own(int r) {
-  return r == -ENOENT || r == -EBADMSG || r == -EHOSTUNREACH ? -EIO : r;
+  return dk_pull_is_of_host(r) ? -EIO : r;
+}
+
+/* It is a host's fault when all of it came from there; else it is asked for once more there, all of it. */
+static void altered(struct dk_pulls *pulls, struct dk_pull_item *item) {
+  bool is_mixed = item->is_mixed;
+
+  dk_pull_begin_anew(pulls, item);
+  if (!is_mixed) dk_pull_fail(pulls, item, -EBADMSG, "what it sent is not the content that was asked for");
 }
 
 /* All its bytes are in tmp/. */
@@ -75,11 +87,12 @@ static void finish(struct dk_pulls *pulls, struct dk_pull_item *item) {
   int fd = item->fd;
 
   item->fd = -1;
-  if (r == 0 && !dk_digest_equal(&is, &item->copy.content)) r = -EBADMSG;
-  if (r < 0) {
+  if (r < 0 || !dk_digest_equal(&is, &item->content)) {
     dk_objects_drop(objects, item->tmp, fd);
-    dk_pull_fail(pulls, item, r,
-                 r == -EBADMSG ? "what it sent is not the content that was asked for" : "out of memory");
+    if (r < 0)
+      dk_pull_fail(pulls, item, r, "out of memory");
+    else
+      altered(pulls, item);
     return;
   }
   r = dk_objects_place(objects, item->tmp, fd, &is, &error);
@@ -102,10 +115,11 @@ static void take(struct dk_pulls *pulls, struct dk_pull_item *item, const struct
     return;
   }
   dk_content_add(&item->hasher, message->u.part.bytes, message->u.part.len);
-  dk_pull_count(item, message->u.part.len);
-  item->total = message->u.part.total;
-  item->has_total = true;
-  if (item->taken == item->total) finish(pulls, item);
+  item->is_mixed |= item->taken > 0 && item->from != item->host;
+  item->from = item->host;
+  item->taken += message->u.part.len;
+  dk_pull_tell_directories(item, message->u.part.len);
+  if (item->taken == message->u.part.total) finish(pulls, item);
 }
 
 /* The one that the agent answers; NULL: none that goes on. What it says of another content is no answer. */
@@ -117,20 +131,18 @@ static struct dk_pull_item *answered(struct dk_pulls *pulls, struct dk_engine_ho
   struct dk_pull_asked asked = queue->asked[queue->first_asked];
   queue->first_asked = (queue->first_asked + 1) % DK_PULL_PARTS_MAX;
   queue->n_asked--;
-  struct dk_pull_item *item = asked.is_void ? NULL : dk_pull_find(pulls, &asked.content);
+  struct dk_pull_item *item = asked.is_void ? NULL : dk_pull_find(pulls, &asked.content, asked.is_dir);
   if (!item || dk_digest_equal(&asked.content, content)) return item;
   dk_pull_fail(pulls, item, -EPROTO, "its agent sent another content than was asked for");
   return NULL;
 }
 
-/* A size that changes on the way is no size. */
+/* Another size than was said of the copy is not taken: this machine's disk would be the host's to fill. */
 static bool is_next(const struct dk_pull_item *item, const struct dk_message *message) {
-  uint64_t left = message->u.part.total - item->taken;
+  uint64_t size = dk_pull_source_of(item, item->host)->size, left = size - item->taken;
 
-  if (message->u.part.offset != item->taken || message->u.part.total < item->taken || message->u.part.len > left)
-    return false;
-  if (item->has_total && message->u.part.total != item->total) return false;
-  return message->u.part.len == (left < DK_PART_MAX ? left : DK_PART_MAX);
+  return message->u.part.offset == item->taken && message->u.part.total == size &&
+         message->u.part.len == (left < DK_PART_MAX ? left : DK_PART_MAX);
 }
 
 void dk_pull_part(struct dk_pulls *pulls, struct dk_engine_host *host, const struct dk_message *message) {

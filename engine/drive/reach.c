@@ -14,7 +14,7 @@
 struct item {
   struct dk_reach *reach;
   struct dk_wanted wanted;
-  struct dk_copy copy; /* that is fetched */
+  uint64_t size; /* bytes of it, as its first host says */
   bool is_under_way;
 };
 
@@ -51,11 +51,6 @@ static void fail(struct item *item, int r, const struct dk_error *why) {
 
 /* --- one content --- */
 
-static bool is_up(void *ctx, uint32_t number) {
-  const struct dk_engine_host *host = dk_fleet_find(ctx, number);
-  return host && host->session;
-}
-
 /* The host that has the only copy, of those that are configured, is lost: what is known of it. */
 static void tell_lost(const struct dk_engine *engine, const struct dk_copy *copy, struct dk_error *why) {
   const struct dk_engine_host *host = dk_fleet_find(engine, copy->host);
@@ -85,26 +80,23 @@ static void tell_none(int r, const char *words, struct dk_error *why) {
 
 static void on_here(void *ctx, int r, const char *words);
 
-/* Asks for it at a host that has it: one that can be reached, where there is one. `words`: why it did not come from the
- * last one that was asked. */
+/* Asks for it at the hosts that have it. `words`: why it did not come from those that were asked before. */
 static void look_for(struct item *item, int last, const char *words) {
   struct dk_engine *engine = item->reach->engine;
-  struct dk_store *store = engine->with.folder->store;
+  const struct dk_wanted *wanted = &item->wanted;
+  struct dk_pull_progress progress;
+  struct dk_copy copy;
   struct dk_error why = {0};
-  int r = dk_store_find_copy(store, &item->wanted.content, is_up, engine, &item->copy, &why);
+  int r = dk_pull_copies(engine->pulls, &wanted->content, wanted->is_dir, on_here, item, &why);
 
-  if (r == -ENOENT)
-    r = dk_store_find_copy(store, &item->wanted.content, dk_fleet_has_copies, engine, &item->copy, &why);
   if (r == 0) {
-    item->copy.is_dir = item->wanted.is_dir;
     item->is_under_way = true;
-    r = dk_pull(engine->pulls, &item->copy, DK_PULL_IN_TURN, on_here, item);
-    if (r == 0) return;
-    item->is_under_way = false;
-    dk_error_system(&why, r, "fetching what is at a host");
-  } else if (r == -ENOENT) {
-    if (dk_store_find_copy(store, &item->wanted.content, NULL, NULL, &item->copy, NULL) == 0)
-      tell_lost(engine, &item->copy, &why);
+    if (dk_pull_progress(engine->pulls, &wanted->content, wanted->is_dir, &progress)) item->size = progress.total;
+    return;
+  }
+  if (r == -ENOENT) {
+    if (dk_store_find_copy(engine->with.folder->store, &wanted->content, NULL, NULL, &copy, NULL) == 0)
+      tell_lost(engine, &copy, &why);
     else
       tell_none(last, words, &why);
     r = why.code;
@@ -119,7 +111,7 @@ static void on_here(void *ctx, int r, const char *words) {
 
   item->is_under_way = false;
   if (r == 0) {
-    reach->taken += item->copy.size;
+    reach->taken += item->size;
     if (--reach->n_missing == 0) tick_soon(reach->engine);
   } else if (r == -ENOENT || r == -EBADMSG || r == -EHOSTUNREACH) {
     look_for(item, r, words); /* its host is no place for it any more */
@@ -140,7 +132,8 @@ static bool is_here(const struct dk_engine *engine, const struct dk_wanted *want
 static void destroy(struct dk_reach *reach) {
   for (uint32_t i = 0; i < reach->n; i++)
     if (reach->items[i].is_under_way)
-      dk_pull_give_up(reach->engine->pulls, &reach->items[i].wanted.content, &reach->items[i]);
+      dk_pull_give_up(reach->engine->pulls, &reach->items[i].wanted.content, reach->items[i].wanted.is_dir,
+                      &reach->items[i]);
   dk_free(reach->items);
   dk_free(reach);
 }
@@ -206,12 +199,12 @@ static void tell_progress(struct dk_reach *reach) {
 
   for (uint32_t i = 0; i < reach->n; i++) {
     const struct item *item = &reach->items[i];
-    uint64_t of = 0, all = item->copy.size;
-    if (!item->is_under_way) continue;
-    (void)dk_pull_progress(reach->engine->pulls, &item->wanted.content, &of, &all);
-    here += of;
-    total += all;
-    if (!away && !is_up(reach->engine, item->copy.host)) away = dk_fleet_find(reach->engine, item->copy.host);
+    const struct dk_wanted *wanted = &item->wanted;
+    struct dk_pull_progress of;
+    if (!item->is_under_way || !dk_pull_progress(reach->engine->pulls, &wanted->content, wanted->is_dir, &of)) continue;
+    here += of.here;
+    total += of.total;
+    if (!away && !of.host->session) away = of.host;
   }
   if (away && away->record.state == DK_HOST_DOWN)
     dk_error_set(&waits, -EAGAIN, "%s cannot be reached: %.*s", away->record.name,

@@ -195,6 +195,8 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
     dk_fleet_lose_copy(host, &message->u.want.digest);
     r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
     if (r == 0) r = dk_supply_pump(&host->supply, host);
+    if (r == -E2BIG && host->link) dk_link_break(host->link, "its agent asks for more contents at a time than may be");
+    if (r == -E2BIG) r = 0;
     break;
   case DK_MSG_PART: dk_pull_part(engine->pulls, host, message); break;
   case DK_MSG_GONE: dk_pull_gone(engine->pulls, host, message); break;
@@ -251,7 +253,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
-    dk_pull_pump(engine->pulls, host);
+    dk_pull_up(engine->pulls, host);
   }
   dk_engine_push(engine, &event, NULL);
 }

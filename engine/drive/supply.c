@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 /* Not more waits in the link, so that orders and acknowledgements are not behind much. */
@@ -20,38 +21,58 @@ static void close_first(struct dk_supply *supply) {
 void dk_supply_clear(struct dk_supply *supply) {
   close_first(supply);
   supply->first = supply->n = 0;
+  dk_map_clear(&supply->waiting);
 }
 
 void dk_supply_finish(struct dk_supply *supply) {
   dk_supply_clear(supply);
   dk_free(supply->items);
+  dk_map_finish(&supply->waiting);
   *supply = (struct dk_supply){0};
 }
 
-static int grow(struct dk_supply *supply) {
-  uint32_t larger = supply->cap ? supply->cap * 2 : 16;
-  struct dk_supply_item *items = dk_calloc(larger, sizeof *items);
+static uint64_t hash_of(const struct dk_supply *supply, const struct dk_digest *content) {
+  return dk_hash_bytes(content->bytes, sizeof content->bytes, supply->seed);
+}
 
-  if (!items) return -ENOMEM;
-  for (uint32_t i = 0; i < supply->n; i++) items[i] = supply->items[(supply->first + i) % supply->cap];
-  dk_free(supply->items);
-  supply->items = items;
-  supply->cap = larger;
+/* Of one that is being sent the agent may have dropped what came before it asked again. */
+static bool is_waiting(const void *ctx, uint32_t i, const void *content) {
+  const struct dk_supply *supply = ctx;
+  return i >= supply->first + supply->is_open && dk_digest_equal(&supply->items[i].content, content);
+}
+
+/* Those that were sent are taken out when they are most of it. The map is that of so many at least: adding the others to
+ * it again wants no memory. */
+static void compact(struct dk_supply *supply) {
+  uint32_t left = supply->n - supply->first;
+
+  if (supply->first < 1024 || supply->first < left) return;
+  memmove(supply->items, supply->items + supply->first, left * sizeof *supply->items);
+  dk_map_clear(&supply->waiting);
+  for (uint32_t i = 0; i < left; i++) (void)dk_map_add(&supply->waiting, hash_of(supply, &supply->items[i].content), i);
   supply->first = 0;
-  return 0;
+  supply->n = left;
 }
 
 int dk_supply_add(struct dk_supply *supply, const struct dk_digest *content, uint64_t offset) {
-  if (supply->n == supply->cap && grow(supply) < 0) return -ENOMEM;
-  supply->items[(supply->first + supply->n) % supply->cap] = (struct dk_supply_item){*content, offset};
-  supply->n++;
+  if (!supply->seed && getrandom(&supply->seed, sizeof supply->seed, 0) != (ssize_t)sizeof supply->seed) return -EIO;
+  compact(supply);
+  uint64_t hash = hash_of(supply, content);
+  uint32_t at = dk_map_find(&supply->waiting, hash, is_waiting, supply, content);
+  if (at != DK_MAP_NONE) {
+    supply->items[at].offset = offset;
+    return 0;
+  }
+  if (supply->n - supply->first >= DK_SUPPLY_MAX) return -E2BIG;
+  if (!dk_grow(supply->items, supply->n, supply->cap) || dk_map_add(&supply->waiting, hash, supply->n) < 0)
+    return -ENOMEM;
+  supply->items[supply->n++] = (struct dk_supply_item){*content, offset};
   return 0;
 }
 
 static void next(struct dk_supply *supply) {
   close_first(supply);
-  supply->first = (supply->first + 1) % supply->cap;
-  supply->n--;
+  supply->first++;
 }
 
 static int say_gone(const struct dk_supply *supply, struct dk_engine_host *host, bool is_there, const char *why) {
@@ -92,10 +113,10 @@ static int send_part(struct dk_supply *supply, struct dk_engine_host *host, char
 int dk_supply_pump(struct dk_supply *supply, struct dk_engine_host *host) {
   int r = 0;
 
-  if (!host->link || !host->session || supply->n == 0) return 0;
+  if (!host->link || !host->session || supply->first == supply->n) return 0;
   dk_autofree char *buffer = dk_alloc(DK_PART_MAX);
   if (!buffer) return -ENOMEM;
-  while (r >= 0 && supply->n > 0 && dk_link_waiting(host->link) < WAITING_MAX) {
+  while (r >= 0 && supply->first < supply->n && dk_link_waiting(host->link) < WAITING_MAX) {
     struct dk_error why = {0};
     r = send_part(supply, host, buffer, &why);
     if (r == -ENOMEM) return r;

@@ -36,7 +36,8 @@ struct far_content {
 #define FAR_ASKED_MAX 65536
 struct far {
   const char *name;
-  int fd; /* -1: not connected */
+  uint32_t number, n_attempts; /* far_attempt */
+  int fd;                      /* -1: not connected */
   uint64_t session;
   struct dk_buf in, out;
   size_t sent;
@@ -79,6 +80,11 @@ void far_stop(struct far_engine *f);
 /* Turns until *is_done, at most 20 s (the test fails). Returns what the engine's turn does. */
 int far_turns(struct far_engine *f, const bool *is_done, struct dk_error *error);
 void far_rest(struct far_engine *f, uint64_t ms); /* turns for so long */
+
+/* What the host was given by an earlier engine: attempts 1 to n of it have ended there, before far_start. */
+void far_add_attempts(struct far_engine *f, int host, uint32_t n);
+struct dk_id far_attempt(const struct far *far, uint64_t n);
+struct dk_digest far_key(const struct far *far, uint64_t n); /* of that attempt */
 
 /* A content of the host, pseudo-random by `seed`; also recorded as a copy when `is_recorded`. */
 struct far_content *far_add(struct far_engine *f, int host, size_t len, uint32_t seed, bool is_recorded);

@@ -1,5 +1,6 @@
 /* Results of hosts wait for what goes with them, contents go there in parts, and logs are read there: with agents that are
  * scripts of the test. */
+#include "engine/store/record.h"
 #include "far.h"
 #include "tests/support/shim/shim.h"
 
@@ -11,20 +12,37 @@
 
 /* --- results --- */
 
-/* A result of an attempt that the engine does not know: taken all the same, and acknowledged. Its stdout is a content. */
-static void send_result(struct far *far, uint64_t seq, const struct far_content *log) {
-  struct dk_message message = {.type = DK_MSG_RESULT, .id = {99, seq}, .seq = seq};
+/* Of an attempt that an earlier engine handed out. Its stdout is a content. */
+static void send_result_of(struct far *far, uint64_t seq, const struct far_content *log, size_t size) {
+  struct dk_message message = {.type = DK_MSG_RESULT, .id = far_attempt(far, seq), .seq = seq};
   message.u.result.text = (char *)(uintptr_t) "";
   message.u.result.started_unix_ns = 1;
-  message.u.result.cause = DK_CAUSE_EXIT;
-  message.u.result.code = 1;
-  if (log) message.u.result.out = (struct dk_kept){.digest = log->digest, .size = log->len, .total = log->len};
+  message.u.result.cause = DK_CAUSE_OK;
+  if (log) message.u.result.out = (struct dk_kept){.digest = log->digest, .size = size, .total = size};
   far_send(far, &message);
 }
 
+static void send_result(struct far *far, uint64_t seq, const struct far_content *log) {
+  send_result_of(far, seq, log, log ? log->len : 0);
+}
+
+/* What is recorded of it: with its log? */
+static bool has_log(struct far_engine *f, const struct far *far, uint64_t seq) {
+  const struct dk_digest key = far_key(far, seq);
+  struct dk_saved saved;
+  assert_int_equal(dk_store_get_saved(f->folder.store, &key, &saved, NULL), 0);
+  bool has = !dk_digest_is_zero(&saved.result.out.digest);
+  dk_saved_finish(&saved);
+  return has;
+}
+
+static bool wait_for_acks(struct far_engine *f, const struct far *far, uint64_t seq) {
+  for (int i = 0; i < 1000 && far->acked < seq; i++) far_rest(f, 10);
+  return far->acked == seq;
+}
+
 static bool wait_for_ack(struct far_engine *f, uint64_t seq) {
-  for (int i = 0; i < 400 && f->fars[0].acked < seq; i++) far_rest(f, 10);
-  return f->fars[0].acked == seq;
+  return wait_for_acks(f, &f->fars[0], seq);
 }
 
 static void send_three(struct far *far) {
@@ -37,6 +55,7 @@ static void send_three(struct far *far) {
 static void in_order(void **state) {
   struct far_engine *f = *state;
   struct far *far = &f->fars[0];
+  far_add_attempts(f, 1, 3);
   far_add(f, 1, 8 * PART, 1, false);
   far_add(f, 1, 5000, 2, false);
   far->on_list = send_three;
@@ -53,6 +72,7 @@ static void in_order(void **state) {
 static void said_again(void **state) {
   struct far_engine *f = *state;
   struct far *far = &f->fars[0];
+  far_add_attempts(f, 1, 3);
   far_add(f, 1, 40 * PART, 1, false);
   far_add(f, 1, 5000, 2, false);
   far->on_list = send_three;
@@ -71,6 +91,7 @@ static void said_again(void **state) {
 static void log_is_gone(void **state) {
   struct far_engine *f = *state;
   struct far *far = &f->fars[0];
+  far_add_attempts(f, 1, 3);
   far_add(f, 1, 10000, 1, false)->way = FAR_GONE;
   far_add(f, 1, 5000, 2, false);
   far->on_list = send_three;
@@ -78,6 +99,7 @@ static void log_is_gone(void **state) {
   assert_true(wait_for_ack(f, 3));
   assert_non_null(strstr(f->said, "cleaned away"));
   assert_true(far_is_here(f, far->contents[1]));
+  assert_true(!has_log(f, far, 1) && has_log(f, far, 3));
 }
 
 /* Without room the engine ends, and nothing was acknowledged: the next one hears it again. */
@@ -86,6 +108,7 @@ static void full_disk(void **state) {
   struct far *far = &f->fars[0];
   struct dk_error error = {0};
   bool never = false;
+  far_add_attempts(f, 1, 3);
   far_add(f, 1, 8 * PART, 1, false);
   far_add(f, 1, 5000, 2, false);
   far->on_list = send_three;
@@ -99,6 +122,143 @@ static void full_disk(void **state) {
   assert_true(far->acked == 0 && far_n_tmp(f) == 0);
   assert_int_equal(far_start(f, 60000, NULL), 0);
   assert_true(wait_for_ack(f, 3));
+}
+
+/* --- what several hosts have --- */
+
+static void send_one(struct far *far) {
+  send_result(far, 1, far->contents[0]);
+}
+
+/* Both have the same log, and one of them is lost while it comes from there: the other's result has it. */
+static void other_is_lost(void **state) {
+  struct far_engine *f = *state;
+  struct far *lost = &f->fars[0], *well = &f->fars[1];
+  for (int host = 1; host <= 2; host++) {
+    far_add_attempts(f, host, 1);
+    far_add(f, host, 8 * PART, 1, false);
+  }
+  lost->on_list = send_one;
+  lost->is_mute = true;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  far_rest(f, 100);
+  send_one(well);
+  far_rest(f, 100);
+  assert_true(lost->n_asked > 0 && well->n_asked == 0 && well->acked == 0);
+  lost->is_away = true;
+  far_break(f, lost);
+  assert_true(wait_for_acks(f, well, 1));
+  assert_true(has_log(f, well, 1) && far_is_here(f, well->contents[0]));
+  assert_int_equal(lost->acked, 0);
+  /* It is back: it is heard again, and asked for nothing. */
+  uint32_t n_asked = lost->n_asked;
+  lost->is_away = lost->is_mute = false;
+  assert_true(wait_for_acks(f, lost, 1));
+  assert_true(has_log(f, lost, 1) && lost->n_asked == n_asked);
+}
+
+/* Whatever one of them sends or says in its place, both results have the log. */
+static void other_is_wrong(void **state) {
+  struct far_engine *f = *state;
+  static const enum far_way ways[] = {FAR_GONE,  FAR_GONE_MID, FAR_CLOSED, FAR_ALTERED,
+                                      FAR_SHORT, FAR_SWAPPED,  FAR_OTHER,  FAR_GROWING};
+  enum { N = sizeof ways / sizeof *ways };
+  for (int host = 1; host <= 2; host++) far_add_attempts(f, host, N + 1);
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  far_rest(f, 100);
+  for (uint32_t i = 0; i <= N; i++) {
+    struct far *wrong = &f->fars[i % 2], *right = &f->fars[1 - i % 2];
+    struct far_content *log = far_add(f, (int)(1 + i % 2), 6 * PART + i, i, false);
+    if (i < N) log->way = ways[i];
+    far_add(f, (int)(2 - i % 2), 6 * PART + i, i, false);
+    wrong->is_mute = true;
+    /* The last one: it says another size than the content has. */
+    send_result_of(wrong, i + 1, log, log->len - (i == N));
+    far_rest(f, 20);
+    send_result(right, i + 1, log);
+    far_rest(f, 20);
+    assert_int_equal(right->acked, i);
+    far_speak(wrong);
+    if (!wait_for_acks(f, right, i + 1) || !wait_for_acks(f, wrong, i + 1)) fail_msg("way %u: not taken", i);
+    if (!has_log(f, right, i + 1) || !has_log(f, wrong, i + 1)) fail_msg("way %u: without its log", i);
+    assert_true(far_is_here(f, log));
+  }
+  assert_int_equal(far_n_tmp(f), 0);
+}
+
+/* Its own host has it no more, and the other one that has it is down: it is waited for until it counts as lost. */
+static void own_is_gone(void **state) {
+  struct far_engine *f = *state;
+  struct far *away = &f->fars[0], *own = &f->fars[1];
+  for (int host = 1; host <= 2; host++) {
+    far_add_attempts(f, host, 1);
+    far_add(f, host, 2 * PART, 1, false);
+  }
+  own->contents[0]->way = FAR_GONE;
+  away->on_list = own->on_list = send_one;
+  away->is_mute = true;
+  own->is_away = true;
+  assert_int_equal(far_start(f, 1500, NULL), 0);
+  far_rest(f, 100);
+  own->is_away = false;
+  away->is_away = true;
+  far_break(f, away);
+  for (int i = 0; i < 400 && own->n_asked == 0; i++) far_rest(f, 10);
+  far_rest(f, 100);
+  assert_int_equal(own->acked, 0);
+  assert_true(wait_for_acks(f, own, 1));
+  assert_non_null(strstr(f->said, "h2: it was cleaned away"));
+  assert_false(has_log(f, own, 1));
+}
+
+/* What nobody knows any more is acknowledged, and nothing of it comes. */
+static void unknown(void **state) {
+  struct far_engine *f = *state;
+  struct far *far = &f->fars[0];
+  far_add(f, 1, 10000, 1, false);
+  far->on_list = send_one;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  assert_true(wait_for_ack(f, 1));
+  assert_int_equal(far->n_asked, 0);
+}
+
+/* More than is held: all of them are taken, in more than one session. */
+#define MANY 90
+static void send_many(struct far *far) {
+  static char text[1 << 20];
+  memset(text, 'x', sizeof text - 1);
+  for (uint64_t seq = far->acked + 1; seq <= MANY; seq++) {
+    struct dk_message message = {.type = DK_MSG_RESULT, .id = {98, seq}, .seq = seq};
+    message.u.result.text = text;
+    message.u.result.cause = DK_CAUSE_EXIT;
+    if (seq == 1)
+      send_one(far);
+    else
+      far_send(far, &message);
+  }
+}
+
+static void too_many(void **state) {
+  struct far_engine *f = *state;
+  struct far *far = &f->fars[0];
+  far_add_attempts(f, 1, 1);
+  far_add(f, 1, 10000, 1, false);
+  far->on_list = send_many;
+  far->is_mute = true;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && !f->engine->hosts[1]->held.is_full; i++) far_rest(f, 10);
+  assert_true(f->engine->hosts[1]->held.is_full && f->engine->hosts[1]->held.bytes < 70u << 20);
+  assert_int_equal(far->acked, 0);
+  far_speak(far);
+  bool is_said = false;
+  for (int i = 0; i < 1000 && far->n_dials < 2; i++) {
+    far_rest(f, 20);
+    is_said |= strstr(f->said, "more results than are taken at once") != NULL;
+    if (far->acked && !f->engine->hosts[1]->session) assert_true(far->acked > 60 && far->acked < 70);
+  }
+  assert_true(is_said);
+  assert_true(wait_for_ack(f, MANY));
+  assert_int_equal(far->n_dials, 2);
 }
 
 /* --- contents that go there --- */
@@ -249,6 +409,11 @@ int main(void) {
       cmocka_unit_test_setup_teardown(said_again, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(log_is_gone, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(full_disk, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(other_is_lost, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(other_is_wrong, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(own_is_gone, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(unknown, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(too_many, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(supplied, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(logs, far_setup, far_teardown),
   };

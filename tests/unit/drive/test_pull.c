@@ -122,6 +122,138 @@ static void resumed(void **state) {
   assert_true(far->n_asked < 61 + 2 * 16); /* no more than what was on its way is asked for twice */
 }
 
+static void on_urgent(void *ctx, int r, const char *words) {
+  (void)words;
+  struct far_reached *reached = ctx;
+  reached->is_done = true;
+  reached->r = r;
+  dk_engine_wake(reached->engine);
+}
+
+/* What one does not have, or sends in its place, comes from the other one. */
+static void next_source(void **state) {
+  struct far_engine *f = *state;
+  static const enum far_way ways[] = {FAR_GONE,  FAR_GONE_MID, FAR_CLOSED, FAR_ALTERED,
+                                      FAR_SHORT, FAR_SWAPPED,  FAR_OTHER,  FAR_GROWING};
+  start(f);
+  far_rest(f, 50);
+  for (uint32_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    far_add(f, 1, 9 * PART, i, true)->way = ways[i];
+    struct far_content *good = far_add(f, 2, 9 * PART, i, true);
+    uint32_t n_asked = f->fars[0].n_asked;
+    struct far_reached reached = reach_one(f, good, false);
+    if (reached.r != 0) fail_msg("way %u: %s", ways[i], reached.words);
+    assert_true(far_is_here(f, good) && f->fars[0].n_asked > n_asked && far_has_copy(f, 2, &good->digest));
+    bool is_lost = ways[i] == FAR_GONE || ways[i] == FAR_GONE_MID || ways[i] == FAR_ALTERED;
+    assert_int_equal(far_has_copy(f, 1, &good->digest), !is_lost);
+  }
+  assert_int_equal(far_n_tmp(f), 0);
+  /* None gives it: what is said is what may change by itself. */
+  far_add(f, 1, 10, 50, true)->way = FAR_CLOSED;
+  struct far_content *gone = far_add(f, 2, 10, 50, true);
+  gone->way = FAR_GONE;
+  struct far_reached reached = reach_one(f, gone, false);
+  assert_int_equal(reached.r, -EREMOTEIO);
+  assert_non_null(strstr(reached.words, "h1: it cannot be read"));
+}
+
+static uint64_t least_asked(const struct far *far) {
+  uint64_t least = UINT64_MAX;
+  for (uint32_t i = 0; i < far->n_asked; i++)
+    if (far->asked[i].offset < least) least = far->asked[i].offset;
+  return least;
+}
+
+/* The connection to one breaks in the middle: the other is asked from that byte on. */
+static void goes_on(void **state) {
+  struct far_engine *f = *state;
+  start(f);
+  far_rest(f, 50);
+  far_add(f, 1, 60 * PART + 3, 1, true);
+  const struct far_content *content = far_add(f, 2, 60 * PART + 3, 1, true);
+  f->fars[0].close_after = 30;
+  f->fars[0].is_away = true; /* for the next dial */
+  struct far_reached reached = reach_one(f, content, false);
+  assert_int_equal(reached.r, 0);
+  assert_true(far_is_here(f, content));
+  uint64_t from = least_asked(&f->fars[1]);
+  assert_true(from >= 15 * PART && from <= 30 * PART);
+  assert_string_equal(reached.waits, "");
+}
+
+/* What had come of it was altered: nobody knows by whom, and all of it comes once more from the one that is there. */
+static void altered_before(void **state) {
+  struct far_engine *f = *state;
+  start(f);
+  far_rest(f, 50);
+  far_add(f, 1, 60 * PART + 3, 1, true)->way = FAR_ALTERED;
+  const struct far_content *content = far_add(f, 2, 60 * PART + 3, 1, true);
+  f->fars[0].close_after = 30;
+  f->fars[0].is_away = true;
+  struct far_reached reached = reach_one(f, content, false);
+  assert_int_equal(reached.r, 0);
+  assert_true(far_is_here(f, content) && far_has_copy(f, 2, &content->digest));
+  assert_int_equal(least_asked(&f->fars[1]), 0);
+  assert_true(f->fars[1].asked[0].offset >= 15 * PART);
+}
+
+/* Nobody can be reached: the first one that comes back is asked. */
+static void comes_back(void **state) {
+  struct far_engine *f = *state;
+  f->fars[0].is_away = f->fars[1].is_away = true;
+  start(f);
+  far_add(f, 1, 3 * PART, 1, true);
+  const struct far_content *content = far_add(f, 2, 3 * PART, 1, true);
+  struct far_reached reached;
+  assert_int_equal(far_reach(f, &content, NULL, 1, &reached), 0);
+  far_rest(f, 100);
+  f->fars[1].is_away = false;
+  assert_int_equal(far_turns(f, &reached.is_done, NULL), 0);
+  assert_int_equal(reached.r, 0);
+  assert_int_equal(f->fars[0].n_asked, 0);
+}
+
+/* A host can fill the disk with no more than it was said to have. */
+static void other_size(void **state) {
+  struct far_engine *f = *state;
+  start(f);
+  far_rest(f, 50);
+  for (int by = -1; by <= 1; by += 2) {
+    struct far_content *content = far_add(f, 1, 20 * PART, 1, false);
+    struct far_reached reached = {.engine = f->engine};
+    const struct dk_copy copy = {content->digest, 1, (uint64_t)((int64_t)content->len + by), false};
+    assert_int_equal(dk_pull(f->engine->pulls, &copy, DK_PULL_URGENT, on_urgent, &reached), 0);
+    assert_int_equal(far_turns(f, &reached.is_done, NULL), 0);
+    assert_int_equal(reached.r, -EPROTO);
+    assert_int_equal(far_n_tmp(f), 0);
+    assert_false(far_is_here(f, content));
+  }
+}
+
+/* Files of a directory that are gone at one host come from the other one. */
+static void directory_of_two(void **state) {
+  struct far_engine *f = *state;
+  dk_autobuf manifest = DK_BUF_INIT;
+  start(f);
+  far_rest(f, 50);
+  for (uint32_t i = 0; i < 20; i++) {
+    char path[8];
+    snprintf(path, sizeof path, "f%02u", i);
+    struct far_content *here = far_add(f, 1, PART + i, i, false);
+    far_add(f, 2, PART + i, i, false);
+    if (i % 3 == 0) here->way = i % 2 ? FAR_GONE : FAR_ALTERED;
+    dk_manifest_add(&manifest,
+                    &(struct dk_manifest_entry){.kind = 'f', .digest = here->digest, .size = here->len, .path = path});
+  }
+  far_add_bytes(f, 1, manifest.data, manifest.len, true, true);
+  const struct far_content *dir = far_add_bytes(f, 2, manifest.data, manifest.len, true, true);
+  struct far_reached reached = reach_one(f, dir, true);
+  assert_int_equal(reached.r, 0);
+  assert_true(f->fars[0].n_asked > 0 && f->fars[1].n_asked > 0);
+  assert_int_equal(dk_objects_has_dir(&f->folder.objects, &dir->digest, NULL), 1);
+  assert_int_equal(far_n_tmp(f), 0);
+}
+
 static void lost(void **state) {
   struct far_engine *f = *state;
   f->fars[0].is_away = f->fars[1].is_away = true;
@@ -254,14 +386,6 @@ static void given_up(void **state) {
   assert_int_equal(far_n_tmp(f), 0);
 }
 
-static void on_urgent(void *ctx, int r, const char *words) {
-  (void)words;
-  struct far_reached *reached = ctx;
-  reached->is_done = true;
-  reached->r = r;
-  dk_engine_wake(reached->engine);
-}
-
 /* What results wait for is not behind what people ask for. */
 static void urgent(void **state) {
   struct far_engine *f = *state;
@@ -363,6 +487,12 @@ int main(void) {
       cmocka_unit_test_setup_teardown(ways, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(elsewhere, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(resumed, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(next_source, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(goes_on, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(altered_before, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(comes_back, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(other_size, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(directory_of_two, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(lost, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(directories, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(given_up, far_setup, far_teardown),
