@@ -53,6 +53,8 @@ struct dk_engine {
   uint32_t n_hosts, cap_hosts;
   struct dk_hosts **loaded; /* dk_fleet_reload */
   uint32_t n_loaded, cap_loaded;
+  struct dk_digest files; /* the files of providers, as they were applied */
+  uint64_t files_at;      /* when they are looked at next */
   uint8_t store_id[16];
   uint64_t incarnation;
   struct dk_pulls *pulls;

@@ -201,12 +201,14 @@ uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
     const struct dk_engine_host *host = engine->hosts[i];
     if (host && host->link && host_deadline(host) < at) at = host_deadline(host);
   }
+  if (engine->n_runs > 0 && engine->files_at < at) at = engine->files_at;
   return at;
 }
 
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
   if (engine->save_at && now_ns >= engine->save_at) dk_fleet_save(engine);
   if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
+  if (engine->n_runs > 0 && now_ns >= engine->files_at) dk_fleet_look_at_files(engine, now_ns);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host || !host->link) continue;

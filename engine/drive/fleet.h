@@ -41,7 +41,8 @@ int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the ho
  * is this machine fails at once; the others are tried again for as long as it takes. `hosts` is borrowed as long as the
  * engine lives. */
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
-int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error); /* as the files of providers are now */
+void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were they edited? */
+int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */
 void dk_fleet_destroy(struct dk_engine *engine);
 struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry); /* NULL: no memory */
 void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);

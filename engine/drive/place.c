@@ -35,6 +35,19 @@ int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
+void dk_place_judge(struct dk_engine *engine) {
+  const struct dk_ask end = {.kind = DK_EV_CANCEL};
+
+  for (uint32_t i = 0; i < engine->n_runs; i++) {
+    const struct dk_engine_run *run = engine->runs[i];
+    struct dk_error why = {0}, words = {0};
+    if (run->is_over || run->is_cancelled || dk_place_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
+    dk_error_set(&words, -EINVAL, "run %u is ended: %s", run->record.number, why.text);
+    dk_engine_say(engine, words.text);
+    if (dk_engine_ask(engine, run->record.number, &end, &why) < 0) dk_engine_fail(engine, why.code, &why);
+  }
+}
+
 static bool is_barred(const struct dk_engine_run *run, uint32_t node, uint32_t host) {
   for (uint32_t i = 0; i < run->n_bars; i++)
     if (run->bars[i].node == node && run->bars[i].host == host) return true;

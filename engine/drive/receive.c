@@ -253,6 +253,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
+    dk_place_judge(engine);
     dk_pull_up(engine->pulls, host);
   }
   dk_engine_push(engine, &event, NULL);
