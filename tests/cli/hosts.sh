@@ -108,7 +108,9 @@ before=$(find "$hosts"/h[12]/home/.cache -size +2000k -path "*/objects/*" | wc -
 [ "$before" -eq 4 ] || fail "$before outputs are there"
 run plan e.dk
 has '4 cached, 0 to run'
-run hosts clean --all lab
+run -e 2 hosts clean --all lab
+has_err "nobody can be asked here"
+run hosts clean --all --yes lab
 has 'outputs of 4 results (11.4 MiB) are kept there and nowhere else: they will have to be made again'
 count 2 'freed'
 [ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
