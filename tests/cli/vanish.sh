@@ -1,5 +1,5 @@
 #!/bin/bash
-# Hosts that vanish and come back while a run of 300 tasks is on four of them: cards that go down, packets that nobody hears of, sshd
+# Hosts that vanish and come back while a run of 350 tasks is on four of them: cards that go down, packets that nobody hears of, sshd
 # killed, everything on a host frozen, power losses. However long and often, the results are those of an undisturbed run, and no task
 # counts twice. `vanish.sh N SEED` runs N schedules from a seed on; each prints its seed.
 set -euo pipefail
@@ -35,6 +35,13 @@ task use over g {
   retry { lost = 20 }
   run = "sleep 0.3; echo v=$(tail -n 1 {{inputs.made}})"
 }
+# Logs that do not come with the result, and that several hosts have; what is read of them is at their end.
+grid logs { y in 1..50 }
+task say over logs {
+  metrics { v = match(stdout, 'v=([0-9]+)') }
+  retry { lost = 20 }
+  run = "y={{y}}; sleep 0.$((y % 7)); seq $((300000 + y % 10)); echo v=$((y % 10))"
+}
 END
 commit
 
@@ -47,7 +54,7 @@ results() {
 # The undisturbed one, on this machine.
 run run e.dk --foreground
 results >"$room/wanted"
-[ "$(grep -cE '^t[0-9]+,[0-9]+,[0-9]+$' "$room/wanted")" -eq 300 ] || fail "not 300 results"
+[ "$(grep -cE '^t[0-9]+,[0-9]+,[0-9]+$' "$room/wanted")" -eq 350 ] || fail "not 350 results"
 
 export XDG_CONFIG_HOME=$room/config
 mkdir -p "$XDG_CONFIG_HOME/dkrun"
