@@ -166,6 +166,7 @@ for i in 1 2; do [ -d "$hosts/h1/home/.cache/dkrun/h$i" ] || fail "h$i has no fo
 host_code() { # host, code
   cat >"$hosts/h$1/pam" <<'END'
 auth required pam_exec.so expose_authtok quiet /run/host/check_code
+auth required pam_permit.so
 account required pam_permit.so
 session required pam_permit.so
 END
