@@ -12,7 +12,7 @@
 
 #define SECOND 1000000000u
 #define GAP_NS 10000000000u /* turn.c */
-#define FULL_NS (UINT64_C(30) * SECOND)
+#define FULL_NS (UINT64_C(10) * SECOND)
 #define SAVE_NS SECOND
 /* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
 #define SAY_AGAIN_NS (UINT64_C(600) * SECOND)

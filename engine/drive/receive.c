@@ -152,11 +152,7 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
-  /* Another host may have room: it is tried again as what was lost with a host is. */
-  if (message->u.result.cause == DK_CAUSE_DISK && dk_host_is_remote(host)) {
-    dk_fleet_is_full(host);
-    event.u.ended.cause = DK_CAUSE_LOST;
-  }
+  if (message->u.result.cause == DK_CAUSE_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
   int r = dk_host_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
   if (r == 0) r = ended_bytes(host, message, &bytes, &error);
   if (r < 0) {
