@@ -36,6 +36,7 @@ commit
 # All ssh that the process, or what it started, has.
 ssh_below() {
   local pid n=0
+  # shellcheck disable=SC2013 # words, one line
   for pid in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != ssh ] || n=$((n + 1))
     n=$((n + $(ssh_below "$pid")))
