@@ -52,7 +52,7 @@ bool dk_fetch_has_work(const struct dk_fetch *fetch);
 struct dk_fate {
   struct dk_id id;
   bool is_here;           /* all of its data is */
-  enum dk_refusal reason; /* else why not: BAD (gone at the engine, or no directory), DISK, BUSY (no memory) */
+  enum dk_refusal reason; /* else why not: DATA (gone at the engine), BAD (no directory), DISK, BUSY (no memory) */
   char text[1000];
 };
 bool dk_fetch_next(struct dk_fetch *fetch, struct dk_fate *ret); /* false: no fate is decided */

@@ -110,5 +110,5 @@ void dk_fetch_part(struct dk_fetch *f, const struct dk_digest *digest, uint64_t 
 void dk_fetch_gone(struct dk_fetch *f, const struct dk_digest *digest, const char *text) {
   struct lacked *lacked = dk_fetch_find(f, digest);
   if (!lacked) return;
-  dk_fetch_fail(f, lacked, DK_REFUSED_BAD, text && *text ? text : "the engine has an input of it no more");
+  dk_fetch_fail(f, lacked, DK_REFUSED_DATA, text && *text ? text : "the engine has an input of it no more");
 }

@@ -121,8 +121,10 @@ static int check_copies(struct cleaning *c) {
                         sum.n_results, dk_cli_s(sum.n_results), size);
   dk_cli_printf(c->cli, "outputs of %u result%s (%s) are kept there and nowhere else: %s will have to be made again\n",
                 sum.n_results, dk_cli_s(sum.n_results), size, sum.n_results == 1 ? "it" : "they");
-  bool asks = !c->options->yes && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-  if (!asks || dk_cli_is_agreed(c->cli, "Remove them? [y/N] ")) return DK_EXIT_OK;
+  if (!c->options->yes && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
+    return dk_cli_failf(DK_EXIT_USAGE,
+                        "nothing was removed: nobody can be asked here\nhelp: `--yes` says so beforehand");
+  if (c->options->yes || dk_cli_is_agreed(c->cli, "Remove them? [y/N] ")) return DK_EXIT_OK;
   dk_cli_printf(c->cli, "nothing was removed\n");
   return DK_EXIT_FAILED;
 }

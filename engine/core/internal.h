@@ -42,14 +42,15 @@ struct dk_claim {
   struct dk_digest key;
   struct dk_core_run *run; /* of the task that owns it; NULL: nobody (dk_claim_note) */
   uint32_t task;
-  uint32_t attempt;  /* living one, or DK_NONE */
-  uint32_t shares;   /* first of those that wait for the same key, or DK_NONE */
-  struct dk_id last; /* attempt made or adopted last, or none */
-  uint64_t due;      /* BACKOFF */
-  uint32_t heap_at;  /* in core->timers, or DK_NONE */
-  uint32_t next;     /* free, draining and retired ones are lists */
-  uint8_t attempts;  /* made in this run */
-  uint8_t holds;     /* orders of it in a row that could not be sent yet */
+  uint32_t attempt;       /* living one, or DK_NONE */
+  uint32_t shares;        /* first of those that wait for the same key, or DK_NONE */
+  struct dk_id last;      /* attempt made or adopted last, or none */
+  uint64_t due;           /* BACKOFF */
+  uint32_t heap_at;       /* in core->timers, or DK_NONE */
+  uint32_t next;          /* free, draining and retired ones are lists */
+  uint8_t attempts;       /* made in this run */
+  uint8_t holds;          /* orders of it in a row that could not be sent yet */
+  bool is_full_elsewhere; /* its attempt that ends now failed for lack of room on another machine */
   struct dk_tries tries;
   uint8_t outcome; /* CLAIM_OPEN, or the event for its sharers */
   uint8_t cause;

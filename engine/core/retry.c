@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#define HOLDS_MOST 4u /* an order that cannot be sent yet is tried again after 8 times the backoff at most */
+
 static bool is_listed(const struct dk_retry *retry, int32_t code) {
   for (uint32_t i = 0; i < retry->n_exit; i++) {
     if (retry->exit[i] == code) return true;
@@ -100,7 +102,7 @@ void dk_retry_wait(struct dk_core *core, uint32_t claim) {
 
 void dk_retry_hold(struct dk_core *core, uint32_t claim) {
   uint8_t *holds = &core->claims[claim].holds;
-  if (*holds < UINT8_MAX) ++*holds;
+  if (*holds < HOLDS_MOST) ++*holds;
   wait_for(core, claim, backoff(core, *holds));
 }
 

@@ -35,7 +35,7 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
   of->code = code;
   if (dk_claim_is_stopped(of))
     was_stopped(core, claim, cause, code);
-  else if (dk_retry_count(of->run, of->task, &of->tries, cause, code))
+  else if (dk_retry_count(of->run, of->task, &of->tries, of->is_full_elsewhere ? DK_CAUSE_LOST : cause, code))
     dk_retry_wait(core, claim);
   else if (was_sent)
     dk_claim_end(core, claim, TASK_FAIL, cause, code);
@@ -127,6 +127,9 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
     /* It failed before this run was asked for: a failure is tried again by the next run. */
     was_not_started(core, gone.claim);
   } else {
+    /* Another machine's disk: a further one may have room, so it counts as what is lost with a host does. */
+    core->claims[gone.claim].is_full_elsewhere =
+        event->u.ended.cause == DK_CAUSE_DISK && gone.host != DK_HOST_LOCAL && event->session != 0;
     came_to_nothing(core, gone.claim, event->u.ended.cause, event->u.ended.code, event->session != 0);
   }
 }

@@ -2,6 +2,7 @@
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/job.h"
 #include "engine/drive/pull.h"
+#include "lang/base/alloc.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -83,6 +84,26 @@ static bool is_that_host(void *ctx, uint32_t host) {
   return *(const uint32_t *)ctx == host;
 }
 
+#define LOST_MOST 5u /* then something is wrong with a host, or somebody deletes what is made */
+
+/* Nobody has the outputs any more: what makes them runs again. */
+static int make_again(struct dk_engine_run *run, const struct dk_order_input *input, struct dk_error *error) {
+  struct dk_event lost = {.kind = DK_EV_COPY_LOST, .run = run->record.number, .task = input->task};
+
+  if (!run->n_lost) run->n_lost = dk_calloc(run->plan->graph.n_tasks + 1, sizeof *run->n_lost);
+  if (!run->n_lost) return dk_error_system(error, -ENOMEM, "making an input again");
+  if (run->n_lost[input->task] >= LOST_MOST)
+    return dk_error_set(error, -EIO,
+                        "its input `%s` was made and lost %u times in this run\n"
+                        "help: `dkrun hosts` says how the hosts are; what they keep for dkrun must not be removed "
+                        "while it runs",
+                        input->name, LOST_MOST);
+  run->n_lost[input->task]++;
+  dk_lookup_lose_outputs(&run->lookup, input->task);
+  dk_engine_push(run->engine, &lost, NULL);
+  return 0;
+}
+
 /* Is there one that the host's agent can take? Else it is brought here first, and when there is none any more, it is
  * made again. */
 static int reach_output(struct dk_engine_run *run, const struct dk_action *action, const struct dk_order_input *input,
@@ -102,13 +123,7 @@ static int reach_output(struct dk_engine_run *run, const struct dk_action *actio
   has = dk_store_find_copy(store, content, dk_fleet_has_copies, engine, &copy, error);
   if (has == 0 && (has = dk_pull_take_failure(engine->pulls, content, error)) < 0) return has;
   if (has == 0) return dk_pull_copies(engine->pulls, content, is_dir, NULL, NULL, error);
-  if (has == -ENOENT) {
-    struct dk_event lost = {.kind = DK_EV_COPY_LOST, .run = run->record.number, .task = input->task};
-    dk_lookup_lose_outputs(&run->lookup, input->task);
-    dk_engine_push(engine, &lost, NULL);
-    has = 0;
-  }
-  return has;
+  return has == -ENOENT ? make_again(run, input, error) : has;
 }
 
 static int reach_inputs(struct dk_engine_run *run, const struct dk_action *action, const struct dk_prepared *prepared,
@@ -146,8 +161,8 @@ static int refuse_here(struct dk_engine_run *run, const struct dk_action *action
   return dk_place_bar(run, action->task, action->host);
 }
 
-/* The host was thought to have inputs of the task and lacks some of them: those that are not here either are taken off
- * its places. *ret_n: how many. */
+/* The host was thought to have inputs of the task, and lacks one: those that are not here either are taken off what it
+ * has. *ret_n: how many. */
 int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
                           struct dk_error *error) {
   const struct dk_objects *objects = &run->engine->with.folder->objects;
@@ -198,18 +213,17 @@ static int send_job(struct dk_engine_run *run, const struct dk_action *action, c
 }
 
 /* Inputs that were lost: LATER, they are being made again; NEVER, what makes one ended without that. */
-enum made { MADE, MADE_LATER, MADE_NEVER };
 
-static enum made inputs_made(const struct dk_engine_run *run, const struct dk_order *order) {
-  enum made made = MADE;
+enum dk_made dk_engine_inputs_made(const struct dk_engine_run *run, const struct dk_order *order) {
+  enum dk_made made = DK_MADE;
 
   for (uint32_t i = 0; i < order->n_inputs; i++) {
     const struct dk_order_input *input = &order->inputs[i];
     if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
-    if (!run->lookup.facts[input->task]->is_lost) continue;
-    enum dk_task_state state = dk_core_task_state(run->engine->core, run->record.number, input->task);
-    if (dk_task_state_is_end(state) && state != DK_TASK_DONE && state != DK_TASK_CACHED) return MADE_NEVER;
-    made = MADE_LATER;
+    const struct dk_fact *fact = run->lookup.facts[input->task];
+    if (!fact || !fact->is_lost) continue;
+    if (fact->is_given_up) return DK_MADE_NEVER;
+    made = DK_MADE_LATER;
   }
   return made;
 }
@@ -225,12 +239,12 @@ static bool is_same_key(const struct dk_engine_run *run, const struct dk_action 
 static int hand_out(struct dk_engine_run *run, const struct dk_action *action, const struct dk_prepared *prepared,
                     struct dk_error *error) {
   struct dk_engine *engine = run->engine;
-  enum made made = inputs_made(run, &prepared->order);
+  enum dk_made made = dk_engine_inputs_made(run, &prepared->order);
   bool are_here;
 
-  if (made == MADE_NEVER) return -EAGAIN;
-  if (made == MADE_LATER || !is_same_key(run, action, prepared)) {
-    put_off(engine, action, made == MADE_LATER ? DK_REFUSED_NOT_YET : DK_REFUSED_STALE_KEY);
+  if (made == DK_MADE_NEVER) return -EAGAIN;
+  if (made == DK_MADE_LATER || !is_same_key(run, action, prepared)) {
+    put_off(engine, action, made == DK_MADE_LATER ? DK_REFUSED_NOT_YET : DK_REFUSED_STALE_KEY);
     return 0;
   }
   const char *mount = action->host == DK_HOST_LOCAL ? missing_mount(&prepared->order) : NULL;

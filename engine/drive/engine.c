@@ -145,6 +145,15 @@ static int add_record(struct dk_engine *engine, const struct dk_record *record, 
   return dk_batch_add_record(&engine->batch, record, bytes);
 }
 
+/* What was lost is there again, or will not come: those that wait for it may be handed out now (place.c). */
+static void end_of_lost(struct dk_engine_run *run, const struct dk_record *record) {
+  struct dk_fact *fact = run->lookup.facts[record->task];
+
+  if (!run->n_lost || !run->n_lost[record->task] || !dk_task_state_is_end(record->state)) return;
+  if (fact && fact->is_lost) fact->is_given_up = record->state != DK_TASK_DONE && record->state != DK_TASK_CACHED;
+  dk_engine_push(run->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
+}
+
 /* What is durable now is told. */
 static int tell(struct dk_engine *engine, const struct dk_record *record, struct dk_error *error) {
   struct dk_engine_run *run = dk_engine_find_run(engine, record->run);
@@ -152,6 +161,7 @@ static int tell(struct dk_engine *engine, const struct dk_record *record, struct
   if (!run || record->kind != DK_REC_TASK || record->del) return 0;
   if (record->state == DK_TASK_CANCELLED) dk_lookup_forget(&run->lookup, record->task);
   int r = learn_shared(run, record, error);
+  end_of_lost(run, record);
   note_record(run, record);
   return r;
 }

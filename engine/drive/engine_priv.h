@@ -36,6 +36,7 @@ struct dk_engine_run {
   uint8_t *was_done;             /* a bit per task that an earlier engine recorded as done in this run; NULL: none */
   struct dk_duration *durations; /* by template */
   struct dk_needs needs;
+  uint8_t *n_lost; /* by task: how often its outputs were lost in this life of the run; NULL: none were */
   struct dk_engine_bar *bars;
   uint32_t n_bars, cap_bars;
   uint32_t n_asked;
@@ -52,6 +53,8 @@ struct dk_engine {
   uint32_t n_hosts, cap_hosts;
   struct dk_hosts **loaded; /* dk_fleet_reload */
   uint32_t n_loaded, cap_loaded;
+  struct dk_digest files; /* the files of providers, as they were applied */
+  uint64_t files_at;      /* when they are looked at next */
   uint8_t store_id[16];
   uint64_t incarnation;
   struct dk_pulls *pulls;
@@ -105,6 +108,9 @@ int dk_engine_supersede(struct dk_engine *engine, const struct dk_engine_run *by
 uint32_t *dk_engine_order(struct dk_store *store, const struct dk_plan *plan, struct dk_duration **ret_durations);
 
 /* act.c */
+/* Are outputs that the order needs as inputs lost? LATER: they are being made again; NEVER: one of them is not. */
+enum dk_made { DK_MADE, DK_MADE_LATER, DK_MADE_NEVER };
+enum dk_made dk_engine_inputs_made(const struct dk_engine_run *run, const struct dk_order *order);
 void dk_engine_act(void *ctx, const struct dk_action *action);
 int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_engine_host *host, uint32_t *ret_n,
                           struct dk_error *error);

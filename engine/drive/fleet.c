@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define SECOND 1000000000u
+#define GAP_NS 10000000000u /* turn.c */
+#define FULL_NS (UINT64_C(10) * SECOND)
 #define SAVE_NS SECOND
 /* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
 #define SAY_AGAIN_NS (UINT64_C(600) * SECOND)
@@ -114,7 +116,7 @@ static void tell(const struct dk_engine_host *host, const char *words) {
 }
 
 /* Once for each trouble: who looks on need not read it every few seconds. */
-static void say(struct dk_engine_host *host, const char *words) {
+void dk_fleet_say(struct dk_engine_host *host, const char *words) {
   if (host->said && strcmp(host->said, words) == 0) return;
   (void)set_text(&host->said, words);
   tell(host, words);
@@ -156,7 +158,13 @@ static uint64_t lost_at(const struct dk_engine_host *host) {
 static uint64_t host_deadline(const struct dk_engine_host *host) {
   uint64_t at = dk_link_deadline(host->link), lost = lost_at(host);
 
+  if (host->full_until && host->full_until < at) at = host->full_until;
   return lost < at ? lost : at;
+}
+
+void dk_fleet_is_full(struct dk_engine_host *host) {
+  if (!host->full_until) dk_fleet_say(host, "its disk is full: for now it gets no tasks");
+  host->full_until = dk_now_ns() + FULL_NS;
 }
 
 /* Begin or end its hours now? Returns when they do next. */
@@ -193,16 +201,24 @@ uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
     const struct dk_engine_host *host = engine->hosts[i];
     if (host && host->link && host_deadline(host) < at) at = host_deadline(host);
   }
+  if (engine->n_runs > 0 && engine->files_at < at) at = engine->files_at;
   return at;
 }
 
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
   if (engine->save_at && now_ns >= engine->save_at) dk_fleet_save(engine);
   if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
+  if (engine->n_runs > 0 && now_ns >= engine->files_at) dk_fleet_look_at_files(engine, now_ns);
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host || !host->link) continue;
     if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
+    if (host->full_until && now_ns >= host->full_until) {
+      host->full_until = 0;
+      dk_engine_push(engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
+    }
+    /* This machine slept, as far as it knows: silence begins anew, as it does for the core. */
+    if (now_ns >= lost_at(host) && now_ns - lost_at(host) > GAP_NS) host->down_at = now_ns;
     if (now_ns >= lost_at(host)) {
       host->is_lost = true;
       dk_pull_lost(engine->pulls, host);
@@ -286,8 +302,9 @@ static void judge(struct dk_engine_host *host) {
   (void)set_text(&host->record.system, dk_buf_text(&system));
   dk_fleet_set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
   if (r == 0) return;
-  say(host, words.text);
+  dk_fleet_say(host, words.text);
   if (!are_all_barred(host->engine)) return;
+  dk_fleet_save(host->engine); /* an engine that has failed commits nothing */
   dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
   dk_engine_fail(host->engine, words.code, &words);
 }
@@ -296,7 +313,7 @@ static void take_clock(struct dk_engine_host *host, uint64_t unix_ns) {
   struct dk_error words = {0};
 
   host->record.clock_ns = (int64_t)(unix_ns - dk_unix_ns());
-  if (dk_judge_clock(host->record.clock_ns, &words) < 0) say(host, words.text);
+  if (dk_judge_clock(host->record.clock_ns, &words) < 0) dk_fleet_say(host, words.text);
 }
 
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message) {
@@ -343,7 +360,7 @@ static void say_down(struct dk_engine_host *host, const char *why, bool is_retri
   if (host->down_told_at && dk_now_ns() - host->down_told_at < SAY_AGAIN_NS) return;
   host->down_told_at = dk_now_ns();
   dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_retried ? "; connecting again" : "", why + len);
-  say(host, text.text);
+  dk_fleet_say(host, text.text);
 }
 
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {

@@ -28,7 +28,9 @@ struct dk_engine_host {
   char *said;            /* the last trouble that people were told of */
   uint64_t down_told_at; /* when they were told that it is down, dk_now_ns; 0: not since it was up */
   uint64_t session;      /* that its agent has welcomed; 0: none */
+  uint64_t last_session; /* of the links before this one */
   uint64_t down_at;      /* since when it is not up, dk_now_ns */
+  uint64_t full_until;   /* its disk was full: no tasks before that, dk_now_ns; 0: it was not */
   bool was_up;           /* in the life of this engine */
   uint64_t lost_after_ns;
   bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
@@ -39,7 +41,8 @@ int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the ho
  * is this machine fails at once; the others are tried again for as long as it takes. `hosts` is borrowed as long as the
  * engine lives. */
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
-int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error); /* as the files of providers are now */
+void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were they edited? */
+int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */
 void dk_fleet_destroy(struct dk_engine *engine);
 struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry); /* NULL: no memory */
 void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);
@@ -68,10 +71,13 @@ void dk_fleet_save_last(struct dk_engine *engine);
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
 
+void dk_fleet_say(struct dk_engine_host *host, const char *words); /* to people, once until it is well again */
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
 /* is_retried: its link tries again by itself. */
+/* A task there failed for lack of room: for a while others go elsewhere. */
+void dk_fleet_is_full(struct dk_engine_host *host);
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
 
 /* A content that was recorded to be at the host is not there any more. */

@@ -1,5 +1,6 @@
 /* Which hosts there are, and the links to them: what files of providers say becomes the fleet, at the start and each time
  * that they were edited. */
+#include "engine/drive/config.h"
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/fleet.h"
 #include "engine/drive/pull.h"
@@ -7,6 +8,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define FILE_NAME "providers.dk"
+#define LOOK_NS 2000000000u /* how often the files are looked at while runs go on */
 
 static void on_message(void *ctx, uint64_t session, struct dk_message *message) {
   dk_engine_message(ctx, session, message);
@@ -32,6 +37,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
                .slots = dk_host_is_remote(host) ? 0 : engine->with.slots,
                .loop = engine->with.loop},
       .incarnation = engine->incarnation,
+      .after = host->last_session,
       .message = on_message,
       .down = on_down,
       .room = on_room,
@@ -41,15 +47,13 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
   memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
   host->down_at = dk_now_ns();
   if (dk_host_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
-  int r = dk_link_create(&link, &host->link, error);
-  if (r == 0 || !dk_host_is_remote(host)) return r;
-  dk_fleet_down(host, error->text, false); /* ssh is not there, say: what else there is can work */
-  return 0;
+  return dk_link_create(&link, &host->link, error);
 }
 
 static void disconnect(struct dk_engine_host *host, const char *why) {
   struct dk_event down = {.kind = DK_EV_AGENT_DOWN, .host = host->record.number, .session = host->session};
 
+  host->last_session = dk_link_session(host->link);
   dk_link_destroy(host->link);
   host->link = NULL;
   if (!host->session) return;
@@ -117,6 +121,27 @@ static void remove_host(struct dk_engine_host *host) {
   dk_engine_push(host->engine, &removed, NULL);
 }
 
+static void add_stamp(struct dk_hasher *hasher, const char *path) {
+  struct stat st = {0};
+
+  (void)stat(path, &st); /* not there: zeros */
+  const uint64_t is[] = {(uint64_t)st.st_dev, (uint64_t)st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+                         (uint64_t)st.st_mtim.tv_nsec};
+  dk_hasher_add_bytes(hasher, is, sizeof is);
+}
+
+/* Of both files of providers as they are now; what they import is not looked at. */
+static void stamp_files(const struct dk_engine *engine, struct dk_digest *ret) {
+  dk_autobuf user = DK_BUF_INIT, root = DK_BUF_INIT;
+  struct dk_hasher hasher;
+
+  dk_hasher_init(&hasher);
+  if (dk_config_path(FILE_NAME, &user, NULL) == 0) add_stamp(&hasher, dk_buf_text(&user));
+  dk_buf_printf(&root, "%s/" FILE_NAME, engine->with.root);
+  add_stamp(&hasher, dk_buf_text(&root));
+  dk_hasher_get(&hasher, ret);
+}
+
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error) {
   int r = 0;
 
@@ -127,6 +152,7 @@ int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struc
   for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++)
     if (engine->hosts[i] && !engine->hosts[i]->is_named) remove_host(engine->hosts[i]);
   engine->hours_at = 0; /* they may be others */
+  if (engine->files_at == 0) stamp_files(engine, &engine->files);
   return r;
 }
 
@@ -147,6 +173,19 @@ static bool is_applied(struct dk_engine *engine, const struct dk_hosts *hosts) {
   return n_named == hosts->n;
 }
 
+void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns) {
+  struct dk_digest now;
+  struct dk_error error = {0}, words = {0};
+
+  engine->files_at = now_ns + LOOK_NS;
+  stamp_files(engine, &now);
+  if (dk_digest_equal(&now, &engine->files)) return;
+  int r = dk_fleet_reload(engine, &error);
+  if (r == 0) return;
+  dk_error_set(&words, r, "the hosts stay as they were: %s", error.text);
+  dk_engine_say(engine, words.text);
+}
+
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error) {
   struct dk_hosts *hosts = dk_calloc(1, sizeof *hosts);
 
@@ -154,6 +193,7 @@ int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error) {
     dk_free(hosts);
     return dk_error_system(error, -ENOMEM, "reading the files of providers");
   }
+  stamp_files(engine, &engine->files);
   int r = dk_hosts_load(engine->with.root, hosts, error);
   if (r < 0 || is_applied(engine, hosts)) {
     dk_hosts_finish(hosts);

@@ -16,6 +16,7 @@
 /* A host that has never answered may refuse us: it is not asked often. */
 #define RETRY_STRANGER_NS 60000000000u
 #define READ_SIZE (256u << 10)
+#define SENT_MOST (256u << 10) /* bytes that were sent and are still in the buffer */
 /* A connection whose agent says nothing after the hello is no agent. */
 #define WELCOME_NS 10000000000u
 /* Another machine that says nothing for so long is asked for a sign of life; when none comes, the stream is dead,
@@ -156,8 +157,15 @@ int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, 
   link->with.dial.ctx = link;
   link->fd = -1;
   link->retry_after = RETRY_FIRST_NS;
-  int r = connect_now(link, error);
+  link->session = options->after;
+  struct dk_error why = {0};
+  int r = connect_now(link, &why);
+  if (r < 0 && options->provider->is_remote) {
+    options->down(options->ctx, 0, why.text);
+    r = 0;
+  }
   if (r < 0) {
+    if (error) *error = why;
     dk_link_destroy(link);
     return r;
   }
@@ -177,6 +185,14 @@ void dk_link_destroy(struct dk_link *link) {
   dk_free(link);
 }
 
+/* A stream that never runs dry must not grow for ever. */
+static void drop_sent(struct dk_link *link) {
+  if (link->sent < link->out.len && link->sent < SENT_MOST) return;
+  memmove(link->out.data, link->out.data + link->sent, link->out.len - link->sent);
+  dk_buf_truncate(&link->out, link->out.len - link->sent);
+  link->sent = 0;
+}
+
 /* What the socket takes now; the rest when it is ready. */
 static int flush(struct dk_link *link) {
   while (link->sent < link->out.len) {
@@ -185,9 +201,8 @@ static int flush(struct dk_link *link) {
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return watch(link);
     if (n < 0) return -errno;
     link->sent += (size_t)n;
+    drop_sent(link);
   }
-  dk_buf_clear(&link->out);
-  link->sent = 0;
   return watch(link);
 }
 
@@ -215,7 +230,8 @@ static int take_messages(struct dk_link *link, struct dk_error *error) {
       link->welcomed = link->was_welcomed = true;
       link->retry_after = RETRY_FIRST_NS;
     }
-    link->with.message(link->with.ctx, session, &message);
+    /* Before it has welcomed us an agent has nothing to say, but why it will not. */
+    if (link->welcomed || message.type == DK_MSG_CLOSED) link->with.message(link->with.ctx, session, &message);
     dk_message_finish(&message);
   }
   if (link->fd >= 0 && used > 0) {
@@ -254,6 +270,10 @@ static void on_ready(void *ctx, int fd, short revents) {
   link->in.len += (size_t)n;
   link->heard_at = dk_now_ns();
   if (take_messages(link, &error) < 0) drop(link, error.text);
+}
+
+uint64_t dk_link_session(const struct dk_link *link) {
+  return link->session;
 }
 
 const struct dk_host_facts *dk_link_facts(const struct dk_link *link) {

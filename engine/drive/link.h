@@ -13,6 +13,7 @@ struct dk_link_options {
   const struct dk_provider *provider;
   struct dk_dial_options dial; /* done and ctx are the link's own */
   uint64_t incarnation;
+  uint64_t after; /* its sessions are higher than this one: the last of an earlier link with the host */
   /* Called for each message (WELCOME first); it may take what the message owns by clearing those fields. */
   void (*message)(void *ctx, uint64_t session, struct dk_message *message);
   /* The stream is gone, or (session 0) the host could not be reached; the link tries again by itself. `why` is for
@@ -23,13 +24,14 @@ struct dk_link_options {
   void *ctx;
 };
 
-/* Tries to connect at once. A failure that is known at once is returned (a host that is another machine fails later:
- * `down`). */
+/* Tries to connect at once. Of this machine's agent a failure is returned; another machine's is told by `down`, and it
+ * is tried again for as long as the link lives. No callback may destroy the link. */
 int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, struct dk_error *error);
 void dk_link_destroy(struct dk_link *link);
 /* Queues a message. It names the session it was decided in and is dropped when that is not the open one: what the core
  * decided before it heard of a new session must not be said in it. The core says it again. */
 int dk_link_send(struct dk_link *link, struct dk_message *message);
+uint64_t dk_link_session(const struct dk_link *link); /* the last one; 0: there was none */
 /* Ends the session, and another one is tried for after a while: not now, but with the next tick. Until then nothing is
  * heard. `why` is for people. */
 void dk_link_break(struct dk_link *link, const char *why);

@@ -287,7 +287,9 @@ void dk_lookup_forget(struct dk_lookup_state *state, uint32_t task) {
 }
 
 void dk_lookup_lose_outputs(struct dk_lookup_state *state, uint32_t task) {
-  if (state->facts[task]) state->facts[task]->is_lost = true;
+  if (!state->facts[task]) return;
+  state->facts[task]->is_lost = true;
+  state->facts[task]->is_given_up = false;
 }
 
 int dk_lookup_decide(struct dk_lookup_state *state, uint32_t pick_task, struct dk_error *error) {

@@ -19,6 +19,7 @@ struct dk_fact {
   struct dk_digest key;
   struct dk_kept *outputs; /* template.n_outputs of them; without inline bytes */
   bool is_lost;            /* they cannot be had any more, and are to be made again: it is known what they were */
+  bool is_given_up;        /* lost, and what makes them ended without that */
   struct dk_metric_values metrics;
   uint64_t wall_ns;        /* of the attempt that made it */
   uint32_t run;            /* that made it */

@@ -35,6 +35,19 @@ int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
+void dk_place_judge(struct dk_engine *engine) {
+  const struct dk_ask end = {.kind = DK_EV_CANCEL};
+
+  for (uint32_t i = 0; i < engine->n_runs; i++) {
+    const struct dk_engine_run *run = engine->runs[i];
+    struct dk_error why = {0}, words = {0};
+    if (run->is_over || run->is_cancelled || dk_place_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
+    dk_error_set(&words, -EINVAL, "run %u is ended: %s", run->record.number, why.text);
+    dk_engine_say(engine, words.text);
+    if (dk_engine_ask(engine, run->record.number, &end, &why) < 0) dk_engine_fail(engine, why.code, &why);
+  }
+}
+
 static bool is_barred(const struct dk_engine_run *run, uint32_t node, uint32_t host) {
   for (uint32_t i = 0; i < run->n_bars; i++)
     if (run->bars[i].node == node && run->bars[i].host == host) return true;
@@ -61,7 +74,7 @@ static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t 
     return DK_PLACE_NEVER;
   struct dk_needs_host has = known(host);
   if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
-  return host->was_open ? 0 : DK_PLACE_NOT_NOW;
+  return host->was_open && !host->full_until ? 0 : DK_PLACE_NOT_NOW;
 }
 
 /* --- what it takes --- */
@@ -114,11 +127,16 @@ static bool has_inputs(const struct dk_template *tmpl) {
   return false;
 }
 
+/* A task whose inputs are being made again goes nowhere for now; one that waits for what will never come is handed out
+ * like any other, and ends by that (act.c). */
 static void add_inputs(struct dk_engine_run *run, uint32_t task, const struct costs *costs) {
   struct dk_order order;
 
   if (dk_plan_order(run->plan, task, &run->lookup.late, &order, NULL) < 0) return;
-  for (uint32_t i = 0; i < order.n_inputs; i++) {
+  enum dk_made made = dk_engine_inputs_made(run, &order);
+  for (uint32_t i = 0; made == DK_MADE_LATER && i < costs->n; i++)
+    if (costs->ns[i] < DK_PLACE_NOT_NOW) costs->ns[i] = DK_PLACE_NOT_NOW;
+  for (uint32_t i = 0; made == DK_MADE && i < order.n_inputs; i++) {
     const struct dk_order_input *input = &order.inputs[i];
     if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
     const struct dk_fact *fact = run->lookup.facts[input->task];
@@ -140,5 +158,5 @@ void dk_place_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, 
     ret_ns[i] = may_go(run, task, tmpl->node, dk_fleet_find(engine, i));
     n_open += ret_ns[i] == 0;
   }
-  if (n_open > 1 && has_inputs(tmpl)) add_inputs(run, task, &costs);
+  if ((n_open > 1 || run->n_lost) && has_inputs(tmpl)) add_inputs(run, task, &costs);
 }

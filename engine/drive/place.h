@@ -13,6 +13,9 @@ struct dk_engine_run;
 int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error);
 
+/* More is known of a host now: runs with tasks that no host can ever run are ended, with words. */
+void dk_place_judge(struct dk_engine *engine);
+
 /* A host has refused a task as one that it can never run (a mount is not there): tasks of its template do not go there
  * again in this run. 0 or -ENOMEM. */
 int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host);

@@ -67,7 +67,7 @@ static void tell_lost(const struct dk_engine *engine, const struct dk_copy *copy
   }
   dk_error_set(why, -EHOSTUNREACH,
                "%s has the only copy and cannot be reached%s%.*s\n"
-               "help: `dkrun providers` says more of it; when its block is removed from the file of providers, "
+               "help: `dkrun hosts` says more of it; when it is taken out of the file of providers, "
                "`dkrun run` makes again what only it had",
                name, len ? ": " : "", (int)len, words);
 }

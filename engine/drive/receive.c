@@ -112,6 +112,29 @@ static int name_machine(const struct dk_engine_host *host, struct dk_result *res
   return 0;
 }
 
+/* A good end has what the task declares: an agent that says otherwise is another version's, or lies. */
+static bool has_declared(const struct dk_engine_run *run, uint32_t task, const struct dk_result *result) {
+  const struct dk_template *tmpl = dk_plan_template(run->plan, task, NULL);
+
+  if (result->n_outputs != tmpl->n_outputs) return false;
+  for (uint32_t i = 0; i < result->n_outputs; i++) {
+    const struct dk_kept *kept = &result->outputs[i];
+    if (kept->bytes || kept->is_missing || dk_digest_is_zero(&kept->digest) || kept->is_dir != tmpl->outputs[i].is_dir)
+      return false;
+  }
+  return true;
+}
+
+static int check_result(const struct dk_engine_run *run, uint32_t task, struct dk_result *result) {
+  if (!run || result->cause != DK_CAUSE_OK || has_declared(run, task, result)) return 0;
+  char *text = dk_strdup("its agent says that it ended well, and tells of other outputs than it declares");
+  if (!text) return -ENOMEM;
+  dk_free(result->text);
+  result->text = text;
+  result->cause = DK_CAUSE_OUTPUT;
+  return 0;
+}
+
 void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
   struct dk_engine *engine = host->engine;
   dk_autobuf bytes = DK_BUF_INIT;
@@ -119,15 +142,17 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   struct dk_event event;
   uint32_t task;
 
-  if (!dk_heard_event(message, host->record.number, session, &event)) return;
   struct dk_engine_run *run = run_of(engine, message->id, &task);
   engine->has_unsynced |= names_objects(&message->u.result);
-  if (dk_host_is_remote(host) && name_machine(host, &message->u.result) < 0) {
+  if (check_result(run, task, &message->u.result) < 0 ||
+      (dk_host_is_remote(host) && name_machine(host, &message->u.result) < 0)) {
     dk_engine_fail(engine, -ENOMEM, NULL);
     return;
   }
+  if (!dk_heard_event(message, host->record.number, session, &event)) return;
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
+  if (message->u.result.cause == DK_CAUSE_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
   int r = dk_host_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
   if (r == 0) r = ended_bytes(host, message, &bytes, &error);
   if (r < 0) {
@@ -140,14 +165,19 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   dk_engine_push(engine, &event, owned);
 }
 
-/* Only another engine can have asked for it: two must not fight for one agent. */
+/* On this machine only another engine can have asked for it: two must not fight for one agent. Of another machine it is
+ * that host's trouble: the stream ends now, and the link says so and tries again. */
 static void on_closed(struct dk_engine_host *host, const char *text) {
   struct dk_error error = {0};
+
+  if (dk_host_is_remote(host)) {
+    dk_fleet_say(host, text && *text ? text : "its agent closed the session");
+    return;
+  }
 
   dk_error_set(&error, -EBUSY,
                "%s\nhelp: another dkrun works in this state folder; its lock file was removed, it seems",
                text && *text ? text : "the agent closed the session");
-  if (dk_host_is_remote(host)) dk_error_prefix(&error, "%s", host->record.name);
   dk_engine_fail(host->engine, -EBUSY, &error);
 }
 
@@ -174,19 +204,15 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
   return true;
 }
 
-/* Because of what the host was thought to have: that is found out, and the task is handed out again. Else the host
- * will never take it. */
-static void refused_for_good(struct dk_engine_host *host, struct dk_engine_run *run, uint32_t task,
+/* The host was thought to have an input: that is put right, and the task is handed out again. Nothing is to be put right:
+ * what was here is gone, and the task cannot run. */
+static void refused_for_data(struct dk_engine_host *host, struct dk_engine_run *run, uint32_t task,
                              struct dk_event *event) {
-  struct dk_engine *engine = host->engine;
   struct dk_error error = {0};
   uint32_t n_lost = 0;
+  int r = dk_engine_lose_inputs(run, task, host, &n_lost, &error);
 
-  if (host->supply.has_said_gone && dk_engine_lose_inputs(run, task, host, &n_lost, &error) == 0 && n_lost > 0) {
-    event->u.refused.reason = DK_REFUSED_BUSY;
-    return;
-  }
-  if (dk_place_bar(run, task, host->record.number) < 0) dk_engine_fail(engine, -ENOMEM, NULL);
+  event->u.refused.reason = r == 0 && n_lost > 0 ? DK_REFUSED_BUSY : DK_REFUSED_BAD;
 }
 
 /* Its words are kept for the case that the task fails by it; on other machines they say on which. */
@@ -199,7 +225,11 @@ static void on_refused(struct dk_engine_host *host, const struct dk_message *mes
   dk_error_set(&words, -EIO, "%s%s%s", dk_host_is_remote(host) ? host->record.name : "",
                dk_host_is_remote(host) ? ": " : "", message->u.refused.text);
   dk_engine_remember_bad(run, task, words.text);
-  if (message->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host)) refused_for_good(host, run, task, event);
+  if (event->u.refused.reason == DK_REFUSED_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
+  if (event->u.refused.reason == DK_REFUSED_DATA) refused_for_data(host, run, task, event);
+  if (event->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host) &&
+      dk_place_bar(run, task, host->record.number) < 0)
+    dk_engine_fail(host->engine, -ENOMEM, NULL);
 }
 
 void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_message *message) {
@@ -219,6 +249,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
+    dk_place_judge(engine);
     dk_pull_up(engine->pulls, host);
   }
   dk_engine_push(engine, &event, NULL);

@@ -33,6 +33,7 @@ static void destroy(struct dk_engine_run *run) {
   dk_free(run->durations);
   dk_needs_finish(&run->needs);
   dk_free(run->bars);
+  dk_free(run->n_lost);
   dk_buf_finish(&run->sources);
   for (char **variable = run->variables; variable && *variable; variable++) dk_free(*variable);
   dk_free(run->variables);

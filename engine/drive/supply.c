@@ -22,7 +22,6 @@ void dk_supply_clear(struct dk_supply *supply) {
   close_first(supply);
   supply->first = supply->n = 0;
   dk_map_clear(&supply->waiting);
-  supply->has_said_gone = false;
 }
 
 void dk_supply_finish(struct dk_supply *supply) {
@@ -76,13 +75,12 @@ static void next(struct dk_supply *supply) {
   supply->first++;
 }
 
-static int say_gone(struct dk_supply *supply, struct dk_engine_host *host, bool is_there, const char *why) {
+static int say_gone(const struct dk_supply *supply, struct dk_engine_host *host, bool is_there, const char *why) {
   struct dk_message gone = {.type = DK_MSG_GONE, .session = host->session};
 
   gone.u.gone.digest = supply->items[supply->first].content;
   gone.u.gone.is_there = is_there;
   gone.u.gone.text = (char *)why;
-  supply->has_said_gone |= !is_there;
   return dk_link_send(host->link, &gone);
 }
 

@@ -22,7 +22,6 @@ struct dk_supply {
   uint64_t seed;          /* of its hashes: the agent chooses the contents */
   int fd;                 /* of the first one, when `is_open` */
   bool is_open;
-  bool has_said_gone; /* of one that is not here, in this session */
   uint64_t total;
 };
 void dk_supply_clear(struct dk_supply *supply); /* the session is over */

@@ -74,7 +74,7 @@ void dk_cause_text(enum dk_cause cause, int32_t code, const char *text, struct d
   case DK_CAUSE_INPUT: dk_buf_add_text(out, "an input could not be used"); break;
   case DK_CAUSE_DISK: dk_buf_add_text(out, "no space, or an I/O error"); break;
   case DK_CAUSE_SPAWN: dk_buf_add_text(out, "could not be started"); break;
-  case DK_CAUSE_LOST: dk_buf_add_text(out, "lost: its machine or keeper is gone"); break;
+  case DK_CAUSE_LOST: dk_buf_add_text(out, "lost: its machine went down, or was away for too long"); break;
   default: dk_buf_printf(out, "cause %d", (int)cause); break;
   }
   /* A signal is named above already; what stands behind a line's end is help (dk_cause_help). */

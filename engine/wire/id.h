@@ -41,9 +41,10 @@ enum dk_refusal {
   DK_REFUSED_STALE = 2 /* old session, boot, or forgotten id */,
   DK_REFUSED_DISK = 3,
   DK_REFUSED_BAD = 4,
+  DK_REFUSED_DATA = 5, /* an input is not there, and the engine has said that it is GONE */
   /* Never on the wire: the engine's own world says them of an order that it has not sent (core/event.h). */
-  DK_REFUSED_NOT_YET = 5,
-  DK_REFUSED_STALE_KEY = 6
+  DK_REFUSED_NOT_YET = 64,
+  DK_REFUSED_STALE_KEY = 65
 };
 
 #endif

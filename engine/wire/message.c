@@ -204,7 +204,7 @@ static void get_body(struct dk_reader *reader, struct dk_message *m) {
     break;
   case DK_MSG_REFUSED: {
     uint8_t reason = dk_read_u8(reader);
-    if (reason < DK_REFUSED_BUSY || reason > DK_REFUSED_BAD) reader->failed = true;
+    if (reason < DK_REFUSED_BUSY || reason > DK_REFUSED_DATA) reader->failed = true;
     m->u.refused.reason = (enum dk_refusal)reason;
     m->u.refused.text = dk_read_text(reader);
     break;

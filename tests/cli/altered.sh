@@ -117,11 +117,8 @@ export DATA=$room/other
 touch "$DATA"
 run run late.dk -q
 DATA=$PWD/$(seq 7 | object_of)
-run -e 1 run late.dk --plain -p n=2
-has 'run again'
-[ "$(stat -c %s "$DATA")" -gt 14 ] || fail 'it was not altered'
-DATA=$room/other
 run run late.dk --plain -p n=2
-has '2 ran, 1 cached'
+has 'done t1 make' # again, in the same run: what was altered is as good as lost
+has 'lines 7'
 run results --format csv
 [ "$(tail -n 1 <<<"$out")" = 7 ] || fail "$out"

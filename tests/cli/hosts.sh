@@ -2,7 +2,7 @@
 # What people see of hosts: dkrun hosts, hosts clean, providers check, and where a run says that it runs. The hosts are real ones.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/../support/hosts.sh"
-trap 'code=$?; trap "" TERM INT; hosts_down; (exit "$code"); cleanup' EXIT
+at_end+=(hosts_down)
 export XDG_CONFIG_HOME=$room/config
 hosts_up 3
 
@@ -108,7 +108,9 @@ before=$(find "$hosts"/h[12]/home/.cache -size +2000k -path "*/objects/*" | wc -
 [ "$before" -eq 4 ] || fail "$before outputs are there"
 run plan e.dk
 has '4 cached, 0 to run'
-run hosts clean --all lab
+run -e 2 hosts clean --all lab
+has_err "nobody can be asked here"
+run hosts clean --all --yes lab
 has 'outputs of 4 results (11.4 MiB) are kept there and nowhere else: they will have to be made again'
 count 2 'freed'
 [ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"

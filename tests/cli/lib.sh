@@ -12,6 +12,7 @@
 #   wait_until COMMAND...    for at most 20 s; the case fails when it does not come true
 #   is_there PID         is it a process, and no zombie?
 #   engine_pid           of the engine that works in this repository
+#   at_end+=(FUNCTION)   called when the case ends, however that is
 
 set -euo pipefail
 export LC_ALL=C.UTF-8 TZ=UTC GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
@@ -25,6 +26,7 @@ export DKRUN_CGROUP=off          # the same everywhere; memory.sh and doctor.sh 
 out='' err='' status=0 last=''
 
 mounts=() # where a case mounted something; unmounted at the end
+at_end=() # functions of a case that are called at the end, however it ends, before its folder is removed
 
 # Ends this case's agents and keepers (they leave by themselves when nothing needs them; the case does not wait for that) and returns
 # when none is left. A rebuilt program is `dkagent (deleted)`; one that was killed has no exe.
@@ -50,10 +52,11 @@ stop_others() {
   done
 }
 cleanup() {
-  local code=$? mounted
+  local code=$? mounted hook
   trap '' TERM INT
   cd /
   stop_others
+  for hook in "${at_end[@]}"; do "$hook" || true; done
   stop_agents
   stop_others
   for mounted in "${mounts[@]}"; do

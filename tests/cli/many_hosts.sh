@@ -6,13 +6,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/../support/hosts.sh"
 n=${1:-50} each=20 # tasks a host
 
-leave() {
-  local code=$?
-  hosts_down
-  (exit "$code")
-  cleanup
-}
-trap leave EXIT
+at_end+=(hosts_down)
 hosts_up "$n"
 
 repo

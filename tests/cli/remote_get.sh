@@ -6,13 +6,7 @@
 # shellcheck source=../support/hosts.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/hosts.sh"
 
-leave() {
-  local code=$?
-  hosts_down
-  (exit "$code")
-  cleanup
-}
-trap leave EXIT
+at_end+=(hosts_down)
 hosts_up 2
 
 providers() {

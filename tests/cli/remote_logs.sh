@@ -5,13 +5,7 @@
 # shellcheck source=../support/hosts.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/hosts.sh"
 
-leave() {
-  local code=$?
-  hosts_down
-  (exit "$code")
-  cleanup
-}
-trap leave EXIT
+at_end+=(hosts_down)
 hosts_up 1
 mkdir -p "$XDG_CONFIG_HOME/dkrun"
 echo "provider lab { kind = \"ssh\" hosts = [\"h1\"] config = \"$hosts/ssh_config\" lost_after = 60s }" >"$XDG_CONFIG_HOME/dkrun/providers.dk"

@@ -6,13 +6,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/../support/hosts.sh"
 tasks=${1:-2000} rounds=3
 
-leave() {
-  local code=$?
-  hosts_down
-  (exit "$code")
-  cleanup
-}
-trap leave EXIT
+at_end+=(hosts_down)
 hosts_up 1
 
 repo

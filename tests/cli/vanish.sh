@@ -8,13 +8,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/../support/hosts.sh"
 schedules=${1:-${DKRUN_SCHEDULES:-2}} first=${2:-$RANDOM}
 
-leave() {
-  local code=$?
-  hosts_down
-  (exit "$code")
-  cleanup
-}
-trap leave EXIT
+at_end+=(hosts_down)
 hosts_up 4
 
 repo

@@ -84,7 +84,6 @@ static void put_off(struct sim *s, struct sim_run *run, const struct dk_action *
   struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .u.refused.reason = DK_REFUSED_NOT_YET};
   sim_trace(s, "attempt %llu of task %u of run %u cannot be sent yet", (unsigned long long)action->id.n, action->task,
             run->number);
-  run->held_until[action->task] = s->now + s->c->policy.backoff_ns;
   sim_engine_push(s, &event, NULL);
   if (++run->n_holds % 1000 == 0) sim_ask_resume_all(s);
 }
@@ -128,7 +127,7 @@ static void key_anew(struct sim *s, const struct sim_run *run, const struct dk_a
   struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .u.refused.reason = DK_REFUSED_STALE_KEY};
   sim_trace(s, "attempt %llu of task %u of run %u has a key that is not true any more",
             (unsigned long long)action->id.n, action->task, run->number);
-  sim_key_of(s, key)->left_at = s->now;
+  sim_key_of(s, key)->is_left = true;
   sim_engine_push(s, &event, NULL);
 }
 

@@ -99,6 +99,7 @@ void sim_learn(struct sim *s, struct sim_run *run, uint32_t task, const struct d
   run->fact_of[task] = sim_key_of(s, key)->result;
   run->fact_key[task] = *key;
   run->facts[task] = &run->fact_of[task];
+  if (run->was_lost[task]) sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL); /* the same */
 }
 
 static void put_task(struct sim *s, const struct dk_record *record) {

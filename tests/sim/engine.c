@@ -36,6 +36,7 @@ static void answer_lookup(struct sim *s, struct sim_run *run, uint32_t task, str
     return;
   }
   run->asked_key[task] = *key;
+  sim_key_of(s, key)->is_left = false;
   enum sim_habit habit = run->plan->tasks[task].habit;
   answer->u.looked_up.answer = habit == HABIT_WHEN            ? DK_LOOKUP_SKIP
                                : habit == HABIT_BAD           ? DK_LOOKUP_BAD
@@ -77,7 +78,7 @@ static void assign(struct sim *s, const struct dk_action *action) {
   struct sim_attempt *attempt = sim_attempt_of(s, action->id);
   const struct dk_digest *key = dk_core_attempt_key(s->core, action->id);
   attempt->assigned_at = s->now;
-  if (key) sim_key_of(s, key)->left_at = 0;
+  if (key) sim_key_of(s, key)->is_left = false;
   if (attempt->assigned++) sim_fail(s, "attempt %llu is assigned twice", (unsigned long long)action->id.n);
   if (!sim_is_living(s, action->id))
     sim_fail(s, "attempt %llu is assigned before it is durable", (unsigned long long)action->id.n);
@@ -152,9 +153,16 @@ int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, con
 
 int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
                         struct dk_out *out) {
-  uint32_t first = out->n_actions;
+  uint32_t first = out->n_actions, number, task;
+  bool is_held = event->kind == DK_EV_REFUSED && event->u.refused.reason == DK_REFUSED_NOT_YET &&
+                 dk_core_attempt_task(core, event->id, &number, &task);
   int r = __real_dk_core_step(core, now_ns, seq, event, out);
   if (event->kind != DK_EV_GAP) stepping->in_hand = 0;
+  if (r == 0 && is_held && dk_core_task_state(core, number, task) == DK_TASK_BACKOFF)
+    sim_run_of(stepping, number)->held_until[task] = now_ns + stepping->c->policy.backoff_ns;
+  /* A host that was lost has an order of it after all, which may come back. */
+  if (r == 0 && event->kind == DK_EV_HAS && dk_core_attempt_task(core, event->id, &number, &task))
+    sim_run_of(stepping, number)->held_until[task] = 0;
   if (r == 0) sim_check_step(stepping, event, out, first);
   return r;
 }
@@ -272,6 +280,7 @@ static void new_life(struct sim *s) {
   if (s->inc == 0 || !sim_chance(&s->engine, 300)) s->inc = sim_random_next(&s->engine) | 1;
   s->queue_at = s->queue_n = 0;
   s->commit_fault = FAULT_N_KINDS;
+  for (uint32_t i = 0; i < s->n_keys; i++) s->keys[i].is_left = false; /* nothing of it lasts */
   for (uint32_t i = 0; i < s->c->n_hosts; i++) {
     struct sim_host *host = &s->hosts[i];
     host->engine_session = host->highest_session = host->listens_since = 0;

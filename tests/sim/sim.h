@@ -6,7 +6,7 @@
  *   people.c  runs that are asked for, and what is asked of them: kept before it is done, so that the next engine goes
  *   on with it
  *   place.c   what suits which host, and how far it is; hosts that are removed, and come back
- *   copy.c    copies of results that are lost
+ *   copy.c    copies of results that are lost, and may be other ones when they are made again
  *   check.c   after every step of the core, and every commit; check_end.c: at the end of every run
  *   host.c    the agent process, keepers with their journals, tasks; dies, restarts, reboots
  *   net.c     messages on their way (the real encoding), lost and late ones
@@ -115,8 +115,8 @@ struct sim_key {
   uint32_t made_at;        /* a bit per host: where results of it were made */
   uint32_t losses;         /* how often all copies were lost: then `results` is 0 again */
   struct dk_digest result; /* as it was recorded last */
-  uint64_t left_at;  /* those that waited for it were keyed anew then; 0: it was not so, or another one has it since */
-  bool was_given_up; /* a host with an attempt of it was silent for too long: another one may run beside it */
+  bool is_left;            /* those that waited for it were keyed anew, and nobody has asked for it since */
+  bool was_given_up;       /* a host with an attempt of it was silent for too long: another one may run beside it */
 };
 struct sim_attempt {
   struct dk_id id;

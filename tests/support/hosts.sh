@@ -102,7 +102,7 @@ mount --bind "$dir/shadow" /etc/shadow
 mount --bind "$dir/vartmp" /var/tmp
 mount -t tmpfs -o mode=755 run /run
 mkdir /run/sshd /run/host
-mount --bind "$dir" /run/host
+mount --rbind "$dir" /run/host
 [ "$repository" = / ] || mount -t tmpfs -o mode=755,size=1m nothing "$repository"
 mount --bind /run/host/home /root
 [ ! -d /dev/shm ] || mount -t tmpfs -o mode=1777 shm /dev/shm

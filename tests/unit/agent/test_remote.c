@@ -428,7 +428,7 @@ static void gone_at_the_engine(void **state) {
     client_next(&client, &message);
     assert_int_equal(message.type, DK_MSG_REFUSED);
     assert_true(message.id.n == 1 || message.id.n == 2);
-    assert_int_equal(message.u.refused.reason, DK_REFUSED_BAD);
+    assert_int_equal(message.u.refused.reason, DK_REFUSED_DATA);
     assert_string_equal(message.u.refused.text, "the content of `f` was removed");
     dk_message_finish(&message);
   }

@@ -116,6 +116,29 @@ static void test_content(void **state) {
   dk_free(data);
 }
 
+/* As the protocol's page has them, for who writes an agent. */
+static void test_content_vectors(void **state) {
+  static const struct {
+    size_t len; /* of zeros; SIZE_MAX: "abc" */
+    const char *wanted;
+  } cases[] = {
+      {0, "a536aa3cede6ea3c1f3e0357c3c60e0f216a8c89b853df13b29daa8f85065dfb"},
+      {SIZE_MAX, "e26987d728b67586aa85d8f6626087b569458b7f0251510b551392585b845153"},
+      {DK_CONTENT_LEAF, "9cadc4013895d6cd73d3690c44aefe7c6f348571bf43979002bec6abf0eb38bd"},
+      {DK_CONTENT_LEAF + 1, "d77e55bbea672c46f0b803a39fe6e9f32051d62be3a75f10d07eb75df13e6139"},
+  };
+  char *zeros = dk_calloc(1, DK_CONTENT_LEAF + 1);
+  (void)state;
+  assert_non_null(zeros);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    bool is_text = cases[i].len == SIZE_MAX;
+    struct dk_digest digest;
+    assert_int_equal(dk_content_of(is_text ? "abc" : zeros, is_text ? 3 : cases[i].len, &digest), 0);
+    assert_hex(&digest, cases[i].wanted);
+  }
+  dk_free(zeros);
+}
+
 static void test_content_every_failure(void **state) {
   (void)state;
   const size_t len = 40 * (size_t)DK_CONTENT_LEAF;
@@ -145,6 +168,7 @@ int main(void) {
       cmocka_unit_test(test_hasher),
       cmocka_unit_test(test_text),
       cmocka_unit_test(test_content),
+      cmocka_unit_test(test_content_vectors),
       cmocka_unit_test(test_content_every_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

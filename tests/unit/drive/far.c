@@ -160,7 +160,7 @@ static void hear(struct far *far, const struct dk_message *message) {
     answer.u.welcome.slots = answer.u.welcome.cpus = 1;
     answer.u.welcome.version = (char *)(uintptr_t) "far";
     answer.u.welcome.gpu = (char *)(uintptr_t) "";
-    answer.u.welcome.unix_ns = dk_unix_ns();
+    answer.u.welcome.unix_ns = dk_unix_ns() + (uint64_t)far->ahead_ns;
     put(far, &answer, &far->out);
     break;
   case DK_MSG_LIST:

@@ -42,6 +42,7 @@ struct far {
   struct dk_buf in, out;
   size_t sent;
   bool is_away;         /* dials fail */
+  int64_t ahead_ns;     /* its clock */
   uint32_t close_after; /* so many parts the stream breaks, once; 0: it does not */
   uint32_t n_parts, n_dials;
   uint32_t mute_after; /* so many parts it becomes mute, once; 0: it does not */

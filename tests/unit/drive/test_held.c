@@ -403,6 +403,30 @@ static void logs(void **state) {
   assert_int_equal(dk_engine_read(f->engine, &reading, on_log, &heard[0], &error), -ENOENT);
 }
 
+/* --- clocks --- */
+
+static void clock_is_wrong(void **state) {
+  struct far_engine *f = *state;
+  f->fars[1].is_away = true;
+  f->fars[0].ahead_ns = INT64_C(3600500000000);
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && !strstr(f->said, "clock"); i++) far_rest(f, 10);
+  assert_string_equal(f->said, "h1: its clock is 3600 s ahead of this machine's: times that tasks there write and show "
+                               "differ by that");
+  far_stop(f);
+  *f->said = '\0';
+  f->fars[0].ahead_ns = INT64_C(-60500000000);
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && !strstr(f->said, "clock"); i++) far_rest(f, 10);
+  assert_non_null(strstr(f->said, "h1: its clock is 60 s behind this machine's"));
+  far_stop(f);
+  *f->said = '\0';
+  f->fars[0].ahead_ns = INT64_C(3000000000); /* a clock is not a measure */
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  far_rest(f, 100);
+  assert_null(strstr(f->said, "clock"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(in_order, far_setup, far_teardown),
@@ -416,6 +440,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(too_many, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(supplied, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(logs, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(clock_is_wrong, far_setup, far_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
