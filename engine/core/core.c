@@ -187,6 +187,11 @@ const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct d
   return i == DK_NONE ? NULL : &core->attempts[i].key;
 }
 
+uint32_t dk_core_attempt_host(const struct dk_core *core, struct dk_id id) {
+  uint32_t i = dk_attempt_find(core, id);
+  return i == DK_NONE ? DK_HOSTS_MAX : core->attempts[i].host;
+}
+
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task) {
   uint32_t i = dk_attempt_find(core, id);
   if (i == DK_NONE || core->attempts[i].claim == DK_NONE) return false;

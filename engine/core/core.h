@@ -110,6 +110,8 @@ void dk_core_counts(const struct dk_core *core, uint32_t run, uint32_t node,
 enum dk_task_state dk_core_task_state(const struct dk_core *core, uint32_t run, uint32_t task);
 struct dk_id dk_core_task_attempt(const struct dk_core *core, uint32_t run, uint32_t task); /* current or last one */
 const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct dk_id id);   /* NULL: unknown attempt */
+/* Where a living attempt is; DK_HOSTS_MAX: unknown attempt. */
+uint32_t dk_core_attempt_host(const struct dk_core *core, struct dk_id id);
 /* The task that has claimed an attempt (others may share it); false: none. */
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task);
 /* Living attempts at a host that no task asks for, and that are not to be ended (tests look). */

@@ -25,10 +25,13 @@ static int key_parts(struct dk_engine_run *run, uint32_t task, struct dk_key_par
 }
 
 /* The run and task that an attempt is made for; NULL: of no run that goes on. */
-static struct dk_engine_run *run_of(const struct dk_engine *engine, struct dk_id id, uint32_t *ret_task) {
+static struct dk_engine_run *run_of(const struct dk_engine_host *host, struct dk_id id, uint32_t *ret_task) {
+  const struct dk_core *core = host->engine->core;
   uint32_t run;
 
-  return dk_core_attempt_task(engine->core, id, &run, ret_task) ? dk_engine_find_run(engine, run) : NULL;
+  /* What a host says of another one's attempt is nothing. */
+  if (dk_core_attempt_host(core, id) != host->record.number) return NULL;
+  return dk_core_attempt_task(core, id, &run, ret_task) ? dk_engine_find_run(host->engine, run) : NULL;
 }
 
 /* A result becomes what the store keeps: with its label and key parts when it succeeded. */
@@ -37,7 +40,7 @@ static int ended_bytes(struct dk_engine_host *host, struct dk_message *message, 
   struct dk_engine *engine = host->engine;
   uint32_t task;
   const struct dk_digest *key = dk_core_attempt_key(engine->core, message->id);
-  struct dk_engine_run *run = run_of(engine, message->id, &task);
+  struct dk_engine_run *run = run_of(host, message->id, &task);
   dk_autofree struct dk_key_part *names = NULL;
   dk_autofree struct dk_key_part_record *parts = NULL;
   dk_autobuf label = DK_BUF_INIT;
@@ -142,7 +145,7 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   struct dk_event event;
   uint32_t task;
 
-  struct dk_engine_run *run = run_of(engine, message->id, &task);
+  struct dk_engine_run *run = run_of(host, message->id, &task);
   engine->has_unsynced |= names_objects(&message->u.result);
   if (check_result(run, task, &message->u.result) < 0 ||
       (dk_host_is_remote(host) && name_machine(host, &message->u.result) < 0)) {
@@ -218,7 +221,7 @@ static void refused_for_data(struct dk_engine_host *host, struct dk_engine_run *
 /* Its words are kept for the case that the task fails by it; on other machines they say on which. */
 static void on_refused(struct dk_engine_host *host, const struct dk_message *message, struct dk_event *event) {
   uint32_t task;
-  struct dk_engine_run *run = run_of(host->engine, message->id, &task);
+  struct dk_engine_run *run = run_of(host, message->id, &task);
   struct dk_error words = {0};
 
   if (!run) return;
