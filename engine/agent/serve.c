@@ -66,23 +66,24 @@ static bool is_lock_below(const struct serve *s, const char *root) {
          held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
-void dk_serve_follow_folder(struct serve *s) {
-  if (is_lock_below(s, s->root)) return;
+bool dk_serve_follow_folder(struct serve *s) {
+  if (is_lock_below(s, s->root)) return true;
   char link[40], path[PATH_MAX];
   snprintf(link, sizeof link, "/proc/self/fd/%d", s->lock.fd);
   ssize_t n = readlink(link, path, sizeof path - 1);
   path[n > 0 ? n : 0] = '\0';
   char *slash = strrchr(path, '/');
-  if (!slash) return;
+  if (!slash) return false;
   *slash = '\0';
   char *root = is_lock_below(s, path) ? dk_strdup(path) : NULL; /* else it was removed, or replaced */
-  if (!root) return;
+  if (!root) return false;
   if (strcmp(dk_buf_text(&s->ledger), s->root) == 0) {
     dk_buf_clear(&s->ledger);
     dk_buf_add_text(&s->ledger, root);
   }
   dk_free(s->root);
   s->root = root;
+  return true;
 }
 
 /* The state folder was removed: its keepers see it by themselves. */

@@ -163,15 +163,26 @@ int dk_serve_listen(struct serve *s, struct dk_error *error) {
   return 0;
 }
 
-/* Somebody removed or replaced it: nobody would find this agent any more. Not when the folder's lock is another's: its
- * socket is what engines want then. */
+/* At the folder's path, whosever it is. */
+static bool has_lock(const struct serve *s) {
+  dk_autobuf path = DK_BUF_INIT;
+  struct stat st;
+  dk_buf_printf(&path, "%s/lock", s->root);
+  return dk_buf_ok(&path) && lstat(path.data, &st) == 0;
+}
+
+/* Somebody removed or replaced it: nobody would find this agent any more. When the folder that is there now is another
+ * one, with an agent of its own, that is what engines want: this one ends, and who finds its folder again finds what
+ * its keepers wrote. */
 void dk_serve_look_at_socket(struct serve *s) {
   uint64_t now = dk_now_ns();
   if (now < s->look_at) return;
   s->look_at = now + DK_SERVE_GONE_NS;
-  dk_serve_follow_folder(s);
-  struct stat lock;
-  if (is_own(s, "sock", &s->bound) || fstat(s->lock.fd, &lock) < 0 || !is_own(s, "lock", &lock)) return;
+  if (!dk_serve_follow_folder(s)) {
+    s->must_end = s->must_end || has_lock(s);
+    return;
+  }
+  if (is_own(s, "sock", &s->bound)) return;
   struct dk_error error = {0};
   if (dk_serve_listen(s, &error) < 0) dk_serve_complain("its socket is gone, and cannot be made again", &error);
 }

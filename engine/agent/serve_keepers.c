@@ -118,7 +118,8 @@ static void open_ledger(struct keeper *keeper) {
  * connection means that there is none. */
 int dk_serve_start_keeper(struct keeper *keeper, struct dk_error *error) {
   struct serve *s = keeper->serve;
-  dk_serve_follow_folder(s); /* where it was, nothing is made again */
+  if (!dk_serve_follow_folder(s)) /* where it was, nothing is made again */
+    return dk_error_set(error, -ESTALE, "the folder is not at %s any more", s->root);
   dk_autobuf dir = DK_BUF_INIT, socket = DK_BUF_INIT;
   slot_path(s, keeper->slot, "", &dir);
   slot_path(s, keeper->slot, "sock", &socket);
@@ -147,8 +148,9 @@ static void say_lost(struct keeper *keeper) {
 static void find_keeper(struct keeper *keeper) {
   dk_autobuf socket = DK_BUF_INIT;
   struct dk_error error = {0};
+  bool is_ours = dk_serve_follow_folder(keeper->serve);
   slot_path(keeper->serve, keeper->slot, "sock", &socket);
-  int fd = dk_buf_ok(&socket) ? dk_sock_connect(socket.data, NULL) : -ENOMEM;
+  int fd = !dk_buf_ok(&socket) ? -ENOMEM : is_ours ? dk_sock_connect(socket.data, NULL) : -ESTALE;
   int r = fd >= 0 ? greet(keeper, fd) : dk_serve_start_keeper(keeper, &error);
   keeper->retry_at = UINT64_MAX;
   if (r == 0) return;

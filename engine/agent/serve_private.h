@@ -80,8 +80,9 @@ struct serve {
 void dk_serve_complain(const char *what, const struct dk_error *error);
 
 /* The folder was moved: what its lock lies in is the root from now on. Keepers see it by themselves, and those in the
- * new place follow. */
-void dk_serve_follow_folder(struct serve *s);
+ * new place follow. false: it is not to be found (something is mounted over it, or it was unmounted): what is at its
+ * path is not ours, and neither are the keepers that are met there. */
+bool dk_serve_follow_folder(struct serve *s);
 
 /* Tells the core, and does what it says. Nothing once the daemon is broken. */
 void dk_serve_step(struct serve *s, struct dk_agent_event *event);

@@ -127,7 +127,8 @@ serving() { # the program file of the daemon there
     if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q ' serve '; then readlink "/proc/$pid/exe"; fi
   done
 }
-is_replaced() { [ -n "$(programs | comm -13 "$room/before" -)" ] && [[ $(serving) == *"$(basename "$(programs | comm -13 "$room/before" -)")" ]]; }
+# The only one: the one that served in the folder that was unmounted has gone as well.
+is_replaced() { [ -n "$(programs | comm -13 "$room/before" -)" ] && [[ "$(serving)" == /*"/$(basename "$(programs | comm -13 "$room/before" -)")" ]] && [ "$(serving | wc -l)" -eq 1 ]; }
 wait_until is_replaced
 host_exec 2 touch /var/tmp/go.long
 ends_well

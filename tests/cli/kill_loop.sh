@@ -188,8 +188,9 @@ kill_one() { # VICTIM
   [ ${#busy[@]} -eq 0 ] || working[$1]=$((working[$1] + 1))
 }
 
+# A run that was too short for a kill, or busy where nobody looked, is no failure; five in a row are.
 disturb() { # VICTIM KILLS
-  local before
+  local before missed=0
   while [ "${hit[$1]}" -lt "$2" ]; do
     begin
     before=${hit[$1]} n_keepers=0 n_runs=$((n_runs + 1))
@@ -198,7 +199,8 @@ disturb() { # VICTIM KILLS
       kill_one "$1"
     done
     check "$n_keepers"
-    [ "${hit[$1]}" -gt "$before" ] || fail "no $1 was hit in run $run"
+    if [ "${hit[$1]}" -gt "$before" ]; then missed=0; else missed=$((missed + 1)); fi
+    [ "$missed" -lt 5 ] || fail "no $1 was hit in five runs, the last is $run"
   done
   echo "$1: ${hit[$1]} killed, ${working[$1]} of them while tasks ran; $n_runs runs so far, $again tasks started again"
   [ $((3 * working[$1])) -ge "${hit[$1]}" ] || fail "$1: too few kills hit when tasks ran"

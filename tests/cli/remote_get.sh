@@ -114,6 +114,7 @@ has_err "output \`out\` of t5 one: h$at has the only copy and cannot be reached"
 has_err 'help: '
 [ ! -e "$room/one.a" ] || fail "something was copied"
 wait_until no_engine
+providers '["h1", "h2"]' 60s # longer than it takes to end it
 setsid "$dkrun" get one.out -o "$room/one.a" >"$room/a.out" 2>"$room/a.err" </dev/null &
 first=$!
 wait_until grep -qE "h$at (does not answer yet|cannot be reached)" "$room/a.err"
@@ -124,6 +125,7 @@ wait "$first" || code=$?
 wait_until no_engine
 [ -z "$(ls -A .dkrun/objects/tmp)" ] || fail "something is left in tmp/"
 host_drop "$at" off
+providers '["h1", "h2"]'
 run get one.out -o "$room/one.a"
 same "$room/one.a" one
 

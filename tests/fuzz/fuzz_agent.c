@@ -48,8 +48,9 @@ void dk_serve_complain(const char *what, const struct dk_error *error) {
   (void)what;
   (void)error;
 }
-void dk_serve_follow_folder(struct serve *s) {
+bool dk_serve_follow_folder(struct serve *s) {
   (void)s;
+  return true;
 }
 struct keeper *dk_serve_need_keeper(struct serve *s, uint32_t slot) {
   (void)s;
