@@ -124,6 +124,27 @@ static void full_disk(void **state) {
   assert_true(wait_for_ack(f, 3));
 }
 
+/* Its agent answers, and does not send the logs: nothing is taken without them, and what was said of the results is
+ * forgotten with the session. */
+static void silent(void **state) {
+  struct far_engine *f = *state;
+  struct far *far = &f->fars[0];
+  far_add_attempts(f, 1, 3);
+  far_add(f, 1, 8 * PART, 1, false);
+  far_add(f, 1, 5000, 2, false);
+  far->on_list = send_three;
+  far->is_mute = f->fars[1].is_away = true;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 2; i++) {
+    far_pass_silence(f, far);
+    assert_true(far->acked == 0 && !f->engine->hosts[1]->held.first);
+    far->is_mute = i == 0;
+    far_pass_pause(f, far);
+  }
+  assert_true(wait_for_ack(f, 3));
+  assert_true(has_log(f, far, 1) && has_log(f, far, 3));
+}
+
 /* --- what several hosts have --- */
 
 static void send_one(struct far *far) {
@@ -433,6 +454,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(said_again, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(log_is_gone, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(full_disk, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(silent, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(other_is_lost, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(other_is_wrong, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(own_is_gone, far_setup, far_teardown),
