@@ -158,7 +158,8 @@ static void hear(struct far *far, const struct dk_message *message) {
   case DK_MSG_HELLO:
     far->session = message->session;
     answer.u.welcome.protocol = DK_PROTOCOL;
-    answer.u.welcome.slots = answer.u.welcome.cpus = 1;
+    answer.u.welcome.slots = far->slots ? far->slots : 1;
+    answer.u.welcome.cpus = 1;
     answer.u.welcome.version = (char *)(uintptr_t) "far";
     answer.u.welcome.gpu = (char *)(uintptr_t) "";
     answer.u.welcome.unix_ns = dk_unix_ns() + (uint64_t)far->ahead_ns;

@@ -448,6 +448,26 @@ static void clock_is_wrong(void **state) {
   assert_null(strstr(f->said, "clock"));
 }
 
+/* --- slots --- */
+
+/* All that agents may say fits together; one that says more is not spoken to. */
+static void many_slots(void **state) {
+  struct far_engine *f = *state;
+  f->fars[0].slots = f->fars[1].slots = DK_SLOTS_MAX;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && f->engine->slots <= DK_SLOTS_MAX; i++) far_rest(f, 10);
+  assert_int_equal(f->engine->slots, 2 * DK_SLOTS_MAX);
+  assert_true((uint64_t)DK_SLOTS_MAX * DK_HOSTS_MAX <= UINT32_MAX);
+  far_stop(f);
+  f->fars[0].slots = UINT32_MAX;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && !strstr(f->said, "slots"); i++) far_rest(f, 10);
+  assert_non_null(strstr(f->said, "h1: its agent says that it has 4294967295 slots, and no agent has more than 65535"));
+  far_rest(f, 100);
+  assert_int_equal(f->engine->slots, DK_SLOTS_MAX);
+  assert_int_equal(f->engine->hosts[1]->session, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(in_order, far_setup, far_teardown),
@@ -463,6 +483,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(supplied, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(logs, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(clock_is_wrong, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(many_slots, far_setup, far_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
