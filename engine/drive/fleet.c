@@ -13,6 +13,7 @@
 #define SECOND 1000000000u
 #define GAP_NS 10000000000u /* turn.c */
 #define FULL_NS (UINT64_C(10) * SECOND)
+#define REST_NS (UINT64_C(5) * SECOND)
 #define SAVE_NS SECOND
 /* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
 #define SAY_AGAIN_NS (UINT64_C(600) * SECOND)
@@ -158,13 +159,30 @@ static uint64_t lost_at(const struct dk_engine_host *host) {
 static uint64_t host_deadline(const struct dk_engine_host *host) {
   uint64_t at = dk_link_deadline(host->link), lost = lost_at(host);
 
+  uint64_t silent = dk_pull_silent_at(host->engine->pulls, host);
   if (host->full_until && host->full_until < at) at = host->full_until;
+  if (silent < at) at = silent;
   return lost < at ? lost : at;
 }
 
 void dk_fleet_is_full(struct dk_engine_host *host) {
   if (!host->full_until) dk_fleet_say(host, "its disk is full: for now it gets no tasks");
   host->full_until = dk_now_ns() + FULL_NS;
+}
+
+/* A new session may help. When it does not, the host is of no use as it is: it rests until it counts as lost, so that its
+ * tasks are done elsewhere. Nothing is taken without what did not come: it is still there. */
+static void give_up_silent(struct dk_engine_host *host) {
+  bool is_again = dk_pull_silent(host->engine->pulls, host);
+  struct dk_error why = {0};
+
+  dk_error_set(&why, -ETIMEDOUT, "its agent answers, but has sent nothing of what it was asked for in %u s%s",
+               (unsigned)(DK_PULL_SILENT_NS / SECOND),
+               is_again
+                   ? ", twice\nhelp: until it does, what it has is not counted on; see what `dkagent` does there, or "
+                     "take the host out of the file of providers"
+                   : "");
+  dk_link_break(host->link, why.text, is_again ? host->lost_after_ns + REST_NS : 0);
 }
 
 /* Begin or end its hours now? Returns when they do next. */
@@ -212,6 +230,7 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host || !host->link) continue;
+    if (now_ns >= dk_pull_silent_at(engine->pulls, host)) give_up_silent(host);
     if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
     if (host->full_until && now_ns >= host->full_until) {
       host->full_until = 0;

@@ -58,7 +58,7 @@ static void take_ready(struct dk_held *all, const struct dk_engine_host *host) {
     dk_free(held);
   }
   if (!all->first && all->is_full && host->link)
-    dk_link_break(host->link, "it has more results than are taken at once; the rest of them is asked for");
+    dk_link_break(host->link, "it has more results than are taken at once; the rest of them is asked for", 0);
 }
 
 static void on_here(void *ctx, int r, const char *words) {

@@ -32,6 +32,7 @@ struct dk_link {
   uint64_t session;
   bool welcomed, was_welcomed;
   struct dk_error broken; /* code 0: it is not */
+  uint64_t pause;         /* after that */
   uint64_t connected_at, heard_at, asked_at, retry_at, retry_after;
   struct dk_host_facts facts;
   struct dk_buf in, out;
@@ -85,8 +86,10 @@ static void drop(struct dk_link *link, const char *why) {
   link->with.down(link->with.ctx, session, text.text);
 }
 
-void dk_link_break(struct dk_link *link, const char *why) {
-  if (link->fd >= 0) dk_error_set(&link->broken, -ECONNABORTED, "%s", why);
+void dk_link_break(struct dk_link *link, const char *why, uint64_t pause_ns) {
+  if (link->fd < 0) return;
+  dk_error_set(&link->broken, -ECONNABORTED, "%s", why);
+  link->pause = pause_ns;
 }
 
 /* By us: whatever its transport may know of. */
@@ -95,7 +98,7 @@ static void drop_broken(struct dk_link *link) {
 
   hang_up(link);
   drop(link, why.text);
-  link->retry_at = dk_now_ns() + RETRY_MOST_NS;
+  link->retry_at = dk_now_ns() + (link->pause > RETRY_MOST_NS ? link->pause : RETRY_MOST_NS);
 }
 
 static int say_hello(struct dk_link *link) {

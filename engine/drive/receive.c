@@ -194,7 +194,8 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
     dk_fleet_lose_copy(host, &message->u.want.digest);
     r = dk_supply_add(&host->supply, &message->u.want.digest, message->u.want.offset);
     if (r == 0) r = dk_supply_pump(&host->supply, host);
-    if (r == -E2BIG && host->link) dk_link_break(host->link, "its agent asks for more contents at a time than may be");
+    if (r == -E2BIG && host->link)
+      dk_link_break(host->link, "its agent asks for more contents at a time than may be", 0);
     if (r == -E2BIG) r = 0;
     break;
   case DK_MSG_PART: dk_pull_part(engine->pulls, host, message); break;
