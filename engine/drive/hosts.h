@@ -22,11 +22,30 @@ struct dk_host_entry {
   uint32_t user_line, root_line;      /* of its block in the user's and in the repository's file; 0: not there */
 };
 
+/* A provider that makes machines. */
+struct dk_cloud_entry {
+  const struct dk_provider *provider; /* its `cloud` is there */
+  struct dk_cloud_config config;      /* strings live as long as the dk_hosts */
+  struct dk_host_config host;         /* of each of its instances, but for what tells them apart */
+  bool mixed;                         /* as of hosts, like the three below */
+  uint64_t lost_after_ns;
+  struct dk_hours hours;
+  uint32_t user_line, root_line;
+  const char *image;      /* what an instance is made from, as the cloud names it */
+  uint32_t max_instances; /* at a time */
+  uint64_t idle_ns;       /* one with nothing to do is kept so long */
+  uint64_t boot_ns;       /* what an instance may take from its creation to its agent's first word */
+  const struct dk_shape *shapes;
+  uint32_t n_shapes;
+};
+
 struct dk_hosts_priv;
 
 struct dk_hosts {
   struct dk_host_entry *items; /* by provider, then as written */
   uint32_t n;
+  struct dk_cloud_entry *clouds; /* as written */
+  uint32_t n_clouds;
   const char *user_file, *root_file; /* their absolute paths; NULL: there is none */
   uint32_t n_user, n_root;           /* providers in them */
   bool is_declared;                  /* the repository's file declares providers of its own */
