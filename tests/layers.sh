@@ -24,7 +24,7 @@ engine/source:  lang/base engine/sys
 engine/core:    lang/base lang/plan engine/wire/id.h engine/wire/message.h
 engine/rent:    lang/base
 engine/store:   lang/base engine/sys engine/core/event.h engine/wire/id.h engine/wire/message.h
-engine/drive:   lang engine/core engine/store engine/objects engine/source engine/net engine/wire engine/sys
+engine/drive:   lang engine/core engine/rent engine/store engine/objects engine/source engine/net engine/wire engine/sys
 engine/report:  lang engine/store engine/objects engine/sys engine/core/event.h engine/wire/id.h engine/wire/message.h
 engine/cli:     lang engine stdlib
 providers:      lang/base lang/check/schema.h engine/drive/provider.h engine/net engine/sys

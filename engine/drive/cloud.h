@@ -96,6 +96,7 @@ struct dk_cloud_result {
   struct dk_error error;   /* unless FINE: provider, call, what failed, request id, what to do */
   uint64_t retry_after_ns; /* THROTTLED: what the cloud asks for; 0: nothing */
   const char *id;          /* CREATE */
+  bool is_absent;          /* DELETE: it was not there any more */
   const char *words;       /* CHECK: one line for people */
   /* LIST. `now_unix`: the cloud's clock when it answered, 0: not known. */
   const struct dk_instance *instances;

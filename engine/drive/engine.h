@@ -82,6 +82,14 @@ int dk_engine_ask(struct dk_engine *engine, uint32_t run, const struct dk_ask *a
 bool dk_engine_has_run(const struct dk_engine *engine, uint32_t run);
 uint32_t dk_engine_n_runs(const struct dk_engine *engine); /* that go on */
 
+/* Rented machines that there are, or may be. */
+uint32_t dk_engine_n_rented(const struct dk_engine *engine);
+/* Has every one of them been asked to go, and the cloud answered? */
+bool dk_engine_has_released(const struct dk_engine *engine);
+/* Gives back the machine of this name, those of a provider, NULL: all; when what runs there has ended and is saved, or
+ * at once (is_hard). -ENOENT: there is none. */
+int dk_engine_release(struct dk_engine *engine, const char *name, bool is_hard, struct dk_error *error);
+
 /* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed;
  * nothing is lost, the next one goes on. */
 int dk_engine_turn(struct dk_engine *engine, struct dk_error *error);

@@ -20,8 +20,9 @@ struct dk_engine_host {
   struct dk_held held;     /* its results that are not taken yet */
   struct dk_host_record record;
   bool mixed;
-  bool is_named; /* by the hosts that were applied last */
-  bool is_left;  /* this machine, which no file names any more: what ran here is collected, nothing new comes */
+  bool is_named;  /* by the hosts that were applied last */
+  bool is_rented; /* made by a cloud, there until that says otherwise (rentals.h); in no file */
+  bool is_left;   /* this machine, which no file names any more: what ran here is collected, nothing new comes */
   struct dk_hours hours;
   bool was_open;         /* as `hours` had it when the core was told last */
   bool has_changed;      /* the record is to be written with the next commit */
@@ -43,6 +44,11 @@ int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the ho
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were they edited? */
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */
+/* A machine that was made, and that goes again. `entry` is borrowed until then. */
+int dk_fleet_rent(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_engine_host **ret,
+                  struct dk_error *error);
+void dk_fleet_expect(struct dk_engine *engine, uint32_t number); /* it is there, and will be dialled */
+void dk_fleet_give_back(struct dk_engine_host *host);
 void dk_fleet_destroy(struct dk_engine *engine);
 struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry); /* NULL: no memory */
 void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);

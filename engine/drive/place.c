@@ -25,13 +25,16 @@ static struct dk_needs_host known(const struct dk_engine_host *host) {
 
 int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error) {
-  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + 1u, sizeof *hosts);
-  uint32_t n = 0;
+  dk_autofree struct dk_host_record *shapes = NULL;
+  uint32_t n = 0, n_shapes = 0;
 
-  if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
+  int r = dk_rentals_shapes(engine->rentals, &shapes, &n_shapes);
+  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + n_shapes + 1u, sizeof *hosts);
+  if (r < 0 || !hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left)
       hosts[n++] = known(engine->hosts[i]);
+  for (uint32_t i = 0; i < n_shapes; i++) hosts[n++] = (struct dk_needs_host){.record = &shapes[i]};
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
@@ -74,6 +77,7 @@ static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t 
     return DK_PLACE_NEVER;
   struct dk_needs_host has = known(host);
   if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
+  if (host->is_rented && dk_rentals_is_leaving(host->engine->rentals, host)) return DK_PLACE_NEVER;
   return host->was_open && !host->full_until ? 0 : DK_PLACE_NOT_NOW;
 }
 
