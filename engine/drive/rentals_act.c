@@ -142,7 +142,7 @@ static uint64_t age_of(const struct dk_instance *instance, int64_t now_unix) {
 /* Its place and its troubles are no matter of engine/rent. */
 static void take_row(struct dk_rentals *rentals, const struct dk_rental_pool *pool,
                      const struct dk_instance *instance) {
-  for (uint32_t i = 0; i < dk_rentals_count(rentals); i++) {
+  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++) {
     const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
     if (strcmp(rented->pool, pool->name) != 0 || strcmp(rented->id, instance->id) != 0) continue;
     uint32_t number = rented->number;
