@@ -109,7 +109,8 @@ static void create(struct dk_rentals *rentals, struct dk_rental_pool *pool, cons
   }
   dk_rent_name(rentals->engine->store_id, rented->incarnation, rented->number, name);
   dk_rentals_name(rented->pool, rented->number, own, sizeof own);
-  int r = dk_rentals_user_data(rentals, own, &script, &error);
+  const char *user = pool->entry->host.user;
+  int r = dk_rentals_user_data(rentals, own, user ? user : DK_RENTALS_USER, &script, &error);
   const struct dk_cloud_order order = {.kind = DK_CLOUD_CREATE,
                                        .name = name,
                                        .image = pool->entry->image,
