@@ -56,6 +56,7 @@ struct dk_rent_machine {
   uint64_t settled_at, boots_from, down_from, idle_from;
   uint64_t delete_at, delete_asked;
   uint64_t missing_from, stopped_from; /* when the first list that says so was asked for; NEVER: none does */
+  bool is_standing;                    /* it was seen last as one that nobody deletes */
   bool is_missing, is_stopped;         /* a second one has confirmed it */
 };
 

@@ -225,7 +225,7 @@ static void delete (struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_deleting = true;
   machine->delete_asked = rent->now;
   dk_rent_emit_act(rent, DK_RENT_DELETE, machine);
-  if (++machine->deletes < STUCK || machine->was_stuck_told) return;
+  if (++machine->deletes < STUCK || !machine->is_standing || machine->was_stuck_told) return;
   machine->was_stuck_told = true;
   dk_rent_emit_tell(rent, DK_RENT_TELL_STUCK, machine->of.number, dk_rent_pool_of(rent, machine)->number,
                     machine->deletes, 0);
