@@ -109,7 +109,7 @@ static void agent_up(struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_missing = machine->is_stopped = false;
   rent->is_demand_fresh = false;
   if (machine->of.state == DK_RENT_MADE) {
-    dk_rent_pool_of(rent, machine)->fails = 0;
+    dk_rent_pool_works(dk_rent_pool_of(rent, machine));
     machine->is_load_known = true; /* it has had no task before */
   }
   dk_rent_life_happen(rent, machine, DK_RENT_FACT_REACHED);

@@ -79,7 +79,7 @@ struct rs_machine {
   uint32_t pool, shape, number; /* number: of the create call; 0: not of ours, or planted */
   char id[40], name[DK_RENT_NAME];
   bool is_ours, is_doubled; /* doubled: one call made it and another one */
-  uint64_t dated_at; /* by the API's own date */
+  uint64_t dated_at;        /* by the API's own date */
   uint64_t made_at, visible_at, runs_at, agent_at, fails_at, stops_at, deleting_at, gone_at;
   bool is_dialled, is_linked; /* by the engine of now */
   uint64_t dark_until;        /* it cannot be reached */
@@ -111,6 +111,7 @@ struct rs_pool {
   uint64_t boot_ns;
   /* What the engine of now was told, and must heed. */
   uint64_t not_before, quota_before;
+  bool is_known;             /* it was configured */
   bool is_stopped, was_told; /* denied; and people know */
   bool is_proven;
   uint32_t fails;              /* in a row */
@@ -138,7 +139,7 @@ struct rs {
   struct dk_rent_need kinds[RS_KINDS];
   uint32_t n_kinds;
   uint32_t to_come, waiting[RS_KINDS]; /* to_come: bursts */
-  uint64_t done;
+  uint64_t done, done_at;
   struct rs_fault faults[RS_FAULTS];
   uint32_t n_faults;
   struct dk_rent_policy policy;

@@ -52,6 +52,10 @@ static void note_pool(struct rs *s, const struct dk_rent_event *event) {
   pool->not_before = pool->quota_before = pool->paused_until = 0;
   pool->is_stopped = pool->was_told = false;
   pool->fails = 0;
+  for (uint32_t i = 0; i < s->n_machines && !pool->is_known; i++) {
+    if (&s->pools[s->machines[i].pool] == pool) s->machines[i].busy_at = s->now;
+  }
+  pool->is_known = true;
   pool->told_max = pool->config.max_instances;
   if (pool->told_max > pool->max_ever) pool->max_ever = pool->told_max;
   for (uint32_t i = 0; i < RS_SHAPES; i++) pool->of_shape[i].not_before = 0;
@@ -87,7 +91,7 @@ static bool fits(const struct dk_rent_shape *shape, const struct dk_rent_need *n
 }
 
 /* Each instance that is coming takes a task at least of what waits: one more is for one more task. */
-static bool is_wanted(const struct rs *s, const struct dk_rented *rented) {
+static bool is_wanted(struct rs *s, const struct dk_rented *rented) {
   uint32_t all = 0;
   for (uint32_t k = 0; k < s->n_kinds; k++) all += s->told_demand[k].n;
   for (uint32_t k = 0; k < s->n_kinds; k++) {
@@ -96,7 +100,9 @@ static bool is_wanted(const struct rs *s, const struct dk_rented *rented) {
     if (!need->n || !fits(&rented->shape, need)) continue;
     for (uint32_t i = 0; i < dk_rent_count(s->rent, UINT32_MAX); i++) {
       const struct dk_rented *other = dk_rent_at(s->rent, i);
-      bool is_coming = other->state < DK_RENT_UP && other->number < rented->number && !other->is_leaving;
+      const struct rs_pool *of = pool_named(s, other->pool);
+      bool is_coming = other->state < DK_RENT_UP && other->number < rented->number && !other->is_leaving &&
+                       of->is_configured && of->is_known;
       coming += is_coming && fits(&other->shape, need);
     }
     if (coming < all) return true;

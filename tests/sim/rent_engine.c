@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define STILL_MAX 100u
-#define END_WITHIN (14 * RS_HOUR) /* of calm */
+#define END_WITHIN (14 * RS_HOUR) /* of calm, and of the last task that was done */
 
 void rs_push(struct rs *s, const struct dk_rent_event *event) {
   assert(s->queue_n < RS_QUEUE);
@@ -64,7 +64,7 @@ static void load(struct rs *s) {
   if (r == 0) r = dk_rent_load(s->rent, &taken, 1);
   assert(r == 0);
   dk_rent_digest(s->rent, &digest);
-  if (s->epoch > 1 && !dk_digest_equal(&digest, &s->durable)) rs_fail(s, "what was loaded is not what was committed");
+  if (s->committed && !dk_digest_equal(&digest, &s->durable)) rs_fail(s, "what was loaded is not what was committed");
 }
 
 /* --- turns --- */
@@ -192,7 +192,7 @@ static void begin(struct rs *s) {
     pool->not_before = pool->quota_before = 0;
     pool->fails = 0;
     pool->paused_until = 0;
-    pool->is_stopped = pool->was_told = pool->is_proven = false;
+    pool->is_known = pool->is_stopped = pool->was_told = pool->is_proven = false;
     for (uint32_t k = 0; k < RS_SHAPES; k++) pool->of_shape[k].not_before = 0;
     for (uint32_t k = 0; k < s->n_rented; k++)
       pool->is_proven |= s->rented[k].is_proven && strcmp(s->rented[k].pool, pool->config.name) == 0;
@@ -226,7 +226,8 @@ int rs_engine_live(struct rs *s) {
       rs_check_end(s);
       return 0;
     }
-    if (s->now > s->calm_at + END_WITHIN) rs_check_end(s);
+    uint64_t moved_at = s->done_at > s->calm_at ? s->done_at : s->calm_at;
+    if (s->now > moved_at + END_WITHIN) rs_check_end(s);
   }
   return 0;
 }

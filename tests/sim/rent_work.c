@@ -154,6 +154,7 @@ static void hear(struct rs *s, struct rs_machine *machine) {
     }
     if (task.state == RS_UNSAVED && task.until <= s->now) {
       s->done++;
+      s->done_at = s->now;
       is_proof = true;
     } else {
       machine->tasks[n++] = task;
