@@ -151,6 +151,22 @@ void dk_json_item(const struct dk_json *list, uint32_t i, struct dk_json *ret) {
   *ret = (struct dk_json){.value = json_array_get(list->value, i), .parent = list, .index = i, .label = list->label};
 }
 
+bool dk_json_next(const struct dk_json *object, struct dk_json *at) {
+  json_t *in = (json_t *)object->value;
+  void *iter = at->name ? json_object_iter_next(in, json_object_key_to_iter(at->name)) : json_object_iter(in);
+
+  if (!iter) return false;
+  *at = (struct dk_json){.value = json_object_iter_value(iter),
+                         .parent = object,
+                         .name = json_object_iter_key(iter),
+                         .label = object->label};
+  return true;
+}
+
+bool dk_json_is_object(const struct dk_json *at) {
+  return json_is_object(at->value);
+}
+
 const char *dk_json_text_of(const struct dk_json *at) {
   return json_string_value(at->value);
 }

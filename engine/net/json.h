@@ -39,6 +39,10 @@ bool dk_json_find(const struct dk_json *in, const char *name, struct dk_json *re
 int dk_json_list(const struct dk_json *in, const char *name, struct dk_json *ret, uint32_t *ret_n,
                  struct dk_error *error);
 void dk_json_item(const struct dk_json *list, uint32_t i, struct dk_json *ret); /* i < n */
+/* The members of an object, one after the other, those that are null too: `at` is zeroed to begin with. false: that was all, or
+ * it is no object. */
+bool dk_json_next(const struct dk_json *object, struct dk_json *at);
+bool dk_json_is_object(const struct dk_json *at);
 
 /* Members that must be there, of that type. 0, -EBADMSG; *ret is set only on 0. Texts are UTF-8 without NUL and live as
  * long as the document. An integer may come as a text, too (some clouds write them so). Times are RFC 3339, in Unix seconds

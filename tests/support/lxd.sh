@@ -99,6 +99,7 @@ while read -r where kind controllers; do
   esac
 done <"$dir/cgroups"
 mount -t tmpfs -o mode=755 run /run
+echo lxd >/proc/sys/kernel/hostname
 ip link set lo up
 export LXD_DIR=$dir/lxd HOME=$dir
 mkdir "$LXD_DIR"
