@@ -65,6 +65,7 @@ void dk_http_try_end(struct dk_http_call *call);
 
 /* http_settle.c. What follows from the end of a try. The call may be gone after it, and others too. */
 void dk_http_settle(struct dk_http_call *call, CURLcode code);
+bool dk_http_is_reading(const struct dk_http_call *call); /* GET, HEAD: does not act */
 /* The next try could not be made. */
 void dk_http_give_up(struct dk_http_call *call, const struct dk_error *error);
 

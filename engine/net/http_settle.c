@@ -14,7 +14,7 @@
 #define RETRY_AFTER_MOST_NS (300 * SECOND_NS)
 #define HOPS_MOST 5
 
-static bool is_reading(const struct dk_http_call *call) {
+bool dk_http_is_reading(const struct dk_http_call *call) {
   return strcmp(call->with.method, "GET") == 0 || strcmp(call->with.method, "HEAD") == 0;
 }
 
@@ -74,7 +74,7 @@ static void read_answer(struct dk_http_call *call, CURLcode code, struct dk_http
   ret->retry_after_ns = dk_head_retry_after_ns(&call->head, (int64_t)(dk_unix_ns() / SECOND_NS));
   if (!is_whole) ret->r = dk_http_explain(call, code, &ret->error);
   bool is_unclear = is_whole ? is_unclear_status(ret->status) : call->was_sent;
-  call->is_unclear = !is_reading(call) && (call->is_unclear || is_unclear);
+  call->is_unclear = !dk_http_is_reading(call) && (call->is_unclear || is_unclear);
   ret->in_doubt = call->is_unclear && !(is_whole && status >= 200 && status < 300);
 }
 
@@ -91,7 +91,7 @@ static int follow(struct dk_http_call *call, struct dk_http_answer *answer) {
     if (call->elsewhere) answer->elsewhere = call->elsewhere;
     return 0;
   }
-  if (!is_reading(call) || call->with.class == DK_HTTP_ONCE || call->hops == HOPS_MOST) return 0;
+  if (!dk_http_is_reading(call) || call->with.class == DK_HTTP_ONCE || call->hops == HOPS_MOST) return 0;
   char *at = dk_strdup(url);
   dk_http_try_end(call);
   dk_free(call->at);

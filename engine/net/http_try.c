@@ -20,6 +20,7 @@ static int on_start(void *ctx, char *their_ip, char *our_ip, int their_port, int
 
   (void)their_ip, (void)our_ip, (void)their_port, (void)our_port;
   if (call->was_sent && call->with.class == DK_HTTP_ONCE) return CURL_PREREQFUNC_ABORT;
+  call->is_unclear = call->is_unclear || (call->was_sent && !dk_http_is_reading(call)); /* curl sends it again */
   call->was_sent = true;
   call->heard_at = dk_now_ns();
   return CURL_PREREQFUNC_OK;
