@@ -55,9 +55,9 @@ struct dk_http_call {
 int dk_http_call_create(const struct dk_http_request *request, struct dk_http_call **ret, struct dk_error *error);
 /* Ends its try, takes it out of the list, frees it. */
 void dk_http_call_destroy(struct dk_http_call *call);
-/* Whether `url` is at the same scheme, host and port as the call's; else *ret_elsewhere is its host (owned, may be NULL
- * without memory). */
-bool dk_http_is_same_host(const struct dk_http_call *call, const char *url, char **ret_elsewhere);
+/* Where a redirect leads: to *ret_url at the same scheme, host and port, or to the host *ret_elsewhere; neither: it is no
+ * URL. Both are owned (dk_free). 0, -ENOMEM. */
+int dk_http_lead(const struct dk_http_call *call, const char *location, char **ret_url, char **ret_elsewhere);
 
 /* http_try.c. 0, -ENOMEM: nothing has begun. */
 int dk_http_try_begin(struct dk_http_call *call, struct dk_error *error);
@@ -65,6 +65,7 @@ void dk_http_try_end(struct dk_http_call *call);
 
 /* http_settle.c. What follows from the end of a try. The call may be gone after it, and others too. */
 void dk_http_settle(struct dk_http_call *call, CURLcode code);
+bool dk_http_is_reading(const struct dk_http_call *call); /* GET, HEAD: does not act */
 /* The next try could not be made. */
 void dk_http_give_up(struct dk_http_call *call, const struct dk_error *error);
 

@@ -230,26 +230,49 @@ void dk_http_call_destroy(struct dk_http_call *call) {
   dk_free(call);
 }
 
-static bool is_same_part(CURLU *a, CURLU *b, CURLUPart part) {
-  char *x = NULL, *y = NULL;
-
-  bool is_same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-                 curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK && strcasecmp(x, y) == 0;
-  curl_free(x);
-  curl_free(y);
-  return is_same;
+static int errno_of(CURLUcode code) {
+  return code == CURLUE_OK ? 0 : code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 }
 
-bool dk_http_is_same_host(const struct dk_http_call *call, const char *url, char **ret_elsewhere) {
+/* 1, 0, negative errno. */
+static int is_same_part(CURLU *a, CURLU *b, CURLUPart part) {
+  char *x = NULL, *y = NULL;
+
+  int r = errno_of(curl_url_get(a, part, &x, CURLU_DEFAULT_PORT));
+  if (r == 0) r = errno_of(curl_url_get(b, part, &y, CURLU_DEFAULT_PORT));
+  if (r == 0) r = strcasecmp(x, y) == 0;
+  curl_free(x);
+  curl_free(y);
+  return r;
+}
+
+static int is_same_host(CURLU *a, CURLU *b) {
+  int r = is_same_part(a, b, CURLUPART_SCHEME);
+
+  if (r == 1) r = is_same_part(a, b, CURLUPART_HOST);
+  if (r == 1) r = is_same_part(a, b, CURLUPART_PORT);
+  return r;
+}
+
+/* `there` begins as the same as `here`, so that `location` may be relative to it. */
+static int lead(const char *at, const char *location, CURLU *here, CURLU *there, char **ret_url, char **ret_elsewhere) {
+  if (!here || !there) return -ENOMEM;
+  int r = errno_of(curl_url_set(here, CURLUPART_URL, at, CURLU_PATH_AS_IS));
+  if (r == 0) r = errno_of(curl_url_set(there, CURLUPART_URL, at, CURLU_PATH_AS_IS));
+  if (r == 0) r = errno_of(curl_url_set(there, CURLUPART_URL, location, 0));
+  if (r == 0) r = is_same_host(here, there);
+  if (r < 0) return r;
+  if (r == 1) return errno_of(curl_url_get(there, CURLUPART_URL, ret_url, 0));
+  *ret_elsewhere = host_of(there);
+  return *ret_elsewhere ? 0 : -ENOMEM;
+}
+
+int dk_http_lead(const struct dk_http_call *call, const char *location, char **ret_url, char **ret_elsewhere) {
   CURLU *here = curl_url(), *there = curl_url();
 
-  *ret_elsewhere = NULL;
-  bool is_same = here && there && curl_url_set(here, CURLUPART_URL, call->with.url, 0) == CURLUE_OK &&
-                 curl_url_set(there, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                 is_same_part(here, there, CURLUPART_SCHEME) && is_same_part(here, there, CURLUPART_HOST) &&
-                 is_same_part(here, there, CURLUPART_PORT);
-  if (!is_same && there) *ret_elsewhere = host_of(there);
+  *ret_url = *ret_elsewhere = NULL;
+  int r = lead(call->at ? call->at : call->with.url, location, here, there, ret_url, ret_elsewhere);
   curl_url_cleanup(here);
   curl_url_cleanup(there);
-  return is_same;
+  return r == -EINVAL ? 0 : r;
 }

@@ -14,7 +14,7 @@
 #define RETRY_AFTER_MOST_NS (300 * SECOND_NS)
 #define HOPS_MOST 5
 
-static bool is_reading(const struct dk_http_call *call) {
+bool dk_http_is_reading(const struct dk_http_call *call) {
   return strcmp(call->with.method, "GET") == 0 || strcmp(call->with.method, "HEAD") == 0;
 }
 
@@ -74,36 +74,36 @@ static void read_answer(struct dk_http_call *call, CURLcode code, struct dk_http
   ret->retry_after_ns = dk_head_retry_after_ns(&call->head, (int64_t)(dk_unix_ns() / SECOND_NS));
   if (!is_whole) ret->r = dk_http_explain(call, code, &ret->error);
   bool is_unclear = is_whole ? is_unclear_status(ret->status) : call->was_sent;
-  call->is_unclear = !is_reading(call) && (call->is_unclear || is_unclear);
+  call->is_unclear = !dk_http_is_reading(call) && (call->is_unclear || is_unclear);
   ret->in_doubt = call->is_unclear && !(is_whole && status >= 200 && status < 300);
 }
 
-/* 1: on the way to where the redirect leads; 0: there is none to follow. */
-static int follow(struct dk_http_call *call, struct dk_http_answer *answer) {
-  char *url = NULL;
+/* true: the same try goes on at another address of the host, or there is no memory for it, which was told. */
+static bool follow(struct dk_http_call *call, struct dk_http_answer *answer) {
   struct dk_error error = {0};
+  char *url, *elsewhere;
 
-  if (answer->r < 0 || answer->status < 301 || answer->status > 308 || answer->status == 304) return 0;
-  curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &url);
-  if (!url) return 0;
-  bool is_near = dk_http_is_same_host(call, url, &call->elsewhere);
-  if (!is_near) {
-    if (call->elsewhere) answer->elsewhere = call->elsewhere;
-    return 0;
+  const char *location = dk_head_get(&call->head, "Location");
+  if (answer->r < 0 || answer->status < 301 || answer->status > 308 || answer->status == 304 || !location) return false;
+  int r = dk_http_lead(call, location, &url, &elsewhere);
+  call->elsewhere = elsewhere;
+  if (elsewhere) answer->elsewhere = elsewhere;
+  bool is_followed = dk_http_is_reading(call) && call->with.class != DK_HTTP_ONCE && call->hops < HOPS_MOST;
+  if (r == 0 && (!url || !is_followed)) {
+    dk_free(url);
+    return false;
   }
-  if (!is_reading(call) || call->with.class == DK_HTTP_ONCE || call->hops == HOPS_MOST) return 0;
-  char *at = dk_strdup(url);
   dk_http_try_end(call);
   dk_free(call->at);
-  call->at = at;
+  call->at = url;
   call->hops++;
-  call->tries--; /* the same one goes on */
-  if (!at)
-    dk_error_system(&error, -ENOMEM, "%s", call->with.label);
-  else if (dk_http_try_begin(call, &error) == 0)
-    return 1;
-  dk_http_give_up(call, &error);
-  return 1;
+  call->tries--;
+  if (r < 0)
+    dk_error_system(&error, r, "%s", call->with.label);
+  else
+    r = dk_http_try_begin(call, &error);
+  if (r < 0) dk_http_give_up(call, &error);
+  return true;
 }
 
 /* Between 0 and a bound that doubles, behind what the server asks for. */

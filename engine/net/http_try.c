@@ -20,6 +20,7 @@ static int on_start(void *ctx, char *their_ip, char *our_ip, int their_port, int
 
   (void)their_ip, (void)our_ip, (void)their_port, (void)our_port;
   if (call->was_sent && call->with.class == DK_HTTP_ONCE) return CURL_PREREQFUNC_ABORT;
+  call->is_unclear = call->is_unclear || (call->was_sent && !dk_http_is_reading(call)); /* curl sends it again */
   call->was_sent = true;
   call->heard_at = dk_now_ns();
   return CURL_PREREQFUNC_OK;
@@ -100,6 +101,8 @@ static void set_trust(struct setting *to, struct dk_http_call *call) {
   SET(to, CURLOPT_SSL_VERIFYPEER, 1L);
   SET(to, CURLOPT_SSL_VERIFYHOST, call->pin[0] ? 0L : 2L);
   SET(to, CURLOPT_CAPATH, (char *)NULL);
+  /* Without memory curl 7.88 frees the name of a session's host twice (Curl_ssl_addsessionid in its lib/vtls/vtls.c). */
+  SET(to, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   if (call->pin[0]) {
     struct curl_blob pem = {.data = call->pem.data, .len = call->pem.len, .flags = CURL_BLOB_NOCOPY};
     SET(to, CURLOPT_CAINFO_BLOB, &pem);

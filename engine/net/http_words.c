@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* X509_V_ERR_... of OpenSSL's <openssl/x509_vfy.h>, which CURLINFO_SSL_VERIFYRESULT is in. */
-enum { NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
+enum { UNSPECIFIED = 1, NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
 
 static const char *stage(const struct dk_http_call *call) {
   curl_off_t name = 0, connect = 0, tls = 0, answer = 0;
@@ -64,7 +64,7 @@ static int explain_trust(const struct dk_http_call *call, struct dk_error *error
   if (why == NOT_YET_VALID)
     return dk_error_set(error, -EKEYREJECTED,
                         "the certificate of %s is not valid yet\nhelp: is this machine's clock right?", call->host);
-  if (why == 0)
+  if (why <= UNSPECIFIED) /* the chain is good: it is the name */
     return dk_error_set(error, -EKEYREJECTED,
                         "the certificate that came is not that of %s (%s)\nhelp: use the name that "
                         "its certificate has",

@@ -72,8 +72,14 @@ static int refuse_text(const char *text, size_t len, const char *label, const ch
   return dk_error_set(error, -EBADMSG, "%s: the answer cannot be read as JSON (%s): %s", label, what, begin);
 }
 
+/* Of most failures for lack of memory jansson says something else, or nothing. */
+static _Thread_local bool is_short;
+
 static void *json_alloc(size_t size) {
-  return dk_alloc(size);
+  void *memory = dk_alloc(size);
+
+  if (!memory) is_short = true;
+  return memory;
 }
 
 int dk_json_parse(const char *text, size_t len, const char *label, struct dk_json *ret, struct dk_error *error) {
@@ -83,10 +89,11 @@ int dk_json_parse(const char *text, size_t len, const char *label, struct dk_jso
   if (len > DK_JSON_MOST) return dk_error_set(error, -EMSGSIZE, "%s: the answer is larger than 16 MiB", label);
   const char *wrong = count(text, len);
   if (wrong) return refuse_text(text, len, label, wrong, error);
+  is_short = false;
   json_set_alloc_funcs(json_alloc, dk_free);
-  const json_t *root = json_loadb(text, len, JSON_DECODE_ANY, &why);
-  if (!root && json_error_code(&why) == json_error_out_of_memory)
-    return dk_error_system(error, -ENOMEM, "%s: reading the answer", label);
+  json_t *root = json_loadb(text, len, JSON_DECODE_ANY, &why);
+  if (is_short) json_decref(root);
+  if (is_short) return dk_error_system(error, -ENOMEM, "%s: reading the answer", label);
   if (!root) {
     bool is_cut = json_error_code(&why) == json_error_premature_end_of_input;
     char at[64];
