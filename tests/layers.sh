@@ -39,7 +39,7 @@ third_party='
 ^nettle/:          lang/base
 ^(mpfr|gmp)\.h$:   lang/eval
 ^pcre2\.h$:        engine/drive
-^jansson\.h$:      lang/diag engine/drive engine/report engine/cli providers
+^jansson\.h$:      lang/diag engine/net engine/drive engine/report engine/cli providers
 ^expat\.h$:        providers
 ^yaml\.h$:         providers
 ^cmocka\.h$:       tests
