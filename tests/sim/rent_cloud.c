@@ -181,6 +181,7 @@ static void list(struct rs *s, uint32_t pool, uint32_t serial) {
   for (uint32_t i = 0; i < s->n_machines; i++) {
     const struct rs_machine *machine = &s->machines[i];
     if (machine->pool != pool || !is_seen(machine, of)) continue;
+    if (machine->is_linked && s->now < machine->hidden_until) continue;
     if (is_partial && (is_blind || sim_chance(&s->luck, 500))) continue;
     struct dk_rent_event *row = answer(s, at, DK_RENT_EV_LISTED, pool, 0);
     row->u.listed.serial = serial;
