@@ -87,9 +87,11 @@ struct rs_machine {
   uint64_t hidden_until;      /* lists lack it while it is connected */
   struct rs_task tasks[RS_TASKS];
   uint32_t n_tasks;
-  bool may_go;    /* people released it */
-  bool may_break; /* and said hard */
-  bool is_load_queued;
+  bool may_go;                     /* people released it */
+  bool may_break;                  /* and said hard */
+  bool is_useless;                 /* its agent answers, but no task suits it */
+  bool is_load_queued, is_unheard; /* the engine of now was not told yet; it was not told anything */
+  uint32_t told_tasks;
   uint32_t links;   /* connections so far */
   uint64_t busy_at; /* it had something to do, or could not tell, until then */
   uint64_t used_from, used_ns;

@@ -13,11 +13,11 @@ static struct rs_pool *pool_named(struct rs *s, const char *name) {
 
 /* --- events --- */
 
-/* Calls that were made before the last refusal are refused with it: once. */
+/* A call that was made before another one was refused is refused with that. */
 static void refuse(struct rs *s, uint32_t number, uint64_t wait_ns, uint64_t *refused_at, uint64_t *not_before) {
-  if (s->asked_at[number % RS_MACHINES] < *refused_at) return;
+  bool is_first = s->asked_at[number % RS_MACHINES] >= *refused_at;
   *refused_at = s->now;
-  *not_before = s->now + wait_ns;
+  if (is_first) *not_before = s->now + wait_ns;
 }
 
 static struct rs_shape_state *shape_of(struct rs_pool *pool, const struct dk_rented *rented) {
@@ -93,7 +93,12 @@ void rs_check_event(struct rs *s, const struct dk_rent_event *event) {
       pool->paused_until = 0;
     }
   }
-  if (event->kind == DK_RENT_EV_LOAD && machine) machine->is_load_queued = false;
+  if (event->kind == DK_RENT_EV_LOAD && machine) {
+    s->is_stale |= event->u.load.tasks > machine->told_tasks;
+    machine->told_tasks = event->u.load.tasks;
+    if (machine->is_unheard) machine->busy_at = s->now;
+    machine->is_load_queued = machine->is_unheard = false;
+  }
 }
 
 /* --- steps --- */
@@ -184,7 +189,7 @@ static void check_ending(struct rs *s, const struct dk_rented *rented) {
   bool has_stopped = s->now >= machine->stops_at || s->now >= machine->gone_at;
   if (unsaved) rs_fail(s, "instance %u ends with %u unsaved results", rented->number, unsaved);
   if (tasks && !has_stopped) rs_fail(s, "instance %u ends with %u tasks on it", rented->number, tasks);
-  if (!has_stopped && !machine->may_go && s->now - machine->busy_at < pool->config.idle_ns)
+  if (!has_stopped && !machine->may_go && !machine->is_useless && s->now - machine->busy_at < pool->config.idle_ns)
     rs_fail(s, "instance %u ends after %.1f s without work, %.1f s were asked for", rented->number,
             (double)(s->now - machine->busy_at) / 1e9, (double)pool->config.idle_ns / 1e9);
 }
@@ -242,7 +247,8 @@ static uint32_t count_made(struct rs *s, uint32_t pool) {
 
 static void check_idle(struct rs *s, const struct rs_machine *machine) {
   const struct dk_rented *record = machine->is_linked ? rs_record_at(s, machine) : NULL;
-  if (!record || record->state != DK_RENT_UP || machine->n_tasks || machine->is_load_queued) return;
+  if (!record || record->state != DK_RENT_UP || machine->n_tasks || machine->is_load_queued || machine->is_unheard)
+    return;
   uint64_t from = machine->busy_at > s->quiet_from ? machine->busy_at : s->quiet_from;
   if (s->now - from > s->pools[machine->pool].config.idle_ns + 2 * RS_MINUTE)
     rs_fail(s, "instance %u has nothing to do, and is kept", record->number);

@@ -92,6 +92,7 @@ static struct rs_machine *make(struct rs *s, uint32_t pool, uint32_t shape, cons
   machine->made_at = machine->dated_at = machine->busy_at = made_at;
   machine->visible_at = made_at + within(s, in->config.lag_ns / 2);
   uint64_t boot = in->boot_ns / 2 + within(s, in->boot_ns);
+  machine->is_useless = may(s, 20);
   if (may(s, in->p_async)) {
     machine->fails_at = made_at + within(s, boot);
   } else if (may(s, in->p_slow_boot)) {
