@@ -171,7 +171,7 @@ enum dk_rent_record_kind {
 };
 struct dk_rent_record {
   enum dk_rent_record_kind kind;
-  bool del;                /* RENTED: its number is what counts */
+  bool del;                /* RENTED: as it was last; its number and incarnation say which */
   struct dk_rented rented; /* RENTED */
   uint32_t taken;          /* TAKEN */
 };
