@@ -32,6 +32,19 @@ static void forget(struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_dialled = false;
 }
 
+#define STUCK 10u
+
+static void ask_delete(struct dk_rent *rent, struct dk_rent_machine *machine) {
+  if (!dk_rent_has_id(machine) || machine->is_deleting || rent->now < machine->delete_at) return;
+  machine->is_deleting = true;
+  machine->delete_asked = rent->now;
+  dk_rent_emit_act(rent, DK_RENT_DELETE, machine);
+  if (++machine->deletes < STUCK || !machine->is_standing || machine->was_stuck_told) return;
+  machine->was_stuck_told = true;
+  dk_rent_emit_tell(rent, DK_RENT_TELL_STUCK, machine->of.number, dk_rent_pool_of(rent, machine)->number,
+                    machine->deletes, 0);
+}
+
 static void enter(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk_rent_state state) {
   machine->of.state = state;
   machine->missing_from = machine->stopped_from = DK_RENT_NEVER;
@@ -50,6 +63,7 @@ static void enter(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk
     forget(rent, machine);
     machine->is_answering = machine->is_hard = machine->is_soft = false;
     machine->delete_at = rent->now;
+    ask_delete(rent, machine);
     break;
   }
 }
@@ -226,19 +240,6 @@ static void tell_kept(struct dk_rent *rent, struct dk_rent_machine *machine) {
                     machine->unsaved, 0);
 }
 
-#define STUCK 10u
-
-static void delete (struct dk_rent *rent, struct dk_rent_machine *machine) {
-  if (!dk_rent_has_id(machine) || machine->is_deleting || rent->now < machine->delete_at) return;
-  machine->is_deleting = true;
-  machine->delete_asked = rent->now;
-  dk_rent_emit_act(rent, DK_RENT_DELETE, machine);
-  if (++machine->deletes < STUCK || !machine->is_standing || machine->was_stuck_told) return;
-  machine->was_stuck_told = true;
-  dk_rent_emit_tell(rent, DK_RENT_TELL_STUCK, machine->of.number, dk_rent_pool_of(rent, machine)->number,
-                    machine->deletes, 0);
-}
-
 static void pass(struct dk_rent *rent, struct dk_rent_machine *machine) {
   const struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
   if (machine->of.state == DK_RENT_ASKED && !machine->is_calling)
@@ -253,7 +254,7 @@ static void pass(struct dk_rent *rent, struct dk_rent_machine *machine) {
   tell_kept(rent, machine);
   if (machine->of.state == DK_RENT_MADE && rent->now - machine->boots_from >= pool->boot_ns)
     dk_rent_life_happen(rent, machine, DK_RENT_FACT_LATE);
-  if (machine->of.state == DK_RENT_ENDING) delete (rent, machine);
+  if (machine->of.state == DK_RENT_ENDING) ask_delete(rent, machine);
 }
 
 void dk_rent_life_pass(struct dk_rent *rent) {

@@ -207,7 +207,7 @@ void rs_cloud_gone(struct rs *s, struct rs_machine *machine) {
   event->n = 1;
 }
 
-static void delete (struct rs *s, uint32_t number) {
+static void delete_one(struct rs *s, uint32_t number) {
   const struct dk_rented *rented = rs_record(s, number);
   struct rs_machine *machine = rs_machine_of(s, rented);
   uint64_t at = s->now + RS_SECOND + within(s, 10 * RS_SECOND);
@@ -242,5 +242,5 @@ void rs_cloud_act(struct rs *s, const struct dk_rent_action *action) {
   else if (action->kind == DK_RENT_LIST)
     list(s, action->pool - 1, action->serial);
   else
-    delete (s, action->number);
+    delete_one(s, action->number);
 }
