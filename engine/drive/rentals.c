@@ -15,7 +15,7 @@ static int commit(struct dk_rentals *rentals, struct dk_error *error) {
   int r = 0;
 
   for (uint32_t i = 0; r == 0 && i < rentals->out.n_records; i++)
-    r = dk_batch_add_rent(&batch, &rentals->out.records[i]);
+    r = dk_batch_add_rent_record(&batch, &rentals->out.records[i]);
   if (r < 0) dk_error_system(error, r, "recording what machines there are");
   if (r == 0 && batch.n) r = dk_store_commit(rentals->engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
@@ -202,7 +202,7 @@ static int recall(struct dk_rentals *rentals, struct dk_error *error) {
   struct dk_rent_record *records = NULL;
   uint32_t n = 0;
 
-  int r = dk_store_load_rent(rentals->engine->with.folder->store, &records, &n, error);
+  int r = dk_store_load_rented(rentals->engine->with.folder->store, &records, &n, error);
   if (r < 0) return r;
   r = dk_rent_load(rentals->rent, records, n);
   dk_free(records);

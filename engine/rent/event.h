@@ -89,7 +89,8 @@ enum dk_rent_event_kind {
   DK_RENT_EV_AGENT_UP,
   DK_RENT_EV_AGENT_DOWN,
   DK_RENT_EV_LOAD, /* what its agent, or the engine, knows of its work: after each change, and for each UP after a load */
-  DK_RENT_EV_RELEASE, /* people: one, a pool, all */
+  /* People: one, a pool, all. Of a pool or all: nothing new is made there until it is configured anew. */
+  DK_RENT_EV_RELEASE,
 };
 
 enum dk_rent_refusal {
@@ -134,8 +135,8 @@ struct dk_rent_event {
       uint64_t retry_after_ns; /* THROTTLED: as the cloud asks; 0: it does not */
     } failed;
     struct {
-      uint32_t serial; /* of the LIST: one of another is dropped */
-      const char *id, *name;
+      uint32_t serial;       /* of the LIST: one of another is dropped */
+      const char *id, *name; /* id: as for CREATED */
       enum dk_rent_seen seen;
       uint64_t age_ns; /* by the API's own date; UINT64_MAX: unknown, which counts as young */
       bool is_ours;    /* it carries this store's id */
@@ -170,7 +171,7 @@ enum dk_rent_record_kind {
 };
 struct dk_rent_record {
   enum dk_rent_record_kind kind;
-  bool del;                /* RENTED: its number is what counts */
+  bool del;                /* RENTED: as it was last; its number and incarnation say which */
   struct dk_rented rented; /* RENTED */
   uint32_t taken;          /* TAKEN */
 };
@@ -188,10 +189,11 @@ enum dk_rent_tell {
   DK_RENT_TELL_CAPACITY, /* pool; likewise */
   DK_RENT_TELL_DENIED,   /* pool: stopped until it is configured anew */
   DK_RENT_TELL_BAD,      /* pool: likewise */
-  DK_RENT_TELL_FAILING,  /* pool, count: failed in a row; wait_ns: until the next try */
+  DK_RENT_TELL_FAILING,  /* pool, count: came to nothing in a row; wait_ns: until the next try */
   DK_RENT_TELL_GIVEN_UP, /* number: in doubt, and found nowhere */
   DK_RENT_TELL_STRANGER, /* number: of this store and in no record; it is deleted */
-  DK_RENT_TELL_UNSAVED,  /* number, count: it has stopped with results that are nowhere else, and is kept */
+  DK_RENT_TELL_UNSAVED,  /* number, count: it has stopped, or is not reached for doubt_ns, with results that
+                            are nowhere else (count 0: nobody knows), and is kept */
   DK_RENT_TELL_STUCK,    /* number, count: it was asked so often to be deleted, and is still there */
   DK_RENT_TELL_BLIND,    /* pool, count: as many lists in a row were incomplete: nothing there is seen or ended */
 };

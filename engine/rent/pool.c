@@ -128,9 +128,13 @@ static void short_of_quota(struct dk_rent *rent, struct dk_rent_pool_state *pool
   pool->told_quota = true;
 }
 
-static void short_of_capacity(struct dk_rent *rent, struct dk_rent_pool_state *pool, struct dk_rent_offer *offer) {
+static void close_offer(struct dk_rent *rent, struct dk_rent_offer *offer) {
   if (offer && rent->now >= offer->closed_until)
     offer->closed_until = rent->now + dk_rent_later(rent, rent->policy.capacity_ns, offer->refusals++);
+}
+
+static void short_of_capacity(struct dk_rent *rent, struct dk_rent_pool_state *pool, struct dk_rent_offer *offer) {
+  close_offer(rent, offer);
   if (!pool->told_capacity) dk_rent_emit_tell(rent, DK_RENT_TELL_CAPACITY, 0, pool->number, 0, 0);
   pool->told_capacity = true;
 }
@@ -156,13 +160,13 @@ void dk_rent_pool_refused(struct dk_rent *rent, const struct dk_rent_machine *ma
 
 void dk_rent_pool_made(struct dk_rent *rent, const struct dk_rent_machine *machine) {
   struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
-  struct dk_rent_offer *offer = offer_of(pool, machine);
-  if (offer) offer->refusals = 0;
   pool->quotas = pool->refusals = 0;
   pool->told_quota = pool->told_capacity = false;
 }
 
-void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool) {
+void dk_rent_pool_failed(struct dk_rent *rent, const struct dk_rent_machine *machine, bool is_refused) {
+  struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
+  if (is_refused) close_offer(rent, offer_of(pool, machine));
   /* What fails during a pause was made before it: it is the same trouble. */
   if (rent->now < pool->paused_until) return;
   uint32_t most = rent->policy.fails_max;
@@ -172,7 +176,10 @@ void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool) 
   dk_rent_emit_tell(rent, DK_RENT_TELL_FAILING, 0, pool->number, pool->fails, wait);
 }
 
-void dk_rent_pool_works(struct dk_rent_pool_state *pool) {
+void dk_rent_pool_works(struct dk_rent *rent, const struct dk_rent_machine *machine) {
+  struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
+  struct dk_rent_offer *offer = offer_of(pool, machine);
+  if (offer) offer->refusals = 0;
   pool->fails = 0;
   pool->paused_until = 0;
 }

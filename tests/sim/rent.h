@@ -41,6 +41,7 @@ enum rs_fault_kind {
   RS_AT_ENDING,     /* likewise, that ends something */
   RS_GAP,           /* the engine's machine sleeps */
   RS_BREAK,         /* the connection to an agent */
+  RS_HIDE,          /* lists lack a machine whose agent answers, for a while */
   RS_STOP,          /* a machine stops: preempted, or broken */
   RS_RELEASE,       /* people release one, a pool, all */
   RS_CHANGE,        /* a pool is configured with another maximum */
@@ -83,11 +84,14 @@ struct rs_machine {
   uint64_t made_at, visible_at, runs_at, agent_at, fails_at, stops_at, deleting_at, gone_at;
   bool is_dialled, is_linked; /* by the engine of now */
   uint64_t dark_until;        /* it cannot be reached */
+  uint64_t hidden_until;      /* lists lack it while it is connected */
   struct rs_task tasks[RS_TASKS];
   uint32_t n_tasks;
-  bool may_go;    /* people released it */
-  bool may_break; /* and said hard */
-  bool is_load_queued;
+  bool may_go;                     /* people released it */
+  bool may_break;                  /* and said hard */
+  bool is_useless;                 /* its agent answers, but no task suits it */
+  bool is_load_queued, is_unheard; /* the engine of now was not told yet; it was not told anything */
+  uint32_t told_tasks;
   uint32_t links;   /* connections so far */
   uint64_t busy_at; /* it had something to do, or could not tell, until then */
   uint64_t used_from, used_ns;
@@ -95,7 +99,7 @@ struct rs_machine {
 
 struct rs_shape_state {
   uint64_t closed_from, closed_until; /* the cloud has none of it left */
-  uint64_t not_before;                /* the engine of now has no reason to ask for it earlier */
+  uint64_t refused_at, not_before;    /* the engine of now has no reason to ask for it earlier */
 };
 struct rs_pool {
   struct dk_rent_pool config;
@@ -110,7 +114,7 @@ struct rs_pool {
   uint32_t p_lost, p_doubled, p_throttled, p_transient, p_async, p_slow_boot, p_partial, p_delete_lost;
   uint64_t boot_ns;
   /* What the engine of now was told, and must heed. */
-  uint64_t not_before, quota_before;
+  uint64_t not_before, quota_before, refused_at;
   bool is_known;             /* it was configured */
   bool is_stopped, was_told; /* denied; and people know */
   bool is_proven;
@@ -148,6 +152,7 @@ struct rs {
   struct rs_machine machines[RS_MACHINES];
   uint32_t n_machines;
   uint32_t n_doubled, n_strangers, n_creates;
+  uint64_t asked_at[RS_MACHINES]; /* by number: when its create was decided */
 
   /* The engine. */
   struct dk_rent *rent; /* NULL: not running */

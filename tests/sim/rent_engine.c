@@ -189,11 +189,11 @@ static void begin(struct rs *s) {
   load(s);
   for (uint32_t i = 0; i < s->n_pools; i++) {
     struct rs_pool *pool = &s->pools[i];
-    pool->not_before = pool->quota_before = 0;
+    pool->not_before = pool->quota_before = pool->refused_at = 0;
     pool->fails = 0;
     pool->paused_until = 0;
     pool->is_known = pool->is_stopped = pool->was_told = pool->is_proven = false;
-    for (uint32_t k = 0; k < RS_SHAPES; k++) pool->of_shape[k].not_before = 0;
+    for (uint32_t k = 0; k < RS_SHAPES; k++) pool->of_shape[k].not_before = pool->of_shape[k].refused_at = 0;
     for (uint32_t k = 0; k < s->n_rented; k++)
       pool->is_proven |= s->rented[k].is_proven && strcmp(s->rented[k].pool, pool->config.name) == 0;
     if (pool->is_configured) rs_push_pool(s, i);
