@@ -173,6 +173,19 @@ kill -KILL "$long"
 wait "$long" 2>/dev/null || true
 run -e 4 hosts clean --all
 has_err 'may still run at lab h'
+# Who comes later is told too, once, whether it watches the run or asks for it again.
+is_told() { grep -q '^h2: ' "$room/late"; }
+for late in "attach --plain" "run --plain long.dk"; do
+  # shellcheck disable=SC2086 # words
+  "$dkrun" $late >"$room/late" 2>&1 </dev/null &
+  joined=$!
+  wait_until is_told
+  sleep 1
+  kill -KILL "$joined"
+  wait "$joined" 2>/dev/null || true
+  [ "$(grep -c '^h2: no ssh server answers there.*connecting again' "$room/late")" -eq 1 ] || fail "$late: $(cat "$room/late")"
+  is_there "$long" || fail "the run ended with $late"
+done
 has_err 'dkrun attach'
 touch "$hosts/h1/go" "$hosts/h2/go"
 run run --plain long.dk
@@ -221,6 +234,19 @@ has 'no tasks  lab h3  it is x86_64, other 1, glibc'
 has 'mixed = true'
 run hosts --ask
 [[ $(awk '$2 == "h3" { print $3 $4 }' <<<"$out") = notasks ]] || fail "h3 is not without tasks"
+put late.dk <<'END'
+task late { run = "sleep 100" }
+END
+commit
+run run late.dk --detach
+is_barred() { run hosts && [[ $(awk '$2 == "h3" { print $3 $4 }' <<<"$out") = notasks ]]; }
+wait_until is_barred
+"$dkrun" attach --plain >"$room/late" 2>&1 </dev/null &
+joined=$!
+is_told() { grep -q '^h3: it is x86_64, other 1, .*it gets no tasks' "$room/late"; }
+wait_until is_told
+run cancel --now
+wait "$joined" || true
 providers '"h1", "h3"' 'mixed = true'
 run providers check h3
 has 'ok        lab h3  x86_64, other 1'
