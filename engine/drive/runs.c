@@ -414,6 +414,7 @@ static int recall_task(void *ctx, uint32_t task, const struct dk_task_record *re
   if (task >= run->plan->graph.n_tasks) return -EBADMSG;
   if (record->state == DK_TASK_DONE) run->was_done[task / 8] |= (uint8_t)(1u << (task % 8));
   if (!dk_task_state_is_end(record->state)) {
+                                                        .host = record->host,
     bool is_tried = record->attempts > 0 || !dk_tries_is_none(&record->tries);
     return is_tried ? recall_tried(past, task, record) : 0;
   }
