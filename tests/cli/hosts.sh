@@ -116,8 +116,18 @@ count 2 'freed'
 [ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
 run plan e.dk
 has '0 cached, 4 to run'
+# The program also goes from where nothing of this repository is.
+run providers check
+[ "$(ls "$(there 1)")" = bin ] || fail "not the program alone: $(ls "$(there 1)")"
 run hosts clean
 count 2 ': 0 B freed'
+[ -d "$(there 1)/bin" ] || fail "the program is gone without --all"
+mkdir "$(there 2)/another"
+run hosts clean --all
+count 2 ': 0 B freed'
+[ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
+[ -d "$(there 2)/bin" ] || fail "the program is gone, and another repository has a folder there"
+rmdir "$(there 2)/another"
 run run e.dk
 has 'done: 4 ran'
 
@@ -163,16 +173,6 @@ run hosts --ask
 has 'lab h2: no ssh server answers there'
 sleep 3 # tries, one a second and then fewer
 [ "$(grep -c '^h2: .*connecting again' "$room/long")" -eq 1 ] || fail "not told once: $(cat "$room/long")"
-host_start_sshd 2
-is_back() { grep -q '^h2: it is there again' "$room/long"; }
-wait_until is_back
-
-# --- tasks that go on without their engine ---
-
-kill -KILL "$long"
-wait "$long" 2>/dev/null || true
-run -e 4 hosts clean --all
-has_err 'may still run at lab h'
 # Who comes later is told too, once, whether it watches the run or asks for it again.
 is_told() { grep -q '^h2: ' "$room/late"; }
 for late in "attach --plain" "run --plain long.dk"; do
@@ -186,6 +186,16 @@ for late in "attach --plain" "run --plain long.dk"; do
   [ "$(grep -c '^h2: no ssh server answers there.*connecting again' "$room/late")" -eq 1 ] || fail "$late: $(cat "$room/late")"
   is_there "$long" || fail "the run ended with $late"
 done
+host_start_sshd 2
+is_back() { grep -q '^h2: it is there again' "$room/long"; }
+wait_until is_back
+
+# --- tasks that go on without their engine ---
+
+kill -KILL "$long"
+wait "$long" 2>/dev/null || true
+run -e 4 hosts clean --all
+has_err 'may still run at lab h'
 has_err 'dkrun attach'
 touch "$hosts/h1/go" "$hosts/h2/go"
 run run --plain long.dk
