@@ -183,8 +183,13 @@ static int check_marked(struct check *check, bool files_only) {
                   check->n_hosts, dk_cli_s(check->n_hosts), files_only ? " (files only: no host was asked)" : "");
     return DK_EXIT_OK;
   }
-  dk_cli_printf(check->cli, "%u of %u host%s %s fine\n", check->n_fine, check->n_hosts, dk_cli_s(check->n_hosts),
-                check->n_fine == 1 ? "is" : "are");
+  if (check->n_hosts == 1)
+    dk_cli_printf(check->cli, "the host is not fine\n");
+  else if (check->n_fine == 0)
+    dk_cli_printf(check->cli, "none of the %u hosts is fine\n", check->n_hosts);
+  else
+    dk_cli_printf(check->cli, "%u of %u hosts %s fine\n", check->n_fine, check->n_hosts,
+                  check->n_fine == 1 ? "is" : "are");
   return DK_EXIT_ENGINE;
 }
 

@@ -2,12 +2,15 @@
 #include "engine/cli/providers.h"
 
 #include "engine/cli/hosts.h"
+#include "engine/drive/config.h"
 #include "engine/report/json.h"
 #include "lang/base/number.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+#define FILE_NAME "providers.dk"
 
 struct options {
   bool json, check, files;
@@ -167,9 +170,21 @@ static void add_file(struct dk_buf *out, const char *whose, const char *path, co
   if (path)
     dk_buf_add_escaped(out, path, strlen(path));
   else
-    dk_buf_add_text(out, "no providers.dk");
+    dk_buf_add_text(out, "no " FILE_NAME);
   dk_buf_add_text(out, what);
   dk_buf_add_char(out, '\n');
+}
+
+/* How to begin. */
+static void add_first(struct dk_buf *out) {
+  dk_autobuf path = DK_BUF_INIT;
+  if (dk_config_path(FILE_NAME, &path, NULL) < 0) return;
+  dk_buf_add_text(out, "\nWhich other machines there are (`ssh h1` has to work) is said in ");
+  dk_buf_add_escaped(out, dk_buf_text(&path), path.len);
+  dk_buf_add_text(out, ", like this:\n\n"
+                       "provider lab {\n"
+                       "  kind = \"ssh\"  hosts = [\"h1\"]\n"
+                       "}\n");
 }
 
 static void print_text(struct dk_cli *cli, const struct dk_hosts *hosts) {
@@ -183,6 +198,7 @@ static void print_text(struct dk_cli *cli, const struct dk_hosts *hosts) {
                                 : " (chooses and limits yours)");
   dk_buf_add_char(&out, '\n');
   dk_providers_table(hosts, false, &out);
+  if (!hosts->user_file && !hosts->root_file) add_first(&out);
   dk_cli_print(cli, &out);
 }
 

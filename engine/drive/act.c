@@ -154,9 +154,9 @@ static int refuse_here(struct dk_engine_run *run, const struct dk_action *action
   struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .host = action->host, .session = action->session};
   struct dk_error words = {0};
 
-  dk_error_set(&words, -ENOENT, "%s is not on this machine", mount);
-  dk_engine_remember_bad(run, action->task, words.text);
+  dk_error_set(&words, -ENOENT, "its mount %s is not on this machine", mount);
   event.u.refused.reason = DK_REFUSED_BAD;
+  dk_engine_remember_refused(run, action->task, &event, words.text);
   dk_engine_push(run->engine, &event, NULL);
   return dk_place_bar(run, action->task, action->host);
 }

@@ -15,8 +15,6 @@
 #define FULL_NS (UINT64_C(10) * SECOND)
 #define REST_NS (UINT64_C(5) * SECOND)
 #define SAVE_NS SECOND
-/* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
-#define SAY_AGAIN_NS (UINT64_C(600) * SECOND)
 
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number) {
   return number < engine->n_hosts ? engine->hosts[number] : NULL;
@@ -106,23 +104,6 @@ struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_h
   return host && name_host(host, entry->config.provider, entry->config.name) == 0 ? host : NULL;
 }
 
-static void tell(const struct dk_engine_host *host, const char *words) {
-  struct dk_error text = {0};
-
-  if (dk_host_is_remote(host))
-    dk_error_set(&text, -ENOTCONN, "%s: %s", host->record.name, words);
-  else
-    dk_error_set(&text, -ENOTCONN, "%s", words);
-  dk_engine_say(host->engine, text.text);
-}
-
-/* Once for each trouble: who looks on need not read it every few seconds. */
-void dk_fleet_say(struct dk_engine_host *host, const char *words) {
-  if (host->said && strcmp(host->said, words) == 0) return;
-  (void)set_text(&host->said, words);
-  tell(host, words);
-}
-
 int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
   int r = dk_store_each_host(engine->with.folder->store, recall_host, engine, error);
 
@@ -167,7 +148,7 @@ static uint64_t host_deadline(const struct dk_engine_host *host) {
 }
 
 void dk_fleet_is_full(struct dk_engine_host *host) {
-  if (!host->full_until) dk_fleet_say(host, "its disk is full: for now it gets no tasks");
+  if (!host->full_until) dk_fleet_say(host, DK_FLEET_FULL);
   host->full_until = dk_now_ns() + FULL_NS;
 }
 
@@ -192,7 +173,7 @@ static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
 
   if (is_open != host->was_open) {
     host->was_open = is_open;
-    tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
+    dk_fleet_tell(host, is_open ? "its hours have begun: it gets tasks" : DK_FLEET_CLOSED);
     dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   }
   return dk_hours_change_in(&host->hours, unix_s);
@@ -364,7 +345,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   } else {
     dk_fleet_set_state(host, DK_HOST_UP, "");
   }
-  if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
+  if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) dk_fleet_tell(host, "it is there again");
   dk_fleet_tell_where(engine);
 }
 
@@ -372,17 +353,6 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
   host->record.free = message->u.pong.free;
   host->record.seen_unix_ns = dk_unix_ns();
   host->has_changed = true;
-}
-
-/* What helps stays below it. */
-static void say_down(struct dk_engine_host *host, const char *why, bool is_retried) {
-  struct dk_error text = {0};
-  size_t len = strcspn(why, "\n"), shown = len > 0 && why[len - 1] == '.' ? len - 1 : len;
-
-  if (host->down_told_at && dk_now_ns() - host->down_told_at < SAY_AGAIN_NS) return;
-  host->down_told_at = dk_now_ns();
-  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_retried ? "; connecting again" : "", why + len);
-  dk_fleet_say(host, text.text);
 }
 
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
@@ -393,6 +363,6 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried
   dk_pull_down(host->engine->pulls, host);
   dk_reads_down(host, why);
   dk_fleet_set_state(host, DK_HOST_DOWN, why);
-  say_down(host, why, is_retried);
+  dk_fleet_say_down(host, why, is_retried);
   dk_fleet_tell_where(host->engine);
 }

@@ -77,7 +77,13 @@ void dk_fleet_save_last(struct dk_engine *engine);
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
 
-void dk_fleet_say(struct dk_engine_host *host, const char *words); /* to people, once until it is well again */
+/* fleet_say.c: to people; dk_fleet_say once until it is well again, and dk_fleet_say_down not each time that a link
+ * was tried once more. */
+#define DK_FLEET_FULL "its disk is full: for now it gets no tasks"
+#define DK_FLEET_CLOSED "its hours are over: what runs there goes on"
+void dk_fleet_tell(const struct dk_engine_host *host, const char *words);
+void dk_fleet_say(struct dk_engine_host *host, const char *words);
+void dk_fleet_say_down(struct dk_engine_host *host, const char *why, bool is_retried);
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);

@@ -66,18 +66,30 @@ int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
   return 0;
 }
 
-/* 0: it may go there; else why not. */
-static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node,
-                       const struct dk_engine_host *host) {
+static bool is_fit(const struct dk_engine_run *run, uint32_t task, const struct dk_engine_host *host) {
   const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED ||
-      is_barred(run, node, host->record.number))
-    return DK_PLACE_NEVER;
+  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED) return false;
   struct dk_needs_host has = known(host);
-  if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
-  if (host->is_rented && dk_rentals_is_leaving(host->engine->rentals, host)) return DK_PLACE_NEVER;
+  if (host->is_rented && dk_rentals_is_leaving(host->engine->rentals, host)) return false;
+  return !need || !dk_needs_lacks(&has, need, &words);
+}
+
+/* All that it could go to have refused it: the next refusal is its end, and says why. */
+static bool is_barred_everywhere(const struct dk_engine_run *run, uint32_t task, uint32_t node) {
+  const struct dk_engine *engine = run->engine;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (is_fit(run, task, engine->hosts[i]) && !is_barred(run, node, i)) return false;
+  return true;
+}
+
+/* 0: it may go there; else why not. */
+static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node,
+                       const struct dk_engine_host *host) {
+  if (!is_fit(run, task, host)) return DK_PLACE_NEVER;
+  if (is_barred(run, node, host->record.number) && !is_barred_everywhere(run, task, node)) return DK_PLACE_NEVER;
   return host->was_open && !host->full_until ? 0 : DK_PLACE_NOT_NOW;
 }
 

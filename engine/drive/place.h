@@ -17,7 +17,7 @@ int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
 void dk_place_judge(struct dk_engine *engine);
 
 /* A host has refused a task as one that it can never run (a mount is not there): tasks of its template do not go there
- * again in this run. 0 or -ENOMEM. */
+ * again in this run, as long as another host may take them. 0 or -ENOMEM. */
 int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host);
 
 /* Nanoseconds for each host; DK_PLACE_NEVER: not there. */

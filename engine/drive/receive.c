@@ -227,13 +227,13 @@ static void on_refused(struct dk_engine_host *host, const struct dk_message *mes
   struct dk_error words = {0};
 
   if (!run) return;
-  dk_error_set(&words, -EIO, "%s%s%s", dk_host_is_remote(host) ? host->record.name : "",
-               dk_host_is_remote(host) ? ": " : "", message->u.refused.text);
-  dk_engine_remember_bad(run, task, words.text);
-  if (event->u.refused.reason == DK_REFUSED_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
+  bool is_remote = dk_host_is_remote(host);
+  dk_error_set(&words, -EIO, "%s%s%s%s", is_remote ? "on " : "", is_remote ? host->record.name : "",
+               is_remote ? ": " : "", message->u.refused.text);
+  if (event->u.refused.reason == DK_REFUSED_DISK && is_remote) dk_fleet_is_full(host);
   if (event->u.refused.reason == DK_REFUSED_DATA) refused_for_data(host, run, task, event);
-  if (event->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host) &&
-      dk_place_bar(run, task, host->record.number) < 0)
+  dk_engine_remember_refused(run, task, event, words.text);
+  if (event->u.refused.reason == DK_REFUSED_BAD && is_remote && dk_place_bar(run, task, host->record.number) < 0)
     dk_engine_fail(host->engine, -ENOMEM, NULL);
 }
 

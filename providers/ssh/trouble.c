@@ -138,7 +138,12 @@ int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk
                         said, command, host->provider ? host->provider : "");
   case DK_SSH_NO_NAME:
     return dk_error_set(error, -ENOENT, "%s\nhelp: is the name right? does this work: %s true", said, command);
-  case DK_SSH_NO_ANSWER: return dk_error_set(error, -ETIMEDOUT, "it does not answer: %s", said);
+  case DK_SSH_NO_ANSWER:
+    return dk_error_set(
+        error, -ETIMEDOUT,
+        "it does not answer: %s\n"
+        "help: is it up, and does this machine reach its network (VPN, jump host)? does this work: %s true",
+        said, command);
   case DK_SSH_REFUSED:
     return dk_error_set(error, -ECONNREFUSED, "no ssh server answers there: %s\nhelp: is the port right?", said);
   case DK_SSH_BAD_CONFIG:

@@ -94,6 +94,7 @@ static void add(struct sim *s, struct sim_run *run) {
         tried[n_tried++] = (struct dk_core_tried){.task = task,
                                                   .key = record->key,
                                                   .attempt = record->id,
+                                                  .host = record->host,
                                                   .attempts = record->attempts,
                                                   .cause = record->cause,
                                                   .code = record->code,
