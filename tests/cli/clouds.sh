@@ -92,7 +92,7 @@ has 'note      big'
 has 'ok: 2 providers, 1 host, 1 cloud'
 run hosts
 has $'\n\nbig: up to 1000 instances'
-# What needs no more than this machine runs on it
+# What needs no more than this machine runs on it; there is nothing elsewhere then
 put small.dk <<'END'
 task t { run = "echo yes" }
 END
@@ -100,3 +100,7 @@ commit
 run run small.dk
 run logs t1
 is 'yes'
+run -e 2 hosts clean big
+has_err '`big` is a cloud, and none of its machines is there'
+run -e 4 hosts clean
+has_err 'there is no other host than this machine'
