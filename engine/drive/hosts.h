@@ -1,4 +1,5 @@
-/* The hosts on which tasks may run: what the user's file of providers says and the repository's makes of it.
+/* The hosts on which tasks may run, and the clouds that make such: what the user's file of providers says and what the
+ * repository's makes of it.
  *
  * The user's file is providers.dk in the folder of configuration (config.h); it declares providers. The repository's is
  * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`,
@@ -36,7 +37,7 @@ struct dk_cloud_entry {
   uint64_t idle_ns;       /* one with nothing to do is kept so long */
   uint64_t boot_ns;       /* what an instance may take from its creation to its agent's first word */
   const struct dk_shape *shapes;
-  uint32_t n_shapes;
+  uint32_t n_shapes; /* 0: its kind knows them, and the file leaves them out */
 };
 
 struct dk_hosts_priv;

@@ -20,7 +20,8 @@
 static struct dk_needs_host known(const struct dk_engine_host *host) {
   bool is_remote = dk_host_is_remote(host);
 
-  return (struct dk_needs_host){is_remote ? NULL : &host->engine->machine, is_remote ? &host->record : NULL};
+  return (struct dk_needs_host){.machine = is_remote ? NULL : &host->engine->machine,
+                                .record = is_remote ? &host->record : NULL};
 }
 
 int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
