@@ -24,7 +24,7 @@ struct dk_shape {
 };
 
 /* A field of the provider's block that its kind alone knows (its schema), as written: text as it is, whole numbers in
- * decimal, booleans "true" and "false". */
+ * decimal, booleans "true" and "false"; of a DK_KIND_FILE the absolute path of a regular file, without links. */
 struct dk_cloud_setting {
   const char *name, *value;
 };
@@ -109,6 +109,7 @@ struct dk_cloud_call;
 typedef void dk_cloud_done_fn(void *ctx, const struct dk_cloud_result *result);
 
 struct dk_cloud_provider {
+  bool knows_shapes; /* `shapes` may be left out of its block */
   /* Reads credentials; asks nobody. 0, or negative with words: a setting, a file that cannot be read. */
   int (*open)(const struct dk_cloud_options *options, struct dk_cloud **ret, struct dk_error *error);
   void (*close)(struct dk_cloud *cloud); /* its calls are given up: no callback. NULL is fine */

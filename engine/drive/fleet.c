@@ -141,6 +141,7 @@ void dk_fleet_destroy(struct dk_engine *engine) {
     dk_free(host->said);
     dk_free(host);
   }
+  dk_providers_settle();
   dk_free(engine->hosts);
 }
 

@@ -162,6 +162,8 @@ int dk_fleet_rent(struct dk_engine *engine, const struct dk_host_entry *entry, s
 void dk_fleet_give_back(struct dk_engine_host *host) {
   remove_host(host, "it was given back");
   host->is_rented = false;
+  host->config = (struct dk_host_config){.name = host->record.name}; /* what it pointed to goes */
+  host->hours = (struct dk_hours){0};
   dk_fleet_tell_where(host->engine);
 }
 

@@ -1,5 +1,8 @@
 /* The engine's end of the stream to an agent: connects, says hello, turns bytes into messages, and comes back after a
- * loss. */
+ * loss.
+ *
+ * What blocks is the provider's (provider.h): a dial of this machine's agent in dk_link_create and dk_link_tick, and when
+ * a stream has broken, in the loop or in dk_link_tick, up to 0.1 s for why. Nothing else does. */
 #ifndef DK_DRIVE_LINK_H
 #define DK_DRIVE_LINK_H
 

@@ -286,20 +286,24 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
 }
 
 uint32_t dk_rentals_count(const struct dk_rentals *rentals) {
-  return dk_rent_count(rentals->rent, UINT32_MAX);
+  uint32_t n = 0;
+
+  for (uint32_t i = 0; i < rentals->n_pools; i++)
+    if (rentals->pools[i]->cloud) n += dk_rent_count(rentals->rent, i);
+  return n;
 }
 
 /* A machine is asked to go as soon as that is recorded: what is not under way any more was answered. */
 bool dk_rentals_are_leaving(const struct dk_rentals *rentals) {
   for (uint32_t i = 0; i < rentals->n_pools; i++)
     if (rentals->pools[i]->calls) return false;
-  for (uint32_t i = 0; i < dk_rentals_count(rentals); i++)
+  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++)
     if (dk_rent_at(rentals->rent, i)->state != DK_RENT_ENDING) return false;
   return true;
 }
 
 bool dk_rentals_owns(const struct dk_rentals *rentals, uint32_t host) {
-  for (uint32_t i = 0; i < dk_rentals_count(rentals); i++)
+  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++)
     if (dk_rent_at(rentals->rent, i)->host == host) return true;
   return false;
 }
@@ -323,7 +327,7 @@ int dk_rentals_release(struct dk_rentals *rentals, const char *name, bool is_har
     release(rentals, DK_RENT_ALL, i, is_hard);
     return 0;
   }
-  for (uint32_t i = 0; i < dk_rentals_count(rentals); i++) {
+  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++) {
     const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
     char own[DK_RENT_NAME + 12];
     dk_rentals_name(rented->pool, rented->number, own, sizeof own);

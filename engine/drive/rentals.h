@@ -30,7 +30,7 @@ void dk_rentals_worked(struct dk_rentals *rentals, const struct dk_engine_host *
 /* Tasks cannot run there, for what it is: its pool makes no more of them. */
 void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *host);
 
-/* Machines that there are, or may be. */
+/* Machines that there are, or may be, of the clouds that can be asked. */
 uint32_t dk_rentals_count(const struct dk_rentals *rentals);
 /* Has every machine been asked to go, and the cloud agreed? */
 bool dk_rentals_are_leaving(const struct dk_rentals *rentals);

@@ -109,7 +109,8 @@ static void create(struct dk_rentals *rentals, struct dk_rental_pool *pool, cons
   }
   dk_rent_name(rentals->engine->store_id, rented->incarnation, rented->number, name);
   dk_rentals_name(rented->pool, rented->number, own, sizeof own);
-  int r = dk_rentals_user_data(rentals, own, &script, &error);
+  const char *user = pool->entry->host.user;
+  int r = dk_rentals_user_data(rentals, own, user ? user : DK_RENTALS_USER, &script, &error);
   const struct dk_cloud_order order = {.kind = DK_CLOUD_CREATE,
                                        .name = name,
                                        .image = pool->entry->image,
@@ -142,7 +143,7 @@ static uint64_t age_of(const struct dk_instance *instance, int64_t now_unix) {
 /* Its place and its troubles are no matter of engine/rent. */
 static void take_row(struct dk_rentals *rentals, const struct dk_rental_pool *pool,
                      const struct dk_instance *instance) {
-  for (uint32_t i = 0; i < dk_rentals_count(rentals); i++) {
+  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++) {
     const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
     if (strcmp(rented->pool, pool->name) != 0 || strcmp(rented->id, instance->id) != 0) continue;
     uint32_t number = rented->number;

@@ -80,6 +80,7 @@ static void dial(struct dk_rentals *rentals, struct dk_rental *machine) {
                                   .hours = cloud->hours};
   entry->config.provider = cloud->config.provider;
   entry->config.name = machine->name;
+  if (!entry->config.user) entry->config.user = DK_RENTALS_USER;
   entry->config.address = machine->address;
   entry->config.identity = machine->identity;
   entry->config.known_hosts = machine->known_hosts;

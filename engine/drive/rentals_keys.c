@@ -82,10 +82,12 @@ static const char script[] =
     "  shutdown -P now || systemctl poweroff || poweroff -f || kill -PWR 1\n"
     ") </dev/null >/dev/null 2>&1 &\n"
     "umask 077\n"
-    "mkdir -p /root/.ssh\n"
-    "cat >>/root/.ssh/authorized_keys <<'END_OF_KEY'\n"
+    "home=$(getent passwd '%s' | cut -d: -f6)\n"
+    "mkdir -p \"$home/.ssh\"\n"
+    "cat >>\"$home/.ssh/authorized_keys\" <<'END_OF_KEY'\n"
     "%s"
     "END_OF_KEY\n"
+    "chown -R '%s': \"$home/.ssh\"\n"
     "cat >/etc/ssh/ssh_host_ed25519_key <<'END_OF_KEY'\n"
     "%s"
     "END_OF_KEY\n"
@@ -97,7 +99,7 @@ static const char script[] =
 #define LEASE_MINUTES 15u
 #define LEASE_TURNS (LEASE_MINUTES * 3u) /* of 20 s */
 
-int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, struct dk_buf *ret,
+int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, const char *user, struct dk_buf *ret,
                          struct dk_error *error) {
   dk_autobuf ours = DK_BUF_INIT, private_key = DK_BUF_INIT, public_key = DK_BUF_INIT;
 
@@ -105,8 +107,8 @@ int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, str
   if (r == 0) r = need_key(rentals, name, name, &private_key, &public_key, error);
   if (r == 0) r = write_known(rentals, name, &public_key, error);
   if (r < 0) return r;
-  dk_buf_printf(ret, script, LEASE_MINUTES, LEASE_TURNS, LEASE_TURNS, dk_buf_text(&ours), dk_buf_text(&private_key),
-                dk_buf_text(&public_key));
+  dk_buf_printf(ret, script, LEASE_MINUTES, LEASE_TURNS, LEASE_TURNS, user, dk_buf_text(&ours), user,
+                dk_buf_text(&private_key), dk_buf_text(&public_key));
   return dk_buf_ok(ret) ? 0 : dk_error_system(error, -ENOMEM, "making keys for a machine");
 }
 

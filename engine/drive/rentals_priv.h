@@ -79,8 +79,10 @@ void dk_rentals_look_at_demand(struct dk_rentals *rentals);
 /* rentals_keys.c: what lies in .dkrun/rented. */
 /* What people and ssh call an instance: POOL-NUMBER. */
 void dk_rentals_name(const char *pool, uint32_t number, char *ret, size_t size);
+/* Who logs in, where the file of providers names nobody: what every image has. */
+#define DK_RENTALS_USER "root"
 /* Makes what is missing of the keys, and the script that the machine runs when it first boots. */
-int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, struct dk_buf *ret,
+int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, const char *user, struct dk_buf *ret,
                          struct dk_error *error);
 void dk_rentals_remove_keys(const struct dk_rentals *rentals, const char *name);
 

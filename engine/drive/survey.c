@@ -238,6 +238,7 @@ int dk_survey(const struct dk_survey_options *options, const struct dk_host_entr
   if (r < 0) dk_error_system(error, r, "asking the hosts");
   for (uint32_t i = 0; i < n; i++)
     if (asked[i].phase != PHASE_CLOSED) close_ended(&asked[i]);
+  dk_providers_settle();
   dk_loop_destroy(survey.loop);
   return r < 0 ? r : 0;
 }

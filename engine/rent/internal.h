@@ -56,6 +56,7 @@ struct dk_rent_machine {
   uint64_t settled_at, boots_from, down_from, idle_from;
   uint64_t delete_at, delete_asked;
   uint64_t missing_from, stopped_from; /* when the first list that says so was asked for; NEVER: none does */
+  bool is_standing;                    /* it was seen last as one that nobody deletes */
   bool is_missing, is_stopped;         /* a second one has confirmed it */
 };
 
@@ -133,6 +134,7 @@ void dk_rent_pool_refused(struct dk_rent *rent, const struct dk_rent_machine *ma
                           const struct dk_rent_event *event);
 void dk_rent_pool_made(struct dk_rent *rent, const struct dk_rent_machine *machine);
 void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool); /* a machine came to nothing */
+void dk_rent_pool_works(struct dk_rent_pool_state *pool);                        /* one has come up */
 void dk_rent_pool_finish(struct dk_rent *rent);
 /* base doubled `times` times, 32-fold at most, and a quarter of that more by chance. */
 uint64_t dk_rent_later(struct dk_rent *rent, uint64_t base, uint32_t times);

@@ -109,7 +109,7 @@ static void agent_up(struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_missing = machine->is_stopped = false;
   rent->is_demand_fresh = false;
   if (machine->of.state == DK_RENT_MADE) {
-    dk_rent_pool_of(rent, machine)->fails = 0;
+    dk_rent_pool_works(dk_rent_pool_of(rent, machine));
     machine->is_load_known = true; /* it has had no task before */
   }
   dk_rent_life_happen(rent, machine, DK_RENT_FACT_REACHED);
@@ -225,7 +225,7 @@ static void delete (struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_deleting = true;
   machine->delete_asked = rent->now;
   dk_rent_emit_act(rent, DK_RENT_DELETE, machine);
-  if (++machine->deletes < STUCK || machine->was_stuck_told) return;
+  if (++machine->deletes < STUCK || !machine->is_standing || machine->was_stuck_told) return;
   machine->was_stuck_told = true;
   dk_rent_emit_tell(rent, DK_RENT_TELL_STUCK, machine->of.number, dk_rent_pool_of(rent, machine)->number,
                     machine->deletes, 0);

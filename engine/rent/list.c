@@ -7,6 +7,7 @@
 #define BLIND 5u
 
 void dk_rent_list_missing(struct dk_rent *rent, struct dk_rent_machine *machine, uint64_t asked) {
+  machine->is_standing = false;
   if (machine->is_calling || machine->is_answering) return;
   bool is_known = dk_rent_has_id(machine);
   uint64_t from = machine->settled_at + (is_known ? dk_rent_pool_of(rent, machine)->lag_ns : 0);
@@ -37,6 +38,7 @@ static void dial(struct dk_rent *rent, struct dk_rent_machine *machine) {
 static void see(struct dk_rent *rent, struct dk_rent_machine *machine, const struct dk_rent_event *event) {
   const struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
   enum dk_rent_seen seen = event->u.listed.seen;
+  machine->is_standing = seen != DK_RENT_DELETING;
   machine->is_listed = true;
   machine->serial = pool->serial;
   machine->missing_from = DK_RENT_NEVER;

@@ -172,6 +172,11 @@ void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool) 
   dk_rent_emit_tell(rent, DK_RENT_TELL_FAILING, 0, pool->number, pool->fails, wait);
 }
 
+void dk_rent_pool_works(struct dk_rent_pool_state *pool) {
+  pool->fails = 0;
+  pool->paused_until = 0;
+}
+
 void dk_rent_pool_finish(struct dk_rent *rent) {
   for (uint32_t i = 0; i < rent->n_pools; i++) dk_free(rent->pools[i].offers);
   dk_free(rent->pools);

@@ -272,7 +272,7 @@ const char *dk_ssh_why(struct dk_dial *dial) {
 void dk_ssh_hang_up(struct dk_dial *dial) {
   if (!dial) return;
   dk_ssh_close(dial);
-  dk_ssh_child_end(&dial->child);
+  dk_ssh_child_end(&dial->child, dial->with.loop);
   dk_ssh_program_close(&dial->program);
   dk_buf_finish(&dial->out);
   dk_free(dial);

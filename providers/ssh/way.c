@@ -109,7 +109,7 @@ static void start_next(struct dk_dial *dial, enum dk_ssh_way way) {
 
   close_stream(dial);
   close_words(dial);
-  dk_ssh_child_end(&dial->child);
+  dk_ssh_child_end(&dial->child, dial->with.loop);
   if (start(dial, way, NULL, &error) < 0) dk_ssh_over(dial, &error);
 }
 
