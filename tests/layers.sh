@@ -27,7 +27,7 @@ engine/store:   lang/base engine/sys engine/core/event.h engine/rent/event.h eng
 engine/drive:   lang engine/core engine/rent engine/store engine/objects engine/source engine/net engine/wire engine/sys
 engine/report:  lang engine/store engine/objects engine/sys engine/core/event.h engine/wire/id.h engine/wire/message.h
 engine/cli:     lang engine stdlib
-providers:      lang/base lang/check/schema.h engine/drive/provider.h engine/net engine/sys
+providers:      lang/base lang/check/schema.h engine/drive/cloud.h engine/drive/provider.h engine/net engine/sys
 stdlib:         lang/base
 '
 
