@@ -117,7 +117,7 @@ static enum dk_lxd_reason read_operation(const struct dk_json *in, struct dk_lxd
 
 enum dk_lxd_reason dk_lxd_read_operation(const struct dk_lxd_answer *answer, struct dk_lxd_operation *ret,
                                          struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_operation){.exit_code = -1};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
@@ -173,7 +173,7 @@ static enum dk_lxd_reason read_server(const struct dk_json *in, struct dk_lxd_se
 
 enum dk_lxd_reason dk_lxd_read_server(const struct dk_lxd_answer *answer, struct dk_lxd_server *ret,
                                       struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_server){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);

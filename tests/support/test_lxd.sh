@@ -30,7 +30,7 @@ on() {
   timeout 20 ssh -i "$lxd/id" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes \
     -o ConnectTimeout=3 "root@$ip" "$@" 2>/dev/null
 }
-names() { lxd_api GET "/1.0/instances?filter=config.user.dkrun.run+eq+$1" | tr -d '\n' | grep -o '/1.0/instances/[a-z0-9]*' | cut -d/ -f4 | tr '\n' ' '; }
+names() { lxd_api GET "/1.0/instances?filter=config.user.dkrun.run+eq+$1" | tr -d '\n' | grep -o '/1.0/instances/[a-z0-9]*' | cut -d/ -f4 | sort | tr '\n' ' '; }
 create() { # NAME IMAGE RUN [ARGUMENT]...
   local name=$1 image=$2 run=$3
   shift 3
