@@ -53,8 +53,11 @@ ask server server
 fine
 has $'\nlxd 5.'
 has ' containers'
-lxd_lxc config set core.https_address :8443
-anybody() { curl -sS -k --max-time 20 -o "$lxd/body" -w '%{http_code}' "$(lxd_url)$1"; }
+lxd_tls
+anybody() { curl -sS -k --max-time 20 -o "$lxd/body" -w '%{http_code}' "${@:2}" "$lxd_url$1"; }
+status=$(anybody /1.0 --cert "$lxd/client.crt" --key "$lxd/client.key")
+out=$("$lxd_ask" read server "$status" <"$lxd/body")
+fine
 status=$(anybody /1.0)
 [ -z "$record" ] || scrub <"$lxd/body" >"$record/server_untrusted.$status.json"
 out=$("$lxd_ask" read server "$status" <"$lxd/body")
