@@ -10,7 +10,8 @@
  *
  * Threads: names are looked up by threads of libcurl's (getaddrinfo cannot be interrupted). One that is looked up for a
  * request that was cancelled, timed out or destroyed is left behind: it ends by itself when the resolver answers, and
- * nothing waits for it. All else is in the caller's thread. Callers must ignore SIGPIPE. */
+ * nothing waits for it. All else is in the caller's thread. Callers ignore SIGPIPE, and call dk_loop_signal for the signals
+ * that they want before the first request: the threads inherit which are blocked. */
 #ifndef DK_NET_HTTP_H
 #define DK_NET_HTTP_H
 

@@ -224,8 +224,12 @@ static bool be_proxy(struct connection *on, const char *to) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   const char *port = strrchr(to, ':');
 
+  pthread_mutex_lock(&on->server->lock);
+  int status = on->server->proxy_status;
+  pthread_mutex_unlock(&on->server->lock);
+
   if (strcasestr(on->in, "X-Auth-Token")) note(on->server, "/leaked");
-  if (on->server->proxy_status != 200) return answer(on->fd, on->server->proxy_status, "", "no", 2);
+  if (status != 200) return answer(on->fd, status, "", "no", 2);
   address.sin_port = htons((uint16_t)atoi(port ? port + 1 : "0"));
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
@@ -351,5 +355,7 @@ uint32_t server_connections(struct server *server) {
 }
 
 void server_proxy_status(struct server *server, int status) {
+  pthread_mutex_lock(&server->lock);
   server->proxy_status = status;
+  pthread_mutex_unlock(&server->lock);
 }
