@@ -158,9 +158,9 @@ static enum dk_lxd_reason read_server(const struct dk_json *in, struct dk_lxd_se
       COPY_TEXT(&environment, "server", ret->kind, error) < 0 ||
       COPY_TEXT(&environment, "server_version", ret->version, error) < 0)
     return DK_LXD_UNKNOWN;
-  /* The newest of what is used here: LXD 3.19. */
-  if (!has_extension(in, "instances")) {
-    dk_error_set(error, -EINVAL, "%s: LXD %s is too old: it has to be 3.19 or later", in->label, ret->version);
+  /* The newest of what is used here. */
+  if (!has_extension(in, "cloud_init")) {
+    dk_error_set(error, -EINVAL, "%s: LXD %s is too old: it has to be 4.21 or later", in->label, ret->version);
     return DK_LXD_BAD_REQUEST;
   }
   COPY_SOME(&environment, "server_name", ret->name);
