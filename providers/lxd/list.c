@@ -114,7 +114,7 @@ static int read_instances(const struct dk_json *document, const struct dk_json *
 
 enum dk_lxd_reason dk_lxd_read_instances(const struct dk_lxd_answer *answer, struct dk_lxd_instances *ret,
                                          struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_instances){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
@@ -163,7 +163,7 @@ static void read_addresses(const struct dk_json *in, const char *family, int af,
 
 enum dk_lxd_reason dk_lxd_read_addresses(const struct dk_lxd_answer *answer, struct dk_lxd_addresses *ret,
                                          struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_addresses){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
@@ -216,7 +216,7 @@ static int read_images(const struct dk_json *document, struct dk_lxd_images *ret
 
 enum dk_lxd_reason dk_lxd_read_images(const struct dk_lxd_answer *answer, struct dk_lxd_images *ret,
                                       struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_images){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
