@@ -43,6 +43,10 @@ enum dk_lxd_call {
                           fail the call and leave the image */
   DK_LXD_IMAGES,    /* all of the project */
   DK_LXD_DELETE_IMAGE, /* image `name`, a fingerprint */
+  DK_LXD_ALIAS,        /* which image has alias `name`? */
+  DK_LXD_IMAGE,        /* image `name`, a fingerprint */
+  DK_LXD_PROFILE,      /* profile `name` */
+  DK_LXD_PROJECT,      /* project `name`: one that is not there has no instances, says LXD */
   DK_LXD_N_CALLS,
 };
 
@@ -149,7 +153,8 @@ struct dk_lxd_instance {
   enum dk_lxd_state state;
   int64_t created;                                            /* Unix seconds; 0: not known */
   char store[DK_LXD_TAG], run[DK_LXD_TAG], owner[DK_LXD_TAG]; /* "": it has no such tag */
-  bool is_hidden; /* the server cannot say more than its name now: it may have tags */
+  char address[46]; /* of INSTANCES: the first one, as ADDRESSES has them; "": none yet */
+  bool is_hidden;   /* the server cannot say more than its name now: it may have tags */
 };
 struct dk_lxd_instances {
   struct dk_lxd_instance *items; /* owned */
@@ -173,6 +178,9 @@ struct dk_lxd_addresses {
 };
 enum dk_lxd_reason dk_lxd_read_addresses(const struct dk_lxd_answer *answer, struct dk_lxd_addresses *ret,
                                          struct dk_error *error);
+
+/* ALIAS, IMAGE, PROFILE, PROJECT: FINE when there is one, NOT_FOUND. */
+enum dk_lxd_reason dk_lxd_read_there(const struct dk_lxd_answer *answer, struct dk_error *error);
 
 struct dk_lxd_image {
   char fingerprint[DK_LXD_FINGERPRINT];
