@@ -136,6 +136,8 @@ static void instances(void **state) {
   assert_string_equal(list.items[0].run, "r1");
   assert_string_equal(list.items[0].owner, "anna@desk");
   assert_false(list.items[0].is_hidden);
+  assert_memory_equal(list.items[0].address, "10.214.100.", 11);
+  assert_string_equal(list.items[1].address, "");
   assert_string_equal(list.items[1].name, "m3");
   assert_int_equal(list.items[1].state, DK_LXD_STOPPED);
   assert_string_equal(list.items[1].owner, "eve\xe2\x80\xae\"\\");
