@@ -65,8 +65,9 @@ static enum dk_cloud_turn send_call(struct dk_cloud_work *work, struct dk_lxd_as
 
   what->project = site->project;
   int r = dk_lxd_request(what, &request, &error);
+  bool is_reading = strcmp(request.method, "GET") == 0;
   struct dk_cloud_ask *ask =
-      dk_cloud_ask(work, words[work->step], request.method, request.is_once ? DK_HTTP_ONCE : DK_HTTP_IDEMPOTENT);
+      dk_cloud_ask(work, words[work->step], request.method, is_reading ? DK_HTTP_IDEMPOTENT : DK_HTTP_ONCE);
   ask->path = request.path;
   ask->body = request.body;
   if (r == 0) return DK_CLOUD_ASKS;
@@ -85,7 +86,6 @@ static enum dk_cloud_turn send_step(struct dk_cloud_work *work, enum step step) 
   return send_call(work, &ask);
 }
 
-/* What LXD answers to a create that it refuses, as over its quota, is a 500: asked again it would be refused again. */
 static enum dk_cloud_turn send_make(struct dk_cloud_work *work) {
   const struct dk_lxd_site *site = work->site->own;
   const struct dk_shape *shape = work->order.shape;
@@ -101,9 +101,7 @@ static enum dk_cloud_turn send_make(struct dk_cloud_work *work) {
                                        .tags = {.store = work->site->store}}};
 
   work->step = MAKE;
-  enum dk_cloud_turn turn = send_call(work, &ask);
-  work->ask.class = DK_HTTP_ONCE;
-  return turn;
+  return send_call(work, &ask);
 }
 
 static enum dk_cloud_turn send_wait(struct dk_cloud_work *work, const struct dk_lxd_operation *operation) {

@@ -100,6 +100,8 @@ while read -r where kind controllers; do
 done <"$dir/cgroups"
 mount -t tmpfs -o mode=755 run /run
 echo lxd >/proc/sys/kernel/hostname
+# What a machine sees of itself in /proc is what it may have.
+lxcfs /var/lib/lxcfs >"$dir/lxcfs.log" 2>&1 &
 ip link set lo up
 export LXD_DIR=$dir/lxd HOME=$dir
 mkdir "$LXD_DIR"

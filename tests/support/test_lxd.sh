@@ -54,7 +54,7 @@ lxd_up
 took 'LXD is up'
 lxd_image
 took 'image is there'
-create c1 dkrun r1 --ephemeral -c limits.memory=300MiB
+create c1 dkrun r1 --ephemeral -c limits.memory=300MiB -c limits.cpu=1
 took 'created'
 lxd_lxc -q start c1
 took 'started'
@@ -63,6 +63,7 @@ took 'has an address'
 wait_until on c1 true
 took 'lets us in'
 [ "$(on c1 uname -n)" = c1 ] || fail 'its name'
+[[ $(on c1 'nproc; grep MemTotal /proc/meminfo') == $'1\nMemTotal:'*\ 307200\ kB ]] || fail 'what it may have'
 create c2 dkrun r2
 lxd_lxc -q start c2
 wait_until on c2 true

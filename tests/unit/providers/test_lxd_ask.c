@@ -106,18 +106,6 @@ static void queries(void **state) {
   expect(&ask, "GET", "/1.0/operations/0f13-4c/wait?project=%C3%A9&timeout=1", "");
 }
 
-static void only_what_acts_twice_is_once(void **state) {
-  (void)state;
-  for (int i = 0; i < DK_LXD_N_CALLS; i++) {
-    struct dk_lxd_ask ask = base;
-    struct dk_lxd_request request;
-    ask.call = (enum dk_lxd_call)i;
-    assert_int_equal(dk_lxd_request(&ask, &request, NULL), 0);
-    assert_int_equal(request.is_once, i == DK_LXD_EXEC || i == DK_LXD_PUBLISH);
-    dk_lxd_request_finish(&request);
-  }
-}
-
 static void expect_refused(const struct dk_lxd_ask *ask, const char *words) {
   struct dk_lxd_request request;
   struct dk_error error = {0};
@@ -134,8 +122,8 @@ static void what_cannot_be_sent(void **state) {
   struct dk_lxd_ask ask = base;
   (void)state;
   for (int i = 0; i < DK_LXD_N_CALLS; i++) {
-    bool is_named =
-        i != DK_LXD_SERVER && i != DK_LXD_INSTANCES && i != DK_LXD_IMAGES && i != DK_LXD_ALIAS && i != DK_LXD_PROFILE && i != DK_LXD_PROJECT;
+    bool is_named = i != DK_LXD_SERVER && i != DK_LXD_INSTANCES && i != DK_LXD_IMAGES && i != DK_LXD_ALIAS &&
+                    i != DK_LXD_PROFILE && i != DK_LXD_PROJECT;
     ask.call = (enum dk_lxd_call)i;
     for (size_t n = 0; is_named && n < sizeof names / sizeof *names; n++) {
       ask.name = names[n];
@@ -195,13 +183,8 @@ static void without_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_call),
-      cmocka_unit_test(a_whole_machine),
-      cmocka_unit_test(queries),
-      cmocka_unit_test(only_what_acts_twice_is_once),
-      cmocka_unit_test(what_cannot_be_sent),
-      cmocka_unit_test(names_by_people),
-      cmocka_unit_test(without_memory),
+      cmocka_unit_test(each_call),           cmocka_unit_test(a_whole_machine), cmocka_unit_test(queries),
+      cmocka_unit_test(what_cannot_be_sent), cmocka_unit_test(names_by_people), cmocka_unit_test(without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
