@@ -27,7 +27,7 @@ engine/store:   lang/base engine/sys engine/core/event.h engine/rent/event.h eng
 engine/drive:   lang engine/core engine/rent engine/store engine/objects engine/source engine/net engine/wire engine/sys
 engine/report:  lang engine/store engine/objects engine/sys engine/core/event.h engine/wire/id.h engine/wire/message.h
 engine/cli:     lang engine stdlib
-providers:      lang/base lang/check/schema.h engine/drive/provider.h engine/net engine/sys
+providers:      lang/base lang/check/schema.h engine/drive/cloud.h engine/drive/provider.h engine/net engine/sys
 stdlib:         lang/base
 '
 
@@ -130,7 +130,7 @@ self_test() {
   printf '#include "lang/plan/own.h"\n#include "lang/base/buf.h"\n#include <stdio.h>\n' >"$tree/lang/plan/fine.c"
   printf '#include "engine/core/core.h"\n  #  include "lang/lang.h"\n#include <pcre2.h>\n' >"$tree/engine/drive/fine.c"
   printf '#include "engine/core/event.h"\n#include <lmdb.h>\n' >"$tree/engine/store/fine.c"
-  printf '#include "engine/drive/provider.h"\n#include "lang/check/schema.h"\n' >"$tree/providers/ssh/fine.c"
+  printf '#include "engine/drive/provider.h"\n#include "engine/net/http.h"\n#include "lang/check/schema.h"\n' >"$tree/providers/ssh/fine.c"
   out=$(check "$tree") || { echo "$out"; echo "layers: self-test: a clean tree was refused" >&2; return 1; }
   while read -r file include; do
     mkdir -p "$tree/$(dirname "$file")"
@@ -165,6 +165,9 @@ engine/net/bad.c <nettle/hmac.h>
 lang/plan/bad.c <mpfr.h>
 lang/check/bad.c <pcre2.h>
 engine/core/bad.c <jansson.h>
+engine/net/bad.c "engine/drive/link.h"
+engine/sys/bad.c "engine/net/http.h"
+providers/lxd/bad.c <curl/curl.h>
 PLANTED
   # The same for calls; what only looks like one is fine.
   printf '/* malloc( */\n * fork(\nint a = dk_strdup(x) + p->fork(1) + my_malloc(2);\n' >"$tree/lang/plan/fine.h"

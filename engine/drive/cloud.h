@@ -55,7 +55,7 @@ struct dk_cloud_order {
   enum dk_cloud_kind kind;
   const char *name;             /* CREATE: [a-z0-9-], at most 60 bytes; the cloud knows the instance by it */
   const char *id;               /* DELETE: as CREATE or a list gave it */
-  const char *image;            /* CREATE */
+  const char *image;            /* CREATE; CHECK: is it there? NULL: not asked */
   const struct dk_shape *shape; /* CREATE */
   const char *user_data;        /* CREATE: a script, "#!/bin/sh ..." */
 };

@@ -10,7 +10,8 @@
  *
  * Threads: names are looked up by threads of libcurl's (getaddrinfo cannot be interrupted). One that is looked up for a
  * request that was cancelled, timed out or destroyed is left behind: it ends by itself when the resolver answers, and
- * nothing waits for it. All else is in the caller's thread. Callers must ignore SIGPIPE. */
+ * nothing waits for it. All else is in the caller's thread. Callers ignore SIGPIPE, and call dk_loop_signal for the signals
+ * that they want before the first request: the threads inherit which are blocked. */
 #ifndef DK_NET_HTTP_H
 #define DK_NET_HTTP_H
 
@@ -25,12 +26,13 @@ struct dk_http;      /* one a loop */
 struct dk_http_call; /* a request that is under way */
 
 enum dk_http_class {
+  /* Must reach the server at most once: over a connection of its own, never repeated, no redirect. What is not said is
+   * taken for this. */
+  DK_HTTP_ONCE,
   /* Done twice it is as if done once: GET, HEAD, most PUT and DELETE. */
   DK_HTTP_IDEMPOTENT,
   /* Carries a token by which the server knows it again for token_ttl_ns: repeated until then. */
   DK_HTTP_TOKEN,
-  /* Must reach the server at most once: over a connection of its own, never repeated, no redirect. */
-  DK_HTTP_ONCE,
 };
 
 struct dk_http_header {

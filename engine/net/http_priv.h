@@ -47,6 +47,7 @@ struct dk_http_call {
   enum cut cut;
   bool was_sent;    /* this try may have reached the server */
   bool is_unclear;  /* one before may have acted */
+  int no_socket;    /* errno of a socket that could not be opened */
   curl_off_t moved; /* bytes in both directions, as curl counts */
   uint64_t try_at, heard_at, retry_at, until, token_until;
 };

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct setting {
   CURL *easy;
@@ -24,6 +25,16 @@ static int on_start(void *ctx, char *their_ip, char *our_ip, int their_port, int
   call->was_sent = true;
   call->heard_at = dk_now_ns();
   return CURL_PREREQFUNC_OK;
+}
+
+/* curl's own would be inherited by programs that others start, and tells of no failure. */
+static curl_socket_t on_open(void *ctx, curlsocktype what, struct curl_sockaddr *to) {
+  struct dk_http_call *call = ctx;
+
+  (void)what;
+  int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  if (fd < 0) call->no_socket = errno;
+  return fd;
 }
 
 static int on_moved(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
@@ -62,6 +73,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx) {
 static void set_callbacks(struct setting *to, struct dk_http_call *call) {
   SET(to, CURLOPT_PRIVATE, call);
   SET(to, CURLOPT_ERRORBUFFER, call->detail);
+  SET(to, CURLOPT_OPENSOCKETFUNCTION, on_open);
+  SET(to, CURLOPT_OPENSOCKETDATA, call);
   SET(to, CURLOPT_PREREQFUNCTION, on_start);
   SET(to, CURLOPT_PREREQDATA, call);
   SET(to, CURLOPT_NOPROGRESS, 0L);
@@ -156,6 +169,7 @@ int dk_http_try_begin(struct dk_http_call *call, struct dk_error *error) {
   call->detail[0] = '\0';
   call->cut = CUT_NOT;
   call->was_sent = false;
+  call->no_socket = 0;
   call->moved = 0;
   call->tries++;
   call->try_at = call->heard_at = dk_now_ns();

@@ -41,6 +41,7 @@ static int explain_connect(const struct dk_http_call *call, struct dk_error *err
   long number = 0;
   const char *proxy = proxy_variable(call);
 
+  if (call->no_socket) return dk_error_system(error, -call->no_socket, "opening a socket for %s", call->host);
   curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
   int r = number > 0 ? -(int)number : -ECONNREFUSED;
   if (proxy)

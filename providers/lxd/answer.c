@@ -117,7 +117,7 @@ static enum dk_lxd_reason read_operation(const struct dk_json *in, struct dk_lxd
 
 enum dk_lxd_reason dk_lxd_read_operation(const struct dk_lxd_answer *answer, struct dk_lxd_operation *ret,
                                          struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_operation){.exit_code = -1};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
@@ -158,9 +158,9 @@ static enum dk_lxd_reason read_server(const struct dk_json *in, struct dk_lxd_se
       COPY_TEXT(&environment, "server", ret->kind, error) < 0 ||
       COPY_TEXT(&environment, "server_version", ret->version, error) < 0)
     return DK_LXD_UNKNOWN;
-  /* The newest of what is used here: LXD 3.19. */
-  if (!has_extension(in, "instances")) {
-    dk_error_set(error, -EINVAL, "%s: LXD %s is too old: it has to be 3.19 or later", in->label, ret->version);
+  /* The newest of what is used here. */
+  if (!has_extension(in, "cloud_init")) {
+    dk_error_set(error, -EINVAL, "%s: LXD %s is too old: it has to be 4.21 or later", in->label, ret->version);
     return DK_LXD_BAD_REQUEST;
   }
   COPY_SOME(&environment, "server_name", ret->name);
@@ -173,7 +173,7 @@ static enum dk_lxd_reason read_server(const struct dk_json *in, struct dk_lxd_se
 
 enum dk_lxd_reason dk_lxd_read_server(const struct dk_lxd_answer *answer, struct dk_lxd_server *ret,
                                       struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_server){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);

@@ -25,7 +25,7 @@
 #define DK_LXD_TAG 128u
 #define DK_LXD_FINGERPRINT 65u
 
-/* ---- What is sent ---- */
+/* What is sent. */
 
 enum dk_lxd_call {
   DK_LXD_SERVER,    /* who is it, and are we let in? */
@@ -34,15 +34,20 @@ enum dk_lxd_call {
   DK_LXD_STOP,      /* instance `name`, at once, as by pulling its plug */
   DK_LXD_DELETE,    /* instance `name`, which is stopped */
   DK_LXD_EXEC,      /* `script` in instance `name`, by /bin/sh as root: for images that do nothing with user data */
-  DK_LXD_WAIT,      /* until operation `name` has ended, or wait_s seconds */
+  DK_LXD_WAIT,      /* until operation `name` has ended, or wait_s seconds: nothing is heard meanwhile */
   DK_LXD_INSTANCES, /* all of the project */
   DK_LXD_INSTANCE,  /* instance `name` */
   DK_LXD_ADDRESSES, /* of instance `name` */
   DK_LXD_KEEP,      /* instance `name` is not ephemeral any more: a PUBLISH wants it stopped, and there */
-  DK_LXD_PUBLISH,   /* an image of instance `name`, which is stopped, with `tags`, and no alias: one that is taken would
-                          fail the call and leave the image */
-  DK_LXD_IMAGES,    /* all of the project */
+  /* An image of instance `name`, which is stopped, with `tags`. No alias: one that is taken would fail the call and leave
+   * the image. */
+  DK_LXD_PUBLISH,
+  DK_LXD_IMAGES,       /* all of the project */
   DK_LXD_DELETE_IMAGE, /* image `name`, a fingerprint */
+  DK_LXD_ALIAS,        /* which image has alias `name`? */
+  DK_LXD_IMAGE,        /* image `name`, a fingerprint */
+  DK_LXD_PROFILE,      /* profile `name` */
+  DK_LXD_PROJECT,      /* project `name`: one that is not there has no instances, says LXD */
   DK_LXD_N_CALLS,
 };
 
@@ -75,18 +80,19 @@ struct dk_lxd_ask {
   struct dk_lxd_tags tags;
 };
 
+/* A GET may be sent again. All else once: LXD answers 500 to what it refuses for good (a quota), and a second try would only
+ * hide that; of what broke, INSTANCE says what came of it. */
 struct dk_lxd_request {
   const char *method;
   struct dk_buf path; /* with query, percent-escaped */
   struct dk_buf body; /* JSON; empty: none */
-  bool is_once;       /* a second time would do something twice, or fail where the first one did not */
 };
 
 /* 0; -EINVAL with words: a name, image or script that cannot be sent; -ENOMEM. The result is finished in any case. */
 int dk_lxd_request(const struct dk_lxd_ask *ask, struct dk_lxd_request *ret, struct dk_error *error);
 void dk_lxd_request_finish(struct dk_lxd_request *request);
 
-/* ---- What is answered ---- */
+/* What is answered. */
 
 enum dk_lxd_reason {
   DK_LXD_FINE,
@@ -149,7 +155,8 @@ struct dk_lxd_instance {
   enum dk_lxd_state state;
   int64_t created;                                            /* Unix seconds; 0: not known */
   char store[DK_LXD_TAG], run[DK_LXD_TAG], owner[DK_LXD_TAG]; /* "": it has no such tag */
-  bool is_hidden; /* the server cannot say more than its name now: it may have tags */
+  char address[46]; /* of INSTANCES: the first one, as ADDRESSES has them; "": none yet */
+  bool is_hidden;   /* the server cannot say more than its name now: it may have tags */
 };
 struct dk_lxd_instances {
   struct dk_lxd_instance *items; /* owned */
@@ -173,6 +180,9 @@ struct dk_lxd_addresses {
 };
 enum dk_lxd_reason dk_lxd_read_addresses(const struct dk_lxd_answer *answer, struct dk_lxd_addresses *ret,
                                          struct dk_error *error);
+
+/* ALIAS, IMAGE, PROFILE, PROJECT: FINE when there is one, NOT_FOUND. */
+enum dk_lxd_reason dk_lxd_read_there(const struct dk_lxd_answer *answer, struct dk_error *error);
 
 struct dk_lxd_image {
   char fingerprint[DK_LXD_FINGERPRINT];

@@ -3,6 +3,7 @@
 
 #include "lang/base/alloc.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -76,6 +77,7 @@ static json_t *keep_body(const struct dk_lxd_ask *ask) {
 
 /* What it prints is kept beside the instance, where an error can be read. */
 static json_t *exec_body(const struct dk_lxd_ask *ask) {
+  assert(ask->script);
   return json_pack("{s[sss] sb sb}", "command", "/bin/sh", "-c", ask->script, "wait-for-websocket", 0, "record-output",
                    1);
 }
@@ -93,22 +95,25 @@ static const struct {
   const char *method;
   const char *path; /* `%`: the name */
   json_t *(*body)(const struct dk_lxd_ask *ask);
-  bool is_once;
 } calls[DK_LXD_N_CALLS] = {
-    [DK_LXD_SERVER] = {"GET", "/1.0", NULL, false},
-    [DK_LXD_CREATE] = {"POST", "/1.0/instances", create_body, false},
-    [DK_LXD_START] = {"PUT", "/1.0/instances/%/state", start_body, false},
-    [DK_LXD_STOP] = {"PUT", "/1.0/instances/%/state", stop_body, false},
-    [DK_LXD_DELETE] = {"DELETE", "/1.0/instances/%", NULL, false},
-    [DK_LXD_EXEC] = {"POST", "/1.0/instances/%/exec", exec_body, true},
-    [DK_LXD_WAIT] = {"GET", "/1.0/operations/%/wait", NULL, false},
-    [DK_LXD_INSTANCES] = {"GET", "/1.0/instances?recursion=1", NULL, false},
-    [DK_LXD_INSTANCE] = {"GET", "/1.0/instances/%", NULL, false},
-    [DK_LXD_ADDRESSES] = {"GET", "/1.0/instances/%/state", NULL, false},
-    [DK_LXD_KEEP] = {"PATCH", "/1.0/instances/%", keep_body, false},
-    [DK_LXD_PUBLISH] = {"POST", "/1.0/images", publish_body, true},
-    [DK_LXD_IMAGES] = {"GET", "/1.0/images?recursion=1", NULL, false},
-    [DK_LXD_DELETE_IMAGE] = {"DELETE", "/1.0/images/%", NULL, false},
+    [DK_LXD_SERVER] = {"GET", "/1.0", NULL},
+    [DK_LXD_CREATE] = {"POST", "/1.0/instances", create_body},
+    [DK_LXD_START] = {"PUT", "/1.0/instances/%/state", start_body},
+    [DK_LXD_STOP] = {"PUT", "/1.0/instances/%/state", stop_body},
+    [DK_LXD_DELETE] = {"DELETE", "/1.0/instances/%", NULL},
+    [DK_LXD_EXEC] = {"POST", "/1.0/instances/%/exec", exec_body},
+    [DK_LXD_WAIT] = {"GET", "/1.0/operations/%/wait", NULL},
+    [DK_LXD_INSTANCES] = {"GET", "/1.0/instances?recursion=2", NULL},
+    [DK_LXD_INSTANCE] = {"GET", "/1.0/instances/%", NULL},
+    [DK_LXD_ADDRESSES] = {"GET", "/1.0/instances/%/state", NULL},
+    [DK_LXD_KEEP] = {"PATCH", "/1.0/instances/%", keep_body},
+    [DK_LXD_PUBLISH] = {"POST", "/1.0/images", publish_body},
+    [DK_LXD_IMAGES] = {"GET", "/1.0/images?recursion=1", NULL},
+    [DK_LXD_DELETE_IMAGE] = {"DELETE", "/1.0/images/%", NULL},
+    [DK_LXD_ALIAS] = {"GET", "/1.0/images/aliases/%", NULL},
+    [DK_LXD_IMAGE] = {"GET", "/1.0/images/%", NULL},
+    [DK_LXD_PROFILE] = {"GET", "/1.0/profiles/%", NULL},
+    [DK_LXD_PROJECT] = {"GET", "/1.0/projects/%", NULL},
 };
 
 static void add_percent(struct dk_buf *out, const char *text) {
@@ -150,6 +155,11 @@ static bool is_name(const char *text) {
          strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == strlen(text);
 }
 
+/* People name these; all is escaped, and the two that mean another path are refused. */
+static bool is_segment(const char *text) {
+  return text && *text && strcmp(text, ".") != 0 && strcmp(text, "..") != 0 && dk_utf8_is_valid(text, strlen(text));
+}
+
 static int check(const struct dk_lxd_ask *ask, struct dk_error *error) {
   const struct dk_lxd_machine *machine = &ask->machine;
   const char *const texts[] = {ask->project,        ask->script,        machine->image,      machine->profile,
@@ -158,9 +168,14 @@ static int check(const struct dk_lxd_ask *ask, struct dk_error *error) {
                                ask->tags.recipe};
   bool is_named = strchr(calls[ask->call].path, '%') || ask->call == DK_LXD_CREATE || ask->call == DK_LXD_PUBLISH;
 
-  if (is_named && !is_name(ask->name))
+  if (ask->call == DK_LXD_ALIAS || ask->call == DK_LXD_PROFILE || ask->call == DK_LXD_PROJECT) {
+    if (!is_segment(ask->name))
+      return dk_error_set(error, -EINVAL, "`%.80s` can be no name of an image, a profile or a project",
+                          ask->name ? ask->name : "");
+  } else if (is_named && !is_name(ask->name)) {
     return dk_error_set(error, -EINVAL, "`%.80s` can be no name of an instance: it takes letters, digits and `-`",
                         ask->name ? ask->name : "");
+  }
   if (ask->call == DK_LXD_CREATE && (!machine->image || !*machine->image))
     return dk_error_set(error, -EINVAL, "there is no image to make %s of", ask->name);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -174,7 +189,7 @@ static void *json_alloc(size_t size) {
 }
 
 int dk_lxd_request(const struct dk_lxd_ask *ask, struct dk_lxd_request *ret, struct dk_error *error) {
-  *ret = (struct dk_lxd_request){.method = calls[ask->call].method, .is_once = calls[ask->call].is_once};
+  *ret = (struct dk_lxd_request){.method = calls[ask->call].method};
   int r = check(ask, error);
   if (r < 0) return r;
   json_set_alloc_funcs(json_alloc, dk_free);

@@ -50,8 +50,45 @@ static int read_state(const struct dk_json *in, enum dk_lxd_state *ret, struct d
   return r;
 }
 
+static void add_address(struct dk_lxd_addresses *ret, const char *card, const char *text) {
+  if (ret->n == DK_LXD_ADDRESSES_MOST) return;
+  snprintf(ret->items[ret->n].card, sizeof ret->items[ret->n].card, "%.15s", card);
+  snprintf(ret->items[ret->n].text, sizeof ret->items[ret->n].text, "%.45s", text);
+  ret->n++;
+}
+
+/* Those of one family that lead there from elsewhere; of cards that the server plugged in, or of others (those of a Docker
+ * inside). */
+static void read_addresses(const struct dk_json *in, const char *family, int af, bool is_plugged,
+                           struct dk_lxd_addresses *ret) {
+  struct dk_json networks, card = {0}, list, item;
+  uint32_t n = 0;
+  char bytes[16];
+
+  if (!dk_json_find(in, "network", &networks)) return; /* null while it does not run */
+  while (dk_json_next(&networks, &card)) {
+    if ((dk_json_text_or(&card, "host_name", "")[0] != '\0') != is_plugged) continue;
+    if (dk_json_list(&card, "addresses", &list, &n, NULL) < 0) continue;
+    for (uint32_t i = 0; i < n; i++) {
+      dk_json_item(&list, i, &item);
+      const char *text = dk_json_text_or(&item, "address", "");
+      if (strcmp(dk_json_text_or(&item, "scope", ""), "global") == 0 &&
+          strcmp(dk_json_text_or(&item, "family", ""), family) == 0 && inet_pton(af, text, bytes) == 1)
+        add_address(ret, card.name, text);
+    }
+  }
+}
+
+static void read_network(const struct dk_json *in, struct dk_lxd_addresses *ret) {
+  for (int is_plugged = 1; is_plugged >= 0; is_plugged--) {
+    read_addresses(in, "inet", AF_INET, is_plugged, ret);
+    read_addresses(in, "inet6", AF_INET6, is_plugged, ret);
+  }
+}
+
 static int read_instance(const struct dk_json *in, struct dk_lxd_instance *ret, struct dk_error *error) {
-  struct dk_json config;
+  struct dk_lxd_addresses addresses = {0};
+  struct dk_json config, state;
   int r = COPY_TEXT(in, "name", ret->name, error);
 
   if (r == 0) r = read_state(in, &ret->state, error);
@@ -62,6 +99,8 @@ static int read_instance(const struct dk_json *in, struct dk_lxd_instance *ret, 
   COPY_SOME(&config, "user.dkrun.store", ret->store);
   COPY_SOME(&config, "user.dkrun.run", ret->run);
   COPY_SOME(&config, "user.dkrun.owner", ret->owner);
+  if (dk_json_find(in, "state", &state)) read_network(&state, &addresses);
+  if (addresses.n > 0) memcpy(ret->address, addresses.items[0].text, sizeof ret->address);
   return 0;
 }
 
@@ -114,7 +153,7 @@ static int read_instances(const struct dk_json *document, const struct dk_json *
 
 enum dk_lxd_reason dk_lxd_read_instances(const struct dk_lxd_answer *answer, struct dk_lxd_instances *ret,
                                          struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_instances){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
@@ -132,48 +171,22 @@ void dk_lxd_instances_finish(struct dk_lxd_instances *instances) {
   *instances = (struct dk_lxd_instances){0};
 }
 
-static void add_address(struct dk_lxd_addresses *ret, const char *card, const char *text) {
-  if (ret->n == DK_LXD_ADDRESSES_MOST) return;
-  snprintf(ret->items[ret->n].card, sizeof ret->items[ret->n].card, "%.15s", card);
-  snprintf(ret->items[ret->n].text, sizeof ret->items[ret->n].text, "%.45s", text);
-  ret->n++;
-}
-
-/* Those of one family that lead there from elsewhere; of cards that the server plugged in, or of others (those of a Docker
- * inside). */
-static void read_addresses(const struct dk_json *in, const char *family, int af, bool is_plugged,
-                           struct dk_lxd_addresses *ret) {
-  struct dk_json networks, card = {0}, list, item;
-  uint32_t n = 0;
-  char bytes[16];
-
-  if (!dk_json_find(in, "network", &networks)) return; /* null while it does not run */
-  while (dk_json_next(&networks, &card)) {
-    if ((dk_json_text_or(&card, "host_name", "")[0] != '\0') != is_plugged) continue;
-    if (dk_json_list(&card, "addresses", &list, &n, NULL) < 0) continue;
-    for (uint32_t i = 0; i < n; i++) {
-      dk_json_item(&list, i, &item);
-      const char *text = dk_json_text_or(&item, "address", "");
-      if (strcmp(dk_json_text_or(&item, "scope", ""), "global") == 0 &&
-          strcmp(dk_json_text_or(&item, "family", ""), family) == 0 && inet_pton(af, text, bytes) == 1)
-        add_address(ret, card.name, text);
-    }
-  }
-}
-
 enum dk_lxd_reason dk_lxd_read_addresses(const struct dk_lxd_answer *answer, struct dk_lxd_addresses *ret,
                                          struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_addresses){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
   if (reason == DK_LXD_FINE && read_state(&in, &ret->state, error) < 0) reason = DK_LXD_UNKNOWN;
-  if (reason == DK_LXD_FINE) {
-    for (int is_plugged = 1; is_plugged >= 0; is_plugged--) {
-      read_addresses(&in, "inet", AF_INET, is_plugged, ret);
-      read_addresses(&in, "inet6", AF_INET6, is_plugged, ret);
-    }
-  }
+  if (reason == DK_LXD_FINE) read_network(&in, ret);
+  dk_json_finish(&document);
+  return reason;
+}
+
+enum dk_lxd_reason dk_lxd_read_there(const struct dk_lxd_answer *answer, struct dk_error *error) {
+  struct dk_json document = {0}, in;
+
+  enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);
   dk_json_finish(&document);
   return reason;
 }
@@ -216,7 +229,7 @@ static int read_images(const struct dk_json *document, struct dk_lxd_images *ret
 
 enum dk_lxd_reason dk_lxd_read_images(const struct dk_lxd_answer *answer, struct dk_lxd_images *ret,
                                       struct dk_error *error) {
-  struct dk_json document = {0}, in;
+  struct dk_json document = {0}, in = {0};
 
   *ret = (struct dk_lxd_images){0};
   enum dk_lxd_reason reason = dk_lxd_open(answer, &document, &in, error);

@@ -19,6 +19,7 @@ static const struct {
     {"certificate is restricted", DK_LXD_DENIED},
     /* no room, or nobody who takes it */
     {"No suitable cluster member", DK_LXD_CAPACITY},
+    {"find a cluster member", DK_LXD_CAPACITY},
     {"Cluster member is evacuated", DK_LXD_CAPACITY},
     {"no space left", DK_LXD_CAPACITY},
     {"No space left", DK_LXD_CAPACITY},

@@ -30,13 +30,12 @@ ask() { # NAME CALL [FIELD=VALUE]...
   [ -z "$record" ] || [ -z "$name" ] || scrub <"$lxd/body" >"$record/$name.$status.json"
   out=$("$lxd_ask" read "$call" "$status" <"$lxd/body")
 }
-# The same of a call that becomes an operation, until that has ended; it is called NAME_wait.
+# The same of a call that becomes an operation, until that has ended: NAME_wait. It may have failed already in the first answer.
 run() {
-  ask "$@"
-  [[ $out == FINE* ]] || return 0
   local id
-  id=$(sed -n '2s/ .*//p' <<<"$out")
-  ask "${1:+${1}_wait}" wait name="$id" wait=60
+  ask "$@"
+  id=$(sed -n 's/.*"type":"async".*"metadata":{"id":"\([0-9a-f-]*\)".*/\1/p' "$lxd/body")
+  [ -z "$id" ] || ask "${1:+${1}_wait}" wait name="$id" wait=60
 }
 fine() { [[ $out == FINE* ]] || fail 'refused'; }
 refused() { [[ $out == "$1"$'\n'* ]] || fail "this is no $1"; }
@@ -54,8 +53,11 @@ ask server server
 fine
 has $'\nlxd 5.'
 has ' containers'
-lxd_lxc config set core.https_address :8443
-anybody() { curl -sS -k --max-time 20 -o "$lxd/body" -w '%{http_code}' "$(lxd_url)$1"; }
+lxd_tls
+anybody() { curl -sS -k --max-time 20 -o "$lxd/body" -w '%{http_code}' "${@:2}" "$lxd_url$1"; }
+status=$(anybody /1.0 --cert "$lxd/client.crt" --key "$lxd/client.key")
+out=$("$lxd_ask" read server "$status" <"$lxd/body")
+fine
 status=$(anybody /1.0)
 [ -z "$record" ] || scrub <"$lxd/body" >"$record/server_untrusted.$status.json"
 out=$("$lxd_ask" read server "$status" <"$lxd/body")

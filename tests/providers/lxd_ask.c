@@ -23,6 +23,10 @@ static const char *const calls[DK_LXD_N_CALLS] = {
     [DK_LXD_IMAGES] = "images",
     [DK_LXD_DELETE_IMAGE] = "delete_image",
     [DK_LXD_KEEP] = "keep",
+    [DK_LXD_ALIAS] = "alias",
+    [DK_LXD_IMAGE] = "image",
+    [DK_LXD_PROFILE] = "profile",
+    [DK_LXD_PROJECT] = "project",
 };
 static const char *const reasons[] = {"FINE",  "DENIED",   "BAD_REQUEST", "NOT_FOUND", "EXISTS",
                                       "QUOTA", "CAPACITY", "THROTTLED",   "TRANSIENT", "UNKNOWN"};

@@ -12,13 +12,15 @@
 #                               and kept in build/testbed
 #   lxd_lxc ARGUMENT...         LXD's own client, on this server
 #   lxd_api METHOD PATH [BODY]  one request; the answer's body is printed, whatever its status
+#   lxd_server down|up          the server ends at once, and its machines go on; it comes again
 #   $lxd                        directory with id and id.pub (a key for ssh), log, lxd/unix.socket (the API)
-#   lxd_url                     the API over TLS, once `lxd_lxc config set core.https_address :8443`
+#   lxd_tls                     the API over TLS, too, at $lxd_url: the server's certificate is $lxd/lxd/server.crt (of no name
+#                               that it is reached by), $lxd/client.crt with client.key is trusted there
 #
 # Two tests at once have networks of their own (10.214.K.0/24, claimed in /run/dkrun-test-lxd/K). A watcher takes all down when
 # the test is gone, however it ended; should that be killed too, the next test that starts does.
 
-lxd='' lxd_network=''
+lxd='' lxd_network='' lxd_url=''
 
 lxd_skip() { echo "skipped: $*"; exit 77; }
 
@@ -26,8 +28,6 @@ lxd_repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 lxd_claims=/run/dkrun-test-lxd
 # shellcheck source=claim.sh
 . "$lxd_repository/tests/support/claim.sh"
-
-lxd_url() { echo "https://10.214.$lxd_network.1:8443"; }
 
 # The cgroups of network $1, one of each hierarchy that is mounted.
 lxd_cgroups() { find /sys/fs/cgroup -type d -name "dkrun-test-lxd-$1" -prune 2>/dev/null; }
@@ -100,14 +100,18 @@ while read -r where kind controllers; do
 done <"$dir/cgroups"
 mount -t tmpfs -o mode=755 run /run
 echo lxd >/proc/sys/kernel/hostname
+# What a machine sees of itself in /proc is what it may have.
+lxcfs /var/lib/lxcfs >"$dir/lxcfs.log" 2>&1 &
 ip link set lo up
 export LXD_DIR=$dir/lxd HOME=$dir
 mkdir "$LXD_DIR"
 echo up >"$dir/up"
 until [ -e /sys/class/net/cable ]; do sleep 0.02; done
 ip link set cable up
-lxd --group root >"$dir/log" 2>&1 &
-wait $!
+while :; do
+  lxd --group root >>"$dir/log" 2>&1 || true
+  until [ ! -e "$dir/down" ]; do sleep 0.05; done
+done
 END
 )
 
@@ -127,6 +131,41 @@ lxd_api() {
 
 lxd_lxc() { LXD_DIR=$lxd/lxd LXD_CONF=$lxd/conf lxc "$@" </dev/null; }
 
+# Its first process, as seen from here.
+lxd_first() {
+  local leader first
+  leader=$(cat "$lxd/leader")
+  read -r first _ <"/proc/$leader/task/$leader/children" || true # it has no newline
+  echo "$first"
+}
+
+lxd_server() {
+  local first pid pids
+  case $1 in
+  down)
+    touch "$lxd/down"
+    first=$(lxd_first)
+    read -ra pids <"/proc/$first/task/$first/children" || true # it has no newline
+    for pid in "${pids[@]}"; do
+      [ "$(tr '\0' ' ' <"/proc/$pid/cmdline")" != "lxd --group root " ] || kill -KILL "$pid"
+    done
+    ;;
+  up)
+    rm "$lxd/down"
+    lxd_wait lxd_api GET /1.0
+    ;;
+  esac
+}
+
+lxd_tls() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=dkrun -keyout "$lxd/client.key" \
+    -out "$lxd/client.crt" 2>/dev/null
+  lxd_lxc config set core.https_address :8443
+  lxd_lxc config trust add "$lxd/client.crt"
+  # shellcheck disable=SC2034 # for who sources this
+  lxd_url=https://10.214.$lxd_network.1:8443
+}
+
 lxd_start() {
   local leader first
   (
@@ -137,7 +176,7 @@ lxd_start() {
   disown $leader
   echo $leader >"$lxd/leader"
   lxd_wait test -e "$lxd/up" || return 1
-  read -r first _ <"/proc/$leader/task/$leader/children"
+  first=$(lxd_first)
   ip link add "dkx$lxd_network" type veth peer name cable netns "$first" &&
     ip addr add "10.214.$lxd_network.254/24" dev "dkx$lxd_network" &&
     ip link set "dkx$lxd_network" up &&
@@ -153,7 +192,7 @@ lxd_start() {
 lxd_up() {
   local program
   [ "$(id -u)" -eq 0 ] || lxd_skip "an LXD of its own wants root"
-  for program in lxd lxc mkfs.btrfs mksquashfs dnsmasq debootstrap curl ip ssh-keygen; do
+  for program in lxd lxc mkfs.btrfs mksquashfs dnsmasq debootstrap curl openssl ip ssh-keygen; do
     [ -n "$(PATH=$PATH:/usr/sbin:/sbin type -P "$program")" ] || lxd_skip "there is no $program here: packages.txt has what LXD wants"
   done
   lxd=$(mktemp -d "${TMPDIR:-/tmp}/dkrun-lxd.XXXXXX")

@@ -23,14 +23,19 @@ took() {
 machine() { cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding; ip route show dev lo; grep -c dkrun-lxd /proc/mounts || true; }
 address() { lxd_lxc list "^$1\$" -f csv -c 4 | cut -d' ' -f1; }
 has_address() { [ -n "$(address "$1")" ]; }
-on() {
-  local ip
-  ip=$(address "$1")
+ssh_to() { # ADDRESS COMMAND...
+  local ip=$1
   shift
   timeout 20 ssh -i "$lxd/id" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes \
     -o ConnectTimeout=3 "root@$ip" "$@" 2>/dev/null
 }
-names() { lxd_api GET "/1.0/instances?filter=config.user.dkrun.run+eq+$1" | tr -d '\n' | grep -o '/1.0/instances/[a-z0-9]*' | cut -d/ -f4 | tr '\n' ' '; }
+on() { # NAME COMMAND...
+  local ip
+  ip=$(address "$1")
+  shift
+  ssh_to "$ip" "$@"
+}
+names() { lxd_api GET "/1.0/instances?filter=config.user.dkrun.run+eq+$1" | tr -d '\n' | grep -o '/1.0/instances/[a-z0-9]*' | cut -d/ -f4 | sort | tr '\n' ' '; }
 create() { # NAME IMAGE RUN [ARGUMENT]...
   local name=$1 image=$2 run=$3
   shift 3
@@ -49,7 +54,7 @@ lxd_up
 took 'LXD is up'
 lxd_image
 took 'image is there'
-create c1 dkrun r1 --ephemeral -c limits.memory=300MiB
+create c1 dkrun r1 --ephemeral -c limits.memory=300MiB -c limits.cpu=1
 took 'created'
 lxd_lxc -q start c1
 took 'started'
@@ -58,6 +63,7 @@ took 'has an address'
 wait_until on c1 true
 took 'lets us in'
 [ "$(on c1 uname -n)" = c1 ] || fail 'its name'
+[[ $(on c1 'nproc; grep MemTotal /proc/meminfo') == $'1\nMemTotal:'*\ 307200\ kB ]] || fail 'what it may have'
 create c2 dkrun r2
 lxd_lxc -q start c2
 wait_until on c2 true
@@ -75,6 +81,18 @@ wait_until on c3 true
 took 'a copy lets us in'
 [ "$(on c3 'cat /var/lib/kept; uname -n')" = $'kept\nc3' ] || fail 'a copy of c2'
 [ "$(names r1)" = 'c1 c3 ' ] || fail 'both of a run'
+ip3=$(address c3)
+
+# The server ends and comes again; its machines do not notice.
+lxd_server down
+if lxd_api GET /1.0 >/dev/null 2>&1; then fail 'it answers'; fi
+on_c3=$(ssh_to "$ip3" uname -n)
+[ "$on_c3" = c3 ] || fail 'c3 went with it'
+started=$EPOCHREALTIME
+lxd_server up
+took 'the server comes again'
+[ "$(names r1)" = 'c1 c3 ' ] || fail "listed: $(names r1)"
+[ "$(on c3 'cat /var/lib/kept')" = kept ] || fail 'c3 is another one'
 
 # What is ephemeral is gone when it is switched off, from inside too.
 on c1 'shutdown -P +10; shutdown -c; shutdown -P now' || true

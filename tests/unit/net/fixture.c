@@ -126,6 +126,7 @@ struct dk_http_request request_of(const char *path, struct outcome *out) {
   memset(out, 0, sizeof *out);
   return (struct dk_http_request){.label = "lab: ask",
                                   .method = "GET",
+                                  .class = DK_HTTP_IDEMPOTENT,
                                   .url = url_of("http", "127.0.0.1", server_port(server), path),
                                   .request_id_headers = ids,
                                   .done = on_done,

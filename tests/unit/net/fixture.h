@@ -39,7 +39,7 @@ extern struct server *server;
 int set_up(void **state);
 int tear_down(void **state);
 
-/* A GET of http://127.0.0.1:PORT/path; `out` is ctx. Its url is one of a few buffers. */
+/* A GET of http://127.0.0.1:PORT/path that may be repeated; `out` is ctx. Its url is one of a few buffers. */
 struct dk_http_request request_of(const char *path, struct outcome *out);
 const char *url_of(const char *scheme, const char *host, uint16_t port, const char *path);
 /* Until it is done; fails the test after 30 s. */

@@ -2,7 +2,11 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct outcome out;
@@ -104,6 +108,11 @@ static void many(void **state) {
   }
   for (int i = 3; i < MANY; i += 10) assert_int_equal(outs[i].n_done, 0);
   assert_true(server_connections(server) <= 8);
+  /* All that one host may have are kept: one of them makes room. */
+  struct dk_http_request request = request_of("/ok", &out);
+  request.class = DK_HTTP_ONCE;
+  ask(&request, &out);
+  assert_int_equal(out.status, 200);
 }
 
 static void expect_refused(const struct dk_http_request *request, int r, const char *words) {
@@ -295,6 +304,43 @@ static void names(void **state) {
   assert_lacks(out.words, "s3cret");
 }
 
+/* It is this machine's trouble, and nothing that the address has done. */
+static void no_descriptors(void **state) {
+  (void)state;
+  struct rlimit before, none;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  none = before;
+  int lowest = dup(0);
+  close(lowest);
+  none.rlim_cur = (rlim_t)lowest;
+  struct dk_http_request request = request_of("/ok", &out);
+  request.class = DK_HTTP_ONCE;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+  ask(&request, &out);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(out.r, -EMFILE);
+  assert_false(out.in_doubt);
+  assert_has(out.words, "Too many open files");
+}
+
+/* A program that is started meanwhile has none of our sockets. */
+static void not_inherited(void **state) {
+  (void)state;
+  struct dk_http_request request = request_of("/ok", &out);
+  struct sockaddr_in peer;
+  int n = 0;
+  ask(&request, &out);
+  for (int fd = 3; fd < 200; fd++) {
+    socklen_t len = sizeof peer;
+    memset(&peer, 0, sizeof peer);
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 || peer.sin_family != AF_INET) continue;
+    if (ntohs(peer.sin_port) != server_port(server)) continue;
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    n++;
+  }
+  assert_int_equal(n, 1);
+}
+
 static void words_of_status(void **state) {
   (void)state;
   static const struct {
@@ -329,6 +375,8 @@ int main(void) {
                                      TEST(redirects),
                                      TEST(redirects_without_end),
                                      TEST(names),
-                                     TEST(words_of_status)};
+                                     TEST(words_of_status),
+                                     TEST(no_descriptors),
+                                     TEST(not_inherited)};
   return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }

@@ -127,6 +127,25 @@ static void getters(void **state) {
   dk_json_finish(&document);
 }
 
+static void members(void **state) {
+  (void)state;
+  static const char text[] = "{\"b\": 1, \"a\": null, \"c\": {\"d\": \"x\"}, \"l\": [1]}";
+  struct dk_json document, at = {0}, inner = {0}, list;
+  dk_autobuf names = DK_BUF_INIT;
+  assert_int_equal(dk_json_parse(text, strlen(text), "lab", &document, &error), 0);
+  while (dk_json_next(&document, &at)) dk_buf_printf(&names, "%s%s ", at.name, dk_json_is_object(&at) ? "{}" : "");
+  assert_string_equal(dk_buf_text(&names), "b a c{} l ");
+  assert_true(dk_json_find(&document, "c", &at) && dk_json_next(&at, &inner));
+  assert_string_equal(dk_json_text_of(&inner), "x");
+  assert_int_equal(dk_json_refuse(&inner, NULL, "is odd", &error), -EBADMSG);
+  assert_string_equal(error.text, "lab: the answer's c.d is odd");
+  assert_false(dk_json_next(&at, &inner));
+  assert_true(dk_json_find(&document, "l", &list));
+  inner = (struct dk_json){0};
+  assert_false(dk_json_next(&list, &inner));
+  dk_json_finish(&document);
+}
+
 static void times(void **state) {
   (void)state;
   static const struct {
@@ -182,7 +201,8 @@ static void without_memory(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(no_json), cmocka_unit_test(bounds), cmocka_unit_test(getters),
-                                     cmocka_unit_test(times), cmocka_unit_test(without_memory)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(no_json), cmocka_unit_test(bounds),
+                                     cmocka_unit_test(getters), cmocka_unit_test(members),
+                                     cmocka_unit_test(times),   cmocka_unit_test(without_memory)};
   return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

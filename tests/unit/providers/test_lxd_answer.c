@@ -114,9 +114,9 @@ static void servers(void **state) {
                                   "help: add it there: lxc config trust add FILE");
   assert_string_equal(server.kind, "");
   answer = answer_of(200, "{\"type\":\"sync\",\"metadata\":{\"auth\":\"trusted\",\"api_extensions\":[\"container\",7],"
-                          "\"environment\":{\"server\":\"lxd\",\"server_version\":\"3.0.3\"}}}");
+                          "\"environment\":{\"server\":\"lxd\",\"server_version\":\"4.0.9\"}}}");
   assert_int_equal(dk_lxd_read_server(&answer, &server, &error), DK_LXD_BAD_REQUEST);
-  assert_string_equal(error.text, "lab: LXD 3.0.3 is too old: it has to be 3.19 or later");
+  assert_string_equal(error.text, "lab: LXD 4.0.9 is too old: it has to be 4.21 or later");
 }
 
 static void instances(void **state) {
@@ -136,6 +136,8 @@ static void instances(void **state) {
   assert_string_equal(list.items[0].run, "r1");
   assert_string_equal(list.items[0].owner, "anna@desk");
   assert_false(list.items[0].is_hidden);
+  assert_memory_equal(list.items[0].address, "10.214.100.", 11);
+  assert_string_equal(list.items[1].address, "");
   assert_string_equal(list.items[1].name, "m3");
   assert_int_equal(list.items[1].state, DK_LXD_STOPPED);
   assert_string_equal(list.items[1].owner, "eve\xe2\x80\xae\"\\");
@@ -255,6 +257,7 @@ static void reasons(void **state) {
       {401, "", DK_LXD_DENIED},
       {400, "No suitable cluster member could be found", DK_LXD_CAPACITY},
       {403, "Cluster member is evacuated", DK_LXD_CAPACITY},
+      {500, "Couldn't find a cluster member for the instance", DK_LXD_CAPACITY},
       {400, "Instance \"m1\" already exists", DK_LXD_EXISTS},
       {409, "Conflict", DK_LXD_EXISTS},
       {503, "LXD is shutting down", DK_LXD_TRANSIENT},
