@@ -66,6 +66,8 @@ ssh -F "$room/config" -i "$hosts/id" -o "ControlPath=$room/master-$(host_ip 1)" 
 [ "$(ssh -F "$room/config" -o "ControlPath=$room/master-$(host_ip 1)" "$(host_ip 1)" uname -n)" = h2 ] || fail 'the master does not lead to h2'
 rented up "$(host_ip 1)"
 has 'node: h1'
+down -c "$room/config" -A "$(host_ip 1)" -i "$room/other" -K "$odd/known" lab-1
+has 'ssh is not let in'
 rented down "$(host_ip 2)"
 ssh -F "$room/config" -o "ControlPath=$room/master-$(host_ip 1)" -O exit "$(host_ip 1)" 2>/dev/null
 
