@@ -86,7 +86,8 @@ static void go_through(const struct turn *turns) {
     if (!is_reading && (answer.status < 300 || answer.status >= 500)) work.has_acted = true;
     next = dk_lxd_driver.step(&work, &answer);
   }
-  if (next != DK_CLOUD_OVER) fail_msg("not over, but: %s %s", work.ask.method, dk_buf_text(&work.ask.path));
+  if (next != DK_CLOUD_OVER)
+    fail_msg("not over after %s, but: %s %s", turns[-1].said, work.ask.method, dk_buf_text(&work.ask.path));
 }
 
 #define MAKE "POST", "/1.0/instances?project=default"
@@ -195,7 +196,7 @@ static void create(void **state) {
         {WAIT, "create_wait.200"},
         {SET, "start.202"},
         {WAIT, FAILED("no such program")},
-        {REMOVE, "502 <html>"}},
+        {REMOVE, "500 {\"error\":\"whatever\"}"}},
        DK_CLOUD_TRANSIENT,
        true,
        "no such program"},
