@@ -75,6 +75,10 @@ static bool copy_offers(struct dk_rent_pool_state *pool, const struct dk_rent_po
   return true;
 }
 
+static uint64_t at_most_ever(uint64_t ns) {
+  return ns < UINT64_MAX / 4 ? ns : UINT64_MAX / 4;
+}
+
 static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
   uint32_t i = dk_rent_pool_need(rent, from->name);
   if (i == DK_RENT_NO_POOL) return;
@@ -88,9 +92,9 @@ static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
   pool->order = from->order;
   pool->max_instances = from->max_instances;
   if (pool->allowed < from->max_instances) pool->allowed = from->max_instances;
-  pool->idle_ns = from->idle_ns;
-  pool->boot_ns = from->boot_ns;
-  pool->lag_ns = from->lag_ns ? from->lag_ns : LAG;
+  pool->idle_ns = at_most_ever(from->idle_ns);
+  pool->boot_ns = at_most_ever(from->boot_ns);
+  pool->lag_ns = from->lag_ns ? at_most_ever(from->lag_ns) : LAG;
   pool->is_paid = from->is_paid;
   pool->is_removed = pool->is_closed = pool->is_stopped = pool->told_quota = pool->told_capacity = false;
   pool->fails = pool->quotas = pool->refusals = pool->list_fails = 0;

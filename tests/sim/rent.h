@@ -109,6 +109,7 @@ struct rs_pool {
   uint32_t quota;
   uint64_t quota_from, quota_until; /* when it is that low */
   uint64_t blind_until;
+  uint32_t account; /* lists show what is in it */
   bool is_denied, is_configured;
   /* In a thousand calls: */
   uint32_t p_lost, p_doubled, p_throttled, p_transient, p_async, p_slow_boot, p_partial, p_delete_lost;
@@ -121,10 +122,11 @@ struct rs_pool {
   uint32_t fails;              /* in a row */
   uint64_t paused_until;       /* as it has said itself; 0: it has not since the first of these */
   uint32_t told_max, max_ever; /* of instances */
+  bool was_over;               /* doubled calls made more than that */
 };
 
 struct rs_totals {
-  uint64_t cases, turns, lives, creates, machines, doubled, strangers, tasks, tells[DK_RENT_TELL_BLIND + 1];
+  uint64_t cases, turns, lives, creates, machines, doubled, over, strangers, tasks, tells[DK_RENT_TELL_BLIND + 1];
   double paid_s, used_s;
 };
 
