@@ -211,6 +211,9 @@ static void shared_account(void **state) {
   bed_demand(&bed, 1, 2);
   bed_created(&bed, 1);
   assert_string_equal(bed_kept(&bed, 1)->pool, "two");
+  bed_up(&bed, 1);
+  bed_load(&bed, 1, 2, 0);
+  bed_demand(&bed, 1, 0);
   const struct bed_row row = {
       .id = "i-1", .name = "?", .seen = DK_RENT_RUNNING, .age_ns = 60 * MINUTE, .is_ours = true};
   for (uint32_t i = 0; i < 50; i++) bed_list(&bed, 1, &row, 1);
