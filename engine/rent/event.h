@@ -60,7 +60,7 @@ struct dk_rent_pool {
   uint32_t n_shapes;
 };
 
-/* Tasks of one size that wait and that no machine which is up takes now. */
+/* Tasks of one size that wait for nothing but a machine, and that none which is up takes now. */
 struct dk_rent_need {
   uint32_t cpus, gpus; /* cpus 0 counts as 1 */
   uint64_t memory;     /* bytes */

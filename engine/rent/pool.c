@@ -127,8 +127,9 @@ static void short_of_quota(struct dk_rent *rent, struct dk_rent_pool_state *pool
   /* Calls that were under way together are refused together: that is one refusal. */
   if (rent->now < pool->quota_until) return;
   pool->quota_until = rent->now + dk_rent_later(rent, rent->policy.quota_ns, pool->quotas++);
-  uint32_t there = pool->n - pool->n_strangers;
-  if (!pool->told_quota) dk_rent_emit_tell(rent, DK_RENT_TELL_QUOTA, 0, pool->number, there - 1, 0);
+  /* Without this one, and those that are asked for and may be refused as well. */
+  uint32_t there = pool->n - pool->n_strangers - pool->calls - 1;
+  if (!pool->told_quota) dk_rent_emit_tell(rent, DK_RENT_TELL_QUOTA, 0, pool->number, there, 0);
   pool->told_quota = true;
 }
 

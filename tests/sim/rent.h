@@ -37,7 +37,7 @@ enum rs_fault_kind {
   RS_BEFORE_COMMIT, /* nothing of the turn is on the disk */
   RS_AFTER_COMMIT,  /* all of it is, and nothing of it was done */
   RS_AMID_ACTS,     /* some of it was done */
-  RS_AT_CREATE,     /* one of these three, at the next turn that creates something */
+  RS_AT_CREATE,     /* one of these three, or when all was done, at the next turn that creates something */
   RS_AT_ENDING,     /* likewise, that ends something */
   RS_GAP,           /* the engine's machine sleeps */
   RS_BREAK,         /* the connection to an agent */
