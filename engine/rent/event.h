@@ -47,10 +47,12 @@ struct dk_rented {
 /* A pool as it is configured. Borrowed for the call. */
 struct dk_rent_pool {
   uint32_t number; /* the world's: the same for the same name as long as this engine lives */
+  /* Its identity, also on the disk: one name, one account and region. Of a provider that has moved to another one it is
+   * another name, else what was made there would be taken for gone. Two pools may be of one account. */
   const char *name;
   int32_t order; /* lower first; among equals the lower number */
   uint32_t max_instances;
-  uint64_t idle_ns; /* one with nothing to do is kept so long */
+  uint64_t idle_ns; /* one with nothing to do is kept so long; UINT64_MAX: until people release it */
   uint64_t boot_ns; /* from made to its agent's first word, at most */
   uint64_t lag_ns;  /* lists, gets and deletes may not know what was made or deleted less than this ago; 0: 5 min */
   bool is_paid;     /* one instance has to prove itself before there is a second one */
@@ -58,7 +60,7 @@ struct dk_rent_pool {
   uint32_t n_shapes;
 };
 
-/* Tasks of one size that wait and that no machine which is up takes now. */
+/* Tasks of one size that wait for nothing but a machine, and that none which is up takes now. */
 struct dk_rent_need {
   uint32_t cpus, gpus; /* cpus 0 counts as 1 */
   uint64_t memory;     /* bytes */

@@ -39,7 +39,11 @@ commit
 
 # --- from nothing to results, and nothing left ---
 
-run run e.dk --foreground
+run run e.dk --foreground; cat "$room/out" "$room/err"
 has '6 ran, 0 cached, 0 failed'
 none_left || fail "left: $(machines)"
 run get square.out x=3 -o "$room/square"
+cat "$room/out" >/dev/null
+DKRUN_SHOW=1
+run run e.dk --foreground; cat "$room/out" "$room/err"
+has 'nothing to do'

@@ -37,7 +37,7 @@ enum rs_fault_kind {
   RS_BEFORE_COMMIT, /* nothing of the turn is on the disk */
   RS_AFTER_COMMIT,  /* all of it is, and nothing of it was done */
   RS_AMID_ACTS,     /* some of it was done */
-  RS_AT_CREATE,     /* one of these three, at the next turn that creates something */
+  RS_AT_CREATE,     /* one of these three, or when all was done, at the next turn that creates something */
   RS_AT_ENDING,     /* likewise, that ends something */
   RS_GAP,           /* the engine's machine sleeps */
   RS_BREAK,         /* the connection to an agent */
@@ -109,6 +109,7 @@ struct rs_pool {
   uint32_t quota;
   uint64_t quota_from, quota_until; /* when it is that low */
   uint64_t blind_until;
+  uint32_t account; /* lists show what is in it */
   bool is_denied, is_configured;
   /* In a thousand calls: */
   uint32_t p_lost, p_doubled, p_throttled, p_transient, p_async, p_slow_boot, p_partial, p_delete_lost;
@@ -121,10 +122,11 @@ struct rs_pool {
   uint32_t fails;              /* in a row */
   uint64_t paused_until;       /* as it has said itself; 0: it has not since the first of these */
   uint32_t told_max, max_ever; /* of instances */
+  bool was_over;               /* doubled calls made more than that */
 };
 
 struct rs_totals {
-  uint64_t cases, turns, lives, creates, machines, doubled, strangers, tasks, tells[DK_RENT_TELL_BLIND + 1];
+  uint64_t cases, turns, lives, creates, machines, doubled, over, strangers, tasks, tells[DK_RENT_TELL_BLIND + 1];
   double paid_s, used_s;
 };
 

@@ -49,7 +49,8 @@ static void note_refusal(struct rs *s, const struct dk_rent_event *event) {
 static void note_row(struct rs *s, const struct dk_rent_event *event) {
   for (uint32_t i = 0; i < s->n_machines && event->u.listed.seen == DK_RENT_FAILED; i++) {
     const struct rs_machine *machine = &s->machines[i];
-    if (strcmp(machine->id, event->u.listed.id) != 0) continue;
+    bool is_its_own = s->pools[machine->pool].config.number == event->pool;
+    if (!is_its_own || strcmp(machine->id, event->u.listed.id) != 0) continue;
     const struct dk_rented *rented = dk_rent_find(s->rent, machine->number);
     bool is_young = rented && rented->state != DK_RENT_ENDING && rented->state != DK_RENT_UP;
     if (!is_young || (rented->id[0] && strcmp(rented->id, machine->id) != 0)) continue;
@@ -233,16 +234,24 @@ void rs_check_act(struct rs *s, const struct dk_rent_action *action) {
 
 /* --- commits --- */
 
-/* How many of the pool there really are. Of two that one call made one counts, as long as it is recorded. */
-static uint32_t count_made(struct rs *s, uint32_t pool) {
+/* How many of the pool there really are. Of those that one call made one counts, as long as it is recorded, unless
+ * `all`. */
+static uint32_t count_made(struct rs *s, uint32_t pool, bool all) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < s->n_machines; i++) {
     const struct rs_machine *machine = &s->machines[i];
     if (machine->pool != pool || !machine->number || s->now >= machine->gone_at) continue;
     const struct dk_rented *record = rs_record_at(s, machine);
-    n += !machine->is_doubled || (record && !record->is_stranger);
+    n += all || !machine->is_doubled || (record && !record->is_stranger);
   }
   return n;
+}
+
+static void check_maximum(struct rs *s, struct rs_pool *pool) {
+  uint32_t n = count_made(s, pool->config.number - 1, false);
+  if (n > pool->max_ever)
+    rs_fail(s, "%s has %u instances, at most %u were allowed", pool->config.name, n, pool->max_ever);
+  pool->was_over |= count_made(s, pool->config.number - 1, true) > pool->max_ever;
 }
 
 static void check_idle(struct rs *s, const struct rs_machine *machine) {
@@ -259,11 +268,7 @@ void rs_check_commit(struct rs *s) {
   for (uint32_t k = 0; k < s->n_kinds; k++) {
     if (s->waiting[k] || s->told_demand[k].n) s->quiet_from = s->now;
   }
-  for (uint32_t i = 0; i < s->n_pools && !rs_has_failed(s); i++) {
-    uint32_t n = count_made(s, i);
-    if (n > s->pools[i].max_ever)
-      rs_fail(s, "%s has %u instances, at most %u were allowed", s->pools[i].config.name, n, s->pools[i].max_ever);
-  }
+  for (uint32_t i = 0; i < s->n_pools && !rs_has_failed(s); i++) check_maximum(s, &s->pools[i]);
   for (uint32_t i = 0; i < s->n_machines && !rs_has_failed(s); i++) check_idle(s, &s->machines[i]);
 }
 

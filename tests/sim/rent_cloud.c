@@ -28,9 +28,9 @@ static struct rs_machine *add(struct rs *s, uint32_t pool) {
   return machine;
 }
 
-static struct rs_machine *by_id(struct rs *s, uint32_t pool, const char *id) {
+static struct rs_machine *by_id(struct rs *s, const char *id) {
   for (uint32_t i = 0; i < s->n_machines; i++) {
-    if (s->machines[i].pool == pool && strcmp(s->machines[i].id, id) == 0) return &s->machines[i];
+    if (strcmp(s->machines[i].id, id) == 0) return &s->machines[i];
   }
   return NULL;
 }
@@ -43,7 +43,7 @@ static uint32_t pool_of(const struct rs *s, const char *name) {
 }
 
 struct rs_machine *rs_machine_of(struct rs *s, const struct dk_rented *rented) {
-  return rented->id[0] ? by_id(s, pool_of(s, rented->pool), rented->id) : NULL;
+  return rented->id[0] ? by_id(s, rented->id) : NULL;
 }
 
 void rs_cloud_plant(struct rs *s) {
@@ -181,7 +181,7 @@ static void list(struct rs *s, uint32_t pool, uint32_t serial) {
   uint64_t at = s->now + RS_SECOND + within(s, sim_chance(&s->luck, 100) ? RS_MINUTE : 3 * RS_SECOND);
   for (uint32_t i = 0; i < s->n_machines; i++) {
     const struct rs_machine *machine = &s->machines[i];
-    if (machine->pool != pool || !is_seen(machine, of)) continue;
+    if (s->pools[machine->pool].account != in->account || !is_seen(machine, of)) continue;
     if (machine->is_linked && s->now < machine->hidden_until) continue;
     if (is_partial && (is_blind || sim_chance(&s->luck, 500))) continue;
     struct dk_rent_event *row = answer(s, at, DK_RENT_EV_LISTED, pool, 0);

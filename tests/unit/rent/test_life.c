@@ -156,6 +156,24 @@ static void a_gap_is_no_idleness(void **state) {
   bed_close(&bed);
 }
 
+/* "Never" is no time that could overflow. */
+static void never(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_rent_pool pool = open_pool(&bed, 1);
+  pool.idle_ns = pool.boot_ns = UINT64_MAX;
+  bed_configure(&bed, &pool);
+  bed_demand(&bed, 1, 1);
+  bed_created(&bed, 1);
+  check_quiet(&bed, 100000 * MINUTE);
+  bed_up(&bed, 1);
+  bed_load(&bed, 1, 0, 0);
+  bed_demand(&bed, 1, 0);
+  check_quiet(&bed, 100000 * MINUTE);
+  assert_int_equal(bed_kept(&bed, 1)->state, DK_RENT_UP);
+  bed_close(&bed);
+}
+
 static void refusals(void **state) {
   (void)state;
   struct bed bed;
@@ -362,6 +380,7 @@ int main(void) {
       cmocka_unit_test(what_is_unsaved_is_kept),
       cmocka_unit_test(people_say_hard),
       cmocka_unit_test(a_gap_is_no_idleness),
+      cmocka_unit_test(never),
       cmocka_unit_test(refusals),
       cmocka_unit_test(denied),
       cmocka_unit_test(failures_in_a_row),

@@ -199,6 +199,28 @@ static void doubled(void **state) {
   bed_close(&bed);
 }
 
+/* Two pools of one account: each list shows what is the other's. */
+static void shared_account(void **state) {
+  (void)state;
+  struct bed bed;
+  open_pool(&bed);
+  struct dk_rent_pool other = bed_pool(2, &shape, 1);
+  other.order = -1;
+  other.max_instances = 1;
+  bed_configure(&bed, &other);
+  bed_demand(&bed, 1, 2);
+  bed_created(&bed, 1);
+  assert_string_equal(bed_kept(&bed, 1)->pool, "two");
+  bed_up(&bed, 1);
+  bed_load(&bed, 1, 2, 0);
+  bed_demand(&bed, 1, 0);
+  const struct bed_row row = {
+      .id = "i-1", .name = "?", .seen = DK_RENT_RUNNING, .age_ns = 60 * MINUTE, .is_ours = true};
+  for (uint32_t i = 0; i < 50; i++) bed_list(&bed, 1, &row, 1);
+  assert_int_equal(bed.n_kept, 1);
+  bed_close(&bed);
+}
+
 static void nobody_answers(void **state) {
   (void)state;
   struct bed bed;
@@ -224,6 +246,7 @@ int main(void) {
       cmocka_unit_test(stopped_with_results),
       cmocka_unit_test(strangers),
       cmocka_unit_test(doubled),
+      cmocka_unit_test(shared_account),
       cmocka_unit_test(nobody_answers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
