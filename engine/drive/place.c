@@ -10,8 +10,6 @@
 
 /* What is moved is taken to come at so many bytes a second, where it was never measured: 400 Mbit/s. */
 #define BYTES_PER_SECOND 50000000u
-/* Contents below this come with their results (held.c), or in no time. */
-#define SMALL (1u << 20)
 #define DIRECTORY (16u << 20) /* of one only the size of its manifest is known: bytes that it is taken to have */
 
 /* --- may it run there? --- */
@@ -69,8 +67,7 @@ static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t 
   const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED ||
-      is_barred(run, node, host->record.number))
+  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED || is_barred(run, node, host->record.number))
     return DK_PLACE_NEVER;
   struct dk_needs_host has = known(host);
   if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
@@ -105,7 +102,7 @@ static int is_at(void *ctx, const struct dk_copy *copy) {
 static void add_content(const struct costs *costs, const struct dk_kept *kept) {
   const struct dk_engine *engine = costs->engine;
   const struct dk_folder *folder = engine->with.folder;
-  bool is_large = kept->is_dir || kept->size >= SMALL;
+  bool is_large = kept->is_dir || kept->size >= DK_HELD_SMALL; /* else it came with its result, or comes in no time */
   dk_autofree bool *has = is_large ? dk_calloc(costs->n, sizeof *has) : NULL;
   struct holders holders = {has, costs->n};
 
@@ -123,7 +120,7 @@ static void add_content(const struct costs *costs, const struct dk_kept *kept) {
 
 static bool has_inputs(const struct dk_template *tmpl) {
   for (uint32_t i = 0; i < tmpl->n_inputs; i++)
-    if (tmpl->inputs[i].kind == DK_INPUT_OUTPUT || tmpl->inputs[i].kind == DK_INPUT_GATHER) return true;
+    if (dk_input_is_output(tmpl->inputs[i].kind)) return true;
   return false;
 }
 
@@ -138,7 +135,7 @@ static void add_inputs(struct dk_engine_run *run, uint32_t task, const struct co
     if (costs->ns[i] < DK_PLACE_NOT_NOW) costs->ns[i] = DK_PLACE_NOT_NOW;
   for (uint32_t i = 0; made == DK_MADE && i < order.n_inputs; i++) {
     const struct dk_order_input *input = &order.inputs[i];
-    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    if (!dk_input_is_output(input->kind)) continue;
     const struct dk_fact *fact = run->lookup.facts[input->task];
     if (fact && fact->outputs) add_content(costs, &fact->outputs[input->output]);
   }
