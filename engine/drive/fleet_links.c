@@ -46,6 +46,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
 
   memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
   host->down_at = dk_now_ns();
+  host->is_barred = false;
   if (dk_host_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
   return dk_link_create(&link, &host->link, error);
 }
@@ -65,6 +66,12 @@ static bool is_same_text(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Of this machine the file may say others. */
+static bool has_names(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
+  return is_same_text(host->record.provider, entry->config.provider) &&
+         is_same_text(host->record.name, entry->config.name);
+}
+
 /* Reached in the same way, with the same limits that its agent is told of? */
 static bool is_same(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
   const struct dk_host_config *a = &host->config, *b = &entry->config;
@@ -75,10 +82,11 @@ static bool is_same(const struct dk_engine_host *host, const struct dk_host_entr
 }
 
 static int take_entry(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_error *error) {
-  struct dk_engine_host *host = dk_fleet_need(engine, entry);
   struct dk_event added = {.kind = DK_EV_HOST_ADDED};
+  struct dk_engine_host *host;
+  int r = dk_fleet_need(engine, entry, &host, error);
 
-  if (!host) return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
+  if (r < 0) return r;
   bool is_kept = is_same(host, entry);
   if (host->link && !is_kept) disconnect(host, "its settings were changed");
   host->provider = entry->provider;
@@ -157,16 +165,16 @@ int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struc
 }
 
 /* Is the fleet as these hosts would make it? */
-static bool is_applied(struct dk_engine *engine, const struct dk_hosts *hosts) {
+static bool is_applied(const struct dk_engine *engine, const struct dk_hosts *hosts) {
   uint32_t n_named = 0;
 
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     n_named += engine->hosts[i] && engine->hosts[i]->is_named && !engine->hosts[i]->is_left;
   for (uint32_t i = 0; i < hosts->n; i++) {
     const struct dk_host_entry *entry = &hosts->items[i];
-    const struct dk_engine_host *host = dk_fleet_need(engine, entry);
+    const struct dk_engine_host *host = dk_fleet_find_entry(engine, entry);
     uint64_t lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : engine->lost_after_ns;
-    if (!host || !host->is_named || !is_same(host, entry) || host->mixed != entry->mixed ||
+    if (!host || !host->is_named || !has_names(host, entry) || !is_same(host, entry) || host->mixed != entry->mixed ||
         host->lost_after_ns != lost_after_ns || !is_same_text(host->hours.text, entry->hours.text))
       return false;
   }

@@ -67,7 +67,7 @@ static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t 
   const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED || is_barred(run, node, host->record.number))
+  if (!host || !host->provider || host->is_left || host->is_barred || is_barred(run, node, host->record.number))
     return DK_PLACE_NEVER;
   struct dk_needs_host has = known(host);
   if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
