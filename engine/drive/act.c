@@ -158,7 +158,7 @@ static int refuse_here(struct dk_engine_run *run, const struct dk_action *action
   dk_engine_remember_bad(run, action->task, words.text);
   event.u.refused.reason = DK_REFUSED_BAD;
   dk_engine_push(run->engine, &event, NULL);
-  return dk_place_bar(run, action->task, action->host);
+  return dk_fleet_bar_task(run, action->task, action->host);
 }
 
 /* The host was thought to have inputs of the task, and lacks one: those that are not here either are taken off what it
@@ -198,7 +198,7 @@ static int send_job(struct dk_engine_run *run, const struct dk_action *action, c
   const struct dk_job_options options = {
       .trees = engine->with.folder->trees,
       .memory = dk_job_memory(run->plan, action->task, action->ooms, dk_fleet_memory(engine, action->host)),
-      .is_remote = host && dk_host_is_remote(host),
+      .is_remote = host && dk_fleet_is_remote(host),
   };
   struct dk_job_build build;
   int r = dk_job_build(&run->lookup, action->task, prepared, &options, &build, error);

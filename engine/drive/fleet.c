@@ -21,7 +21,7 @@ struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t nu
   return number < engine->n_hosts ? engine->hosts[number] : NULL;
 }
 
-bool dk_host_is_remote(const struct dk_engine_host *host) {
+bool dk_fleet_is_remote(const struct dk_engine_host *host) {
   return host->record.number != DK_HOST_LOCAL;
 }
 
@@ -87,19 +87,19 @@ static int recall_host(void *ctx, const struct dk_host_record *record) {
   return r;
 }
 
-static bool is_host(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
-  return host && dk_host_is_remote(host) && strcmp(host->record.provider, entry->config.provider) == 0 &&
+static bool is_host(const struct dk_engine_host *host, const struct dk_hosts_entry *entry) {
+  return host && dk_fleet_is_remote(host) && strcmp(host->record.provider, entry->config.provider) == 0 &&
          strcmp(host->record.name, entry->config.name) == 0;
 }
 
-struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_host_entry *entry) {
+struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_hosts_entry *entry) {
   if (!entry->provider->is_remote) return dk_fleet_find(engine, DK_HOST_LOCAL);
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (is_host(engine->hosts[i], entry)) return engine->hosts[i];
   return NULL;
 }
 
-int dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_engine_host **ret,
+int dk_fleet_need(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
                   struct dk_error *error) {
   uint32_t number = entry->provider->is_remote ? engine->n_hosts ? engine->n_hosts : 1 : DK_HOST_LOCAL;
 
@@ -118,7 +118,7 @@ int dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry, s
 static void tell(const struct dk_engine_host *host, const char *words) {
   struct dk_error text = {0};
 
-  if (dk_host_is_remote(host))
+  if (dk_fleet_is_remote(host))
     dk_error_set(&text, -ENOTCONN, "%s: %s", host->record.name, words);
   else
     dk_error_set(&text, -ENOTCONN, "%s", words);
@@ -162,7 +162,7 @@ int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *
 
 /* When it counts as lost; UINT64_MAX: it is up, or lost already. */
 static uint64_t lost_at(const struct dk_engine_host *host) {
-  if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
+  if (host->session || host->is_lost || !dk_fleet_is_remote(host)) return UINT64_MAX;
   return host->down_at + host->lost_after_ns;
 }
 
@@ -326,13 +326,13 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   record->seen_unix_ns = dk_unix_ns();
   (void)set_text(&record->gpu, message->u.welcome.gpu ? message->u.welcome.gpu : "");
   host->has_changed = true;
-  if (dk_host_is_remote(host)) {
+  if (dk_fleet_is_remote(host)) {
     judge(host);
     take_clock(host, message->u.welcome.unix_ns);
   } else {
     dk_fleet_set_state(host, DK_HOST_UP, "");
   }
-  if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
+  if (record->state == DK_HOST_UP && is_back && dk_fleet_is_remote(host)) tell(host, "it is there again");
   dk_fleet_tell_where(engine);
 }
 

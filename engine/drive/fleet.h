@@ -46,14 +46,14 @@ void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were 
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */
 void dk_fleet_destroy(struct dk_engine *engine);
 /* The host of an entry, with its names as they are there. NULL: it has none yet. */
-struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_host_entry *entry);
+struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_hosts_entry *entry);
 /* The same, and when there is none it is made. 0; -ENOMEM, -ENOSPC (no number is left for one more) with words. */
-int dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_engine_host **ret,
+int dk_fleet_need(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
                   struct dk_error *error);
 void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);
 /* NULL: there is none of that number. */
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number);
-bool dk_host_is_remote(const struct dk_engine_host *host);
+bool dk_fleet_is_remote(const struct dk_engine_host *host);
 /* To the agent of the session that the message names; dropped when that is gone. 0 or -ENOMEM, -EMSGSIZE. */
 int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message);
 uint64_t dk_fleet_deadline(const struct dk_engine *engine);

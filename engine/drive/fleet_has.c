@@ -29,7 +29,7 @@ void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *con
 
 bool dk_fleet_has_remote(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->provider && dk_host_is_remote(engine->hosts[i])) return true;
+    if (engine->hosts[i] && engine->hosts[i]->provider && dk_fleet_is_remote(engine->hosts[i])) return true;
   return false;
 }
 
@@ -40,7 +40,7 @@ uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
     if (!host || !host->provider || (number != UINT32_MAX && number != i)) continue;
-    uint64_t has = dk_host_is_remote(host) ? host->record.memory : dk_proc_memory();
+    uint64_t has = dk_fleet_is_remote(host) ? host->record.memory : dk_proc_memory();
     if (has > most) most = has;
   }
   return most;

@@ -68,7 +68,7 @@ struct far_engine {
   struct dk_folder folder;
   struct dk_loop *loop;
   struct dk_hosts hosts;
-  struct dk_host_entry entries[FAR_HOSTS];
+  struct dk_hosts_entry entries[FAR_HOSTS];
   struct dk_engine *engine;
   struct far fars[FAR_HOSTS]; /* h1, h2: numbers 1 and 2 */
   uint64_t until_ns;          /* of far_turns */

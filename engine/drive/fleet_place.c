@@ -1,5 +1,5 @@
-/* See place.h. */
-#include "engine/drive/place.h"
+/* See fleet_place.h. */
+#include "engine/drive/fleet_place.h"
 
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/pull.h"
@@ -16,12 +16,12 @@
 
 /* What is known of it, for needs.h. */
 static struct dk_needs_host known(const struct dk_engine_host *host) {
-  bool is_remote = dk_host_is_remote(host);
+  bool is_remote = dk_fleet_is_remote(host);
 
   return (struct dk_needs_host){is_remote ? NULL : &host->engine->machine, is_remote ? &host->record : NULL};
 }
 
-int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
+int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error) {
   dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + 1u, sizeof *hosts);
   uint32_t n = 0;
@@ -33,13 +33,13 @@ int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
-void dk_place_judge(struct dk_engine *engine) {
+void dk_fleet_judge_runs(struct dk_engine *engine) {
   const struct dk_ask end = {.kind = DK_EV_CANCEL};
 
   for (uint32_t i = 0; i < engine->n_runs; i++) {
     const struct dk_engine_run *run = engine->runs[i];
     struct dk_error why = {0}, words = {0};
-    if (run->is_over || run->is_cancelled || dk_place_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
+    if (run->is_over || run->is_cancelled || dk_fleet_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
     dk_error_set(&words, -EINVAL, "run %u is ended: %s", run->record.number, why.text);
     dk_engine_say(engine, words.text);
     if (dk_engine_ask(engine, run->record.number, &end, &why) < 0) dk_engine_fail(engine, why.code, &why);
@@ -52,7 +52,7 @@ static bool is_barred(const struct dk_engine_run *run, uint32_t node, uint32_t h
   return false;
 }
 
-int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
+int dk_fleet_bar_task(struct dk_engine_run *run, uint32_t task, uint32_t host) {
   uint32_t node = dk_plan_template(run->plan, task, NULL)->node;
 
   if (is_barred(run, node, host)) return 0;
@@ -142,7 +142,7 @@ static void add_inputs(struct dk_engine_run *run, uint32_t task, const struct co
   dk_order_finish(&order);
 }
 
-void dk_place_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns) {
+void dk_fleet_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns) {
   struct dk_engine *engine = ctx;
   struct dk_engine_run *run = dk_engine_find_run(engine, number);
   struct costs costs = {engine, n_hosts, ret_ns};
