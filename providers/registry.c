@@ -1,6 +1,7 @@
 /* Every provider that this program has. */
 #include "engine/drive/provider.h"
 #include "providers/local/local.h"
+#include "providers/ssh/child.h"
 #include "providers/ssh/master.h"
 #include "providers/ssh/schema.h"
 #include "providers/ssh/ssh.h"
@@ -15,6 +16,7 @@ const struct dk_provider dk_providers[] = {
      .dial = dk_ssh_dial,
      .why = dk_ssh_why,
      .hang_up = dk_ssh_hang_up,
+     .settle = dk_ssh_children_settle,
      .login = dk_ssh_open_master},
     {.kind = NULL},
 };

@@ -7,6 +7,7 @@
 #include "engine/agent/serve.h"
 #include "engine/sys/cgroup.h"
 #include "engine/sys/ledger.h"
+#include "engine/wire/message.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
 #include "lang/base/version.h"
@@ -78,7 +79,7 @@ static int parse(int argc, char **argv, struct options *ret) {
     case 'b': ret->book = optarg; break;
     case 'c': ret->cgroup = optarg; break;
     case 'a': ret->all = true; break;
-    case 's': is_fine = parse_number(optarg, 65535, &ret->slots); break;
+    case 's': is_fine = parse_number(optarg, DK_SLOTS_MAX, &ret->slots); break;
     case 'n': is_fine = parse_number(optarg, 65535, &ret->slot); break;
     case 'i': is_fine = parse_number(optarg, 1u << 30, &ret->idle_ms); break;
     case 'g': is_fine = parse_number(optarg, UINT32_MAX, &ret->gpus); break;

@@ -80,7 +80,7 @@ static void add_hours(struct dk_buf *out, size_t start, const struct dk_hours *h
   dk_buf_printf(out, is_open ? ", open now, for %s" : ", closed now, opens in %s", in);
 }
 
-static void add_how(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
+static void add_how(struct dk_buf *out, const struct dk_hosts_entry *entry, int64_t now) {
   const struct dk_host_config *config = &entry->config;
   size_t start = out->len;
   if (config->user) {
@@ -104,7 +104,7 @@ static void add_how(struct dk_buf *out, const struct dk_host_entry *entry, int64
   }
 }
 
-static void add_from(struct dk_buf *out, const struct dk_host_entry *entry) {
+static void add_from(struct dk_buf *out, const struct dk_hosts_entry *entry) {
   if (entry->user_line) dk_buf_printf(out, "yours:%u", entry->user_line);
   if (entry->root_line) dk_buf_printf(out, "%srepository:%u", entry->user_line ? ", " : "", entry->root_line);
   if (!entry->user_line && !entry->root_line) dk_buf_add_text(out, "built in");
@@ -112,14 +112,14 @@ static void add_from(struct dk_buf *out, const struct dk_host_entry *entry) {
 
 #define COLUMNS 4 /* provider, kind, host, from; what is behind them has no width */
 
-static void cells_of(const struct dk_host_entry *entry, const struct dk_buf *from, const char *ret[COLUMNS]) {
+static void cells_of(const struct dk_hosts_entry *entry, const struct dk_buf *from, const char *ret[COLUMNS]) {
   ret[0] = entry->config.provider;
   ret[1] = entry->provider->kind;
   ret[2] = entry->config.name;
   ret[3] = dk_buf_text(from);
 }
 
-static bool is_shown(const struct dk_host_entry *entry, bool own) {
+static bool is_shown(const struct dk_hosts_entry *entry, bool own) {
   return !own || (entry->root_line && !entry->user_line);
 }
 
@@ -217,7 +217,7 @@ static void add_optional(struct dk_buf *out, const char *name, bool is_there, ui
     dk_buf_printf(out, ",\"%s\":null", name);
 }
 
-static void add_json(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
+static void add_json(struct dk_buf *out, const struct dk_hosts_entry *entry, int64_t now) {
   const struct dk_host_config *config = &entry->config;
   uint64_t change = dk_hours_change_in(&entry->hours, now);
   dk_buf_add_text(out, "{\"provider\":");

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of a task's outputs, files come with its result as long as they are no more than this together. */
-#define SMALL (1u << 20)
 #define HELD_MAX (64u << 20) /* bytes of memory, of one host */
 
 struct held {
@@ -58,7 +56,7 @@ static void take_ready(struct dk_held *all, const struct dk_engine_host *host) {
     dk_free(held);
   }
   if (!all->first && all->is_full && host->link)
-    dk_link_break(host->link, "it has more results than are taken at once; the rest of them is asked for");
+    dk_link_break(host->link, "it has more results than are taken at once; the rest of them is asked for", 0);
 }
 
 static void on_here(void *ctx, int r, const char *words) {
@@ -98,7 +96,7 @@ static int want_small(struct held *held, const struct dk_result *result) {
 
   for (uint32_t i = 0; r == 0 && i < result->n_outputs; i++) {
     const struct dk_kept *output = &result->outputs[i];
-    if (output->is_dir || output->size > SMALL - sum) continue;
+    if (output->is_dir || output->size > DK_HELD_SMALL - sum) continue;
     sum += output->size;
     r = want(held, output, 1);
   }

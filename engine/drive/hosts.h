@@ -13,7 +13,7 @@
 #include "lang/base/digest.h"
 #include "lang/diag/diag.h"
 
-struct dk_host_entry {
+struct dk_hosts_entry {
   const struct dk_provider *provider; /* how it is reached */
   struct dk_host_config config;       /* strings live as long as the dk_hosts */
   bool mixed;                         /* its system may be another than this machine's */
@@ -25,7 +25,7 @@ struct dk_host_entry {
 struct dk_hosts_priv;
 
 struct dk_hosts {
-  struct dk_host_entry *items; /* by provider, then as written */
+  struct dk_hosts_entry *items; /* by provider, then as written */
   uint32_t n;
   const char *user_file, *root_file; /* their absolute paths; NULL: there is none */
   uint32_t n_user, n_root;           /* providers in them */

@@ -67,14 +67,20 @@ struct dk_provider {
   const char *kind;               /* "local" */
   const struct dk_schema *schema; /* fields of its block; NULL: only those that all have */
   bool is_remote;                 /* its agents share no files with the engine: they get remote jobs */
-  /* Begins to reach the host's agent, which is started if it does not run; never blocks for longer than a local
-   * program takes to start. 0: `done` was or will be called. Negative with words: it will not. A provider that is not
-   * remote knows AGENT only. */
+  /* Begins to reach the host's agent, which is started if it does not run. A remote one blocks no longer than a local
+   * program takes to start; this machine's until its agent listens, which takes a moment (engine/sys/daemon.h has the
+   * limit). 0: `done` was or will be called. Negative with words: it will not. A provider that is not remote knows AGENT
+   * only. */
   int (*dial)(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error);
-  /* Why the stream of a dial that was done broke, for people; NULL: nothing is known. Valid until hang_up. */
+  /* Why the stream of a dial that was done broke, for people; NULL: nothing is known. Valid until hang_up. What is under
+   * the stream may need a moment to say it: blocks 0.1 s at most. */
   const char *(*why)(struct dk_dial *dial);
-  /* Gives it up, whatever it has come to; `done` is not called any more. The stream's fd stays its holder's. */
+  /* Gives it up, whatever it has come to; `done` is not called any more. The stream's fd stays its holder's. Does not
+   * block: what is under the dial is told to end, and its end is awaited in the loop. */
   void (*hang_up)(struct dk_dial *dial);
+  /* Before the loop of dials that were hung up is destroyed: what has not ended yet, of all of them, is ended. Blocks
+   * 0.2 s at most. NULL: nothing is left by a hang_up. */
+  void (*settle)(void);
   /* Has a person answer what the host asks for (a password, a code, whether its key is right), with this process's
    * terminal, for the dials of the next hours. Blocks for as long as that takes; prints to stderr. 0, or negative with
    * words. NULL: it asks for nothing. */
@@ -83,5 +89,11 @@ struct dk_provider {
 
 /* Ends with a NULL kind. Defined by providers/registry.c; tests link their own. */
 extern const struct dk_provider dk_providers[];
+
+/* `settle` of all of them. */
+static inline void dk_providers_settle(void) {
+  for (const struct dk_provider *provider = dk_providers; provider->kind; provider++)
+    if (provider->settle) provider->settle();
+}
 
 #endif

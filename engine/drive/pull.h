@@ -9,11 +9,18 @@
  * is asked, and when it has it no more, sends something else or is lost, the next one. It does not come only when none
  * is left.
  *
+ * A host that sends nothing of what it is asked for holds nobody up for ever: its session is given up (fleet.c), which is
+ * as if it could not be reached.
+ *
  * A host that has it no more, or something else in its place, is taken off the places of that content. */
 #ifndef DK_DRIVE_PULL_H
 #define DK_DRIVE_PULL_H
 
 #include "engine/drive/fleet.h"
+
+/* An agent reads 256 KiB for an answer, and answers in its order: a way of 2 KiB a second and a disk that sleeps are
+ * quicker. Much longer than the silence that ends a connection (link.c), so that one that only stalls is that. */
+#define DK_PULL_SILENT_NS UINT64_C(120000000000)
 
 /* `r` 0: the object is there (not synced: whoever records its digest syncs). Negative: it did not come from any source.
  * Then r and `words` are those of the host that was named (dk_pull), or the best that can be said of all
@@ -55,5 +62,10 @@ void dk_pull_part(struct dk_pulls *pulls, struct dk_engine_host *host, const str
 void dk_pull_gone(struct dk_pulls *pulls, struct dk_engine_host *host, const struct dk_message *message);
 void dk_pull_down(struct dk_pulls *pulls, struct dk_engine_host *host); /* parts that were asked for are not coming */
 void dk_pull_lost(struct dk_pulls *pulls, struct dk_engine_host *host); /* it is not waited for any longer */
+/* When it counts as one that does not send what it is asked for, though its agent may say other things: the first that it
+ * was asked for is not answered for DK_PULL_SILENT_NS. UINT64_MAX: it is asked for nothing. */
+uint64_t dk_pull_silent_at(struct dk_pulls *pulls, const struct dk_engine_host *host);
+/* It is so, and its session is given up (the caller does that). true: so was the last one, and nothing was answered since. */
+bool dk_pull_silent(struct dk_pulls *pulls, const struct dk_engine_host *host);
 
 #endif

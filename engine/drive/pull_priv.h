@@ -61,6 +61,8 @@ struct dk_pull_queue {
     bool is_void;             /* what asked for it has ended, or asks another host now */
   } asked[DK_PULL_PARTS_MAX]; /* ring */
   uint32_t first_asked, n_asked;
+  uint64_t since; /* the first of them waits, dk_now_ns */
+  bool is_silent; /* a session was given up because nothing was answered, and nothing was since */
 };
 
 struct dk_pull_failure {

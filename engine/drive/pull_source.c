@@ -210,3 +210,18 @@ void dk_pull_lost(struct dk_pulls *pulls, struct dk_engine_host *host) {
         dk_pull_end(pulls, item, -EHOSTUNREACH, NULL);
     }
 }
+
+/* --- one that sends nothing --- */
+
+uint64_t dk_pull_silent_at(struct dk_pulls *pulls, const struct dk_engine_host *host) {
+  const struct dk_pull_queue *queue = dk_pull_queue_of(pulls, host);
+  return queue && queue->n_asked > 0 ? queue->since + DK_PULL_SILENT_NS : UINT64_MAX;
+}
+
+bool dk_pull_silent(struct dk_pulls *pulls, const struct dk_engine_host *host) {
+  struct dk_pull_queue *queue = dk_pull_queue_of(pulls, host);
+  bool was_silent = queue->is_silent;
+
+  queue->is_silent = true;
+  return was_silent;
+}

@@ -21,6 +21,7 @@ static int ask(struct dk_pull_queue *queue, struct dk_pull_item *item) {
   get.u.want.len = DK_PART_MAX;
   int r = dk_link_send(item->host->link, &get);
   if (r < 0) return r;
+  if (queue->n_asked == 0) queue->since = dk_now_ns();
   queue->asked[(queue->first_asked + queue->n_asked++) % DK_PULL_PARTS_MAX] =
       (struct dk_pull_asked){.content = item->content, .is_dir = item->is_dir};
   item->asked += DK_PART_MAX;
@@ -131,6 +132,8 @@ static struct dk_pull_item *answered(struct dk_pulls *pulls, struct dk_engine_ho
   struct dk_pull_asked asked = queue->asked[queue->first_asked];
   queue->first_asked = (queue->first_asked + 1) % DK_PULL_PARTS_MAX;
   queue->n_asked--;
+  queue->since = dk_now_ns();
+  queue->is_silent = false;
   struct dk_pull_item *item = asked.is_void ? NULL : dk_pull_find(pulls, &asked.content, asked.is_dir);
   if (!item || dk_digest_equal(&asked.content, content)) return item;
   dk_pull_fail(pulls, item, -EPROTO, "its agent sent another content than was asked for");

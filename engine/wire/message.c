@@ -282,6 +282,12 @@ long dk_message_decode(const void *data, size_t len, struct dk_message *ret, str
     return dk_error_set(error, -EPROTO,
                         "a message of type %u cannot be read: is the other side another version of dkrun?", type);
   }
+  if (ret->type == DK_MSG_WELCOME && ret->u.welcome.slots > DK_SLOTS_MAX) {
+    uint32_t slots = ret->u.welcome.slots;
+    dk_message_finish(ret);
+    return dk_error_set(error, -EPROTO, "its agent says that it has %u slots, and no agent has more than %u", slots,
+                        DK_SLOTS_MAX);
+  }
   return (long)size + (long)FRAME_HEAD;
 }
 

@@ -16,6 +16,7 @@
 #endif
 #define DK_LOG_INLINE 4096u      /* bytes of a log that travel inside the result */
 #define DK_PART_MAX (256u << 10) /* bytes of an object or a log in one message */
+#define DK_SLOTS_MAX 65535u      /* of an agent: those of all hosts (DK_HOSTS_MAX) together fit in 32 bits */
 
 enum dk_message_type {
   /* engine to agent */

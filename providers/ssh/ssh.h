@@ -5,7 +5,8 @@
 
 #include "engine/drive/provider.h"
 
-/* As struct dk_provider has them. The options' strings must live until hang_up. */
+/* As struct dk_provider has them; settle is dk_ssh_children_settle (child.h). The options' strings must live until
+ * hang_up. */
 int dk_ssh_dial(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error);
 const char *dk_ssh_why(struct dk_dial *dial);
 void dk_ssh_hang_up(struct dk_dial *dial);

@@ -185,3 +185,16 @@ has_err 'mixed = true'
 providers 'mixed = true'
 run run m.dk --foreground
 has '4 ran'
+
+# What was made there counts on when that is taken back (docs/adr/0023).
+put mixed.dk <<'END'
+grid g { x in [1, 2, 3] }
+task t over g { run = "grep VERSION_ID /etc/os-release; echo {{x}}" }
+END
+run run mixed.dk --foreground
+has '3 ran'
+run logs t1
+has 'VERSION_ID=99'
+providers ''
+run plan mixed.dk
+has '3 cached, 0 to run'

@@ -7,6 +7,7 @@
  * at the latest, whatever it has come to. -m: opens a master instead. Failures: `failed: WORDS`, exit code 1. */
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
+#include "providers/ssh/child.h"
 #include "providers/ssh/master.h"
 #include "providers/ssh/ssh.h"
 
@@ -112,6 +113,7 @@ static int run(struct dk_dial_options *options, uint64_t hang_up_ms, bool waits,
   dk_ssh_hang_up(test.dial);
   if (dk_now_ns() - hanging_up > 500000000u)
     printf("hanging up took %.0f ms\n", (double)(dk_now_ns() - hanging_up) / 1e6);
+  dk_ssh_children_settle();
   if (count_open() != before) printf("descriptors were left open\n");
   dk_loop_destroy(test.loop);
   puts(r < 0 ? "over" : test.is_done ? "done" : "hung up");

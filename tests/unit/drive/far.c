@@ -35,6 +35,7 @@ static int far_dial(const struct dk_dial_options *options, struct dk_dial **ret,
     options->done(options->ctx, why.code, -1, NULL, &why);
     return 0;
   }
+  far_break(current, far); /* it has not heard of its end yet */
   assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
   far->fd = fds[1];
   dk_buf_clear(&far->in);
@@ -157,7 +158,8 @@ static void hear(struct far *far, const struct dk_message *message) {
   case DK_MSG_HELLO:
     far->session = message->session;
     answer.u.welcome.protocol = DK_PROTOCOL;
-    answer.u.welcome.slots = answer.u.welcome.cpus = 1;
+    answer.u.welcome.slots = far->slots ? far->slots : 1;
+    answer.u.welcome.cpus = 1;
     answer.u.welcome.version = (char *)(uintptr_t) "far";
     answer.u.welcome.gpu = (char *)(uintptr_t) "";
     answer.u.welcome.unix_ns = dk_unix_ns() + (uint64_t)far->ahead_ns;
@@ -174,7 +176,11 @@ static void hear(struct far *far, const struct dk_message *message) {
     break;
   case DK_MSG_GET: on_get(far, message); break;
   case DK_MSG_ACK: far->acked = message->seq; break;
-  case DK_MSG_PING: break;
+  case DK_MSG_PING:
+    answer.type = DK_MSG_PONG;
+    answer.u.pong.unix_ns = dk_unix_ns();
+    put(far, &answer, &far->out);
+    break;
   default:
     if (far->on_other) far->on_other(far, message);
   }
@@ -258,10 +264,10 @@ int far_start(struct far_engine *f, uint64_t lost_after_ms, struct dk_error *err
   struct dk_error own = {0};
   if (!error) error = &own;
   for (int i = 0; i < FAR_HOSTS; i++)
-    f->entries[i] = (struct dk_host_entry){.provider = &dk_providers[1],
-                                           .config = {.provider = "lab", .name = f->fars[i].name},
-                                           .mixed = true,
-                                           .lost_after_ns = lost_after_ms * 1000000};
+    f->entries[i] = (struct dk_hosts_entry){.provider = &dk_providers[1],
+                                            .config = {.provider = "lab", .name = f->fars[i].name},
+                                            .mixed = !f->fars[i].is_strict,
+                                            .lost_after_ns = lost_after_ms * 1000000};
   f->hosts = (struct dk_hosts){.items = f->entries, .n = FAR_HOSTS};
   const struct dk_engine_options options = {
       .folder = &f->folder,
@@ -401,6 +407,26 @@ uint32_t far_n_tmp(struct far_engine *f) {
   for (struct dirent *entry; dir && dk_fs_next_entry(dir, &entry) == 0 && entry;) n++;
   if (dir) closedir(dir);
   return n;
+}
+
+static bool is_connected(const struct far_engine *f, const struct far *far) {
+  return f->engine->hosts[far->number]->session != 0;
+}
+
+void far_pass_silence(struct far_engine *f, struct far *far) {
+  const struct dk_engine_host *host = f->engine->hosts[far->number];
+  for (int i = 0; i < 400 && dk_pull_silent_at(f->engine->pulls, host) == UINT64_MAX; i++) far_rest(f, 10);
+  uint64_t at = dk_pull_silent_at(f->engine->pulls, host);
+  assert_true(at != UINT64_MAX && at > dk_now_ns() + UINT64_C(60000000000));
+  assert_true(dk_fleet_deadline(f->engine) <= at);
+  dk_fleet_tick(f->engine, at);
+  assert_false(is_connected(f, far));
+}
+
+void far_pass_pause(struct far_engine *f, struct far *far) {
+  dk_fleet_tick(f->engine, dk_link_deadline(f->engine->hosts[far->number]->link));
+  for (int i = 0; i < 400 && !is_connected(f, far); i++) far_rest(f, 10);
+  assert_true(is_connected(f, far));
 }
 
 static void on_progress(void *ctx, uint64_t here, uint64_t total, const char *waits) {

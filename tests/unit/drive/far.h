@@ -43,6 +43,8 @@ struct far {
   size_t sent;
   bool is_away;         /* dials fail */
   int64_t ahead_ns;     /* its clock */
+  uint32_t slots;       /* that it says it has; 0: one */
+  bool is_strict;       /* its provider is not mixed: its system is another */
   uint32_t close_after; /* so many parts the stream breaks, once; 0: it does not */
   uint32_t n_parts, n_dials;
   uint32_t mute_after; /* so many parts it becomes mute, once; 0: it does not */
@@ -66,7 +68,7 @@ struct far_engine {
   struct dk_folder folder;
   struct dk_loop *loop;
   struct dk_hosts hosts;
-  struct dk_host_entry entries[FAR_HOSTS];
+  struct dk_hosts_entry entries[FAR_HOSTS];
   struct dk_engine *engine;
   struct far fars[FAR_HOSTS]; /* h1, h2: numbers 1 and 2 */
   uint64_t until_ns;          /* of far_turns */
@@ -98,6 +100,10 @@ uint32_t far_n_tmp(struct far_engine *f);                                  /* fi
 void far_send(struct far *far, struct dk_message *message);
 void far_break(struct far_engine *f, struct far *far); /* the stream */
 void far_speak(struct far *far);
+/* As if the time had passed until it counts as one that sends nothing of what it is asked for; until it is dialled again
+ * (it is connected then). */
+void far_pass_silence(struct far_engine *f, struct far *far);
+void far_pass_pause(struct far_engine *f, struct far *far);
 
 /* dk_engine_reach, and what came of it. */
 struct far_reached {

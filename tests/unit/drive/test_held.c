@@ -124,6 +124,27 @@ static void full_disk(void **state) {
   assert_true(wait_for_ack(f, 3));
 }
 
+/* Its agent answers, and does not send the logs: nothing is taken without them, and what was said of the results is
+ * forgotten with the session. */
+static void silent(void **state) {
+  struct far_engine *f = *state;
+  struct far *far = &f->fars[0];
+  far_add_attempts(f, 1, 3);
+  far_add(f, 1, 8 * PART, 1, false);
+  far_add(f, 1, 5000, 2, false);
+  far->on_list = send_three;
+  far->is_mute = f->fars[1].is_away = true;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 2; i++) {
+    far_pass_silence(f, far);
+    assert_true(far->acked == 0 && !f->engine->hosts[1]->held.first);
+    far->is_mute = i == 0;
+    far_pass_pause(f, far);
+  }
+  assert_true(wait_for_ack(f, 3));
+  assert_true(has_log(f, far, 1) && has_log(f, far, 3));
+}
+
 /* --- what several hosts have --- */
 
 static void send_one(struct far *far) {
@@ -427,12 +448,53 @@ static void clock_is_wrong(void **state) {
   assert_null(strstr(f->said, "clock"));
 }
 
+/* --- systems --- */
+
+/* What is known of a host's system stays so while it is away: when no other host is left, the engine does not wait. */
+static void barred_and_away(void **state) {
+  struct far_engine *f = *state;
+  struct dk_error error = {0};
+  bool never = false;
+  f->fars[0].is_strict = f->fars[1].is_strict = f->fars[1].is_away = true;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && f->engine->hosts[1]->record.state != DK_HOST_BARRED; i++) far_rest(f, 10);
+  assert_int_equal(f->engine->hosts[1]->record.state, DK_HOST_BARRED);
+  f->fars[0].is_away = true;
+  far_break(f, &f->fars[0]);
+  for (int i = 0; i < 400 && f->engine->hosts[1]->session; i++) far_rest(f, 10);
+  assert_int_equal(f->engine->hosts[1]->record.state, DK_HOST_DOWN); /* people see how it is */
+  f->fars[1].is_away = false;
+  assert_int_equal(far_turns(f, &never, &error), -EXDEV);
+  assert_non_null(strstr(error.text, "no host can be given tasks: h2: it is x86_64, far"));
+}
+
+/* --- slots --- */
+
+/* All that agents may say fits together; one that says more is not spoken to. */
+static void many_slots(void **state) {
+  struct far_engine *f = *state;
+  f->fars[0].slots = f->fars[1].slots = DK_SLOTS_MAX;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && f->engine->slots <= DK_SLOTS_MAX; i++) far_rest(f, 10);
+  assert_int_equal(f->engine->slots, 2 * DK_SLOTS_MAX);
+  assert_true((uint64_t)DK_SLOTS_MAX * DK_HOSTS_MAX <= UINT32_MAX);
+  far_stop(f);
+  f->fars[0].slots = UINT32_MAX;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && !strstr(f->said, "slots"); i++) far_rest(f, 10);
+  assert_non_null(strstr(f->said, "h1: its agent says that it has 4294967295 slots, and no agent has more than 65535"));
+  far_rest(f, 100);
+  assert_int_equal(f->engine->slots, DK_SLOTS_MAX);
+  assert_int_equal(f->engine->hosts[1]->session, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(in_order, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(said_again, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(log_is_gone, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(full_disk, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(silent, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(other_is_lost, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(other_is_wrong, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(own_is_gone, far_setup, far_teardown),
@@ -441,6 +503,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(supplied, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(logs, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(clock_is_wrong, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(barred_and_away, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(many_slots, far_setup, far_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static void put_both(const char *user, const char *root) {
 }
 
 /* "lab.h1 ssh leave=2 gpus=1 nice=10 hours=... mixed root=/x user=u port=1 config=f yours:1 repository:2" */
-static void add_entry(const struct dk_host_entry *entry, struct dk_buf *out) {
+static void add_entry(const struct dk_hosts_entry *entry, struct dk_buf *out) {
   const struct dk_host_config *c = &entry->config;
   dk_buf_printf(out, "%s.%s %s", c->provider, c->name, entry->provider->kind);
   if (c->leave) dk_buf_printf(out, " leave=%u", c->leave);

@@ -197,6 +197,72 @@ static void altered_before(void **state) {
   assert_true(f->fars[1].asked[0].offset >= 15 * PART);
 }
 
+static void wait_for_parts(struct far_engine *f, const struct far_content *content, uint32_t n) {
+  struct dk_pull_progress progress = {.here = 0};
+  for (int i = 0; i < 400 && progress.here < n * PART; i++) {
+    far_rest(f, 10);
+    assert_true(dk_pull_progress(f->engine->pulls, &content->digest, false, &progress));
+  }
+}
+
+/* It answers, and sends nothing of what it is asked for: what was asked of it comes from the other one. */
+static void silent(void **state) {
+  struct far_engine *f = *state;
+  struct far *mute = &f->fars[0];
+  start(f);
+  far_rest(f, 50);
+  far_add(f, 1, 40 * PART, 1, true);
+  const struct far_content *content = far_add(f, 2, 40 * PART, 1, true);
+  struct far_reached reached;
+  mute->mute_after = 3;
+  assert_int_equal(far_reach(f, &content, NULL, 1, &reached), 0);
+  wait_for_parts(f, content, 3);
+  far_pass_silence(f, mute);
+  assert_non_null(strstr(f->said, "h1: its agent answers, but has sent nothing of what it was asked for in 120 s; "
+                                  "connecting again"));
+  assert_int_equal(far_turns(f, &reached.is_done, NULL), 0);
+  assert_true(reached.r == 0 && far_is_here(f, content));
+  assert_int_equal(least_asked(&f->fars[1]), 3 * PART);
+  assert_true(far_has_copy(f, 1, &content->digest)); /* nothing is known against it */
+}
+
+/* No other one has it: it is asked in a new session, and when it is silent there too, not before it counts as lost. One
+ * answer, and it is as any other. */
+static void silent_twice(void **state) {
+  struct far_engine *f = *state;
+  struct far *mute = &f->fars[0];
+  f->fars[1].is_away = true;
+  start(f);
+  far_rest(f, 50);
+  const struct far_content *content = far_add(f, 1, 40 * PART, 1, true);
+  const struct dk_engine_host *host = f->engine->hosts[1];
+  struct far_reached reached;
+  mute->is_mute = true;
+  assert_int_equal(far_reach(f, &content, NULL, 1, &reached), 0);
+  far_pass_silence(f, mute);
+  assert_true(dk_link_deadline(host->link) < dk_now_ns() + UINT64_C(10000000000));
+  far_pass_pause(f, mute);
+  far_pass_silence(f, mute);
+  assert_non_null(strstr(host->record.words, ", twice\nhelp: "));
+  assert_true(dk_link_deadline(host->link) > dk_now_ns() + host->lost_after_ns);
+  dk_fleet_tick(f->engine, host->down_at + host->lost_after_ns);
+  assert_true(host->is_lost);
+  assert_int_equal(far_turns(f, &reached.is_done, NULL), 0);
+  assert_int_equal(reached.r, -EHOSTUNREACH);
+  assert_non_null(strstr(reached.words, "has sent nothing of what it was asked for"));
+  mute->is_mute = false;
+  mute->mute_after = 3;
+  far_pass_pause(f, mute);
+  assert_int_equal(far_reach(f, &content, NULL, 1, &reached), 0);
+  wait_for_parts(f, content, 3);
+  far_pass_silence(f, mute);
+  assert_null(strstr(host->record.words, ", twice"));
+  mute->is_mute = false;
+  far_pass_pause(f, mute);
+  assert_int_equal(far_turns(f, &reached.is_done, NULL), 0);
+  assert_true(reached.r == 0 && far_is_here(f, content));
+}
+
 /* Nobody can be reached: the first one that comes back is asked. */
 static void comes_back(void **state) {
   struct far_engine *f = *state;
@@ -341,7 +407,7 @@ static void given_up(void **state) {
   struct far_reached reached, other;
   far->mute_after = 1;
   assert_int_equal(far_reach(f, &large, NULL, 1, &reached), 0);
-  far_rest(f, 50);
+  for (int i = 0; i < 400 && far->n_asked < 1 + 16; i++) far_rest(f, 10);
   assert_int_equal(far->n_asked, 1 + 16);
   dk_engine_leave(f->engine, &reached);
   assert_int_equal(far_reach(f, &large, NULL, 1, &other), 0);
@@ -490,6 +556,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(next_source, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(goes_on, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(altered_before, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(silent, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(silent_twice, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(comes_back, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(other_size, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(directory_of_two, far_setup, far_teardown),

@@ -283,6 +283,9 @@ static void against_the_rules(void **state) {
   is_refused(&m);
   m = (struct dk_message){.type = DK_MSG_READ, .u.log = {.stream = 3}};
   is_refused(&m);
+  m = (struct dk_message){.type = DK_MSG_WELCOME};
+  m.u.welcome.slots = DK_SLOTS_MAX + 1;
+  is_refused(&m);
 }
 
 /* An agent of protocol 2 says less of its machine. */
@@ -290,12 +293,12 @@ static void older_welcome(void **state) {
   (void)state;
   struct dk_message m = {.type = DK_MSG_WELCOME}, got;
   m.u.welcome.protocol = 2;
-  m.u.welcome.slots = 3;
+  m.u.welcome.slots = DK_SLOTS_MAX;
   m.u.welcome.version = (char *)"0.0";
   dk_autobuf frame = DK_BUF_INIT;
   assert_int_equal(dk_message_encode(&m, &frame), 0);
   assert_true(dk_message_decode(frame.data, frame.len, &got, NULL) > 0);
-  assert_int_equal(got.u.welcome.slots, 3);
+  assert_int_equal(got.u.welcome.slots, DK_SLOTS_MAX);
   assert_null(got.u.welcome.gpu);
   dk_message_finish(&got);
 }
