@@ -120,7 +120,7 @@ static void tell_some(struct check *check) {
 
 static void on_answer(void *ctx, uint32_t at) {
   struct check *check = ctx;
-  const struct dk_host_entry *entry = check->look.known.items[at].entry;
+  const struct dk_hosts_entry *entry = check->look.known.items[at].entry;
   int code = check->look.answers[at].error.code;
 
   check->needs_help[at] = check->may_ask && entry->provider->login && (code == -EACCES || code == -EKEYREJECTED);

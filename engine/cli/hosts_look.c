@@ -68,7 +68,7 @@ int dk_hosts_ask(struct dk_cli *cli, struct dk_hosts_look *look, enum dk_dial_wa
   uint32_t n = 0, most = look->known.n + 1u;
   dk_autofree char *agent = dk_session_agent_program(error);
   dk_autofree char *here = dk_fs_absolute(".");
-  dk_autofree const struct dk_host_entry **entries = dk_calloc(most, sizeof *entries);
+  dk_autofree const struct dk_hosts_entry **entries = dk_calloc(most, sizeof *entries);
   dk_autofree struct dk_survey_answer *answers = dk_calloc(most, sizeof *answers);
   dk_autofree uint32_t *which = dk_calloc(most, sizeof *which);
   struct forward forward = {answered, ctx, look, answers, which};

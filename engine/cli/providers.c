@@ -93,7 +93,7 @@ struct line {
 
 static struct line line_of(const struct dk_hosts *hosts, uint32_t i) {
   if (i < hosts->n) {
-    const struct dk_host_entry *entry = &hosts->items[i];
+    const struct dk_hosts_entry *entry = &hosts->items[i];
     return (struct line){.provider = entry->config.provider,
                          .kind = entry->provider->kind,
                          .host = entry->config.name,
@@ -266,7 +266,7 @@ static void add_optional(struct dk_buf *out, const char *name, bool is_there, ui
     dk_buf_printf(out, ",\"%s\":null", name);
 }
 
-static void add_json(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
+static void add_json(struct dk_buf *out, const struct dk_hosts_entry *entry, int64_t now) {
   const struct dk_host_config *config = &entry->config;
   uint64_t change = dk_hours_change_in(&entry->hours, now);
   dk_buf_add_text(out, "{\"provider\":");

@@ -4,7 +4,7 @@
 
 #include "engine/drive/engine.h"
 #include "engine/drive/fleet.h"
-#include "engine/drive/place.h"
+#include "engine/drive/fleet_place.h"
 #include "engine/drive/reach_priv.h"
 #include "engine/drive/rentals.h"
 #include "engine/drive/turn.h"

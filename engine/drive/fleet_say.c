@@ -12,7 +12,7 @@
 #define SAY_AGAIN_NS UINT64_C(600000000000)
 
 static void add_name(const struct dk_engine_host *host, const char *words, struct dk_error *ret) {
-  bool is_remote = dk_host_is_remote(host);
+  bool is_remote = dk_fleet_is_remote(host);
 
   dk_error_set(ret, -ENOTCONN, "%s%s%s", is_remote ? host->record.name : "", is_remote ? ": " : "", words);
 }
@@ -66,7 +66,7 @@ static bool trouble_of(const struct dk_engine_host *host, struct dk_error *ret) 
   else if (!host->was_open)
     dk_error_set(ret, -EAGAIN, DK_FLEET_CLOSED);
   else
-    return dk_host_is_remote(host) && dk_judge_clock(host->record.clock_ns, ret) < 0;
+    return dk_fleet_is_remote(host) && dk_judge_clock(host->record.clock_ns, ret) < 0;
   return true;
 }
 

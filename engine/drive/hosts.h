@@ -14,7 +14,7 @@
 #include "lang/base/digest.h"
 #include "lang/diag/diag.h"
 
-struct dk_host_entry {
+struct dk_hosts_entry {
   const struct dk_provider *provider; /* how it is reached */
   struct dk_host_config config;       /* strings live as long as the dk_hosts */
   bool mixed;                         /* its system may be another than this machine's */
@@ -43,7 +43,7 @@ struct dk_cloud_entry {
 struct dk_hosts_priv;
 
 struct dk_hosts {
-  struct dk_host_entry *items; /* by provider, then as written */
+  struct dk_hosts_entry *items; /* by provider, then as written */
   uint32_t n;
   struct dk_cloud_entry *clouds; /* as written */
   uint32_t n_clouds;

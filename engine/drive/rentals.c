@@ -188,12 +188,47 @@ int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, s
   return r;
 }
 
+uint32_t dk_rentals_n_pools(const struct dk_rentals *rentals) {
+  return rentals->n_pools;
+}
+
+const struct dk_cloud_entry *dk_rentals_cloud(const struct dk_rentals *rentals, uint32_t i) {
+  const struct dk_rental_pool *pool = rentals->pools[i];
+
+  return pool->is_named && !pool->is_barred ? pool->entry : NULL;
+}
+
+bool dk_rentals_are_open(const struct dk_rentals *rentals) {
+  for (uint32_t i = 0; i < rentals->n_pools; i++)
+    if (dk_rentals_cloud(rentals, i)) return true;
+  return false;
+}
+
+/* Nothing is there that could take what waits, and waiting would not change that. */
+static void end_runs(struct dk_engine *engine) {
+  const struct dk_ask end = {.kind = DK_EV_CANCEL};
+  struct dk_error error = {0}, words = {0};
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (host && host->provider && !host->is_rented && !host->is_left && !host->is_barred) return;
+  }
+  for (uint32_t i = 0; i < engine->n_runs; i++) {
+    if (engine->runs[i]->is_over || engine->runs[i]->is_cancelled) continue;
+    dk_error_set(&words, 0, "run %u is ended: no host can be given its tasks", engine->runs[i]->record.number);
+    dk_engine_say(engine, words.text);
+    if (dk_engine_ask(engine, engine->runs[i]->record.number, &end, &error) < 0)
+      dk_engine_fail(engine, error.code, &error);
+  }
+}
+
 void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *host) {
   const struct dk_rental *machine = dk_rentals_machine_of(rentals, host);
 
   if (!machine || !machine->pool || machine->pool->is_barred) return;
   machine->pool->is_barred = true;
   stop(rentals, machine->pool);
+  if (!dk_rentals_are_open(rentals)) end_runs(rentals->engine);
 }
 
 /* --- the door --- */

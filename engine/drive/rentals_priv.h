@@ -24,7 +24,7 @@ struct dk_rental {
   uint32_t number; /* dk_rented */
   struct dk_rental_pool *pool;
   struct dk_engine_host *host; /* NULL: its address is not known yet */
-  struct dk_host_entry entry;  /* strings are the five below */
+  struct dk_hosts_entry entry;  /* strings are the five below */
   char name[DK_RENT_NAME + 12], address[256], *identity, *known_hosts;
   uint64_t proof_at; /* dk_now_ns: then a task of it has lived a minute; UINT64_MAX */
   uint32_t tasks;    /* as engine/rent was told last */

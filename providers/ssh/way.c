@@ -59,7 +59,7 @@ void dk_ssh_over(struct dk_dial *dial, const struct dk_error *error) {
 }
 
 int dk_ssh_watch_stream(struct dk_dial *dial) {
-  bool has_more = dial->sent < dial->out.len || (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size);
+  bool has_more = dk_outbox_waiting(&dial->out) || (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size);
 
   return dk_loop_watch(dial->with.loop, dial->child.stream, (short)(POLLIN | (has_more ? POLLOUT : 0)),
                        dk_ssh_on_stream, dial);
@@ -74,11 +74,10 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
   dial->step = DK_STEP_FACTS;
   dial->talk = (struct dk_ssh_talk){.facts = {.used = UINT64_MAX}};
   dial->trouble = (struct dk_ssh_trouble){.len = 0};
-  dk_buf_clear(&dial->out);
-  dial->sent = 0;
-  dk_ssh_remote(&dial->with, &command, &dial->out);
-  if (way == DK_SSH_CHECK) dk_buf_clear(&dial->out);
-  int r = dk_buf_ok(&command) && dk_buf_ok(&dial->out) ? 0 : -ENOMEM;
+  dk_outbox_clear(&dial->out);
+  dk_ssh_remote(&dial->with, &command, &dial->out.bytes);
+  if (way == DK_SSH_CHECK) dk_outbox_clear(&dial->out);
+  int r = dk_buf_ok(&command) && dk_buf_ok(&dial->out.bytes) ? 0 : -ENOMEM;
   if (r == 0) r = dk_ssh_argv(way, &dial->with.host, dk_ssh_name(), socket, dk_buf_text(&command), &argv);
   if (r < 0)
     dk_error_system(error, r, "connecting with ssh");

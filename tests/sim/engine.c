@@ -178,7 +178,10 @@ int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, con
                  dk_core_attempt_task(core, event->id, &number, &task);
   hear(stepping, event);
   int r = __real_dk_core_step(core, now_ns, seq, event, out);
-  if (event->kind != DK_EV_GAP) stepping->in_hand = 0;
+  if (event->kind != DK_EV_GAP) {
+    stepping->in_hand = 0;
+    stepping->has_news_in_hand = false;
+  }
   if (r == 0 && is_held && dk_core_task_state(core, number, task) == DK_TASK_BACKOFF)
     sim_run_of(stepping, number)->held_until[task] = now_ns + stepping->c->policy.backoff_ns;
   /* A host that was lost has an order of it after all, which may come back. */
@@ -237,6 +240,7 @@ static int take(struct sim *s, struct dk_event *ret) {
   s->queue_at = (s->queue_at + 1) % (sizeof s->queue / sizeof *s->queue);
   s->queue_n--;
   s->in_hand = ret->run;
+  s->has_news_in_hand = sim_is_news(ret);
   return 1;
 }
 

@@ -39,7 +39,7 @@ static struct dk_store *fill(void) {
   return store;
 }
 
-static struct dk_host_entry entries[] = {
+static struct dk_hosts_entry entries[] = {
     {.provider = &far_away, .config = {.provider = "lab", .name = "h2"}},
     {.provider = &far_away, .config = {.provider = "lab", .name = "h4"}}, /* the store does not know it */
     {.provider = &near, .config = {.provider = "here", .name = "local"}}, /* called otherwise now */
