@@ -1,5 +1,5 @@
-/* A request is copied and looked at before anything is sent: see http.h. What curl would let pass and a server could take
- * for something else (line ends in headers, a user in the URL) is refused here. */
+/* A request is copied and looked at before anything is sent: see http.h. What curl would let pass and a server could
+ * take for something else (line ends in headers, a user in the URL) is refused here. */
 #include "engine/net/http_priv.h"
 
 #include "lang/base/alloc.h"

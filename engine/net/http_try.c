@@ -114,7 +114,8 @@ static void set_trust(struct setting *to, struct dk_http_call *call) {
   SET(to, CURLOPT_SSL_VERIFYPEER, 1L);
   SET(to, CURLOPT_SSL_VERIFYHOST, call->pin[0] ? 0L : 2L);
   SET(to, CURLOPT_CAPATH, (char *)NULL);
-  /* Without memory curl 7.88 frees the name of a session's host twice (Curl_ssl_addsessionid in its lib/vtls/vtls.c). */
+  /* Without memory curl 7.88 frees the name of a session's host twice (Curl_ssl_addsessionid in its
+   * lib/vtls/vtls.c). */
   SET(to, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   if (call->pin[0]) {
     struct curl_blob pem = {.data = call->pem.data, .len = call->pem.len, .flags = CURL_BLOB_NOCOPY};

@@ -1,5 +1,5 @@
-/* What went wrong, and what to do: the words of http.h. Of the request they have its label and its host alone; of curl's
- * own words what it says of connections and certificates. */
+/* What went wrong, and what to do: the words of http.h. Of the request they have its label and its host alone; of
+ * curl's own words what it says of connections and certificates. */
 #include "engine/net/http_priv.h"
 
 #include "lang/base/number.h"
