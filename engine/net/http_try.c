@@ -137,6 +137,7 @@ static void set_request(struct setting *to, const struct dk_http_call *call) {
   SET(to, CURLOPT_URL, call->at ? call->at : with->url);
   SET(to, CURLOPT_PATH_AS_IS, 1L); /* it may be signed */
   SET(to, CURLOPT_HTTPHEADER, call->headers);
+  SET(to, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)with->body_most); /* one that says so is not read */
   SET(to, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   if (has_body) {
     SET(to, CURLOPT_POST, 1L);
