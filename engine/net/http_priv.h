@@ -2,11 +2,10 @@
 #ifndef DK_NET_HTTP_PRIV_H
 #define DK_NET_HTTP_PRIV_H
 
+#include "engine/net/curl_load.h"
 #include "engine/net/http.h"
 #include "engine/net/pin.h"
 #include "lang/base/buf.h"
-
-#include <curl/curl.h>
 
 /* Why we ended a try ourselves. */
 enum cut {

@@ -29,9 +29,9 @@ static const char *stage(const struct dk_http_call *call) {
   curl_off_t name = 0, answer = 0;
   long port = 0;
 
-  curl_easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
-  curl_easy_getinfo(call->easy, CURLINFO_LOCAL_PORT, &port);
-  curl_easy_getinfo(call->easy, CURLINFO_STARTTRANSFER_TIME_T, &answer);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_LOCAL_PORT, &port);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_STARTTRANSFER_TIME_T, &answer);
   if (call->was_sent) return answer ? "in the middle of its answer" : "while waiting for its answer";
   if (!name) return "while its name was looked up";
   if (port <= 0) return "while connecting";
@@ -44,7 +44,7 @@ static int explain_connect(const struct dk_http_call *call, struct dk_error *err
   const char *proxy = proxy_variable(call);
 
   if (call->no_socket) return dk_error_system(error, -call->no_socket, "opening a socket for %s", call->host);
-  curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
   int r = number > 0 ? -(int)number : -ECONNREFUSED;
   if (proxy)
     return dk_error_system(error, r, "no connection to %s or to its proxy\nhelp: %s is set: is it the right proxy?",
@@ -58,7 +58,7 @@ static int explain_connect(const struct dk_http_call *call, struct dk_error *err
 static int explain_trust(const struct dk_http_call *call, struct dk_error *error) {
   long why = 0;
 
-  curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &why);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &why);
   if (why == HAS_EXPIRED)
     return dk_error_set(error, -EKEYREJECTED,
                         "the certificate of %s has expired\nhelp: if this machine's clock is right, "
@@ -87,7 +87,7 @@ static int explain_break(const struct dk_http_call *call, struct dk_error *error
   long proxy_said = 0;
   const char *proxy = proxy_variable(call);
 
-  curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_said);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_said);
   if (!call->was_sent && proxy_said >= 300)
     return dk_error_set(error, proxy_said == 403 || proxy_said == 407 ? -EACCES : -ECONNREFUSED,
                         "the proxy refused the way to %s with status %ld\nhelp: %s", call->host, proxy_said,
@@ -177,12 +177,12 @@ static int explain_code(const struct dk_http_call *call, CURLcode code, struct d
   case CURLE_BAD_CONTENT_ENCODING:
   case CURLE_WRITE_ERROR: /* curl's decoder, too */
     return dk_error_set(error, -EPROTO, "what %s answered cannot be read as HTTP (%s)\nhelp: is the address right?",
-                        call->host, call->detail[0] ? call->detail : curl_easy_strerror(code));
+                        call->host, call->detail[0] ? call->detail : dk_curl.easy_strerror(code));
   case CURLE_FILESIZE_EXCEEDED: return explain_size(call, error);
   case CURLE_OUT_OF_MEMORY: return dk_error_system(error, -ENOMEM, "asking %s", call->host);
   default:
     return dk_error_set(error, -EIO, "asking %s: %s", call->host,
-                        call->detail[0] ? call->detail : curl_easy_strerror(code));
+                        call->detail[0] ? call->detail : dk_curl.easy_strerror(code));
   }
 }
 
