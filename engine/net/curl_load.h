@@ -1,5 +1,5 @@
 /* libcurl, loaded when HTTP is first wanted. Were it linked with, its libraries (OpenSSL, GnuTLS, LDAP, Kerberos ...)
- * would cost each start of dkrun more processor time than most of its commands take.
+ * would cost each start of dkrun as much processor time as most of its commands take.
  *
  * The functions are those of <curl/curl.h>, with dk_curl. instead of curl_. */
 #ifndef DK_NET_CURL_LOAD_H
@@ -47,8 +47,8 @@ extern struct dk_curl dk_curl;
 int dk_curl_load(struct dk_error *error);
 
 /* The functions that take anything. curl's own macros check a value by its option, but call by name; these do not
- * compile when the value is of another kind than the option's. A callback is written as a literal
- * of curl's type for it, which checks the callback. */
+ * compile when the value is of another kind than the option's. A callback is written as a literal of curl's type for
+ * it, which checks it. */
 #define DK_CURL_IS(value, type) __builtin_types_compatible_p(__typeof__(value), type)
 #define DK_CURL_SET(set, handle, option, value)                                                                        \
   ({                                                                                                                   \

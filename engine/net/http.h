@@ -94,7 +94,8 @@ struct dk_http_request {
   void *ctx;
 };
 
-/* `loop` must outlive it. `seed`: of the jitter between tries. 0, -ENOMEM. */
+/* `loop` must outlive it. `seed`: of the jitter between tries. The first one of a process loads libcurl. 0, -ENOMEM,
+ * -ENOTSUP with help: libcurl is not here, or lacks a function. */
 int dk_http_create(struct dk_loop *loop, uint64_t seed, struct dk_http **ret, struct dk_error *error);
 void dk_http_destroy(
     struct dk_http *http); /* as dk_http_cancel for all that is under way; does not block; NULL is fine */
