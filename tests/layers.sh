@@ -36,6 +36,7 @@ third_party='
 ^lmdb\.h$:         engine/store
 ^git2(/|\.h$):     engine/source
 ^curl/:            engine/net
+^dlfcn\.h$:        engine/net/curl_load.c
 ^nettle/:          lang/base
 ^(mpfr|gmp)\.h$:   lang/eval
 ^pcre2\.h$:        engine/drive
@@ -164,6 +165,7 @@ providers/ssh/bad.c "lang/check/check.h"
 engine/drive/bad.c <lmdb.h>
 engine/cli/bad.c <git2.h>
 engine/source/bad.c <curl/curl.h>
+engine/net/bad.c <dlfcn.h>
 engine/net/bad.c <nettle/hmac.h>
 lang/plan/bad.c <mpfr.h>
 lang/check/bad.c <pcre2.h>
