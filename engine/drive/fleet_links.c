@@ -210,7 +210,7 @@ static bool is_applied(const struct dk_engine *engine, const struct dk_hosts *ho
         host->lost_after_ns != lost_after_ns || !is_same_text(host->hours.text, entry->hours.text))
       return false;
   }
-  return n_named == hosts->n;
+  return n_named == hosts->n && dk_rentals_are_applied(engine->rentals, hosts);
 }
 
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns) {

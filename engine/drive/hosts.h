@@ -68,6 +68,9 @@ int dk_hosts_load(const char *root, struct dk_hosts *ret, struct dk_error *error
 int dk_hosts_load_as(const char *root, enum dk_hosts_trust trust, struct dk_hosts *ret, struct dk_error *error);
 void dk_hosts_finish(struct dk_hosts *hosts);
 
+/* Would an engine do the same with both? */
+bool dk_cloud_entry_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b);
+
 enum dk_hosts_file { DK_HOSTS_USER, DK_HOSTS_ROOT };
 /* What is wrong with a file; NULL: it is not there, or was not read. */
 const struct dk_diags *dk_hosts_diags(const struct dk_hosts *hosts, enum dk_hosts_file file);

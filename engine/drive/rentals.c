@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define LOOK_NS 250000000u /* how often what waits, and who works, is looked at */
+#define GAP_NS (UINT64_C(30) * 1000000000u) /* longer than any wait of the engine while there are machines */
+#define LIST_SOON_NS (UINT64_C(4) * 1000000000u) /* a list says where a machine is: tasks wait for that */
+#define LOOK_NS 250000000u                  /* how often what waits, and who works, is looked at */
 
 /* --- steps --- */
 
@@ -142,6 +144,24 @@ static bool is_paid(const struct dk_cloud_entry *entry) {
   return false;
 }
 
+/* Configured as this entry says, and at work? */
+static struct dk_rental_pool *find_same(const struct dk_rentals *rentals, const struct dk_cloud_entry *entry) {
+  for (uint32_t i = 0; i < rentals->n_pools; i++) {
+    struct dk_rental_pool *pool = rentals->pools[i];
+    if (pool->is_open && !pool->is_barred && dk_cloud_entry_equal(pool->entry, entry)) return pool;
+  }
+  return NULL;
+}
+
+bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_hosts *hosts) {
+  uint32_t n_named = 0;
+
+  for (uint32_t i = 0; i < rentals->n_pools; i++) n_named += rentals->pools[i]->is_named;
+  for (uint32_t i = 0; i < hosts->n_clouds; i++)
+    if (!find_same(rentals, &hosts->clouds[i])) return false;
+  return n_named == hosts->n_clouds;
+}
+
 static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *entry, int32_t order,
                      struct dk_error *error) {
   struct dk_engine *engine = rentals->engine;
@@ -156,7 +176,7 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
   dk_rentals_close_cloud(pool);
   pool->cloud = cloud;
   pool->entry = entry;
-  pool->is_named = true;
+  pool->is_named = pool->is_open = true;
   pool->is_barred = false;
   const struct dk_rent_pool configured = {.number = pool->number,
                                           .name = pool->name,
@@ -173,7 +193,8 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
   return 0;
 }
 
-static void stop(struct dk_rentals *rentals, const struct dk_rental_pool *pool) {
+static void stop(struct dk_rentals *rentals, struct dk_rental_pool *pool) {
+  pool->is_open = false;
   dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_POOL_REMOVED, .pool = pool->number});
 }
 
@@ -181,9 +202,15 @@ int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, s
   int r = 0;
 
   for (uint32_t i = 0; i < rentals->n_pools; i++) rentals->pools[i]->is_named = false;
-  for (uint32_t i = 0; r == 0 && i < hosts->n_clouds; i++) r = configure(rentals, &hosts->clouds[i], (int32_t)i, error);
+  for (uint32_t i = 0; r == 0 && i < hosts->n_clouds; i++) {
+    struct dk_rental_pool *same = find_same(rentals, &hosts->clouds[i]);
+    if (same)
+      same->is_named = true; /* what is under way there goes on */
+    else
+      r = configure(rentals, &hosts->clouds[i], (int32_t)i, error);
+  }
   for (uint32_t i = 0; r == 0 && i < rentals->n_pools; i++)
-    if (!rentals->pools[i]->is_named) stop(rentals, rentals->pools[i]);
+    if (!rentals->pools[i]->is_named && rentals->pools[i]->is_open) stop(rentals, rentals->pools[i]);
   rentals->look_at = 0;
   return r;
 }
@@ -252,6 +279,7 @@ static int init(struct dk_rentals *rentals, struct dk_error *error) {
   dk_buf_printf(&folder, "%s/rented", engine->with.folder->path);
   rentals->folder = dk_buf_steal(&folder);
   dk_rent_policy_default(&policy);
+  policy.list_soon_ns = LIST_SOON_NS;
   int r = rentals->folder
               ? dk_rent_create(&rentals->rent, &policy, engine->store_id, engine->incarnation, engine->incarnation)
               : -ENOMEM;
@@ -311,6 +339,9 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
     if (pool->cloud && now_ns >= pool->entry->provider->cloud->deadline(pool->cloud))
       pool->entry->provider->cloud->tick(pool->cloud, now_ns);
   }
+  if (rentals->looked_at && now_ns - rentals->looked_at > GAP_NS)
+    dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_GAP});
+  rentals->looked_at = now_ns;
   if (rentals->n_pools > 0 && now_ns >= rentals->look_at) {
     rentals->look_at = now_ns + LOOK_NS;
     dk_rentals_look_at_loads(rentals, now_ns);

@@ -20,6 +20,7 @@ void dk_rentals_destroy(struct dk_rentals *rentals); /* the machines stay; NULL 
 /* These clouds, and no others. `hosts` is borrowed as long as the engine lives. Negative: a cloud cannot be asked as it
  * is configured. */
 int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, struct dk_error *error);
+bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_hosts *hosts); /* as they are there? */
 uint64_t dk_rentals_deadline(const struct dk_rentals *rentals);
 void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns);
 

@@ -74,10 +74,10 @@ static void dial(struct dk_rentals *rentals, struct dk_rental *machine) {
 
   if (!cloud || !machine->address[0] || machine->host) return;
   *entry = (struct dk_hosts_entry){.provider = cloud->provider,
-                                  .config = cloud->host,
-                                  .mixed = cloud->mixed,
-                                  .lost_after_ns = cloud->lost_after_ns,
-                                  .hours = cloud->hours};
+                                   .config = cloud->host,
+                                   .mixed = cloud->mixed,
+                                   .lost_after_ns = cloud->lost_after_ns,
+                                   .hours = cloud->hours};
   entry->config.provider = cloud->config.provider;
   entry->config.name = machine->name;
   if (!entry->config.user) entry->config.user = DK_RENTALS_USER;
