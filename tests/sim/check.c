@@ -326,6 +326,7 @@ void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim
   uint32_t run, task;
   if (s->c->refuses || s->c->is_remote || !host->listens_since || s->now < s->asleep_until) return;
   if (!dk_core_attempt_task(s->core, item->id, &run, &task) || is_kept_back(sim_run_of(s, run), task)) return;
+  if (s->c->knows_inputs && s->n_losses && sim_copies_were_lost(s, sim_run_of(s, run), task)) return;
   for (uint32_t i = 0; i < s->c->n_hosts; i++) {
     const struct sim_host *other = &s->hosts[i];
     uint64_t since = later(later(assigned, other->idle_since), later(host->listens_since, other->listens_since));
