@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define GAP_NS (UINT64_C(30) * 1000000000u) /* longer than any wait of the engine while there are machines */
+#define GAP_NS (UINT64_C(30) * 1000000000u)      /* longer than any wait of the engine while there are machines */
 #define LIST_SOON_NS (UINT64_C(4) * 1000000000u) /* a list says where a machine is: tasks wait for that */
-#define LOOK_NS 250000000u                  /* how often what waits, and who works, is looked at */
+#define LOOK_NS 250000000u                       /* how often what waits, and who works, is looked at */
 
 /* --- steps --- */
 
@@ -184,6 +184,7 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
                                           .max_instances = entry->max_instances,
                                           .idle_ns = entry->idle_ns,
                                           .boot_ns = entry->boot_ns,
+                                          .lag_ns = entry->provider->cloud->lag_ns,
                                           .is_paid = is_paid(entry),
                                           .shapes = pool->shapes,
                                           .n_shapes = entry->n_shapes};
@@ -280,6 +281,7 @@ static int init(struct dk_rentals *rentals, struct dk_error *error) {
   rentals->folder = dk_buf_steal(&folder);
   dk_rent_policy_default(&policy);
   policy.list_soon_ns = LIST_SOON_NS;
+  policy.again_ns = LIST_SOON_NS; /* of a cloud whose lists are behind the pool's lag is what counts */
   int r = rentals->folder
               ? dk_rent_create(&rentals->rent, &policy, engine->store_id, engine->incarnation, engine->incarnation)
               : -ENOMEM;
