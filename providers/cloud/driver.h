@@ -30,8 +30,9 @@ struct dk_cloud_site {
   char store[DK_CLOUD_STORE];
   const char *url; /* "https://lab.example:8443"; a request's path is put behind it. With a socket: http://... */
   const char *unix_socket, *ca_file, *pin_file, *cert_file, *key_file;
-  void *own;     /* the driver's: site_size bytes, zeroed */
-  void *session; /* the driver's: session_size bytes, zeroed before each login */
+  bool allows_plain; /* http to another machine: people said so */
+  void *own;         /* the driver's: site_size bytes, zeroed */
+  void *session;     /* the driver's: session_size bytes, zeroed before each login */
   struct dk_cloud_texts texts, session_texts;
 };
 
@@ -43,6 +44,7 @@ struct dk_cloud_ask {
   uint64_t token_ttl_ns;
   uint64_t wait_ns;         /* before it is sent */
   const char *base;         /* another URL than the site's; NULL */
+  uint32_t service;         /* the driver's, for `sign` to know what `base` is to be */
   struct dk_buf path, body; /* path: "/v2/servers?limit=100", escaped */
   const char *type;         /* of the body; NULL: application/json */
   struct dk_http_header headers[DK_CLOUD_HEADERS];
@@ -88,8 +90,9 @@ struct dk_cloud_driver {
   enum dk_cloud_turn (*login)(struct dk_cloud_work *work, struct dk_cloud_site *site,
                               const struct dk_http_answer *answer);
   /* NULL, or adds to a request what says who asks: a token, a signature of that time, the URL that the session knows.
-   * Each time before it is sent: headers of before are gone. No memory: ask->failed. */
-  void (*sign)(const struct dk_cloud_site *site, struct dk_cloud_ask *ask, int64_t unix_s);
+   * Each time before it is sent: headers of before are gone. `nonce` was not there before. Content-Type is added behind
+   * it, when there is a body. No memory: ask->failed. */
+  void (*sign)(const struct dk_cloud_site *site, struct dk_cloud_ask *ask, int64_t unix_s, uint64_t nonce);
 };
 
 /* For `open`. As written; NULL: not given. */

@@ -37,7 +37,8 @@ struct dk_cloud {
   struct dk_cloud_site site;
   struct dk_http *http;
   struct dk_cloud_call *calls;
-  uint64_t session; /* number of the last one; 0: there was none yet */
+  uint64_t seed, n_signed; /* of nonces */
+  uint64_t session;        /* number of the last one; 0: there was none yet */
   bool has_session, is_logging;
   bool is_in_tick, is_closed;
 };

@@ -226,6 +226,7 @@ int dk_cloud_open(const struct dk_cloud_driver *driver, const struct dk_cloud_op
   if (!cloud) return dk_error_system(error, -ENOMEM, "%s: opening the cloud", options->config.provider);
   struct dk_cloud_site *site = &cloud->site;
   cloud->driver = driver;
+  cloud->seed = options->seed ^ dk_unix_ns();
   snprintf(site->provider, sizeof site->provider, "%s", options->config.provider);
   for (size_t i = 0; i < sizeof options->store; i++) snprintf(site->store + 2 * i, 3, "%02x", options->store[i]);
   site->own = dk_calloc(1, driver->site_size + 1);

@@ -2,6 +2,7 @@
 #include "providers/cloud/priv.h"
 
 #include "lang/base/buf.h"
+#include "lang/base/map.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ static void send_now(struct dk_cloud_call *call) {
   struct dk_error error = {0};
 
   ask->n_headers = call->n_plain;
-  if (cloud->driver->sign) cloud->driver->sign(site, ask, (int64_t)(dk_unix_ns() / SECOND_NS));
+  if (cloud->driver->sign)
+    cloud->driver->sign(site, ask, (int64_t)(dk_unix_ns() / SECOND_NS), dk_hash_u64(cloud->n_signed++, cloud->seed));
   if (ask->body.len > 0) dk_cloud_header(ask, "Content-Type", ask->type ? ask->type : "application/json");
   dk_buf_printf(&url, "%s%s", ask->base ? ask->base : site->url, dk_buf_text(&ask->path));
   dk_buf_inherit(&url, &ask->path);
@@ -52,6 +54,7 @@ static void send_now(struct dk_cloud_call *call) {
                                           .pin_file = site->pin_file,
                                           .cert_file = site->cert_file,
                                           .key_file = site->key_file,
+                                          .allows_plain = site->allows_plain,
                                           .deadline_ns = (call->is_short ? 15 : 60) * SECOND_NS,
                                           .done = on_answer,
                                           .ctx = call};
