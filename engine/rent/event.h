@@ -196,6 +196,7 @@ enum dk_rent_tell {
   DK_RENT_TELL_STRANGER, /* number: of this store and in no record; it is deleted */
   DK_RENT_TELL_UNSAVED,  /* number, count: it has stopped, or is not reached for doubt_ns, with results that
                             are nowhere else (count 0: nobody knows), and is kept */
+  DK_RENT_TELL_LOST,     /* number, count: of results that were on it alone; it is gone, or has stopped, by itself */
   DK_RENT_TELL_STUCK,    /* number, count: it was asked so often to be deleted, and is still there */
   DK_RENT_TELL_BLIND,    /* pool, count: as many lists in a row were incomplete: nothing there is seen or ended */
 };

@@ -39,9 +39,12 @@ static bool is_taking(const struct dk_rent *rent, const struct dk_rent_machine *
   return !machine->tasks && (machine->is_answering || rent->now - machine->down_from < rent->policy.down_ns);
 }
 
+/* What is coming stays in the order in which it was asked for, at the end: else the next step would find other tasks left
+ * than the one that asked for it. */
 static int compare(const void *left, const void *right) {
   const struct dk_rent_room *a = left, *b = right;
   if (a->is_up != b->is_up) return a->is_up ? -1 : 1;
+  if (!a->is_up) return a->number < b->number ? -1 : 1;
   if (a->has_price != b->has_price) return a->has_price ? -1 : 1;
   if (a->cost != b->cost) return a->cost < b->cost ? -1 : 1;
   return a->number < b->number ? -1 : a->number > b->number;
@@ -76,6 +79,10 @@ static void fill(struct dk_rent *rent, struct dk_rent_room *room, struct dk_rent
   rent->machines[room->machine].is_needed = true;
 }
 
+static void fill_all(struct dk_rent *rent, struct dk_rent_room *room) {
+  for (uint32_t k = 0; k < rent->n_needs; k++) fill(rent, room, &rent->left[k]);
+}
+
 bool dk_rent_fit_fill(struct dk_rent *rent) {
   rent->n_rooms = 0;
   for (uint32_t i = 0; i < rent->n_machines; i++) {
@@ -83,15 +90,13 @@ bool dk_rent_fit_fill(struct dk_rent *rent) {
     if (is_taking(rent, &rent->machines[i]) && !add_room(rent, i)) return false;
   }
   if (rent->n_rooms) qsort(rent->rooms, rent->n_rooms, sizeof *rent->rooms, compare);
-  for (uint32_t k = 0; k < rent->n_needs; k++) {
-    for (uint32_t i = 0; i < rent->n_rooms && rent->left[k].n; i++) fill(rent, &rent->rooms[i], &rent->left[k]);
-  }
+  for (uint32_t i = 0; i < rent->n_rooms; i++) fill_all(rent, &rent->rooms[i]);
   return true;
 }
 
 void dk_rent_fit_add(struct dk_rent *rent, uint32_t machine) {
   struct dk_rent_room *room = add_room(rent, machine);
-  for (uint32_t k = 0; k < rent->n_needs && room; k++) fill(rent, room, &rent->left[k]);
+  if (room) fill_all(rent, room);
 }
 
 /* --- shapes --- */

@@ -51,8 +51,8 @@ struct dk_rent_machine {
   bool was_hard, was_kept_told, was_stuck_told;
   uint32_t tasks, unsaved;
   uint32_t deletes;
-  uint32_t serial; /* of the list that showed it last, when `has_serial` */
   bool is_listed;
+  uint32_t serial; /* of the list that showed it last; is_listed: one did */
   uint64_t settled_at, boots_from, down_from, idle_from, unused_from;
   uint64_t delete_at, delete_asked;
   uint64_t missing_from, stopped_from; /* when the first list that says so was asked for; NEVER: none does */
@@ -83,6 +83,7 @@ struct dk_rent {
   uint64_t incarnation, jitter, n_jitter;
   uint64_t now, seq;
   bool has_begun, is_failed, is_cut;
+  bool has_news; /* of this step: most rows of lists say nothing new */
   struct dk_rent_out *out;
   uint32_t out_limit;
   struct dk_rent_record no_record;

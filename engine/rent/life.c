@@ -46,6 +46,7 @@ static void ask_delete(struct dk_rent *rent, struct dk_rent_machine *machine) {
 }
 
 static void enter(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk_rent_state state) {
+  rent->has_news = true;
   machine->of.state = state;
   machine->missing_from = machine->stopped_from = DK_RENT_NEVER;
   machine->idle_from = machine->unused_from = DK_RENT_NEVER;
@@ -80,6 +81,10 @@ static void leave(struct dk_rent *rent, struct dk_rent_machine *machine) {
 
 void dk_rent_life_happen(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk_rent_fact fact) {
   uint8_t next = next_state[machine->of.state][fact];
+  bool is_lost = fact == DK_RENT_FACT_STOPPED || fact == DK_RENT_FACT_MISSING;
+  if (is_lost && machine->of.state == DK_RENT_UP)
+    dk_rent_emit_tell(rent, DK_RENT_TELL_LOST, machine->of.number, dk_rent_pool_of(rent, machine)->number,
+                      machine->unsaved, 0);
   if (next & FAIL) dk_rent_pool_failed(rent, machine, fact == DK_RENT_FACT_FAILED);
   next &= (uint8_t)~FAIL;
   if (next == GONE)

@@ -25,7 +25,7 @@ static void note_stopped(struct dk_rent *rent, struct dk_rent_machine *machine, 
   if (machine->stopped_from == DK_RENT_NEVER)
     machine->stopped_from = asked;
   else if (asked - machine->stopped_from >= rent->policy.again_ns)
-    machine->is_stopped = true;
+    machine->is_stopped = rent->has_news = true;
 }
 
 static void dial(struct dk_rent *rent, struct dk_rent_machine *machine) {

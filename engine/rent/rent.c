@@ -169,9 +169,9 @@ int dk_rent_step(struct dk_rent *rent, uint64_t now_ns, uint64_t seq, const stru
   rent->out_limit = out->n_records + out->n_actions + rent->policy.max_out;
   if (!rent->has_begun) dk_rent_life_begin(rent);
   rent->has_begun = true;
+  rent->has_news = event->kind != DK_RENT_EV_LISTED;
   dispatch(rent, event);
-  /* A row alone changes nothing that a wish depends on; its list's end comes. */
-  if (event->kind != DK_RENT_EV_LISTED) {
+  if (rent->has_news) {
     dk_rent_life_pass(rent);
     dk_rent_life_sweep(rent);
     dk_rent_wish_pass(rent, event->unix_ns);

@@ -85,8 +85,10 @@ static bool has_passed(const struct dk_rent *rent, uint64_t *from, uint64_t ns) 
 }
 
 /* What has nothing to do. What boots and is not wanted any more counts as well; so does, in the end, what would take
- * some of the demand and is given none: then something is wrong with it that only the world knows. */
-static void end_idle(struct dk_rent *rent) {
+ * some of the demand and is given none: then something is wrong with it that only the world knows. True: what others
+ * have to take has changed by that. */
+static bool end_idle(struct dk_rent *rent) {
+  bool has_ended = false;
   for (uint32_t i = 0; i < rent->n_machines && !dk_rent_emit_is_full(rent); i++) {
     struct dk_rent_machine *machine = &rent->machines[i];
     const struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
@@ -99,18 +101,23 @@ static void end_idle(struct dk_rent *rent) {
     if (!is_done) continue;
     if (!machine->is_needed && has_passed(rent, &machine->idle_from, pool->idle_ns))
       dk_rent_life_happen(rent, machine, DK_RENT_FACT_IDLE);
-    else if (machine->is_needed && is_up && has_passed(rent, &machine->unused_from, rent->policy.unused_ns))
-      dk_rent_life_happen(rent, machine, DK_RENT_FACT_UNUSED);
+    if (!machine->is_needed || !is_up || !has_passed(rent, &machine->unused_from, rent->policy.unused_ns)) continue;
+    dk_rent_life_happen(rent, machine, DK_RENT_FACT_UNUSED);
+    has_ended = true;
   }
+  return has_ended;
+}
+
+static bool fill(struct dk_rent *rent) {
+  if (rent->n_needs) memcpy(rent->left, rent->needs, rent->n_needs * sizeof *rent->left);
+  return dk_rent_fit_fill(rent);
 }
 
 void dk_rent_wish_pass(struct dk_rent *rent, uint64_t unix_ns) {
   rent->wish_at = DK_RENT_NEVER;
+  if (!fill(rent) || (end_idle(rent) && !fill(rent))) return;
   struct dk_rent_need *left = rent->left;
-  if (rent->n_needs) memcpy(left, rent->needs, rent->n_needs * sizeof *left);
-  if (!dk_rent_fit_fill(rent)) return;
   for (uint32_t k = 0; k < rent->n_needs && rent->is_demand_fresh; k++) {
     while (left[k].n && !dk_rent_emit_is_full(rent) && ask_one(rent, &left[k], unix_ns)) continue;
   }
-  end_idle(rent);
 }

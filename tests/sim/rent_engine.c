@@ -177,6 +177,20 @@ static void take(struct rs *s, struct dk_rent_event *ret) {
   }
 }
 
+/* Before the time that was asked for, and while nothing happens, there is nothing to do. */
+static void look_early(struct rs *s) {
+  uint64_t until = dk_rent_deadline(s->rent);
+  if (s->n_heap && s->heap[0].at < until) until = s->heap[0].at;
+  if (until == RS_NEVER || until <= s->now + 1 || s->is_gap) return;
+  s->now += (uint64_t)((double)(until - 1 - s->now) * sim_below(&s->luck, 1001) / 1000);
+  if (s->now >= until) s->now = until - 1;
+  step(s, &(struct dk_rent_event){.kind = DK_RENT_EV_TICK});
+  if (s->out.n_records || s->out.n_actions)
+    rs_fail(s, "it does something (%u records, %u actions, the first of kind %d, state %d) earlier than it asked for",
+            s->out.n_records, s->out.n_actions, s->out.n_actions ? (int)s->out.actions[0].kind : -1,
+            s->out.n_records ? (int)s->out.records[0].rented.state : -1);
+}
+
 static void begin(struct rs *s) {
   s->epoch++;
   s->queue_at = s->queue_n = 0;
@@ -222,6 +236,7 @@ int rs_engine_live(struct rs *s) {
     if (rs_has_failed(s)) break;
     if (commit(s)) return die(s);
     if (!s->queue_n) rs_work_assign(s);
+    if (!s->queue_n && sim_chance(&s->luck, 200)) look_early(s);
     if (rs_is_over(s)) {
       rs_check_end(s);
       return 0;

@@ -76,8 +76,8 @@ static void print_totals(const struct rs_totals *t, uint32_t failed) {
       (unsigned long long)t->creates, (unsigned long long)t->machines, (unsigned long long)t->doubled,
       (unsigned long long)t->over, (unsigned long long)t->strangers, (unsigned long long)t->tasks,
       t->used_s > 0 ? t->paid_s / t->used_s : 0);
-  static const char *const tells[] = {"quota",    "capacity", "denied",  "bad",   "failing",
-                                      "given-up", "stranger", "unsaved", "stuck", "blind"};
+  static const char *const tells[] = {"quota",    "capacity", "denied", "bad",   "failing", "given-up",
+                                      "stranger", "unsaved",  "lost",   "stuck", "blind"};
   for (uint32_t i = 0; i <= DK_RENT_TELL_BLIND; i++) printf(" %s %llu", tells[i], (unsigned long long)t->tells[i]);
   printf("\n");
 }

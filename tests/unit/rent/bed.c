@@ -64,6 +64,9 @@ void bed_give(struct bed *bed, struct dk_rent_event event) {
   for (uint32_t i = 0; i < bed->out.n_actions; i++) {
     const struct dk_rent_action *action = &bed->out.actions[i];
     if (action->kind == DK_RENT_LIST) bed->listing[action->pool] = action->serial;
+    if (action->kind != DK_RENT_TELL) continue;
+    bed->n_told[action->tell]++;
+    bed->count_told[action->tell] = action->count;
   }
 }
 

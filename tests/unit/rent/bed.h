@@ -23,6 +23,7 @@ struct bed {
   uint64_t now, seq;
   struct dk_rented kept[64]; /* records */
   uint32_t n_kept, taken;
+  uint32_t n_told[DK_RENT_TELL_BLIND + 1], count_told[DK_RENT_TELL_BLIND + 1]; /* how often; the last count */
   uint32_t listing[4]; /* by pool: serial of the list that is asked for; 0: none */
 };
 
