@@ -316,6 +316,9 @@ static void tell(struct dk_rentals *rentals, const struct dk_rent_action *action
                  "`dkrun down %s --hard` gives them up",
                  machine, action->count, machine);
     break;
+  case DK_RENT_TELL_LOST:
+    dk_error_set(&words, 0, "%s: the cloud has it no more, and nobody here has ended it", machine);
+    break;
   case DK_RENT_TELL_STUCK:
     dk_error_set(&words, 0,
                  "%s: it was asked to go %u times, and is still there; asking on\nhelp: look at it in the cloud's own "

@@ -25,7 +25,6 @@ END_OF_FILE
 machines() { lxd_lxc list --format csv --columns n; }
 none_left() { [ -z "$(machines)" ]; }
 n_left() { [ "$(machines | wc -l)" -eq "$1" ]; }
-says() { grep -qE -- "$1" "$room/log" || { is_there "$engine" || fail "the run ended: $(cat "$room/log")"; return 1; }; }
 # For longer than wait_until has patience: machines boot and go.
 wait_long() {
   local n
@@ -86,7 +85,6 @@ has 'No engine works here.'
 run instances --format json
 has '"state":"up"'
 "$dkrun" run long.dk --detach >/dev/null
-ended() { run status --run 3 2>/dev/null || run status; [[ $out == *done* ]]; }
 wait_long none_left # when all is done they are idle for ten seconds, and then they go
 run results --format csv
 [ "$(grep -cE '^t[0-9],[0-9],[0-9]$' <<<"$out")" -eq 3 ] || fail "results: $out"
