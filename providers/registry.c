@@ -1,6 +1,7 @@
 /* Every provider that this program has. */
 #include "engine/drive/provider.h"
 #include "providers/local/local.h"
+#include "providers/lxd/lxd.h"
 #include "providers/ssh/child.h"
 #include "providers/ssh/master.h"
 #include "providers/ssh/schema.h"
@@ -18,5 +19,12 @@ const struct dk_provider dk_providers[] = {
      .hang_up = dk_ssh_hang_up,
      .settle = dk_ssh_children_settle,
      .login = dk_ssh_open_master},
+    {.kind = "lxd",
+     .schema = &dk_lxd_schema,
+     .is_remote = true,
+     .cloud = &dk_lxd_cloud,
+     .dial = dk_ssh_dial,
+     .why = dk_ssh_why,
+     .hang_up = dk_ssh_hang_up},
     {.kind = NULL},
 };

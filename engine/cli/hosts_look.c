@@ -98,6 +98,7 @@ int dk_hosts_no_such(const struct dk_hosts *hosts, const char *name) {
     const char *const names[] = {hosts->items[i].config.provider, hosts->items[i].config.name};
     near = dk_nearest(name, names, 2);
   }
+  for (uint32_t i = 0; i < hosts->n_clouds && !near; i++) near = dk_nearest(name, &hosts->clouds[i].config.provider, 1);
   return dk_cli_failf(DK_EXIT_USAGE, "no provider or host `%s`%s%s%s\nhelp: `dkrun providers` lists them", name,
                       near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
 }

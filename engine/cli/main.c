@@ -186,6 +186,25 @@ static const struct dk_command commands[] = {
      "A repository's file that declares providers of its own, with `kind`, counts when\n"
      "you trust it: `dkrun help trust`.\n",
      dk_cmd_providers},
+    {"instances", "where", "instances [--format text|json]", "the machines that are rented; dkrun down",
+     "Lists the machines that clouds have made for this repository, and that may cost\n"
+     "money: as the engine has written them down. Each is there until the cloud has\n"
+     "said twice that it is not.\n"
+     "\n"
+     "  --format text|json        how to say it\n"
+     "\n"
+     "A machine goes by itself when it has had nothing to do for its provider's `idle`,\n"
+     "and when no dkrun has been there for a quarter of an hour. `dkrun down` gives it\n"
+     "back before that.\n",
+     dk_cmd_instances},
+    {"down", NULL, "down [NAME]... [--hard]", "give back what is rented",
+     "Gives back machines that are rented: all, or NAME, an instance or a provider.\n"
+     "They get no more tasks, and go when what runs there has ended and its outputs\n"
+     "are here. Waiting tasks may have others made: `dkrun cancel` ends those.\n"
+     "\n"
+     "  --hard                    at once: what runs there is lost, and runs again\n"
+     "                            elsewhere when it is wanted\n",
+     dk_cmd_down},
     {"trust", NULL, "trust [--yes | --not]", "let this repository declare providers",
      "Shows which hosts the providers.dk of this repository declares, and asks whether\n"
      "to trust it. A trusted file counts as if it were yours: it says whom ssh\n"

@@ -42,6 +42,7 @@ static void hear(struct remote *remote, const struct dk_talk *talk) {
   case DK_TALK_LEAVE:
   case DK_TALK_FETCH:
   case DK_TALK_READ:
+  case DK_TALK_RELEASE:
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
   case DK_TALK_PROGRESS:

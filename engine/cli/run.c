@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define MAX_JOBS 4096
-#define AGENT_NS UINT64_C(3000000000) /* an agent is there in milliseconds */
+#define AGENT_NS UINT64_C(3000000000)       /* an agent is there in milliseconds */
+#define GIVE_BACK_NS UINT64_C(180000000000) /* a cloud takes seconds; then people are told */
 
 struct options {
   const char *file;
@@ -79,6 +80,7 @@ struct foreground {
   uint32_t run, slots;
   struct dk_buf where; /* as the engine has told it last */
   bool has_ended;
+  uint64_t give_back_until; /* dk_now_ns; 0: not yet */
 };
 
 static void on_note(void *ctx, uint32_t run, const struct dk_engine_note *note) {
@@ -115,6 +117,9 @@ static void on_where(void *ctx, uint32_t slots, const char *text) {
 static uint64_t on_tick(void *ctx, uint64_t now_ns) {
   struct foreground *f = ctx;
 
+  if (f->give_back_until && (dk_engine_has_released(f->engine) || now_ns >= f->give_back_until))
+    dk_engine_wake(f->engine);
+  if (f->give_back_until) return now_ns + UINT64_C(100000000);
   return f->watch ? dk_watch_tick(f->watch, now_ns) : UINT64_MAX;
 }
 
@@ -158,6 +163,24 @@ static int run_and_report(struct foreground *f, struct dk_error *error, int *ret
   r = dk_watch_print_end(f->watch, error);
   if (r < 0) return r;
   *ret_exit = r;
+  return 0;
+}
+
+/* Nobody would be left who ends what was rented for this run. Other runs that go on here keep what they have. */
+static int give_back(struct foreground *f, struct dk_error *error) {
+  uint32_t n = dk_engine_n_rented(f->engine);
+
+  if (n == 0 || dk_engine_n_runs(f->engine) > 0) return 0;
+  fprintf(stderr, "dkrun: giving back %u machine%s\n", n, dk_cli_s(n));
+  int r = dk_engine_release(f->engine, NULL, false, error);
+  f->give_back_until = dk_now_ns() + GIVE_BACK_NS;
+  while (r == 0 && !dk_engine_has_released(f->engine) && dk_now_ns() < f->give_back_until)
+    r = dk_engine_turn(f->engine, error);
+  if (r < 0) return dk_error_prefix(error, "giving back what was rented");
+  if (!dk_engine_has_released(f->engine))
+    fprintf(stderr,
+            "dkrun: the cloud has not agreed yet to delete them; the next dkrun goes on with that, and a machine "
+            "without work ends by itself\nhelp: `dkrun instances` lists them, `dkrun down` goes on now\n");
   return 0;
 }
 
@@ -216,6 +239,7 @@ static int run_here(struct dk_cli *cli, const struct options *options, const str
 
   dk_watch_destroy(f.watch);
   f.watch = NULL;
+  if (r == 0) r = give_back(&f, &error);
   dk_engine_destroy(f.engine);
   dk_buf_finish(&f.where);
   dk_hosts_finish(&hosts);

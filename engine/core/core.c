@@ -209,6 +209,21 @@ uint32_t dk_core_unclaimed(const struct dk_core *core, uint32_t host) {
   return n;
 }
 
+uint32_t dk_core_living(const struct dk_core *core, uint32_t host) {
+  return host < core->n_hosts ? core->hosts[host].n_living : 0;
+}
+
+uint32_t dk_core_next_ready(const struct dk_core *core, uint32_t run, uint32_t from) {
+  const struct dk_core_run *of = run_of(core, run);
+  if (of->is_paused || (of->jobs > 0 && of->booked >= of->jobs)) return UINT32_MAX;
+  uint32_t next = dk_bits_next(&of->aside, from);
+  for (uint32_t i = 0; i < of->n_lanes; i++) {
+    uint32_t in_lane = dk_bits_next(&of->lanes[i].ready, from);
+    if (in_lane < next) next = in_lane;
+  }
+  return next;
+}
+
 uint64_t dk_core_session(const struct dk_core *core, uint32_t host) {
   return host < core->n_hosts ? core->hosts[host].session : 0;
 }

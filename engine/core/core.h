@@ -115,6 +115,11 @@ const struct dk_digest *dk_core_attempt_key(const struct dk_core *core, struct d
 uint32_t dk_core_attempt_host(const struct dk_core *core, struct dk_id id);
 /* The task that has claimed an attempt (others may share it); false: none. */
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task);
+/* Living attempts at a host, those that no task asks for too. */
+uint32_t dk_core_living(const struct dk_core *core, uint32_t host);
+/* The first READY task of a run, from `from` on, that nothing but room keeps back; UINT32_MAX: there is none (or the run
+ * has all the slots that it may book). */
+uint32_t dk_core_next_ready(const struct dk_core *core, uint32_t run, uint32_t from);
 /* Living attempts at a host that no task asks for, and that are not to be ended (tests look). */
 uint32_t dk_core_unclaimed(const struct dk_core *core, uint32_t host);
 /* The open session with a host's agent, as the core knows it; 0: none. */

@@ -75,6 +75,7 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     if (engine->n_queue > 0 && ++engine->n_unheard < MAX_UNHEARD && dk_engine_pop(engine, ret)) return 1;
     if (now >= deadline_ns && engine->n_queue == 0) return 0;
     dk_fleet_tick(engine, now);
+    dk_rentals_tick(engine->rentals, now);
     dk_reaches_tick(engine, now);
     bool has_event = engine->n_queue > 0;
     engine->n_unheard = 0;
@@ -83,6 +84,8 @@ static int world_next(void *ctx, uint64_t deadline_ns, struct dk_event *ret, uin
     if (engine->observer_at < until) until = engine->observer_at;
     uint64_t hosts_at = dk_fleet_deadline(engine);
     if (hosts_at < until) until = hosts_at;
+    uint64_t rentals_at = dk_rentals_deadline(engine->rentals);
+    if (rentals_at < until) until = rentals_at;
     if (engine->reaches.tick_at < until) until = engine->reaches.tick_at;
     int r = dk_loop_once(engine->with.loop, has_event ? 0 : until);
     if (r < 0) return r;
@@ -238,6 +241,7 @@ int dk_engine_create(const struct dk_engine_options *options, struct dk_engine *
     r = dk_pulls_create(engine, &engine->pulls);
     if (r < 0) dk_error_system(error, r, "starting the engine");
     if (r == 0) r = dk_fleet_recall(engine, error);
+    if (r == 0) r = dk_rentals_create(engine, &engine->rentals, error);
     if (r == 0) r = dk_fleet_apply(engine, options->hosts, error);
   }
   if (r == 0) r = dk_engine_resume(engine, error);
@@ -257,6 +261,7 @@ void dk_engine_destroy(struct dk_engine *engine) {
   if (!engine) return;
   dk_reaches_finish(engine);
   dk_fleet_destroy(engine);
+  dk_rentals_destroy(engine->rentals); /* hosts borrow from it */
   dk_pulls_destroy(engine->pulls);
   if (engine->core) dk_turn_finish(&engine->turn);
   dk_core_destroy(engine->core);
@@ -281,6 +286,18 @@ bool dk_engine_has_run(const struct dk_engine *engine, uint32_t run) {
 
 uint32_t dk_engine_n_runs(const struct dk_engine *engine) {
   return engine->n_runs;
+}
+
+uint32_t dk_engine_n_rented(const struct dk_engine *engine) {
+  return dk_rentals_count(engine->rentals);
+}
+
+bool dk_engine_has_released(const struct dk_engine *engine) {
+  return dk_rentals_are_leaving(engine->rentals);
+}
+
+int dk_engine_release(struct dk_engine *engine, const char *name, bool is_hard, struct dk_error *error) {
+  return dk_rentals_release(engine->rentals, name, is_hard, error);
 }
 
 int dk_engine_turn(struct dk_engine *engine, struct dk_error *error) {

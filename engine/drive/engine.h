@@ -85,6 +85,14 @@ uint32_t dk_engine_n_runs(const struct dk_engine *engine); /* that go on */
  * later. The texts are borrowed for the call. */
 void dk_engine_each_trouble(const struct dk_engine *engine, void (*say)(void *ctx, const char *text), void *ctx);
 
+/* Rented machines that there are, or may be. */
+uint32_t dk_engine_n_rented(const struct dk_engine *engine);
+/* Has every one of them been asked to go, and the cloud answered? */
+bool dk_engine_has_released(const struct dk_engine *engine);
+/* Gives back the machine of this name, those of a provider, NULL: all; when what runs there has ended and is saved, or
+ * at once (is_hard). -ENOENT: there is none. */
+int dk_engine_release(struct dk_engine *engine, const char *name, bool is_hard, struct dk_error *error);
+
 /* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed;
  * nothing is lost, the next one goes on. */
 int dk_engine_turn(struct dk_engine *engine, struct dk_error *error);

@@ -6,6 +6,7 @@
 #include "engine/drive/fleet.h"
 #include "engine/drive/fleet_place.h"
 #include "engine/drive/reach_priv.h"
+#include "engine/drive/rentals.h"
 #include "engine/drive/turn.h"
 #include "engine/source/snapshot.h"
 #include "engine/sys/machine.h"
@@ -58,6 +59,7 @@ struct dk_engine {
   uint8_t store_id[16];
   uint64_t incarnation;
   struct dk_pulls *pulls;
+  struct dk_rentals *rentals;
   struct dk_reaches reaches;
   uint64_t lost_after_ns;
   uint64_t save_at;          /* when what changed of hosts is committed by itself; 0: nothing has */

@@ -259,9 +259,9 @@ void dk_fleet_tell_where(struct dk_engine *engine) {
 static bool are_all_barred(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
-    if (host && host->is_named && !host->is_left && !host->is_barred) return false;
+    if (host && (host->is_named || host->is_rented) && !host->is_left && !host->is_barred) return false;
   }
-  return true;
+  return !dk_rentals_are_open(engine->rentals);
 }
 
 static void judge(struct dk_engine_host *host) {
@@ -274,6 +274,10 @@ static void judge(struct dk_engine_host *host) {
   dk_fleet_set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
   if (r == 0) return;
   dk_fleet_say(host, words.text);
+  if (host->is_rented) {
+    dk_rentals_bar(host->engine->rentals, host);
+    return;
+  }
   if (!are_all_barred(host->engine)) return;
   dk_fleet_save(host->engine); /* an engine that has failed commits nothing */
   dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */

@@ -22,6 +22,7 @@ struct dk_engine_host {
   bool mixed;
   bool is_barred; /* as its system was when it was there last; record.state says so only while it is there */
   bool is_named;  /* by the hosts that were applied last */
+  bool is_rented; /* made by a cloud, there until that says otherwise (rentals.h); in no file */
   bool is_left;   /* this machine, which no file names any more: what ran here is collected, nothing new comes */
   struct dk_hours hours;
   bool was_open;         /* as `hours` had it when the core was told last */
@@ -44,6 +45,11 @@ int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the ho
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were they edited? */
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */
+/* A machine that was made, and that goes again. `entry` is borrowed until then. */
+int dk_fleet_rent(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
+                  struct dk_error *error);
+void dk_fleet_expect(struct dk_engine *engine, uint32_t number); /* it is there, and will be dialled */
+void dk_fleet_give_back(struct dk_engine_host *host);
 void dk_fleet_destroy(struct dk_engine *engine);
 /* The host of an entry, with its names as they are there. NULL: it has none yet. */
 struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_hosts_entry *entry);

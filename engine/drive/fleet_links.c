@@ -119,10 +119,10 @@ static int collect_here(struct dk_engine *engine, struct dk_error *error) {
   return r;
 }
 
-static void remove_host(struct dk_engine_host *host) {
+static void remove_host(struct dk_engine_host *host, const char *why) {
   struct dk_event removed = {.kind = DK_EV_HOST_REMOVED, .host = host->record.number};
 
-  if (host->link) disconnect(host, "no file of providers names it any more");
+  if (host->link) disconnect(host, why);
   host->provider = NULL;
   dk_fleet_set_state(host, DK_HOST_REMOVED, "");
   dk_pull_lost(host->engine->pulls, host);
@@ -150,6 +150,37 @@ static void stamp_files(const struct dk_engine *engine, struct dk_digest *ret) {
   dk_hasher_get(&hasher, ret);
 }
 
+void dk_fleet_expect(struct dk_engine *engine, uint32_t number) {
+  struct dk_event added = {.kind = DK_EV_HOST_ADDED, .host = number};
+
+  dk_engine_push(engine, &added, NULL);
+}
+
+int dk_fleet_rent(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
+                  struct dk_error *error) {
+  int r = take_entry(engine, entry, error);
+
+  if (r < 0) return r;
+  *ret = dk_fleet_find_entry(engine, entry);
+  (*ret)->is_named = false;
+  (*ret)->is_rented = true;
+  return 0;
+}
+
+void dk_fleet_give_back(struct dk_engine_host *host) {
+  remove_host(host, "it was given back");
+  host->is_rented = false;
+  host->config = (struct dk_host_config){.name = host->record.name}; /* what it pointed to goes */
+  host->hours = (struct dk_hours){0};
+  dk_fleet_tell_where(host->engine);
+}
+
+static bool is_unwanted(const struct dk_engine *engine, uint32_t number) {
+  const struct dk_engine_host *host = engine->hosts[number];
+
+  return host && !host->is_named && !host->is_rented && !dk_rentals_owns(engine->rentals, number);
+}
+
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error) {
   int r = 0;
 
@@ -158,7 +189,8 @@ int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struc
   for (uint32_t i = 0; r == 0 && i < hosts->n; i++) r = take_entry(engine, &hosts->items[i], error);
   if (r == 0) r = collect_here(engine, error);
   for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++)
-    if (engine->hosts[i] && !engine->hosts[i]->is_named) remove_host(engine->hosts[i]);
+    if (is_unwanted(engine, i)) remove_host(engine->hosts[i], "no file of providers names it any more");
+  if (r == 0) r = dk_rentals_apply(engine->rentals, hosts, error);
   engine->hours_at = 0; /* they may be others */
   if (engine->files_at == 0) stamp_files(engine, &engine->files);
   return r;
@@ -178,7 +210,7 @@ static bool is_applied(const struct dk_engine *engine, const struct dk_hosts *ho
         host->lost_after_ns != lost_after_ns || !is_same_text(host->hours.text, entry->hours.text))
       return false;
   }
-  return n_named == hosts->n;
+  return n_named == hosts->n && dk_rentals_are_applied(engine->rentals, hosts);
 }
 
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns) {

@@ -18,18 +18,23 @@
 static struct dk_needs_host known(const struct dk_engine_host *host) {
   bool is_remote = dk_fleet_is_remote(host);
 
-  return (struct dk_needs_host){is_remote ? NULL : &host->engine->machine, is_remote ? &host->record : NULL};
+  return (struct dk_needs_host){.machine = is_remote ? NULL : &host->engine->machine,
+                                .record = is_remote ? &host->record : NULL};
 }
 
 int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error) {
-  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + 1u, sizeof *hosts);
-  uint32_t n = 0;
+  uint32_t n = 0, n_pools = dk_rentals_n_pools(engine->rentals);
+  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + n_pools + 1u, sizeof *hosts);
 
   if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left)
       hosts[n++] = known(engine->hosts[i]);
+  for (uint32_t i = 0; i < n_pools; i++) {
+    hosts[n] = (struct dk_needs_host){.cloud = dk_rentals_cloud(engine->rentals, i)};
+    n += hosts[n].cloud != NULL;
+  }
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
@@ -67,6 +72,7 @@ static bool is_fit(const struct dk_engine_run *run, uint32_t task, const struct 
 
   if (!host || !host->provider || host->is_left || host->is_barred) return false;
   struct dk_needs_host has = known(host);
+  if (host->is_rented && dk_rentals_is_leaving(host->engine->rentals, host)) return false;
   return !need || !dk_needs_lacks(&has, need, &words);
 }
 

@@ -89,11 +89,12 @@ static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
   return r;
 }
 
-/* Of a directory only the size of its manifest is known. */
-static int want_small(struct held *held, const struct dk_result *result) {
+/* Of a directory only the size of its manifest is known. A rented machine goes again: all comes from there. */
+static int want_outputs(struct held *held, const struct dk_result *result) {
   uint64_t sum = 0;
   int r = 0;
 
+  if (held->host->is_rented) return want(held, result->outputs, result->n_outputs);
   for (uint32_t i = 0; r == 0 && i < result->n_outputs; i++) {
     const struct dk_kept *output = &result->outputs[i];
     if (output->is_dir || output->size > DK_HELD_SMALL - sum) continue;
@@ -110,7 +111,7 @@ static int want_all(struct held *held) {
 
   if (r == 0) r = want(held, &result->err, 1);
   if (r == 0) r = want(held, result->keep_files, result->n_keep_files);
-  return r == 0 ? want_small(held, result) : r;
+  return r == 0 ? want_outputs(held, result) : r;
 }
 
 /* One of an attempt that nobody knows any more is only acknowledged: nothing of it is read. */

@@ -164,16 +164,31 @@ static int say_errors(const struct dk_hosts *hosts, struct dk_error *error) {
   return dk_error_set(error, -EINVAL, "%s%s%s", first->message, more, help);
 }
 
+static void add_cloud(struct dk_hosts *hosts, const struct dk_declared *declared) {
+  struct dk_cloud_entry *entry = &hosts->clouds[hosts->n_clouds++];
+  *entry = declared->cloud;
+  entry->provider = declared->provider;
+  entry->config.provider = declared->name;
+  entry->host = declared->config;
+  entry->mixed = declared->mixed;
+  entry->lost_after_ns = declared->lost_after_ns;
+  entry->hours = declared->hours;
+  entry->user_line = declared->user_line;
+  entry->root_line = declared->root_line;
+}
+
 static int make_list(struct dk_hosts *hosts, struct dk_error *error) {
   const struct dk_hosts_priv *priv = hosts->priv;
   const struct dk_declareds *all = priv->root_file.n ? &priv->root_file : &priv->user;
   uint32_t n = 0;
   for (uint32_t i = 0; i < all->n; i++) n += all->items[i].n_hosts;
   hosts->items = dk_calloc(n + 1u, sizeof *hosts->items);
-  if (!hosts->items) return dk_error_system(error, -ENOMEM, "listing the hosts");
+  hosts->clouds = dk_calloc(all->n + 1u, sizeof *hosts->clouds);
+  if (!hosts->items || !hosts->clouds) return dk_error_system(error, -ENOMEM, "listing the hosts");
   for (uint32_t i = 0; i < all->n; i++) {
     const struct dk_declared *declared = &all->items[i];
     assert(declared->provider && !declared->is_broken);
+    if (declared->provider->cloud) add_cloud(hosts, declared);
     for (uint32_t j = 0; j < declared->n_hosts; j++) {
       struct dk_hosts_entry *entry = &hosts->items[hosts->n++];
       *entry = (struct dk_hosts_entry){.provider = declared->provider,
@@ -223,6 +238,7 @@ int dk_hosts_load(const char *root, struct dk_hosts *ret, struct dk_error *error
 void dk_hosts_finish(struct dk_hosts *hosts) {
   struct dk_hosts_priv *priv = hosts->priv;
   dk_free(hosts->items);
+  dk_free(hosts->clouds);
   for (int file = 0; priv && file < 2; file++) {
     dk_provider_load_destroy(priv->loads[file]);
     dk_free(priv->paths[file]);

@@ -1,4 +1,5 @@
-/* The hosts on which tasks may run: what the user's file of providers says and the repository's makes of it.
+/* The hosts on which tasks may run, and the clouds that make such: what the user's file of providers says and what the
+ * repository's makes of it.
  *
  * The user's file is providers.dk in the folder of configuration (config.h); it declares providers. The repository's is
  * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`,
@@ -22,11 +23,30 @@ struct dk_hosts_entry {
   uint32_t user_line, root_line;      /* of its block in the user's and in the repository's file; 0: not there */
 };
 
+/* A provider that makes machines. */
+struct dk_cloud_entry {
+  const struct dk_provider *provider; /* its `cloud` is there */
+  struct dk_cloud_config config;      /* strings live as long as the dk_hosts */
+  struct dk_host_config host;         /* of each of its instances, but for what tells them apart */
+  bool mixed;                         /* as of hosts, like the three below */
+  uint64_t lost_after_ns;
+  struct dk_hours hours;
+  uint32_t user_line, root_line;
+  const char *image;      /* what an instance is made from, as the cloud names it */
+  uint32_t max_instances; /* at a time */
+  uint64_t idle_ns;       /* one with nothing to do is kept so long */
+  uint64_t boot_ns;       /* what an instance may take from its creation to its agent's first word */
+  const struct dk_shape *shapes;
+  uint32_t n_shapes; /* 0: its kind knows them, and the file leaves them out */
+};
+
 struct dk_hosts_priv;
 
 struct dk_hosts {
   struct dk_hosts_entry *items; /* by provider, then as written */
   uint32_t n;
+  struct dk_cloud_entry *clouds; /* as written */
+  uint32_t n_clouds;
   const char *user_file, *root_file; /* their absolute paths; NULL: there is none */
   uint32_t n_user, n_root;           /* providers in them */
   bool is_declared;                  /* the repository's file declares providers of its own */
@@ -47,6 +67,9 @@ enum dk_hosts_trust {
 int dk_hosts_load(const char *root, struct dk_hosts *ret, struct dk_error *error);
 int dk_hosts_load_as(const char *root, enum dk_hosts_trust trust, struct dk_hosts *ret, struct dk_error *error);
 void dk_hosts_finish(struct dk_hosts *hosts);
+
+/* Would an engine do the same with both? */
+bool dk_cloud_entry_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b);
 
 enum dk_hosts_file { DK_HOSTS_USER, DK_HOSTS_ROOT };
 /* What is wrong with a file; NULL: it is not there, or was not read. */

@@ -1,6 +1,8 @@
 /* What a repository's file makes of the user's providers: it chooses and limits, and declares only when trusted. */
 #include "engine/drive/hosts_priv.h"
 
+#include "lang/base/number.h"
+
 #include <string.h>
 
 static const struct dk_declared *find(const struct dk_declareds *all, const char *name) {
@@ -72,12 +74,17 @@ struct limit {
 };
 
 /* `how`: "raised". Where the user's file says nothing there is nothing to widen. */
-static void widens(const struct limit *limit, const char *how, long long user, long long said) {
+static void widens_to(const struct limit *limit, const char *how, const char *user, const char *said) {
   struct dk_diags *diags = limit->reader->file->diags;
-  struct dk_diag *diag = dk_diag_add(diags, DK_E0226, limit->field->expr->span,
-                                     "`%s` of provider `%s` may only be %s here, not set to %lld",
-                                     limit->field->schema->name, limit->user->name, how, said);
-  dk_diag_note(diags, diag, "%s has %lld", limit->user->place, user);
+  struct dk_diag *diag =
+      dk_diag_add(diags, DK_E0226, limit->field->expr->span, "`%s` of provider `%s` may only be %s here, not set to %s",
+                  limit->field->schema->name, limit->user->name, how, said);
+  dk_diag_note(diags, diag, "%s has %s", limit->user->place, user);
+}
+
+static void widens(const struct limit *limit, const char *how, long long user, long long said) {
+  struct dk_arena *arena = limit->reader->file->arena;
+  widens_to(limit, how, dk_arena_printf(arena, "%lld", user), dk_arena_printf(arena, "%lld", said));
 }
 
 static bool limit_hosts(const struct limit *limit, struct dk_declared *ret) {
@@ -143,11 +150,66 @@ static bool limit_hours(const struct limit *limit, struct dk_declared *ret) {
   return false;
 }
 
+static bool limit_max_instances(const struct limit *limit, struct dk_declared *ret) {
+  uint32_t user = limit->user->cloud.max_instances, said = limit->said->cloud.max_instances;
+  if (said > user) widens(limit, "lowered", user, said);
+  ret->cloud.max_instances = said;
+  return said <= user;
+}
+
+static bool limit_idle(const struct limit *limit, struct dk_declared *ret) {
+  uint64_t user = limit->user->cloud.idle_ns, said = limit->said->cloud.idle_ns;
+  char has[DK_NUMBER_TEXT], wants[DK_NUMBER_TEXT];
+  dk_number_duration_text(user, has);
+  dk_number_duration_text(said, wants);
+  if (said > user) widens_to(limit, "lowered", has, wants);
+  ret->cloud.idle_ns = said;
+  return said <= user;
+}
+
+static const struct dk_shape *find_shape(const struct dk_declared *declared, const char *name) {
+  for (uint32_t i = 0; i < declared->cloud.n_shapes; i++)
+    if (strcmp(declared->cloud.shapes[i].name, name) == 0) return &declared->cloud.shapes[i];
+  return NULL;
+}
+
+static void no_such_shape(const struct limit *limit, uint32_t i) {
+  struct dk_hosts_reader *reader = limit->reader;
+  struct dk_diags *diags = reader->file->diags;
+  const struct dk_declared *user = limit->user;
+  const char *name = limit->said->cloud.shapes[i].name;
+  const char **names = dk_arena_array(reader->file->arena, const char *, user->cloud.n_shapes + 1u);
+  for (uint32_t j = 0; j < user->cloud.n_shapes; j++) names[j] = user->cloud.shapes[j].name;
+  struct dk_diag *diag = dk_diag_add(diags, DK_E0226, limit->said->shape_spans[i],
+                                     "shape `%s` is none of your provider `%s`", name, user->name);
+  const char *near = dk_nearest(name, names, user->cloud.n_shapes);
+  if (near) dk_diag_help(diags, diag, "did you mean `%s`?", near);
+  dk_diag_help(diags, diag, "put it into %s", user_file(reader));
+  dk_diag_note(diags, diag, "%s has %s", user->place,
+               names[0] ? list(reader, names, user->cloud.n_shapes) : "no `shapes`");
+}
+
+static bool limit_shapes(const struct limit *limit, struct dk_declared *ret) {
+  uint32_t n = limit->said->cloud.n_shapes, n_left = 0;
+  struct dk_shape *left = dk_arena_array(limit->reader->file->arena, struct dk_shape, n + 1u);
+  for (uint32_t i = 0; i < n; i++) {
+    const struct dk_shape *shape = find_shape(limit->user, limit->said->cloud.shapes[i].name);
+    if (shape)
+      left[n_left++] = *shape;
+    else
+      no_such_shape(limit, i);
+  }
+  ret->cloud.shapes = left;
+  ret->cloud.n_shapes = n_left;
+  return n_left == n;
+}
+
 static const struct {
   const char *name;
   bool (*apply)(const struct limit *limit, struct dk_declared *ret);
-} limits[] = {
-    {"hosts", limit_hosts}, {"leave", limit_leave}, {"gpus", limit_gpus}, {"nice", limit_nice}, {"hours", limit_hours}};
+} limits[] = {{"hosts", limit_hosts}, {"leave", limit_leave},  {"gpus", limit_gpus},
+              {"nice", limit_nice},   {"hours", limit_hours},  {"max_instances", limit_max_instances},
+              {"idle", limit_idle},   {"shapes", limit_shapes}};
 
 static bool apply(const struct limit *limit, bool may_declare, struct dk_declared *ret) {
   struct dk_hosts_reader *reader = limit->reader;
@@ -179,7 +241,7 @@ static void limit_block(struct dk_hosts_reader *reader, const struct dk_provider
     struct dk_declared said = {.name = block->name};
     const struct limit limit = {reader, &block->fields[i], user, &said};
     bool is_ok = dk_hosts_read_field(reader, &block->fields[i], &said);
-    if (is_ok || said.n_hosts) is_ok &= apply(&limit, may_declare, ret);
+    if (is_ok || said.n_hosts || said.cloud.n_shapes) is_ok &= apply(&limit, may_declare, ret);
     ret->is_broken |= !is_ok;
   }
 }

@@ -20,6 +20,8 @@ struct dk_declared {
   bool mixed;
   uint64_t lost_after_ns;
   struct dk_hours hours;
+  struct dk_cloud_entry cloud; /* of a cloud: what hosts do not have; its shapes as a limit: names only */
+  struct dk_span *shape_spans; /* as `spans` */
   uint32_t user_line, root_line;
   const char *place; /* "providers.dk:3", for messages about it in another file; NULL: it is written nowhere */
   bool is_broken;    /* something of it was reported: what seems wrong with it may not be */
@@ -68,9 +70,29 @@ void dk_hosts_read(struct dk_hosts_reader *reader, const struct dk_provider_bloc
 /* One of them. False after a diagnostic. */
 bool dk_hosts_read_field(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
                          struct dk_declared *ret);
+/* Shared by those. What is wrong: "`port` wants a whole number from ..." and why. */
+struct dk_diag *dk_hosts_wrong(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
+                               struct dk_span span, const char *why);
+const char *dk_hosts_text(const struct dk_hosts_reader *reader, dk_value_id id, size_t *ret_len);
+/* Of one word: at most 253 of `chars`, no `-` in front. */
+bool dk_hosts_is_name(const char *text, size_t len, const char *chars);
+bool dk_hosts_has_control(const char *text, size_t len);
+/* False after a diagnostic. */
+bool dk_hosts_number(struct dk_hosts_reader *reader, const struct dk_provider_field *field, int64_t least, int64_t most,
+                     int64_t *ret);
+/* A file that decides where tasks go or as whom: nobody else can write to it, and it is out of reach of a checkout that
+ * names it. *ret: its path, without links. False after a diagnostic. */
+bool dk_hosts_path(struct dk_hosts_reader *reader, const struct dk_provider_field *field, const char **ret);
 void dk_hosts_read_place(struct dk_hosts_reader *reader, struct dk_span span, struct dk_declared *ret);
 /* Hosts that are in two of the providers. */
 void dk_hosts_check_twice(struct dk_hosts_reader *reader, const struct dk_declareds *all);
+
+/* hosts_cloud.c: a field that clouds alone have, their kind's own too. False after a diagnostic. */
+bool dk_hosts_read_cloud(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
+                         struct dk_declared *ret);
+/* What is so when the file does not say it. */
+#define DK_HOSTS_IDLE_NS (UINT64_C(300) * 1000000000u)
+#define DK_HOSTS_BOOT_NS (UINT64_C(600) * 1000000000u)
 
 /* hosts_limit.c: what the repository's file makes of the user's providers: priv->root_file. */
 void dk_hosts_limit(struct dk_hosts_reader *reader);

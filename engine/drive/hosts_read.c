@@ -15,30 +15,30 @@
 #define COUNT_MOST 65535
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-"
 
-static struct dk_diag *wrong(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_span span,
-                             const char *what) {
+struct dk_diag *dk_hosts_wrong(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
+                               struct dk_span span, const char *why) {
   return dk_diag_add(reader->file->diags, DK_E0224, span, "`%s` wants %s%s%s", field->schema->name,
-                     field->schema->wants, *what ? ": " : "", what);
+                     field->schema->wants, *why ? ": " : "", why);
 }
 
-static const char *text_of(const struct dk_hosts_reader *reader, dk_value_id id, size_t *ret_len) {
+const char *dk_hosts_text(const struct dk_hosts_reader *reader, dk_value_id id, size_t *ret_len) {
   const struct dk_str *text = dk_value_str(reader->file->values, id);
   *ret_len = text->len;
   return text->text;
 }
 
-static bool is_plain(const char *text, size_t len, const char *chars, size_t most) {
-  return len > 0 && len <= most && text[0] != '-' && strspn(text, chars) == len;
+bool dk_hosts_is_name(const char *text, size_t len, const char *chars) {
+  return len > 0 && len <= NAME_MOST && text[0] != '-' && strspn(text, chars) == len;
 }
 
-static bool has_control(const char *text, size_t len) {
+bool dk_hosts_has_control(const char *text, size_t len) {
   for (size_t i = 0; i < len; i++)
     if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) return true;
   return false;
 }
 
-static bool read_number(struct dk_hosts_reader *reader, const struct dk_provider_field *field, int64_t least,
-                        int64_t most, int64_t *ret) {
+bool dk_hosts_number(struct dk_hosts_reader *reader, const struct dk_provider_field *field, int64_t least, int64_t most,
+                     int64_t *ret) {
   int64_t n = dk_value_get(reader->file->values, field->value)->u.i;
   if (n < least || n > most) {
     const char *range = dk_arena_printf(reader->file->arena, "from %lld to %lld, not %lld", (long long)least,
@@ -53,28 +53,28 @@ static bool read_number(struct dk_hosts_reader *reader, const struct dk_provider
 
 static bool read_leave(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   int64_t n;
-  if (!read_number(reader, field, 0, COUNT_MOST, &n)) return false;
+  if (!dk_hosts_number(reader, field, 0, COUNT_MOST, &n)) return false;
   ret->config.leave = (uint32_t)n;
   return true;
 }
 
 static bool read_gpus(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   int64_t n;
-  if (!read_number(reader, field, 0, COUNT_MOST, &n)) return false;
+  if (!dk_hosts_number(reader, field, 0, COUNT_MOST, &n)) return false;
   ret->config.most_gpus = (uint32_t)n;
   return true;
 }
 
 static bool read_nice(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   int64_t n;
-  if (!read_number(reader, field, 0, 19, &n)) return false;
+  if (!dk_hosts_number(reader, field, 0, 19, &n)) return false;
   ret->config.nice = (int)n;
   return true;
 }
 
 static bool read_port(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   int64_t n;
-  if (!read_number(reader, field, 1, 65535, &n)) return false;
+  if (!dk_hosts_number(reader, field, 1, 65535, &n)) return false;
   ret->config.port = (uint16_t)n;
   return true;
 }
@@ -104,11 +104,11 @@ static bool read_host(struct dk_hosts_reader *reader, const struct dk_provider_f
   dk_value_id item = dk_value_item(values, field->value, i);
   size_t len;
   if (dk_value_get(values, item)->type != DK_TYPE_STRING) {
-    wrong(reader, field, span, "this is no text");
+    dk_hosts_wrong(reader, field, span, "this is no text");
     return false;
   }
-  *ret = text_of(reader, item, &len);
-  if (!is_plain(*ret, len, NAME_CHARS ":", NAME_MOST)) {
+  *ret = dk_hosts_text(reader, item, &len);
+  if (!dk_hosts_is_name(*ret, len, NAME_CHARS ":")) {
     struct dk_diag *diag = dk_diag_add(diags, DK_E0224, span, "this is no name of a host");
     dk_diag_note(diags, diag, "letters, digits and `_ . : @ -`, at most %u of them; no `-` in front", NAME_MOST);
     if (strchr(*ret, ' ') || strchr(*ret, ','))
@@ -144,7 +144,7 @@ static bool read_hosts(struct dk_hosts_reader *reader, const struct dk_provider_
   uint32_t n = dk_value_get(reader->file->values, field->value)->len;
   bool is_ok = true;
   if (n == 0 || n > HOSTS_MOST) {
-    wrong(reader, field, field->expr->span, n ? "at most 1000 of them" : "there is none in it");
+    dk_hosts_wrong(reader, field, field->expr->span, n ? "at most 1000 of them" : "there is none in it");
     return false;
   }
   ret->hosts = dk_arena_array(reader->file->arena, const char *, n);
@@ -167,7 +167,7 @@ static bool read_hours(struct dk_hosts_reader *reader, const struct dk_provider_
   struct dk_hours_set set = {{false}};
   const char *all = "";
   if (n == 0 || n > RANGES_MOST) {
-    wrong(reader, field, field->expr->span, n ? "at most 100 of them" : "there is none in it");
+    dk_hosts_wrong(reader, field, field->expr->span, n ? "at most 100 of them" : "there is none in it");
     return false;
   }
   for (uint32_t i = 0; i < n; i++) {
@@ -175,12 +175,12 @@ static bool read_hours(struct dk_hosts_reader *reader, const struct dk_provider_
     struct dk_span span = is_list ? dk_provider_item_span(field, i) : field->expr->span;
     const char *why = "this is no text", *text = NULL;
     size_t len;
-    if (dk_value_get(values, item)->type == DK_TYPE_STRING) text = text_of(reader, item, &len);
+    if (dk_value_get(values, item)->type == DK_TYPE_STRING) text = dk_hosts_text(reader, item, &len);
     if (text && dk_hours_add(&set, text, &why) == 0) {
       all = dk_arena_printf(reader->file->arena, "%s%s%s", all, *all ? ", " : "", text);
       continue;
     }
-    struct dk_diag *diag = wrong(reader, field, span, "");
+    struct dk_diag *diag = dk_hosts_wrong(reader, field, span, "");
     dk_diag_label(reader->file->diags, diag, "%s", why);
     is_ok = false;
   }
@@ -190,9 +190,9 @@ static bool read_hours(struct dk_hosts_reader *reader, const struct dk_provider_
 
 static bool read_root(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   size_t len;
-  const char *text = text_of(reader, field->value, &len);
-  if (text[0] != '/' || len >= PATH_MAX || has_control(text, len)) {
-    wrong(reader, field, field->expr->span, "");
+  const char *text = dk_hosts_text(reader, field->value, &len);
+  if (text[0] != '/' || len >= PATH_MAX || dk_hosts_has_control(text, len)) {
+    dk_hosts_wrong(reader, field, field->expr->span, "");
     return false;
   }
   ret->config.root = text;
@@ -201,9 +201,9 @@ static bool read_root(struct dk_hosts_reader *reader, const struct dk_provider_f
 
 static bool read_user(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
   size_t len;
-  const char *text = text_of(reader, field->value, &len);
-  if (!is_plain(text, len, NAME_CHARS "+\\", NAME_MOST)) {
-    struct dk_diag *diag = wrong(reader, field, field->expr->span, "");
+  const char *text = dk_hosts_text(reader, field->value, &len);
+  if (!dk_hosts_is_name(text, len, NAME_CHARS "+\\")) {
+    struct dk_diag *diag = dk_hosts_wrong(reader, field, field->expr->span, "");
     dk_diag_note(reader->file->diags, diag, "letters, digits and `_ . @ + \\ -`; no `-` in front");
     return false;
   }
@@ -219,9 +219,9 @@ static const char *full_path(struct dk_hosts_reader *reader, const char *text) {
   return dk_arena_printf(reader->file->arena, "%.*s%s", (int)(strrchr(file, '/') + 1 - file), file, text);
 }
 
-/* A configuration of ssh can name programs that are run here. What is trusted is the file of providers as it is, so
+/* A configuration of ssh can name programs that are run here, one of a cloud whom it asks. What is trusted is the file of providers as it is, so
  * this one must be out of reach of a checkout. */
-static const char *config_fault(const struct dk_hosts_reader *reader, const char *real) {
+static const char *path_fault(const struct dk_hosts_reader *reader, const char *real) {
   const char *root = reader->hosts->priv->root;
   struct stat st;
   if (stat(real, &st) < 0) return "it cannot be looked at";
@@ -235,24 +235,28 @@ static const char *config_fault(const struct dk_hosts_reader *reader, const char
   return NULL;
 }
 
-static bool read_config(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
-                        struct dk_declared *ret) {
+bool dk_hosts_path(struct dk_hosts_reader *reader, const struct dk_provider_field *field, const char **ret) {
   size_t len;
-  const char *text = text_of(reader, field->value, &len), *path, *fault;
+  const char *text = dk_hosts_text(reader, field->value, &len), *path, *fault;
   char real[PATH_MAX];
-  if (len == 0 || len >= PATH_MAX || has_control(text, len)) {
-    wrong(reader, field, field->expr->span, "");
+  if (len == 0 || len >= PATH_MAX || dk_hosts_has_control(text, len)) {
+    dk_hosts_wrong(reader, field, field->expr->span, "");
     return false;
   }
   path = full_path(reader, text);
-  fault = realpath(path, real) ? config_fault(reader, real) : "there is no such file";
+  fault = realpath(path, real) ? path_fault(reader, real) : "there is no such file";
   if (fault) {
-    struct dk_diag *diag = wrong(reader, field, field->expr->span, fault);
+    struct dk_diag *diag = dk_hosts_wrong(reader, field, field->expr->span, fault);
     if (strcmp(path, text) != 0) dk_diag_note(reader->file->diags, diag, "looked for as %s", path);
     return false;
   }
-  ret->config.ssh_config = dk_arena_strndup(reader->file->arena, real, strlen(real));
+  *ret = dk_arena_strndup(reader->file->arena, real, strlen(real));
   return true;
+}
+
+static bool read_config(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
+                        struct dk_declared *ret) {
+  return dk_hosts_path(reader, field, &ret->config.ssh_config);
 }
 
 static const struct {
@@ -269,7 +273,7 @@ bool dk_hosts_read_field(struct dk_hosts_reader *reader, const struct dk_provide
                          struct dk_declared *ret) {
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
     if (strcmp(readers[i].name, field->schema->name) == 0) return readers[i].read(reader, field, ret);
-  return true;
+  return dk_hosts_read_cloud(reader, field, ret);
 }
 
 void dk_hosts_read_place(struct dk_hosts_reader *reader, struct dk_span span, struct dk_declared *ret) {
@@ -293,6 +297,8 @@ void dk_hosts_read(struct dk_hosts_reader *reader, const struct dk_provider_bloc
     ret->spans[0] = block->name_span;
     ret->n_hosts = 1;
   }
+  ret->cloud.idle_ns = DK_HOSTS_IDLE_NS;
+  ret->cloud.boot_ns = DK_HOSTS_BOOT_NS;
   for (uint32_t i = 0; i < block->n_fields; i++) ret->is_broken |= !dk_hosts_read_field(reader, &block->fields[i], ret);
 }
 

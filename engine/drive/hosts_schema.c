@@ -16,11 +16,32 @@ static const struct dk_schema_field common[] = {
     {"hours", DK_KIND_TEXT | DK_KIND_LIST, false, false,
      "a range such as \"20:00-08:00\" or \"Mon-Fri 20:00-08:00\", or a list of them", "when tasks are started there"},
 };
-/* Of what is not this machine. */
-static const struct dk_schema_field remote[] = {
+/* Of what is not this machine: machines that are there, */
+static const struct dk_schema_field hosts[] = {
     {"hosts", DK_KIND_LIST, true, false, "a list of names such as [\"h1\", \"h2\"]", "the machines"},
+};
+/* or that are made, which ssh reaches; */
+static const struct dk_schema_field cloud[] = {
+    {"image", DK_KIND_TEXT, true, false, "the name of an image there", "what a machine is made from"},
+    {"max_instances", DK_KIND_INT, true, false, "a whole number from 1 to 1000", "so many machines at most, at a time"},
+    {"idle", DK_KIND_DURATION, false, false, "a duration such as 5m", "one without tasks is kept for so long"},
+    {"boot", DK_KIND_DURATION, false, false, "a duration such as 10m",
+     "one that is not up after so long is given back"},
+    {"shapes", DK_KIND_LIST, true, false,
+     "a list of records such as [{ name = \"small\" cpus = 2 memory = 4GiB price = 0.10USD/h }]",
+     "the kinds of machines that may be made"},
+    {"user", DK_KIND_TEXT, false, false, "a user's name on the machines", "who logs in; as ssh has it"},
+    {"port", DK_KIND_INT, false, false, "a whole number from 1 to 65535", "of the ssh server; as ssh has it"},
+    {"config", DK_KIND_TEXT, false, false, "the path of a file for `ssh -F`",
+     "ssh's configuration file, as `ssh -F` has it"},
+};
+static const struct dk_schema_field cloud_limits[] = {
+    {"shapes", DK_KIND_LIST, false, false, "a list of names such as [\"small\"]", "those that may be made"},
+};
+/* and of both. */
+static const struct dk_schema_field remote[] = {
     {"root", DK_KIND_TEXT, false, false, "an absolute path on the hosts", "where what is dkrun's own lies there"},
-    {"lost_after", DK_KIND_DURATION, false, false, "a duration such as 60s or 5min",
+    {"lost_after", DK_KIND_DURATION, false, false, "a duration such as 60s or 5m",
      "tasks of a host that is silent for so long are started elsewhere"},
     {"mixed", DK_KIND_BOOL, false, false, "true or false", "true: their system may be another than this machine's"},
 };
@@ -48,12 +69,24 @@ static void add(struct fields *fields, const struct dk_schema_field *items, uint
   }
 }
 
+static void not_required(struct fields *fields, const char *name) {
+  for (uint32_t i = 0; i < fields->schema.n_fields; i++)
+    if (strcmp(fields->items[i].name, name) == 0) fields->items[i].is_required = false;
+}
+
 #define N(array) (sizeof(array) / sizeof *(array))
 
 static void add_kind(struct fields *fields, const struct dk_provider *provider, bool is_required) {
   fields->schema.fields = fields->items;
   fields->schema.what = fields->what;
   add(fields, common, N(common), is_required);
+  if (provider->cloud) {
+    if (!is_required) add(fields, cloud_limits, N(cloud_limits), false);
+    add(fields, cloud, N(cloud), is_required);
+    if (provider->cloud->knows_shapes) not_required(fields, "shapes");
+  } else if (strcmp(provider->kind, DK_HOSTS_LOCAL) != 0) {
+    add(fields, hosts, N(hosts), is_required);
+  }
   if (strcmp(provider->kind, DK_HOSTS_LOCAL) != 0) add(fields, remote, N(remote), is_required);
   if (provider->schema) add(fields, provider->schema->fields, provider->schema->n_fields, is_required);
 }

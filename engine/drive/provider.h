@@ -1,8 +1,10 @@
 /* The provider contract: where tasks run. First shape: hosts, machines that exist; an agent is started on them and
- * spoken to over a stream. */
+ * spoken to over a stream. Second shape: clouds (cloud.h), whose machines are made; each is a host as long as it is
+ * there. */
 #ifndef DK_DRIVE_PROVIDER_H
 #define DK_DRIVE_PROVIDER_H
 
+#include "engine/drive/cloud.h"
 #include "engine/sys/loop.h"
 #include "lang/base/error.h"
 #include "lang/check/schema.h"
@@ -21,6 +23,11 @@ struct dk_host_config {
   /* ssh */
   const char *user, *ssh_config; /* NULL: as the user's own ssh has it; ssh_config: `-F` */
   uint16_t port;                 /* 0: likewise */
+  /* ssh, of a rented machine. Paths are absolute, and have no `${`, which ssh would take for a variable. */
+  const char *address;  /* where it is; NULL: its name says it */
+  const char *identity; /* the private key that lets us in: tried first, and none of an agent; NULL: as ssh has it */
+  const char
+      *known_hosts; /* the file that has its key, under its name, and no other file counts; NULL: as ssh has it */
 };
 
 /* What is found out of a host before its agent speaks. Texts as the host says them; "" what it does not say. */
@@ -64,9 +71,10 @@ struct dk_dial_options {
 struct dk_dial;
 
 struct dk_provider {
-  const char *kind;               /* "local" */
-  const struct dk_schema *schema; /* fields of its block; NULL: only those that all have */
-  bool is_remote;                 /* its agents share no files with the engine: they get remote jobs */
+  const char *kind;                      /* "local" */
+  const struct dk_schema *schema;        /* fields of its block; NULL: only those that all have */
+  bool is_remote;                        /* its agents share no files with the engine: they get remote jobs */
+  const struct dk_cloud_provider *cloud; /* its machines are made, and then dialled like hosts; NULL: they are there */
   /* Begins to reach the host's agent, which is started if it does not run. A remote one blocks no longer than a local
    * program takes to start; this machine's until its agent listens, which takes a moment (engine/sys/daemon.h has the
    * limit). 0: `done` was or will be called. Negative with words: it will not. A provider that is not remote knows AGENT

@@ -155,6 +155,7 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   if (!dk_heard_event(message, host->record.number, session, &event)) return;
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
+  if (message->u.result.cause == DK_CAUSE_OK && host->is_rented) dk_rentals_worked(engine->rentals, host);
   if (message->u.result.cause == DK_CAUSE_DISK && dk_fleet_is_remote(host)) dk_fleet_is_full(host);
   int r = dk_fleet_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
   if (r == 0) r = ended_bytes(host, message, &bytes, &error);
@@ -253,6 +254,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (event.kind == DK_EV_REFUSED) on_refused(host, message, &event);
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
+    if (host->is_rented && host->record.state == DK_HOST_UP) dk_rentals_up(engine->rentals, host);
     dk_fleet_judge_runs(engine);
     dk_pull_up(engine->pulls, host);
   }
@@ -274,5 +276,6 @@ void dk_engine_down(struct dk_engine_host *host, uint64_t session, const char *w
     return;
   }
   dk_fleet_down(host, why, true);
+  if (host->is_rented && session) dk_rentals_down(engine->rentals, host);
   if (session) dk_engine_push(engine, &event, NULL);
 }

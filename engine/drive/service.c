@@ -147,6 +147,17 @@ static void on_ask(struct dk_service_client *client, const struct dk_talk *talk)
   dk_engine_wake(client->service->engine);
 }
 
+static void on_release(struct dk_service_client *client, const struct dk_talk *talk) {
+  struct dk_error error = {0};
+  int r = dk_engine_release(client->service->engine, *talk->text ? talk->text : NULL, talk->value == 1, &error);
+
+  if (r < 0)
+    dk_service_refuse(client, r, error.text);
+  else
+    dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_DONE});
+  dk_engine_wake(client->service->engine);
+}
+
 static void on_leave(struct dk_service_client *client) {
   struct dk_service *service = client->service;
 
@@ -169,6 +180,7 @@ static void hear(struct dk_service_client *client, const struct dk_talk *talk) {
   case DK_TALK_SUBMIT: on_submit(client, talk); break;
   case DK_TALK_WATCH: on_watch(client, talk->run); break;
   case DK_TALK_ASK: on_ask(client, talk); break;
+  case DK_TALK_RELEASE: on_release(client, talk); break;
   case DK_TALK_LEAVE: on_leave(client); break;
   case DK_TALK_FETCH:
     dk_service_fetch(client, client->service->engine, talk);

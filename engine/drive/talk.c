@@ -102,6 +102,7 @@ static int put_body(struct dk_buf *out, const struct dk_talk *talk) {
   case DK_TALK_LEAVE:
   case DK_TALK_DONE: break;
   case DK_TALK_HELLO:
+  case DK_TALK_RELEASE:
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
   case DK_TALK_REFUSED:
@@ -269,7 +270,8 @@ static void get_body(struct dk_reader *reader, struct dk_talk *ret) {
     ret->progress.here = dk_read_varint(reader);
     ret->progress.total = dk_read_varint(reader);
     ret->text = dk_read_text(reader);
-  } else if (kind == DK_TALK_HELLO || (kind >= DK_TALK_WELCOME && kind <= DK_TALK_WHERE && kind != DK_TALK_DONE)) {
+  } else if (kind == DK_TALK_HELLO || kind == DK_TALK_RELEASE ||
+             (kind >= DK_TALK_WELCOME && kind <= DK_TALK_WHERE && kind != DK_TALK_DONE)) {
     ret->value = get_i32(reader);
     ret->text = dk_read_text(reader);
     if (kind == DK_TALK_ENDED && (ret->value < DK_RUN_RUNNING || ret->value > DK_RUN_INTERRUPTED))

@@ -6,14 +6,14 @@
  * passed over. The first frame of each side is HELLO and WELCOME; with another protocol number nothing else is said. So
  * the number is raised whenever a frame gets a field, a flag or a kind, though it be one that is seldom sent: an engine
  * and a command of two versions, which only meet over an upgrade, then say so instead of breaking off in the middle. 2:
- * a note may say what memory comes next. 3: FETCH and READ; WHERE says where. */
+ * a note may say what memory comes next. 3: FETCH and READ; WHERE says where. 4: RELEASE. */
 #ifndef DK_DRIVE_TALK_H
 #define DK_DRIVE_TALK_H
 
 #include "engine/drive/reach.h"
 #include "engine/sys/outbox.h"
 
-#define DK_TALK_PROTOCOL 3
+#define DK_TALK_PROTOCOL 4
 #define DK_TALK_SOCKET "engine.sock" /* in the state folder */
 #define DK_TALK_MAX (64u << 20)
 
@@ -26,6 +26,7 @@ enum dk_talk_kind {
   DK_TALK_LEAVE, /* end, since this folder is wanted by who asks: DONE; REFUSED (-EBUSY) with a run or another client */
   DK_TALK_FETCH, /* bring contents here: PROGRESS now and then, then DONE or REFUSED. One at a time */
   DK_TALK_READ,  /* what does a running task write? LOG or REFUSED */
+  DK_TALK_RELEASE, /* give back what is rented: DONE (it goes), or REFUSED (there is none of the name) */
   /* from it */
   DK_TALK_WELCOME = 64,
   DK_TALK_SUBMITTED,
@@ -44,9 +45,10 @@ struct dk_talk {
   uint32_t run; /* WATCH ASK SUBMITTED DONE NOTE ENDED; REFUSED, of FETCH: which of the contents */
   int32_t
       value; /* HELLO, WELCOME: protocol; SUBMITTED: 1 when it went on already; REFUSED: negative errno; ENDED: enum dk_run_state;
-                    WHERE: slots */
+                    WHERE: slots; RELEASE: 1 when what runs there ends now */
   char *text; /* owned. HELLO: the repository ("": not said); WELCOME: version; SUBMITTED: notes; REFUSED, SAY: words;
-                 PROGRESS: what is waited for; WHERE: dk_fleet_where */
+                 PROGRESS: what is waited for; WHERE: dk_fleet_where;
+                 RELEASE: a machine, or a provider, "": all */
   struct {
     char *file, *params; /* owned, like all of these */
     struct dk_pair *given;

@@ -40,7 +40,8 @@
   X(RUN_FILES, "run_files", "input file")         /* u32 run (big-endian), path -> content digest */                   \
   X(DURATIONS, "durations", "duration")           /* experiment NUL template -> struct dk_duration */                  \
   X(HOSTS, "hosts", "host")                       /* u32 number (big-endian) -> struct dk_host_record (hosts.h) */     \
-  X(COPIES, "copies", "copy")                     /* content digest, u32 host (big-endian) -> its size */
+  X(COPIES, "copies", "copy")                     /* content digest, u32 host (big-endian) -> its size */              \
+  X(INSTANCES, "instances", "rented machine")     /* u64 incarnation, u32 number -> struct dk_rented (rented.h) */
 
 enum dk_table {
 #define DK_STORE_TABLE(name, file, noun) DK_TABLE_##name,

@@ -24,6 +24,7 @@ enum dk_kinds {
   DK_KIND_BLOCK = 1 << 16, /* name { ... } */
   DK_KIND_NAMES = 1 << 17, /* a bare name or a list of names that is not evaluated: from = train, per = [seed] */
   DK_KIND_REF = 1 << 18,   /* a reference to another task's output or a pick may stand here */
+  DK_KIND_FILE = 1 << 19,  /* TEXT, of a file of providers: the path of a file, from its folder or `~/...` */
   DK_KIND_ANY = 0xfff,
 };
 
@@ -36,7 +37,7 @@ struct dk_schema_field {
   const char *doc;
 };
 
-#define DK_SCHEMA_MAX 32 /* fields of one */
+#define DK_SCHEMA_MAX 64 /* fields of one */
 
 struct dk_schema {
   const char *what; /* "a task": finishes "no field `x` in ..." */

@@ -93,10 +93,12 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
 }
 
 /* A master that a person opened is a way in that needs no question; without one, a connection of our own, which nobody
- * else's end ends. */
+ * else's end ends. That is the only way to a machine that only its key tells from others: a master may lead to one that
+ * had its address before. */
 int dk_ssh_start(struct dk_dial *dial, struct dk_error *error) {
   dk_autobuf socket = DK_BUF_INIT;
 
+  if (dial->with.host.known_hosts) return start(dial, DK_SSH_DIRECT, NULL, error);
   /* That there can be no master is no reason not to connect. */
   if (dk_ssh_master_place(&dial->with.host, &socket, NULL) == 0 && dk_ssh_master_is_there(dk_buf_text(&socket)))
     return start(dial, DK_SSH_MASTER, dk_buf_text(&socket), error);
@@ -129,7 +131,8 @@ static void ended(struct dk_dial *dial) {
   bool is_why = !dial->talk.has_spoken || (dial->talk.is_going && dial->trouble.last[0] == '\0');
   const char *noise = is_why ? dial->talk.noise : NULL;
   dk_ssh_trouble_explain(&dial->trouble, host, dial->child.status, noise, &error);
-  if (dial->trouble.kind == DK_SSH_DENIED && !dial->talk.has_spoken && dial->way != DK_SSH_THEIRS) {
+  if (dial->trouble.kind == DK_SSH_DENIED && !dial->talk.has_spoken && dial->way != DK_SSH_THEIRS &&
+      !host->known_hosts) {
     /* Not asked of the network again: a refused login too many, and some hosts shut us out. */
     dial->denied = error;
     start_next(dial, DK_SSH_CHECK);

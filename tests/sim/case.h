@@ -4,16 +4,7 @@
 #define DK_SIM_CASE_H
 
 #include "engine/core/core.h"
-
-/* A seeded sequence (splitmix64, Steele, Lea and Flood 2014). Streams of different purposes do not disturb each
- * other. */
-struct sim_random {
-  uint64_t state;
-};
-struct sim_random sim_random_of(uint64_t seed, uint64_t purpose);
-uint64_t sim_random_next(struct sim_random *random);
-uint32_t sim_below(struct sim_random *random, uint32_t n); /* 0 .. n-1; n at least 1 */
-bool sim_chance(struct sim_random *random, uint32_t in_thousand);
+#include "tests/sim/random.h"
 
 enum sim_class { SIM_GOOD, SIM_FAILED, SIM_NOT_RUN, SIM_SKIPPED };
 

@@ -5,6 +5,7 @@
  *   sim --seed N [--trace] [--faults 0,3,5|none] [--nodes K] [--rows R] [--runs N] [--hosts N]
  *   sim --plants                the table of planted bugs: each with the first seed that catches it
  *   plants/NAME --first --seeds A..B   one of them: the first seed that fails, as it is */
+#include "tests/sim/plants.h"
 #include "tests/sim/run.h"
 
 #include <signal.h>
@@ -155,7 +156,7 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--first") == 0)
       is_brief = true;
     else if (strcmp(argv[i], "--plants") == 0)
-      return !sim_plants(PLANT_SEEDS);
+      return !sim_plants("plants", PLANT_SEEDS);
     else if (!has_value)
       return usage(argv[0]);
     else if (strcmp(argv[i], "--fresh") == 0)

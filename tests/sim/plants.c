@@ -1,6 +1,6 @@
-/* The table of planted bugs: each has a simulator of its own, in the folder `plants` beside this one (CMakeLists.txt
- * builds them, and the list of their names). */
-#include "tests/sim/run.h"
+/* The table of planted bugs: each has a simulator of its own, in a folder beside this one (CMakeLists.txt builds them,
+ * and the list of their names). */
+#include "tests/sim/plants.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +19,7 @@ static bool own_folder(char *ret, size_t size) {
 /* What the bug's simulator says of the first seed that catches it. */
 static bool is_caught(const char *folder, const char *name, uint64_t last, char *ret, size_t size) {
   char command[4096];
-  snprintf(command, sizeof command, "'%s/plants/%s' --first --seeds 1..%llu 2>&1", folder, name,
-           (unsigned long long)last);
+  snprintf(command, sizeof command, "'%s/%s' --first --seeds 1..%llu 2>&1", folder, name, (unsigned long long)last);
   FILE *out = popen(command, "r");
   if (!out) return false;
   bool has_line = fgets(ret, (int)size, out) != NULL;
@@ -31,11 +30,12 @@ static bool is_caught(const char *folder, const char *name, uint64_t last, char 
   return has_line && WIFEXITED(status) && WEXITSTATUS(status) == 1 && strncmp(ret, "seed ", 5) == 0;
 }
 
-bool sim_plants(uint64_t last) {
-  char folder[2048], path[2100], line[400], said[800];
+bool sim_plants(const char *name, uint64_t last) {
+  char own[2048], folder[2100], path[2110], line[400], said[800];
   uint32_t n = 0, caught = 0;
-  if (!own_folder(folder, sizeof folder)) return false;
-  snprintf(path, sizeof path, "%s/plants/list", folder);
+  if (!own_folder(own, sizeof own)) return false;
+  snprintf(folder, sizeof folder, "%s/%s", own, name);
+  snprintf(path, sizeof path, "%s/list", folder);
   FILE *list = fopen(path, "r");
   if (!list) {
     fprintf(stderr, "no planted bugs: cannot open %s\n", path);

@@ -21,7 +21,4 @@ struct sim_totals {
 /* True: all was well. ret_failure (SIM_FAILURE bytes) says what was not; totals may be NULL. */
 bool sim_run_case(const struct sim_choice *choice, struct sim_totals *totals, char *ret_failure, uint32_t *ret_faults);
 
-/* plants.c: every planted bug, searched for up to seed `last`; prints the table. True: all are caught. */
-bool sim_plants(uint64_t last);
-
 #endif

@@ -28,6 +28,8 @@ hosts_skip() { echo "skipped: $*"; exit 77; }
 
 hosts_repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 hosts_claims=/run/dkrun-test-hosts
+# shellcheck source=claim.sh
+. "$hosts_repository/tests/support/claim.sh"
 
 host_ip() { echo "10.213.$hosts_network.$((10 + $1))"; }
 host_space() { echo "dk$hosts_network-h$1"; }
@@ -45,47 +47,6 @@ hosts_sweep() {
     [ -e "$card" ] && { ip link del "${card##*/}" 2>/dev/null || true; }
   done
   if [[ $2 == */dkrun-hosts.* ]]; then rm -rf "$2"; fi
-}
-
-# When a process started, which tells it from a later one of its number; nothing: there is none.
-hosts_start_of() {
-  local text
-  { text=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
-  # shellcheck disable=SC2086 # its fields, behind the name
-  set -- ${text##*) }
-  echo "${20}"
-}
-
-# A network whose last user is gone. One at a time looks, and cleans up behind those that were killed.
-hosts_claim() {
-  local k pid start place lock
-  mkdir -p "$hosts_claims"
-  exec {lock}>"$hosts_claims/lock"
-  flock "$lock"
-  for k in {100..250}; do
-    pid='' start='' place=''
-    if [ -e "$hosts_claims/$k" ]; then read -r pid start place <"$hosts_claims/$k" || true; fi
-    if [ -n "$pid" ] && [ "$(hosts_start_of "$pid")" = "$start" ]; then continue; fi
-    hosts_sweep "$k" "$place"
-    hosts_network=$k
-    echo "$$ $(hosts_start_of $$) $hosts" >"$hosts_claims/$k"
-    break
-  done
-  exec {lock}>&-
-  [ -n "$hosts_network" ] || hosts_skip "150 tests with hosts run here already"
-}
-
-# Runs beside a test, in a session of its own, until that is gone; takes down what it did not.
-hosts_watch() { # the test's pid and start, its network, its directory
-  local lock
-  trap '' TERM INT HUP
-  while [ -e "$4" ] && [ "$(hosts_start_of "$1")" = "$2" ]; do sleep 1; done
-  exec {lock}>"$hosts_claims/lock"
-  flock "$lock"
-  if [ "$(cat "$hosts_claims/$3" 2>/dev/null)" = "$1 $2 $4" ]; then
-    hosts_sweep "$3" "$4"
-    rm -f "$hosts_claims/$3"
-  fi
 }
 
 # The first process of a host: makes its world, keeps sshd, reaps. $1 is its directory, $2 its name.
@@ -159,11 +120,10 @@ hosts_up() {
   fi
   hosts=$(mktemp -d "${TMPDIR:-/tmp}/dkrun-hosts.XXXXXX")
   [ -n "$(trap -p EXIT)" ] || { trap hosts_down EXIT; trap 'exit 143' TERM INT; }
-  hosts_claim
-  # shellcheck disable=SC2016 # its own arguments
-  setsid bash -c '. "$1"; shift; hosts_watch "$@"' watch "$hosts_repository/tests/support/hosts.sh" $$ "$(hosts_start_of $$)" "$hosts_network" "$hosts" \
-    </dev/null >/dev/null 2>&1 &
-  disown $!
+  claim_take "$hosts_claims" "$hosts" hosts_sweep
+  hosts_network=$claim
+  [ -n "$hosts_network" ] || hosts_skip "150 tests with hosts run here already"
+  claim_watch "$hosts_claims" "$hosts" hosts_sweep "$hosts_repository/tests/support/hosts.sh"
   if ! ip link add "dkb$hosts_network" type bridge 2>/dev/null || ! unshare --mount --uts --ipc --pid --fork true 2>/dev/null; then
     hosts_down
     hosts_skip "this kernel, or what this runs in, lets nobody make networks"

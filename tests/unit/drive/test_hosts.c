@@ -1,10 +1,10 @@
 /* The hosts that come of the user's and the repository's file: what is declared, chosen and limited, what is refused,
  * what trust changes, and lack of memory at every place. The kinds of providers are this test's own. */
-#include "engine/drive/hosts.h"
 #include "engine/drive/trust.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "providers/ssh/schema.h"
+#include "tests/unit/drive/two_files.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -24,101 +24,6 @@ const struct dk_provider dk_providers[] = {
     {.kind = "ssh", .schema = &dk_ssh_schema, .is_remote = true},
     {.kind = NULL},
 };
-
-static char room[64];
-
-static const char *at(const char *name) {
-  static char path[4][256];
-  static unsigned i;
-  i = (i + 1) % 4;
-  snprintf(path[i], sizeof path[i], "%s/%s", room, name);
-  return path[i];
-}
-
-static int set_up(void **state) {
-  (void)state;
-  strcpy(room, "/tmp/dk-hosts-XXXXXX");
-  assert_non_null(mkdtemp(room));
-  assert_int_equal(dk_fs_mkdirs(at("config/dkrun"), 0700, NULL), 0);
-  assert_int_equal(dk_fs_mkdirs(at("repo"), 0700, NULL), 0);
-  setenv("HOME", at("home"), 1);
-  return setenv("XDG_CONFIG_HOME", at("config"), 1);
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  return dk_fs_remove_tree(room, NULL);
-}
-
-static void put(const char *name, const char *text) {
-  if (text)
-    assert_int_equal(dk_fs_write(at(name), text, strlen(text), 0600, false, NULL), 0);
-  else
-    unlink(at(name));
-}
-
-static void put_both(const char *user, const char *root) {
-  put("config/dkrun/providers.dk", user);
-  put("repo/providers.dk", root);
-}
-
-/* "lab.h1 ssh leave=2 gpus=1 nice=10 hours=... mixed root=/x user=u port=1 config=f yours:1 repository:2" */
-static void add_entry(const struct dk_hosts_entry *entry, struct dk_buf *out) {
-  const struct dk_host_config *c = &entry->config;
-  dk_buf_printf(out, "%s.%s %s", c->provider, c->name, entry->provider->kind);
-  if (c->leave) dk_buf_printf(out, " leave=%u", c->leave);
-  if (c->most_gpus != UINT32_MAX) dk_buf_printf(out, " gpus=%u", c->most_gpus);
-  if (c->nice) dk_buf_printf(out, " nice=%d", c->nice);
-  if (entry->hours.n) dk_buf_printf(out, " hours=%s", entry->hours.text);
-  if (entry->mixed) dk_buf_add_text(out, " mixed");
-  if (c->root) dk_buf_printf(out, " root=%s", c->root);
-  if (c->user) dk_buf_printf(out, " user=%s", c->user);
-  if (c->port) dk_buf_printf(out, " port=%u", c->port);
-  if (c->ssh_config) dk_buf_printf(out, " config=%s", c->ssh_config + strlen(room));
-  if (entry->user_line) dk_buf_printf(out, " yours:%u", entry->user_line);
-  if (entry->root_line) dk_buf_printf(out, " repository:%u", entry->root_line);
-  dk_buf_add_char(out, '\n');
-}
-
-/* "E0224 yours 1:24 message" a line for each. */
-static void add_diags(const struct dk_diags *diags, const char *whose, struct dk_buf *out) {
-  for (uint32_t i = 0; diags && i < diags->count; i++) {
-    const struct dk_diag *diag = diags->items[i];
-    struct dk_place place = dk_sources_place(diags->sources, diag->span.start);
-    dk_buf_printf(out, "%s %s %u:%u %s\n", dk_code_name(diag->code), whose, place.line, place.column, diag->message);
-  }
-}
-
-static void load_as(enum dk_hosts_trust trust, struct dk_buf *out) {
-  struct dk_hosts hosts;
-  struct dk_error error = {0};
-  int r = dk_hosts_load_as(at("repo"), trust, &hosts, &error);
-  if (r == -EINVAL && (dk_hosts_diags(&hosts, DK_HOSTS_USER) || dk_hosts_diags(&hosts, DK_HOSTS_ROOT))) {
-    add_diags(dk_hosts_diags(&hosts, DK_HOSTS_USER), "yours", out);
-    add_diags(dk_hosts_diags(&hosts, DK_HOSTS_ROOT), "repository", out);
-    assert_non_null(strstr(error.text, "help: "));
-  } else if (r < 0) {
-    dk_buf_printf(out, "%d %s\n", r, error.text);
-  }
-  for (uint32_t i = 0; r == 0 && i < hosts.n; i++) add_entry(&hosts.items[i], out);
-  dk_hosts_finish(&hosts);
-}
-
-struct row {
-  const char *user, *root, *want;
-};
-
-static void check(const struct row *rows, size_t n, enum dk_hosts_trust trust) {
-  for (size_t i = 0; i < n; i++) {
-    dk_autobuf got = DK_BUF_INIT;
-    put_both(rows[i].user, rows[i].root);
-    load_as(trust, &got);
-    if (strcmp(dk_buf_text(&got), rows[i].want) != 0)
-      fail_msg("row %zu\n%s\n--\n%s\n-- gives\n%s-- not\n%s", i, rows[i].user ? rows[i].user : "(none)",
-               rows[i].root ? rows[i].root : "(none)", dk_buf_text(&got), rows[i].want);
-  }
-}
-#define CHECK(rows, trust) check(rows, sizeof(rows) / sizeof *(rows), trust)
 
 static void test_user(void **state) {
   (void)state;

@@ -1,0 +1,54 @@
+/* What waits for machines, and whether one could be made for it: see rentals.h. */
+#include "engine/drive/rentals_priv.h"
+#include "lang/base/alloc.h"
+
+#include <errno.h>
+
+#define TASKS_MOST 20000u /* that are looked at, of one run: more than the clouds of anybody would take at once */
+#define KINDS_MOST 64u    /* of needs; what waits behind them waits for the next look */
+
+static struct dk_rent_need need_of(const struct dk_needs_of *of) {
+  return of ? (struct dk_rent_need){.cpus = of->cpus, .gpus = of->gpus, .memory = of->memory}
+            : (struct dk_rent_need){.cpus = 1};
+}
+
+/* Shapes have no models of GPUs: who names one waits for a host that is known to have it. */
+static bool is_for_clouds(const struct dk_needs_of *of) {
+  return !of || !of->gpu;
+}
+
+static void add(struct dk_rent_need *needs, uint32_t *n, const struct dk_needs_of *of) {
+  struct dk_rent_need need = need_of(of);
+  uint32_t i = 0;
+
+  while (i < *n && (needs[i].cpus != need.cpus || needs[i].gpus != need.gpus || needs[i].memory != need.memory)) i++;
+  if (i == *n && *n == KINDS_MOST) return;
+  if (i == *n) needs[(*n)++] = need;
+  needs[i].n++;
+}
+
+static void add_run(const struct dk_engine_run *run, struct dk_rent_need *needs, uint32_t *n) {
+  const struct dk_core *core = run->engine->core;
+  uint32_t task = 0;
+
+  if (run->is_over || run->is_cancelled) return;
+  for (uint32_t i = 0; i < TASKS_MOST; i++) {
+    task = dk_core_next_ready(core, run->record.number, task);
+    if (task == UINT32_MAX) return;
+    const struct dk_needs_of *of = dk_needs_find(&run->needs, task++);
+    if (is_for_clouds(of)) add(needs, n, of);
+  }
+}
+
+/* Said anew each time: what was said before a machine came up counts for nothing after it. */
+void dk_rentals_look_at_demand(struct dk_rentals *rentals) {
+  const struct dk_engine *engine = rentals->engine;
+  struct dk_rent_need needs[KINDS_MOST];
+  struct dk_rent_event event = {.kind = DK_RENT_EV_DEMAND};
+
+  event.u.demand.needs = needs;
+  for (uint32_t i = 0; i < engine->n_runs; i++) add_run(engine->runs[i], needs, &event.u.demand.n);
+  if (event.u.demand.n == 0 && !rentals->has_demand) return;
+  rentals->has_demand = event.u.demand.n > 0;
+  dk_rentals_tell(rentals, &event);
+}

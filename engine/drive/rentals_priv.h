@@ -1,0 +1,91 @@
+/* What the files of rentals.h share. */
+#ifndef DK_DRIVE_RENTALS_PRIV_H
+#define DK_DRIVE_RENTALS_PRIV_H
+
+#include "engine/drive/engine_priv.h"
+#include "engine/drive/rentals.h"
+#include "engine/rent/rent.h"
+
+/* A provider whose machines are made; there as long as the engine, also when no file names it any more. */
+struct dk_rental_pool {
+  struct dk_rentals *rentals;
+  uint32_t number; /* its place in rentals->pools */
+  char *name;
+  const struct dk_cloud_entry *entry; /* as it was configured last */
+  struct dk_cloud *cloud;             /* NULL: it cannot be asked */
+  struct dk_rent_shape *shapes;
+  bool is_open;                 /* engine/rent may make machines of it */
+  bool is_named;                /* by the files that were applied last */
+  bool is_barred;               /* what it makes cannot run tasks: stopped until it is configured anew */
+  struct dk_rental_call *calls; /* under way */
+};
+
+/* A machine that is dialled, or about to be. */
+struct dk_rental {
+  uint32_t number; /* dk_rented */
+  struct dk_rental_pool *pool;
+  struct dk_engine_host *host; /* NULL: its address is not known yet */
+  struct dk_hosts_entry entry; /* strings are the five below */
+  char name[DK_RENT_NAME + 12], address[256], *identity, *known_hosts;
+  uint64_t proof_at; /* dk_now_ns: then a task of it has lived a minute; UINT64_MAX */
+  uint32_t tasks;    /* as engine/rent was told last */
+  bool is_proven, is_told;
+};
+
+struct dk_rental_event { /* with what it points to */
+  struct dk_rent_event event;
+  struct dk_rent_need *needs;
+  char id[DK_RENT_ID], name[DK_RENT_NAME];
+};
+
+struct dk_rentals {
+  struct dk_engine *engine;
+  struct dk_rent *rent;
+  struct dk_rent_out out;
+  uint64_t seq;
+  struct dk_rental_pool **pools;
+  uint32_t n_pools, cap_pools;
+  struct dk_rental **machines;
+  uint32_t n_machines, cap_machines;
+  struct dk_rental_event *queue; /* told while a step was made */
+  uint32_t n_queue, cap_queue;
+  bool is_stepping;
+  uint64_t looked_at; /* when it was ticked last; 0: never */
+  uint64_t look_at;   /* when demand and loads are looked at next */
+  bool has_demand;    /* some was told */
+  char *folder;       /* .dkrun/rented */
+};
+
+/* Tells engine/rent, and does what it says. Events of callbacks that come meanwhile follow. */
+void dk_rentals_tell(struct dk_rentals *rentals, const struct dk_rent_event *event);
+
+/* rentals_act.c */
+/* Gives up what is under way; engine/rent is told that nobody knows what came of it. */
+void dk_rentals_close_cloud(struct dk_rental_pool *pool);
+void dk_rentals_free_calls(struct dk_rental_pool *pool); /* the same, and nobody is told */
+void dk_rentals_act(struct dk_rentals *rentals, const struct dk_rent_action *action);
+
+/* rentals_host.c: machines as hosts. */
+struct dk_rental *dk_rentals_machine(const struct dk_rentals *rentals, uint32_t number); /* NULL: none */
+struct dk_rental *dk_rentals_machine_of(const struct dk_rentals *rentals, const struct dk_engine_host *host);
+void dk_rentals_dial(struct dk_rentals *rentals, uint32_t number);
+void dk_rentals_forget(struct dk_rentals *rentals, uint32_t number);
+/* Where it can be reached, as the cloud says now. */
+void dk_rentals_address(struct dk_rentals *rentals, uint32_t number, const char *address);
+void dk_rentals_look_at_loads(struct dk_rentals *rentals, uint64_t now_ns);
+void dk_rentals_free_machines(struct dk_rentals *rentals);
+
+/* rentals_need.c: what waits. */
+void dk_rentals_look_at_demand(struct dk_rentals *rentals);
+
+/* rentals_keys.c: what lies in .dkrun/rented. */
+/* What people and ssh call an instance: POOL-NUMBER. */
+void dk_rentals_name(const char *pool, uint32_t number, char *ret, size_t size);
+/* Who logs in, where the file of providers names nobody: what every image has. */
+#define DK_RENTALS_USER "root"
+/* Makes what is missing of the keys, and the script that the machine runs when it first boots. */
+int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, const char *user, struct dk_buf *ret,
+                         struct dk_error *error);
+void dk_rentals_remove_keys(const struct dk_rentals *rentals, const char *name);
+
+#endif
