@@ -99,7 +99,7 @@ enum dk_rent_refusal {
   DK_RENT_QUOTA,     /* the account may have no more of them */
   DK_RENT_CAPACITY,  /* the cloud has none of this shape left */
   DK_RENT_THROTTLED, /* too many calls */
-  DK_RENT_DENIED,    /* credentials: nothing will help but people */
+  DK_RENT_DENIED,    /* credentials: nothing will help but people; from before the last POOL: as TRANSIENT */
   DK_RENT_BAD,       /* the request: likewise */
   DK_RENT_TRANSIENT, /* anything else that may pass */
 };

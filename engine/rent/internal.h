@@ -24,6 +24,7 @@ struct dk_rent_pool_state {
   bool told_quota, told_capacity;
   struct dk_rent_offer *offers;
   uint32_t n_offers;
+  uint32_t version; /* how often it was configured */
 
   uint32_t n, n_strangers;          /* instances; of them */
   uint32_t calls;                   /* creates under way */
@@ -39,9 +40,10 @@ struct dk_rent_pool_state {
 struct dk_rent_machine {
   struct dk_rented of;
   char name[DK_RENT_NAME];
-  uint32_t pool; /* index */
-  uint64_t gate; /* of its last put */
-  bool is_gone;  /* swept at the end of the step */
+  uint32_t pool;    /* index */
+  uint32_t version; /* of the pool's configuration when it was asked for */
+  uint64_t gate;    /* of its last put */
+  bool is_gone;     /* swept at the end of the step */
   bool is_calling, is_deleting;
   bool is_dialled;
   bool is_answering;     /* its agent is connected */

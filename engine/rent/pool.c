@@ -89,6 +89,7 @@ static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
   }
   assert(!dk_rent_is_configured(pool) || pool->number == from->number);
   pool->number = from->number;
+  pool->version++;
   pool->order = from->order;
   pool->max_instances = from->max_instances;
   if (pool->allowed < from->max_instances) pool->allowed = from->max_instances;
@@ -151,8 +152,11 @@ void dk_rent_pool_refused(struct dk_rent *rent, const struct dk_rent_machine *ma
   switch (event->u.failed.reason) {
   case DK_RENT_QUOTA: short_of_quota(rent, pool); return;
   case DK_RENT_CAPACITY: short_of_capacity(rent, pool, offer_of(pool, machine)); return;
-  case DK_RENT_DENIED: stop(rent, pool, DK_RENT_TELL_DENIED); return;
-  case DK_RENT_BAD: stop(rent, pool, DK_RENT_TELL_BAD); return;
+  case DK_RENT_DENIED:
+  case DK_RENT_BAD:
+    if (machine->version != pool->version) break; /* since then people may have put it right */
+    stop(rent, pool, event->u.failed.reason == DK_RENT_DENIED ? DK_RENT_TELL_DENIED : DK_RENT_TELL_BAD);
+    return;
   case DK_RENT_THROTTLED:
     retry_after = event->u.failed.retry_after_ns;
     if (retry_after > RETRY_AFTER_MAX) retry_after = RETRY_AFTER_MAX;

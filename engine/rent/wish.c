@@ -56,6 +56,7 @@ static void create(struct dk_rent *rent, uint32_t at, uint32_t shape, uint64_t u
   if (!machine) return;
   machine->of.shape = pool->offers[shape].shape;
   machine->is_calling = true;
+  machine->version = pool->version;
   pool->calls++;
   dk_rent_emit_taken(rent);
   dk_rent_emit_put(rent, machine);

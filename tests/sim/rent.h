@@ -115,7 +115,7 @@ struct rs_pool {
   uint32_t p_lost, p_doubled, p_throttled, p_transient, p_async, p_slow_boot, p_partial, p_delete_lost;
   uint64_t boot_ns;
   /* What the engine of now was told, and must heed. */
-  uint64_t not_before, quota_before, refused_at;
+  uint64_t not_before, quota_before, refused_at, configured_at;
   bool is_known;             /* it was configured */
   bool is_stopped, was_told; /* denied; and people know */
   bool is_proven;

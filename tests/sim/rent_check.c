@@ -41,7 +41,7 @@ static void note_refusal(struct rs *s, const struct dk_rent_event *event) {
     if (until > pool->not_before) pool->not_before = until;
     break;
   case DK_RENT_DENIED:
-  case DK_RENT_BAD: pool->is_stopped = true; break;
+  case DK_RENT_BAD: pool->is_stopped |= s->asked_at[rented->number % RS_MACHINES] > pool->configured_at; break;
   case DK_RENT_TRANSIENT: break;
   }
 }
@@ -69,6 +69,7 @@ static void note_pool(struct rs *s, const struct dk_rent_event *event) {
     if (&s->pools[s->machines[i].pool] == pool) s->machines[i].busy_at = s->now;
   }
   pool->is_known = true;
+  pool->configured_at = s->now;
   pool->told_max = pool->config.max_instances;
   if (pool->told_max > pool->max_ever) pool->max_ever = pool->told_max;
   for (uint32_t i = 0; i < RS_SHAPES; i++) pool->of_shape[i].not_before = pool->of_shape[i].refused_at = 0;
