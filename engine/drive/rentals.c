@@ -144,6 +144,24 @@ static bool is_paid(const struct dk_cloud_entry *entry) {
   return false;
 }
 
+/* Makes engine/rent forget what stopped the pool, too. */
+static void tell_pool(const struct dk_rental_pool *pool) {
+  const struct dk_cloud_entry *entry = pool->entry;
+  const struct dk_rent_pool configured = {.number = pool->number,
+                                          .name = pool->name,
+                                          .order = pool->order,
+                                          .max_instances = entry->max_instances,
+                                          .idle_ns = entry->idle_ns,
+                                          .boot_ns = entry->boot_ns,
+                                          .lag_ns = entry->provider->cloud->lag_ns,
+                                          .is_paid = is_paid(entry),
+                                          .shapes = pool->shapes,
+                                          .n_shapes = entry->n_shapes};
+  struct dk_rent_event event = {.kind = DK_RENT_EV_POOL};
+  event.u.configured = &configured;
+  dk_rentals_tell(pool->rentals, &event);
+}
+
 /* Configured as this entry says, and at work? */
 static struct dk_rental_pool *find_same(const struct dk_rentals *rentals, const struct dk_cloud_entry *entry) {
   for (uint32_t i = 0; i < rentals->n_pools; i++) {
@@ -178,20 +196,16 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
   pool->entry = entry;
   pool->is_named = pool->is_open = true;
   pool->is_barred = false;
-  const struct dk_rent_pool configured = {.number = pool->number,
-                                          .name = pool->name,
-                                          .order = order,
-                                          .max_instances = entry->max_instances,
-                                          .idle_ns = entry->idle_ns,
-                                          .boot_ns = entry->boot_ns,
-                                          .lag_ns = entry->provider->cloud->lag_ns,
-                                          .is_paid = is_paid(entry),
-                                          .shapes = pool->shapes,
-                                          .n_shapes = entry->n_shapes};
-  struct dk_rent_event event = {.kind = DK_RENT_EV_POOL};
-  event.u.configured = &configured;
-  dk_rentals_tell(rentals, &event);
+  pool->order = order;
+  tell_pool(pool);
   return 0;
+}
+
+void dk_rentals_wanted(struct dk_rentals *rentals) {
+  if (!rentals->was_released) return;
+  rentals->was_released = false;
+  for (uint32_t i = 0; i < rentals->n_pools; i++)
+    if (dk_rentals_cloud(rentals, i)) tell_pool(rentals->pools[i]);
 }
 
 static void stop(struct dk_rentals *rentals, struct dk_rental_pool *pool) {
@@ -382,6 +396,7 @@ static void release(struct dk_rentals *rentals, uint32_t number, uint32_t pool, 
   struct dk_rent_event event = {.kind = DK_RENT_EV_RELEASE, .number = number, .pool = pool};
 
   event.u.release.is_hard = is_hard;
+  rentals->was_released = true;
   dk_rentals_tell(rentals, &event);
 }
 

@@ -24,6 +24,9 @@ bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_ho
 uint64_t dk_rentals_deadline(const struct dk_rentals *rentals);
 void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns);
 
+/* A run is asked for: what people gave back may be made again. */
+void dk_rentals_wanted(struct dk_rentals *rentals);
+
 /* Of a rented host. */
 void dk_rentals_up(struct dk_rentals *rentals, const struct dk_engine_host *host);
 void dk_rentals_down(struct dk_rentals *rentals, const struct dk_engine_host *host);

@@ -17,6 +17,7 @@ struct dk_rental_pool {
   bool is_open;                 /* engine/rent may make machines of it */
   bool is_named;                /* by the files that were applied last */
   bool is_barred;               /* what it makes cannot run tasks: stopped until it is configured anew */
+  int32_t order;                /* among pools, as written */
   struct dk_rental_call *calls; /* under way */
 };
 
@@ -49,7 +50,7 @@ struct dk_rentals {
   uint32_t n_machines, cap_machines;
   struct dk_rental_event *queue; /* told while a step was made */
   uint32_t n_queue, cap_queue;
-  bool is_stepping;
+  bool is_stepping, was_released;
   uint64_t looked_at; /* when it was ticked last; 0: never */
   uint64_t look_at;   /* when demand and loads are looked at next */
   bool has_demand;    /* some was told */

@@ -248,6 +248,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   if (r == 0) r = dk_needs_collect(run->plan, &run->needs);
   if (r == -ENOMEM) dk_error_system(error, r, "looking at what tasks need");
   if (r == 0) r = dk_fleet_reload(engine, error);
+  if (r == 0) dk_rentals_wanted(engine->rentals);
   if (r == 0) r = dk_fleet_fits(engine, run->plan, &run->needs, error);
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)
