@@ -36,6 +36,7 @@ third_party='
 ^lmdb\.h$:         engine/store
 ^git2(/|\.h$):     engine/source
 ^curl/:            engine/net
+^dlfcn\.h$:        engine/net/curl_load.c
 ^nettle/:          lang/base
 ^(mpfr|gmp)\.h$:   lang/eval
 ^pcre2\.h$:        engine/drive
@@ -151,6 +152,9 @@ lang/eval/bad.c "lang/plan/plan.h"
 lang/plan/bad.c "plan.h"
 engine/core/bad.c "engine/store/store.h"
 engine/core/bad.c "engine/sys/loop.h"
+engine/core/bad.c "engine/rent/event.h"
+engine/rent/bad.c "engine/core/event.h"
+engine/store/bad.c "engine/rent/rent.h"
 engine/store/bad.c "engine/core/core.h"
 engine/wire/bad.c "engine/agent/state.h"
 engine/drive/bad.c "providers/ssh/api.h"
@@ -161,6 +165,7 @@ providers/ssh/bad.c "lang/check/check.h"
 engine/drive/bad.c <lmdb.h>
 engine/cli/bad.c <git2.h>
 engine/source/bad.c <curl/curl.h>
+engine/net/bad.c <dlfcn.h>
 engine/net/bad.c <nettle/hmac.h>
 lang/plan/bad.c <mpfr.h>
 lang/check/bad.c <pcre2.h>

@@ -10,48 +10,26 @@
 #define READ_MOST (4u << 20)
 
 void dk_conn_init(struct dk_conn *conn, int fd) {
-  *conn = (struct dk_conn){.fd = fd, .in = DK_BUF_INIT, .out = DK_BUF_INIT};
+  *conn = (struct dk_conn){.fd = fd, .in = DK_BUF_INIT};
 }
 
 void dk_conn_finish(struct dk_conn *conn) {
   if (conn->fd >= 0) close(conn->fd);
   dk_buf_finish(&conn->in);
-  dk_buf_finish(&conn->out);
+  dk_outbox_finish(&conn->out);
   dk_conn_init(conn, -1);
 }
 
 int dk_conn_put(struct dk_conn *conn, const struct dk_message *message) {
-  return conn->fd < 0 ? 0 : dk_message_encode(message, &conn->out);
-}
-
-/* What was sent goes when it is more than what was not: a stream that never runs dry must not grow for ever. */
-static void drop_sent(struct dk_conn *conn) {
-  size_t left = conn->out.len - conn->out_at;
-  if (conn->out_at <= left) return;
-  memmove(conn->out.data, conn->out.data + conn->out_at, left);
-  dk_buf_truncate(&conn->out, left);
-  conn->out_at = 0;
+  return conn->fd < 0 ? 0 : dk_message_encode(message, &conn->out.bytes);
 }
 
 int dk_conn_flush(struct dk_conn *conn) {
-  while (conn->fd >= 0 && conn->out_at < conn->out.len) {
-    ssize_t n =
-        send(conn->fd, conn->out.data + conn->out_at, conn->out.len - conn->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      drop_sent(conn);
-      return 0;
-    }
-    if (n < 0) return -errno;
-    conn->out_at += (size_t)n;
-  }
-  dk_buf_clear(&conn->out);
-  conn->out_at = 0;
-  return 0;
+  return conn->fd < 0 ? 0 : dk_outbox_send(&conn->out, conn->fd);
 }
 
 bool dk_conn_is_waiting(const struct dk_conn *conn) {
-  return conn->fd >= 0 && conn->out_at < conn->out.len;
+  return conn->fd >= 0 && dk_outbox_waiting(&conn->out) > 0;
 }
 
 static void drop_taken(struct dk_conn *conn) {

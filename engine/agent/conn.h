@@ -2,12 +2,14 @@
 #ifndef DK_AGENT_CONN_H
 #define DK_AGENT_CONN_H
 
+#include "engine/sys/outbox.h"
 #include "engine/wire/message.h"
 
 struct dk_conn {
   int fd; /* owned; -1: closed */
-  struct dk_buf in, out;
-  size_t in_at, out_at; /* taken of `in`, sent of `out` */
+  struct dk_buf in;
+  size_t in_at; /* taken of it */
+  struct dk_outbox out;
 };
 
 void dk_conn_init(struct dk_conn *conn, int fd);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define GIVE_BACK_NS 20000000u /* a task that runs longer does not keep others waiting behind it */
@@ -84,13 +83,12 @@ static bool refuse_homeless(struct keeper *k, struct order *order) {
   if (!path) return false;
   int code = errno;
   dk_autobuf text = DK_BUF_INIT;
-  struct utsname name;
-  const char *node = uname(&name) == 0 ? name.nodename : "this machine";
+  dk_buf_add_text(&text, "its mount ");
   dk_buf_add_escaped(&text, path, strlen(path));
   if (code == ENOENT || code == ENOTDIR)
-    dk_buf_printf(&text, " is not there on %s", node);
+    dk_buf_add_text(&text, " is not there");
   else
-    dk_buf_printf(&text, " cannot be used on %s: %s", node, strerror(code));
+    dk_buf_printf(&text, " cannot be used: %s", strerror(code));
   refuse_order(k, order, DK_REFUSED_BAD, dk_buf_text(&text));
   return true;
 }

@@ -64,7 +64,7 @@ static void on_listener(void *ctx, int fd, short revents) {
 }
 
 static bool is_full(const struct engine *engine) {
-  return engine->conn.out.len - engine->conn.out_at >= BEHIND_MAX;
+  return dk_outbox_waiting(&engine->conn.out) >= BEHIND_MAX;
 }
 
 static bool is_ready(const struct engine *engine) {
@@ -119,7 +119,7 @@ bool dk_serve_is_any_ready(const struct serve *s) {
 static void flush_engine(struct serve *s, struct engine *engine) {
   int r = dk_conn_flush(&engine->conn);
   bool is_waiting = dk_conn_is_waiting(&engine->conn);
-  if (r < 0 || engine->conn.out.len - engine->conn.out_at > OUT_MAX || (engine->is_closing && !is_waiting)) {
+  if (r < 0 || dk_outbox_waiting(&engine->conn.out) > OUT_MAX || (engine->is_closing && !is_waiting)) {
     drop_engine(s, engine);
     return;
   }

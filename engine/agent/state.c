@@ -36,6 +36,7 @@ void dk_agent_destroy(struct dk_agent *a) {
   }
   dk_free(a->attempts);
   dk_free(a->slots);
+  dk_free(a->asks);
   dk_map_finish(&a->map);
   dk_free(a);
 }

@@ -41,6 +41,13 @@ struct slot {
   bool is_lost;   /* between KEEPER_LOST and KEEPER_READY */
 };
 
+/* REVOKE or KILL of an attempt that is not known, while a keeper is being found again that may have it. */
+struct ask {
+  struct dk_id id;
+  bool is_kill;
+  uint64_t grace_ms;
+};
+
 struct dk_agent {
   struct dk_agent_config config;
   struct attempt *attempts;
@@ -58,6 +65,8 @@ struct dk_agent {
   /* The session. */
   bool has_session, is_open; /* open: the engine has listed or ordered, so results may go out */
   bool wants_list;
+  struct ask *asks; /* wait until every keeper is heard */
+  uint32_t n_asks, cap_asks;
   uint32_t conn;
   uint64_t session, incarnation;
 };

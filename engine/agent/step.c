@@ -93,11 +93,16 @@ static int open_session(struct dk_agent *a, struct dk_agent_out *out) {
   return send_results(a, out);
 }
 
-static int answer_list(struct dk_agent *a, struct dk_agent_out *out) {
-  if (!a->has_session || !a->wants_list) return 0;
+/* A keeper that is being found again may hold what is not known here. */
+static bool is_every_keeper_heard(const struct dk_agent *a) {
   for (uint32_t i = 0; i < a->n_slots; i++) {
-    if (a->slots[i].is_lost) return 0;
+    if (a->slots[i].is_lost) return false;
   }
+  return true;
+}
+
+static int answer_list(struct dk_agent *a, struct dk_agent_out *out) {
+  if (!a->has_session || !a->wants_list || !is_every_keeper_heard(a)) return 0;
   a->wants_list = false;
   for (uint32_t i = 0; i < a->n_attempts; i++) {
     const struct attempt *attempt = &a->attempts[i];
@@ -222,6 +227,7 @@ static int on_hello(struct dk_agent *a, uint32_t conn, const struct dk_message *
   }
   a->has_session = true;
   a->is_open = a->wants_list = false;
+  a->n_asks = 0; /* whoever still wants that says it again when the list tells of the attempt */
   a->conn = conn;
   a->session = hello->session;
   a->incarnation = hello->u.hello.incarnation;
@@ -309,9 +315,17 @@ static int on_assign(struct dk_agent *a, struct dk_message *message, struct dk_a
   return 0;
 }
 
+/* Of an attempt that is not known: it is not here, and will not start. */
+static int on_unknown(struct dk_agent *a, struct ask ask, struct dk_agent_out *out) {
+  if (is_every_keeper_heard(a)) return say_plain(a, out, DK_MSG_REVOKED, ask.id);
+  if (!dk_grow(a->asks, a->n_asks, a->cap_asks)) return -ENOMEM;
+  a->asks[a->n_asks++] = ask;
+  return 0;
+}
+
 static int on_revoke(struct dk_agent *a, struct dk_id id, struct dk_agent_out *out) {
   struct attempt *attempt = dk_agent_find(a, id);
-  if (!attempt) return say_plain(a, out, DK_MSG_REVOKED, id);
+  if (!attempt) return on_unknown(a, (struct ask){.id = id}, out);
   int r = take_back(a, attempt, out);
   if (r < 0) return r;
   if (attempt->phase == PHASE_HELD) {
@@ -338,7 +352,7 @@ static int kill_placed(const struct attempt *attempt, struct dk_agent_out *out) 
 
 static int on_kill(struct dk_agent *a, struct dk_id id, uint64_t grace_ms, struct dk_agent_out *out) {
   struct attempt *attempt = dk_agent_find(a, id);
-  if (!attempt) return say_plain(a, out, DK_MSG_REVOKED, id); /* not here, and will not start */
+  if (!attempt) return on_unknown(a, (struct ask){.id = id, .is_kill = true, .grace_ms = grace_ms}, out);
   if (attempt->phase == PHASE_ENDED) return tell_again(a, attempt, out);
   int r = take_back(a, attempt, out);
   if (r < 0) return r;
@@ -346,6 +360,18 @@ static int on_kill(struct dk_agent *a, struct dk_id id, uint64_t grace_ms, struc
   attempt->is_killed = true;
   attempt->grace_ms = grace_ms;
   return kill_placed(attempt, out);
+}
+
+/* What waited until every keeper was heard. */
+static int answer_asks(struct dk_agent *a, struct dk_agent_out *out) {
+  if (!is_every_keeper_heard(a)) return 0;
+  int r = 0;
+  for (uint32_t i = 0; r == 0 && i < a->n_asks; i++) {
+    const struct ask *ask = &a->asks[i];
+    r = ask->is_kill ? on_kill(a, ask->id, ask->grace_ms, out) : on_revoke(a, ask->id, out);
+  }
+  a->n_asks = 0;
+  return r;
 }
 
 static int on_ack(struct dk_agent *a, uint64_t seq, struct dk_agent_out *out) {
@@ -425,7 +451,8 @@ static int on_ready(struct dk_agent *a, uint32_t slot, struct dk_agent_out *out)
     }
     if (r < 0) return r;
   }
-  return answer_list(a, out);
+  int r = answer_asks(a, out);
+  return r < 0 ? r : answer_list(a, out);
 }
 
 static int on_started(struct dk_agent *a, const struct dk_agent_event *event, struct dk_agent_out *out) {

@@ -20,8 +20,7 @@
 int dk_bring_add(struct dk_bring *bring, struct dk_store *store, const struct dk_objects *objects,
                  const struct dk_wanted *wanted, struct dk_error *error) {
   struct dk_copy copy;
-  int has = wanted->is_dir ? dk_objects_has_dir(objects, &wanted->content, error)
-                           : dk_objects_has(objects, &wanted->content, NULL);
+  int has = dk_objects_has_content(objects, &wanted->content, wanted->is_dir, error);
 
   if (has != 0) return has < 0 ? has : 0;
   has = dk_store_find_copy(store, &wanted->content, NULL, NULL, &copy, error);

@@ -215,17 +215,19 @@ static void check_ssh(struct doctor *d) {
   }
   for (uint32_t i = 0; i < hosts.n; i++) n += hosts.items[i].provider->is_remote;
   bool has_local = n < hosts.n;
+  uint32_t n_clouds = hosts.n_clouds; /* their machines are reached in the same way */
   dk_hosts_finish(&hosts);
   if (ask_version(ssh && *ssh ? ssh : "ssh", "-V", STDERR_FILENO, &text, &error) < 0) {
     /* Without other hosts nobody misses it; without this machine nothing can run. */
-    if (n > 0)
+    if (n + n_clouds > 0)
       tell_error(d, has_local ? STATE_PROBLEM : STATE_STOPS, "ssh", &error);
     else
       tell(d, STATE_OK, "ssh", "not there; no other host is configured, so nothing needs it", NULL);
     return;
   }
   dk_buf_printf(&text, "; other hosts configured: %u", n);
-  tell(d, STATE_OK, "ssh", dk_buf_text(&text), n ? "whether they can be used: dkrun providers check" : NULL);
+  if (n_clouds) dk_buf_printf(&text, ", clouds: %u", n_clouds);
+  tell(d, STATE_OK, "ssh", dk_buf_text(&text), n + n_clouds ? "whether they can be used: dkrun providers check" : NULL);
 }
 
 /* Limits on tasks. */

@@ -1,11 +1,14 @@
 /* dkrun get: copies outputs out of the state folder. What was recorded is what arrives, whole, or nothing does. */
 #include "engine/cli/get_priv.h"
+#include "engine/source/snapshot.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 #include "lang/base/text.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -298,6 +301,25 @@ static int say_without(const struct dk_get *get) {
                       get->n_without, get->n_tasks, run, dk_buf_text(&text), word, run);
 }
 
+static bool is_in_work_tree(const struct dk_get *get) {
+  char to[PATH_MAX], root[PATH_MAX];
+
+  if (!realpath(get->options->to, to) || !realpath(get->cli->root, root)) return false;
+  size_t len = strlen(root);
+  return strncmp(to, root, len) == 0 && (to[len] == '/' || to[len] == '\0');
+}
+
+/* What lies in the work tree, and git does not ignore, is source of the next run: better told now than by that. */
+static void say_too_large(const struct dk_get *get) {
+  struct dk_error error = {0};
+  struct dk_repo *repo;
+
+  if (!is_in_work_tree(get) || dk_repo_open(get->cli->root, &repo, NULL) < 0) return;
+  if (dk_snapshot_check_caps(repo, get->cli->state, &error) == -EFBIG)
+    fprintf(stderr, "dkrun: note: as it is now, the next run will be refused: %s\n", error.text);
+  dk_repo_close(repo);
+}
+
 static int get_all(struct dk_get *get) {
   struct dk_error error = {0};
   bool to_folder = false;
@@ -310,6 +332,7 @@ static int get_all(struct dk_get *get) {
   if (code == DK_EXIT_OK && dk_get_bring(get, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   for (uint32_t i = 0; i < get->n_tasks && code == DK_EXIT_OK; i++)
     if (copy_task(get, get->tasks[i], to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
+  if (code == DK_EXIT_OK) say_too_large(get);
   return code == DK_EXIT_OK && get->n_without ? say_without(get) : code;
 }
 

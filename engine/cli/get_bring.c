@@ -86,8 +86,7 @@ static bool find_holder(const struct dk_get *get, const struct dk_digest *conten
  * the rest. */
 int dk_get_lost(const struct dk_get *get, const struct dk_kept *kept, const char *name, int r, struct dk_error *error) {
   const struct dk_objects *objects = &get->look.objects;
-  bool is_believed = kept->is_dir ? dk_objects_has_dir(objects, &kept->digest, NULL) > 0
-                                  : dk_objects_has(objects, &kept->digest, NULL);
+  bool is_believed = dk_objects_has_content(objects, &kept->digest, kept->is_dir, NULL) > 0;
   dk_autobuf command = DK_BUF_INIT;
 
   if (r == -ENOENT && is_believed) return r; /* it is the place that is not there */

@@ -3,6 +3,7 @@
  * seen, get an answer from the person at the terminal. */
 #include "engine/cli/hosts.h"
 
+#include "engine/cli/clouds.h"
 #include "engine/drive/judge.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
@@ -20,7 +21,7 @@ struct check {
   bool *needs_help; /* the same: a person has to answer first */
   bool may_ask;
   uint32_t n_told; /* of known hosts, in order: told, or not meant */
-  uint32_t n_hosts, n_providers, n_fine, name_width;
+  uint32_t n_hosts, n_providers, n_clouds, n_fine, name_width;
 };
 
 /* --- what is told of one --- */
@@ -119,7 +120,7 @@ static void tell_some(struct check *check) {
 
 static void on_answer(void *ctx, uint32_t at) {
   struct check *check = ctx;
-  const struct dk_host_entry *entry = check->look.known.items[at].entry;
+  const struct dk_hosts_entry *entry = check->look.known.items[at].entry;
   int code = check->look.answers[at].error.code;
 
   check->needs_help[at] = check->may_ask && entry->provider->login && (code == -EACCES || code == -EKEYREJECTED);
@@ -172,19 +173,57 @@ static void mark(struct check *check, const char *name) {
     dk_hosts_add_name(host, &label);
     if (label.len > check->name_width) check->name_width = (uint32_t)label.len;
   }
+  for (uint32_t i = 0; i < check->look.hosts.n_clouds; i++) {
+    const struct dk_cloud_entry *cloud = &check->look.hosts.clouds[i];
+    if (!dk_clouds_is(cloud, name)) continue;
+    check->n_clouds++;
+    check->n_providers++;
+    size_t len = strlen(cloud->config.provider);
+    if (len > check->name_width) check->name_width = (uint32_t)len;
+  }
 }
 
-static int check_marked(struct check *check, bool files_only) {
+/* What the files say of them. */
+static void tell_clouds(struct check *check, const char *name) {
+  dk_autobuf out = DK_BUF_INIT;
+
+  for (uint32_t i = 0; i < check->look.hosts.n_clouds; i++) {
+    const struct dk_cloud_entry *cloud = &check->look.hosts.clouds[i];
+    if (!dk_clouds_is(cloud, name)) continue;
+    dk_buf_printf(&out, "%-8s  %-*s  ", "note", (int)check->name_width, cloud->config.provider);
+    dk_clouds_add_what(cloud, &out);
+    dk_buf_add_text(&out, ", made when they are wanted: none was made to try it\n");
+  }
+  dk_cli_print(check->cli, &out);
+}
+
+static void add_count(struct dk_buf *out, uint32_t n, const char *what) {
+  if (n == 0) return;
+  dk_buf_add_text(out, ", ");
+  add_number(out, n, what);
+}
+
+static int check_marked(struct check *check, const char *name, bool files_only) {
   int code = files_only ? DK_EXIT_OK : ask(check);
 
   if (code != DK_EXIT_OK) return code;
+  if (!files_only) tell_clouds(check, name);
   if (files_only || check->n_fine == check->n_hosts) {
-    dk_cli_printf(check->cli, "ok: %u provider%s, %u host%s%s\n", check->n_providers, dk_cli_s(check->n_providers),
-                  check->n_hosts, dk_cli_s(check->n_hosts), files_only ? " (files only: no host was asked)" : "");
+    dk_autobuf text = DK_BUF_INIT;
+    add_number(&text, check->n_providers, "provider");
+    add_count(&text, check->n_hosts, "host");
+    add_count(&text, check->n_clouds, "cloud");
+    dk_cli_printf(check->cli, "ok: %s%s\n", dk_cli_text(check->cli, &text),
+                  files_only ? " (files only: no host was asked)" : "");
     return DK_EXIT_OK;
   }
-  dk_cli_printf(check->cli, "%u of %u host%s %s fine\n", check->n_fine, check->n_hosts, dk_cli_s(check->n_hosts),
-                check->n_fine == 1 ? "is" : "are");
+  if (check->n_hosts == 1)
+    dk_cli_printf(check->cli, "the host is not fine\n");
+  else if (check->n_fine == 0)
+    dk_cli_printf(check->cli, "none of the %u hosts is fine\n", check->n_hosts);
+  else
+    dk_cli_printf(check->cli, "%u of %u hosts %s fine\n", check->n_fine, check->n_hosts,
+                  check->n_fine == 1 ? "is" : "are");
   return DK_EXIT_ENGINE;
 }
 
@@ -199,7 +238,8 @@ int dk_hosts_check(struct dk_cli *cli, const char *name, bool files_only) {
   }
   if (code == DK_EXIT_OK) mark(&check, name);
   if (code == DK_EXIT_OK)
-    code = check.n_hosts ? check_marked(&check, files_only) : dk_hosts_no_such(&check.look.hosts, name);
+    code = check.n_hosts || check.n_clouds ? check_marked(&check, name, files_only)
+                                           : dk_hosts_no_such(&check.look.hosts, name);
   dk_free(check.is_meant);
   dk_free(check.needs_help);
   dk_hosts_look_close(&check.look);

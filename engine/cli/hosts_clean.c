@@ -4,6 +4,7 @@
 #include "engine/cli/hosts.h"
 
 #include "engine/cli/client.h"
+#include "engine/cli/clouds.h"
 #include "engine/cli/take.h"
 #include "engine/drive/copies.h"
 #include "lang/base/alloc.h"
@@ -65,6 +66,12 @@ static int mark(struct cleaning *c, const char *name) {
                           name);
     c->is_meant[i] |= host->entry && dk_known_host_is_remote(host);
   }
+  for (uint32_t i = 0; !is_found && name && i < c->look.hosts.n_clouds; i++)
+    if (dk_clouds_is(&c->look.hosts.clouds[i], name))
+      return dk_cli_failf(DK_EXIT_USAGE,
+                          "`%s` is a cloud, and none of its machines is there\nhelp: what was kept on them went with "
+                          "them",
+                          name);
   return is_found || !name ? DK_EXIT_OK : dk_hosts_no_such(&c->look.hosts, name);
 }
 

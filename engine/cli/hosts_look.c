@@ -68,7 +68,7 @@ int dk_hosts_ask(struct dk_cli *cli, struct dk_hosts_look *look, enum dk_dial_wa
   uint32_t n = 0, most = look->known.n + 1u;
   dk_autofree char *agent = dk_session_agent_program(error);
   dk_autofree char *here = dk_fs_absolute(".");
-  dk_autofree const struct dk_host_entry **entries = dk_calloc(most, sizeof *entries);
+  dk_autofree const struct dk_hosts_entry **entries = dk_calloc(most, sizeof *entries);
   dk_autofree struct dk_survey_answer *answers = dk_calloc(most, sizeof *answers);
   dk_autofree uint32_t *which = dk_calloc(most, sizeof *which);
   struct forward forward = {answered, ctx, look, answers, which};
@@ -98,6 +98,7 @@ int dk_hosts_no_such(const struct dk_hosts *hosts, const char *name) {
     const char *const names[] = {hosts->items[i].config.provider, hosts->items[i].config.name};
     near = dk_nearest(name, names, 2);
   }
+  for (uint32_t i = 0; i < hosts->n_clouds && !near; i++) near = dk_nearest(name, &hosts->clouds[i].config.provider, 1);
   return dk_cli_failf(DK_EXIT_USAGE, "no provider or host `%s`%s%s%s\nhelp: `dkrun providers` lists them", name,
                       near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
 }

@@ -1,6 +1,8 @@
 /* `dkrun hosts` on the screen and as JSON: see hosts_row.h. */
 #include "engine/cli/hosts_row.h"
 
+#include "engine/cli/clouds.h"
+
 #include "engine/cli/columns.h"
 #include "engine/report/json.h"
 #include "engine/sys/loop.h"
@@ -149,15 +151,25 @@ static void add_age(const struct dk_hosts_look *look, bool is_asked, struct dk_b
   }
 }
 
+/* What may be there beside them. */
+static void add_clouds(const struct dk_hosts_look *look, struct dk_buf *out) {
+  for (uint32_t i = 0; i < look->hosts.n_clouds; i++) {
+    dk_buf_printf(out, "%s: ", look->hosts.clouds[i].config.provider);
+    dk_clouds_add_what(&look->hosts.clouds[i], out);
+    dk_buf_add_char(out, '\n');
+  }
+}
+
 int dk_hosts_add_text(const struct dk_hosts_look *look, const struct dk_hosts_row *rows, size_t n, bool is_asked,
                       struct dk_buf *out) {
   dk_autobuf below = DK_BUF_INIT;
-  int r = add_table(rows, n, out);
+  int r = n || !look->hosts.n_clouds ? add_table(rows, n, out) : 0;
 
   for (size_t i = 0; i < n; i++) add_trouble(&rows[i], &below);
   add_age(look, is_asked, &below);
+  add_clouds(look, &below);
   dk_buf_inherit(out, &below);
-  if (below.len) dk_buf_printf(out, "\n%s", dk_buf_text(&below));
+  if (below.len) dk_buf_printf(out, "%s%s", out->len ? "\n" : "", dk_buf_text(&below));
   return r;
 }
 
@@ -219,5 +231,7 @@ void dk_hosts_add_json(const struct dk_hosts_look *look, const struct dk_hosts_r
     dk_buf_add_text(out, i ? ",\n" : "\n");
     add_json_row(&rows[i], &look->answers[rows[i].host - look->known.items], out);
   }
-  dk_buf_add_text(out, "]}\n");
+  dk_buf_add_char(out, ']');
+  dk_clouds_add_json(&look->hosts, out);
+  dk_buf_add_text(out, "}\n");
 }

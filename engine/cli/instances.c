@@ -27,11 +27,12 @@ struct instances {
 static int look(struct dk_cli *cli, struct instances *ret, struct dk_error *error) {
   struct dk_rent_record *records = NULL;
   struct dk_store *store = NULL;
-  uint32_t n = 0;
+  uint32_t n = 0, pid;
 
-  *ret = (struct instances){.is_working = dk_cli_engine_alive(cli, NULL)};
+  *ret = (struct instances){.is_working = dk_cli_engine_alive(cli, &pid)};
   int r = dk_cli_open_store(cli, &store, NULL, error);
-  if (r == 0) r = dk_store_load_rent(store, &records, &n, error);
+  if (r == -ENOENT) return 0; /* nothing was run here yet */
+  if (r == 0) r = dk_store_load_rented(store, &records, &n, error);
   if (r == 0) ret->items = dk_calloc(n + 1u, sizeof *ret->items);
   if (r == 0 && !ret->items) r = dk_error_system(error, -ENOMEM, "reading what machines there are");
   for (uint32_t i = 0; r == 0 && i < n; i++)

@@ -181,17 +181,32 @@ static void mark_attempt(struct dk_logs_reader *reader, uint32_t number) {
   dk_cli_printf(reader->cli, "--- attempt %u\n", number);
 }
 
+/* A task that had not ended when it was looked at: all that there is of it now. */
+static int print_so_far(struct dk_logs_reader *reader, struct dk_error *error) {
+  const struct dk_task_record *record = &reader->look.rows.tasks[reader->task];
+  while (record->state == DK_TASK_RUNNING) {
+    struct dk_id read = record->attempt;
+    int r = dk_logs_print_running(reader, error);
+    bool has_words = record->state == DK_TASK_RUNNING || dk_task_state_is_end(record->state);
+    if (r <= 0 || !is_another(record, read) || !has_words) {
+      return r < 0 ? r : 0;
+    }
+    mark_attempt(reader, record->attempts);
+  }
+  if (dk_task_state_is_end(record->state)) {
+    return print_ended(reader, error);
+  }
+  say_state(reader);
+  return 0;
+}
+
 /* A task that has not ended yet. With -f: until it has. */
 static int print_unended(struct dk_logs_reader *reader, struct dk_error *error) {
   struct dk_row_source *rows = &reader->look.rows;
   const struct dk_task_record *record = &rows->tasks[reader->task];
   uint32_t pid;
   if (!reader->options->follow) {
-    if (record->state == DK_TASK_RUNNING) {
-      return dk_logs_print_running(reader, error);
-    }
-    say_state(reader);
-    return 0;
+    return print_so_far(reader, error);
   }
   struct dk_id followed = {0};
   while (!dk_logs_output_is_gone(reader)) {

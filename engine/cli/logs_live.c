@@ -263,45 +263,53 @@ static int follow_once(struct dk_logs_reader *reader, struct streams *streams, s
   return r < 0 && r != -ENOENT ? r : is_over ? 1 : 2;
 }
 
+/* Until the attempt is over. What follow_once gives; 0: the output is gone. */
+static int follow_to_end(struct dk_logs_reader *reader, struct streams *streams, struct dk_error *error) {
+  int r = 0;
+  while (r == 0 && !dk_logs_output_is_gone(reader)) {
+    r = follow_once(reader, streams, error);
+    if (r == 0) {
+      wait_ns(streams->is_remote ? REMOTE_POLL_NS : POLL_NS);
+    }
+  }
+  return r;
+}
+
 int dk_logs_follow(struct dk_logs_reader *reader, struct dk_error *error) {
   struct streams streams;
   int r = open_streams(reader, &streams, error);
-  while (r == 0 && !dk_logs_output_is_gone(reader)) {
-    r = follow_once(reader, &streams, error);
-    if (r == 0) {
-      wait_ns(streams.is_remote ? REMOTE_POLL_NS : POLL_NS);
-    }
-  }
+  r = r == 0 ? follow_to_end(reader, &streams, error) : r;
   close_streams(&streams);
   return r < 0 ? r : r == 2;
 }
 
+/* Its host, or the engine, may be away because the task has ended meanwhile: then its log is here. */
 int dk_logs_print_running(struct dk_logs_reader *reader, struct dk_error *error) {
   struct streams streams;
+  struct dk_error unread = {0};
   uint32_t pid;
   bool is_alive = dk_cli_engine_alive(reader->cli, &pid);
   int r = open_streams(reader, &streams, error);
-  if (r == 0) {
-    r = drain_streams(reader, &streams, error);
-    r = r == -ESTALE ? 0 : r;
-  }
-  if (r == 0) {
-    r = dk_row_source_refresh(&reader->look.rows, error);
-  }
-  if (r == -ENOTCONN) {
+  r = r == 0 ? drain_streams(reader, &streams, error) : r;
+  int read = dk_row_source_refresh(&reader->look.rows, &unread);
+  bool is_over = read == 0 && !is_same_attempt(reader, streams.attempt);
+  bool is_away = r == -ENOTCONN || r == -EHOSTUNREACH;
+  enum dk_slot_says says = streams.is_remote ? DK_SLOT_RUNS : dk_slot_ask(reader->cli, streams.slot, streams.attempt);
+  r = r == -ESTALE ? 0 : r;
+  if (r == 0 && read < 0) {
+    *error = unread;
+    r = read;
+  } else if (is_over ? r == 0 || is_away : r == 0 && is_alive && says == DK_SLOT_MOVED) {
+    streams.is_patient = true;
+    r = follow_to_end(reader, &streams, error);
+  } else if (r == 0 && says == DK_SLOT_MOVED && print_ends(reader, &streams, error) < 0) {
+    say_unknown_end(reader, &streams, says);
+  } else if (r == -ENOTCONN) {
     dk_error_set(error, r,
                  "the task runs at another host, and no engine is at work that could read there\n"
                  "help: `dkrun attach %u` goes on with its run",
                  reader->look.rows.run.number);
   }
-  if (r == 0) {
-    enum dk_slot_says says = streams.is_remote ? DK_SLOT_RUNS : dk_slot_ask(reader->cli, streams.slot, streams.attempt);
-    if (!is_same_attempt(reader, streams.attempt) || (is_alive && says == DK_SLOT_MOVED)) {
-      dk_cli_failf(DK_EXIT_OK, "the task ended in the meantime: `dkrun logs` again shows all of it");
-    } else if (says == DK_SLOT_MOVED && print_ends(reader, &streams, error) < 0) {
-      say_unknown_end(reader, &streams, says);
-    }
-  }
   close_streams(&streams);
-  return r;
+  return r < 0 ? r : r == 1;
 }

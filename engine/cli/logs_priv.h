@@ -28,7 +28,8 @@ int dk_logs_drain(struct dk_logs_reader *reader, struct dk_log *log,
                   struct dk_error *error); /* all that is there now */
 int dk_logs_print_kept(struct dk_logs_reader *reader, const struct dk_kept *kept, struct dk_error *error);
 
-/* logs_live.c: of a task whose record says that it runs. */
+/* logs_live.c: of a task whose record says that it runs. What it has written so far: 0. 1: the attempt ended
+ * meanwhile, and that was all of it; the record is read anew. Or a negative errno. */
 int dk_logs_print_running(struct dk_logs_reader *reader, struct dk_error *error);
 void dk_logs_wait(void); /* until the next look */
 /* Prints on until the attempt is over. 0: it is, 1: it is, and its end is not known (said); or a negative errno. */

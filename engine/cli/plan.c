@@ -1,4 +1,5 @@
 /* dkrun plan: what a run would do, why, for how long, and at what cost; nothing is written and nothing is started. */
+#include "engine/cli/clouds.h"
 #include "engine/cli/plan_where.h"
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
@@ -181,6 +182,16 @@ static void print_time(struct dk_cli *cli, const struct dk_plan *plan, const str
   }
 }
 
+static void print_cost(struct dk_cli *cli, const struct dk_hosts *hosts, bool is_any) {
+  dk_autobuf text = DK_BUF_INIT;
+
+  if (hosts->n_clouds && is_any)
+    dk_clouds_add_cost(hosts, &text);
+  else
+    dk_buf_add_text(&text, "0, nothing is rented");
+  dk_cli_printf(cli, "cost  %s\n", dk_cli_text(cli, &text));
+}
+
 static void print_plan(struct dk_cli *cli, const struct dk_session *session, const struct dk_preview *preview,
                        const struct dk_plan_where *where) {
   const struct dk_plan *plan = session->plan;
@@ -211,7 +222,7 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
   dk_cli_printf(cli, "\n");
   print_steps(cli, plan);
   print_time(cli, plan, preview, where->cpus);
-  dk_cli_printf(cli, "cost  0, nothing is rented\n");
+  print_cost(cli, &where->hosts, run + later > 0);
   if (cached + run + later > 0)
     dk_cli_printf(cli, "note  results do not follow changes of installed packages: no environment is declared\n");
   if (run + later == 0)

@@ -1,6 +1,7 @@
 /* See plan_where.h. */
 #include "engine/cli/plan_where.h"
 
+#include "engine/cli/clouds.h"
 #include "engine/cli/providers.h"
 #include "engine/drive/needs.h"
 #include "lang/base/alloc.h"
@@ -27,7 +28,8 @@ int dk_plan_where_find(struct dk_cli *cli, struct dk_store *store, struct dk_pla
   dk_machine_look("", &ret->machine);
   for (uint32_t i = 0; i < ret->known.n; i++)
     if (ret->known.items[i].entry) ret->cpus += cpus_of(ret, &ret->known.items[i]);
-  if (ret->cpus == 0) ret->cpus = 1;
+  uint64_t cpus = ret->cpus + dk_clouds_cpus(&ret->hosts);
+  ret->cpus = cpus == 0 ? 1 : cpus < UINT32_MAX ? (uint32_t)cpus : UINT32_MAX;
   return DK_EXIT_OK;
 }
 
@@ -72,10 +74,14 @@ void dk_plan_where_text(const struct dk_plan_where *where, struct dk_buf *out) {
       add_host(where, &items[i + k], out);
     }
   }
+  for (uint32_t i = 0; i < where->hosts.n_clouds; i++) {
+    dk_buf_printf(out, "%s%s: ", i || where->hosts.n ? ", " : "", where->hosts.clouds[i].config.provider);
+    dk_clouds_add_what(&where->hosts.clouds[i], out);
+  }
 }
 
 int dk_plan_where_check(const struct dk_plan_where *where, const struct dk_plan *plan, struct dk_error *error) {
-  dk_autofree struct dk_needs_host *hosts = dk_calloc(where->known.n + 1u, sizeof *hosts);
+  dk_autofree struct dk_needs_host *hosts = dk_calloc(where->known.n + where->hosts.n_clouds + 1u, sizeof *hosts);
   struct dk_needs needs = {.n = 0};
   uint32_t n = 0;
   int r = hosts ? dk_needs_collect(plan, &needs) : -ENOMEM;
@@ -84,8 +90,11 @@ int dk_plan_where_check(const struct dk_plan_where *where, const struct dk_plan 
     const struct dk_known_host *host = &where->known.items[i];
     bool is_remote = dk_known_host_is_remote(host);
     if (host->entry)
-      hosts[n++] = (struct dk_needs_host){is_remote ? NULL : &where->machine, is_remote ? &host->record : NULL};
+      hosts[n++] = (struct dk_needs_host){.machine = is_remote ? NULL : &where->machine,
+                                          .record = is_remote ? &host->record : NULL};
   }
+  for (uint32_t i = 0; r == 0 && i < where->hosts.n_clouds; i++)
+    hosts[n++] = (struct dk_needs_host){.cloud = &where->hosts.clouds[i]};
   if (r < 0) dk_error_system(error, r, "looking at what tasks need");
   if (r == 0) r = dk_needs_check(plan, &needs, hosts, n, error);
   dk_needs_finish(&needs);

@@ -1,13 +1,17 @@
 /* dkrun providers: the hosts on which tasks may run, as the files say. */
 #include "engine/cli/providers.h"
 
+#include "engine/cli/clouds.h"
 #include "engine/cli/hosts.h"
+#include "engine/drive/config.h"
 #include "engine/report/json.h"
 #include "lang/base/number.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+#define FILE_NAME "providers.dk"
 
 struct options {
   bool json, check, files;
@@ -77,11 +81,57 @@ static void add_hours(struct dk_buf *out, size_t start, const struct dk_hours *h
   dk_buf_printf(out, is_open ? ", open now, for %s" : ", closed now, opens in %s", in);
 }
 
-static void add_how(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
-  const struct dk_host_config *config = &entry->config;
+/* A line of the table: a host, or a cloud. */
+struct line {
+  const char *provider, *kind, *host;
+  uint32_t user_line, root_line;
+  const struct dk_host_config *config;
+  const struct dk_hours *hours;
+  bool mixed;
+  const struct dk_cloud_entry *cloud; /* NULL: it is none */
+};
+
+static struct line line_of(const struct dk_hosts *hosts, uint32_t i) {
+  if (i < hosts->n) {
+    const struct dk_hosts_entry *entry = &hosts->items[i];
+    return (struct line){.provider = entry->config.provider,
+                         .kind = entry->provider->kind,
+                         .host = entry->config.name,
+                         .user_line = entry->user_line,
+                         .root_line = entry->root_line,
+                         .config = &entry->config,
+                         .hours = &entry->hours,
+                         .mixed = entry->mixed};
+  }
+  const struct dk_cloud_entry *cloud = &hosts->clouds[i - hosts->n];
+  return (struct line){.provider = cloud->config.provider,
+                       .kind = cloud->provider->kind,
+                       .host = "(made)",
+                       .user_line = cloud->user_line,
+                       .root_line = cloud->root_line,
+                       .config = &cloud->host,
+                       .hours = &cloud->hours,
+                       .mixed = cloud->mixed,
+                       .cloud = cloud};
+}
+
+/* "up to 4 of small (2 cpus, 4 GiB), from debian-12, idle for 5m at most, as root" */
+static void add_cloud(struct dk_buf *out, const struct dk_cloud_entry *cloud) {
+  char idle[DK_NUMBER_TEXT];
+  dk_number_duration_text(cloud->idle_ns, idle);
+  dk_buf_printf(out, "up to %u%s", cloud->max_instances, cloud->n_shapes ? " of " : "");
+  dk_clouds_add_shapes(cloud, out);
+  dk_buf_add_text(out, ", from ");
+  dk_buf_add_escaped(out, cloud->image, strlen(cloud->image));
+  dk_buf_printf(out, ", idle for %s at most", idle);
+}
+
+static void add_how(struct dk_buf *out, const struct line *line, int64_t now) {
+  const struct dk_host_config *config = line->config;
   size_t start = out->len;
+  if (line->cloud) add_cloud(out, line->cloud);
   if (config->user) {
-    dk_buf_add_text(out, "as ");
+    add_item(out, start, "as ");
     dk_buf_add_escaped(out, config->user, strlen(config->user));
   }
   if (config->port) add_number(out, start, "port ", config->port, "");
@@ -89,8 +139,8 @@ static void add_how(struct dk_buf *out, const struct dk_host_entry *entry, int64
   if (config->most_gpus != UINT32_MAX)
     add_number(out, start, "at most ", config->most_gpus, config->most_gpus == 1 ? " gpu" : " gpus");
   if (config->nice) add_number(out, start, "nice ", (uint64_t)config->nice, "");
-  add_hours(out, start, &entry->hours, now);
-  if (entry->mixed) add_item(out, start, "mixed");
+  add_hours(out, start, line->hours, now);
+  if (line->mixed) add_item(out, start, "mixed");
   if (config->root) {
     add_item(out, start, "in ");
     dk_buf_add_escaped(out, config->root, strlen(config->root));
@@ -101,23 +151,23 @@ static void add_how(struct dk_buf *out, const struct dk_host_entry *entry, int64
   }
 }
 
-static void add_from(struct dk_buf *out, const struct dk_host_entry *entry) {
-  if (entry->user_line) dk_buf_printf(out, "yours:%u", entry->user_line);
-  if (entry->root_line) dk_buf_printf(out, "%srepository:%u", entry->user_line ? ", " : "", entry->root_line);
-  if (!entry->user_line && !entry->root_line) dk_buf_add_text(out, "built in");
+static void add_from(struct dk_buf *out, const struct line *line) {
+  if (line->user_line) dk_buf_printf(out, "yours:%u", line->user_line);
+  if (line->root_line) dk_buf_printf(out, "%srepository:%u", line->user_line ? ", " : "", line->root_line);
+  if (!line->user_line && !line->root_line) dk_buf_add_text(out, "built in");
 }
 
 #define COLUMNS 4 /* provider, kind, host, from; what is behind them has no width */
 
-static void cells_of(const struct dk_host_entry *entry, const struct dk_buf *from, const char *ret[COLUMNS]) {
-  ret[0] = entry->config.provider;
-  ret[1] = entry->provider->kind;
-  ret[2] = entry->config.name;
+static void cells_of(const struct line *line, const struct dk_buf *from, const char *ret[COLUMNS]) {
+  ret[0] = line->provider;
+  ret[1] = line->kind;
+  ret[2] = line->host;
   ret[3] = dk_buf_text(from);
 }
 
-static bool is_shown(const struct dk_host_entry *entry, bool own) {
-  return !own || (entry->root_line && !entry->user_line);
+static bool is_shown(const struct line *line, bool own) {
+  return !own || (line->root_line && !line->user_line);
 }
 
 static void add_row(struct dk_buf *out, const char *const cells[COLUMNS], const size_t widths[COLUMNS]) {
@@ -138,23 +188,25 @@ void dk_providers_table(const struct dk_hosts *hosts, bool own, struct dk_buf *o
   const char *cells[COLUMNS];
   dk_autobuf from = DK_BUF_INIT;
   for (int i = 0; i < COLUMNS; i++) widths[i] = strlen(heads[i]);
-  for (uint32_t i = 0; i < hosts->n; i++) {
-    if (!is_shown(&hosts->items[i], own)) continue;
+  for (uint32_t i = 0; i < hosts->n + hosts->n_clouds; i++) {
+    const struct line line = line_of(hosts, i);
+    if (!is_shown(&line, own)) continue;
     dk_buf_clear(&from);
-    add_from(&from, &hosts->items[i]);
-    cells_of(&hosts->items[i], &from, cells);
+    add_from(&from, &line);
+    cells_of(&line, &from, cells);
     for (int j = 0; j < COLUMNS; j++)
       if (strlen(cells[j]) > widths[j]) widths[j] = strlen(cells[j]);
   }
   add_row(out, heads, widths);
   dk_buf_add_text(out, "how\n");
-  for (uint32_t i = 0; i < hosts->n; i++) {
-    if (!is_shown(&hosts->items[i], own)) continue;
+  for (uint32_t i = 0; i < hosts->n + hosts->n_clouds; i++) {
+    const struct line line = line_of(hosts, i);
+    if (!is_shown(&line, own)) continue;
     dk_buf_clear(&from);
-    add_from(&from, &hosts->items[i]);
-    cells_of(&hosts->items[i], &from, cells);
+    add_from(&from, &line);
+    cells_of(&line, &from, cells);
     add_row(out, cells, widths);
-    add_how(out, &hosts->items[i], now);
+    add_how(out, &line, now);
     trim_line(out);
   }
   dk_buf_inherit(out, &from);
@@ -167,9 +219,21 @@ static void add_file(struct dk_buf *out, const char *whose, const char *path, co
   if (path)
     dk_buf_add_escaped(out, path, strlen(path));
   else
-    dk_buf_add_text(out, "no providers.dk");
+    dk_buf_add_text(out, "no " FILE_NAME);
   dk_buf_add_text(out, what);
   dk_buf_add_char(out, '\n');
+}
+
+/* How to begin. */
+static void add_first(struct dk_buf *out) {
+  dk_autobuf path = DK_BUF_INIT;
+  if (dk_config_path(FILE_NAME, &path, NULL) < 0) return;
+  dk_buf_add_text(out, "\nWhich other machines there are (`ssh h1` has to work) is said in ");
+  dk_buf_add_escaped(out, dk_buf_text(&path), path.len);
+  dk_buf_add_text(out, ", like this:\n\n"
+                       "provider lab {\n"
+                       "  kind = \"ssh\"  hosts = [\"h1\"]\n"
+                       "}\n");
 }
 
 static void print_text(struct dk_cli *cli, const struct dk_hosts *hosts) {
@@ -183,6 +247,7 @@ static void print_text(struct dk_cli *cli, const struct dk_hosts *hosts) {
                                 : " (chooses and limits yours)");
   dk_buf_add_char(&out, '\n');
   dk_providers_table(hosts, false, &out);
+  if (!hosts->user_file && !hosts->root_file) add_first(&out);
   dk_cli_print(cli, &out);
 }
 
@@ -201,7 +266,7 @@ static void add_optional(struct dk_buf *out, const char *name, bool is_there, ui
     dk_buf_printf(out, ",\"%s\":null", name);
 }
 
-static void add_json(struct dk_buf *out, const struct dk_host_entry *entry, int64_t now) {
+static void add_json(struct dk_buf *out, const struct dk_hosts_entry *entry, int64_t now) {
   const struct dk_host_config *config = &entry->config;
   uint64_t change = dk_hours_change_in(&entry->hours, now);
   dk_buf_add_text(out, "{\"provider\":");
@@ -235,7 +300,9 @@ static void print_json(struct dk_cli *cli, const struct dk_hosts *hosts) {
     if (i > 0) dk_buf_add_char(&out, ',');
     add_json(&out, &hosts->items[i], now);
   }
-  dk_buf_add_text(&out, "]}\n");
+  dk_buf_add_char(&out, ']');
+  dk_clouds_add_json(hosts, &out);
+  dk_buf_add_text(&out, "}\n");
   dk_cli_print(cli, &out);
 }
 

@@ -42,6 +42,7 @@ static void hear(struct remote *remote, const struct dk_talk *talk) {
   case DK_TALK_LEAVE:
   case DK_TALK_FETCH:
   case DK_TALK_READ:
+  case DK_TALK_RELEASE:
   case DK_TALK_WELCOME:
   case DK_TALK_SUBMITTED:
   case DK_TALK_PROGRESS:
@@ -50,19 +51,30 @@ static void hear(struct remote *remote, const struct dk_talk *talk) {
   }
 }
 
+static void hear_all(struct remote *remote) {
+  struct dk_talk talk;
+
+  while (dk_talk_next(&remote->client->stream, &talk) > 0) {
+    hear(remote, &talk);
+    dk_talk_finish(&talk);
+  }
+}
+
 static void on_ready(void *ctx, int fd, short revents) {
   struct remote *remote = ctx;
-  struct dk_talk talk;
   int r = 0;
 
   (void)fd;
   if (revents & POLLOUT) r = dk_talk_flush(&remote->client->stream);
   if (r >= 0 && revents & (POLLIN | POLLHUP | POLLERR)) r = dk_talk_read(&remote->client->stream);
-  while (dk_talk_next(&remote->client->stream, &talk) > 0) { /* what came before the end counts */
-    hear(remote, &talk);
-    dk_talk_finish(&talk);
-  }
+  hear_all(remote); /* what came before the end counts */
   if (r < 0 || listen_to(remote) < 0) remote->is_broken = true;
+}
+
+/* What the engine said behind its answer may have been read together with that. */
+static int begin(struct remote *remote) {
+  hear_all(remote);
+  return listen_to(remote);
 }
 
 static void on_wish(void *ctx, enum dk_wish wish) {
@@ -91,11 +103,11 @@ static int reconnect(struct remote *remote, struct dk_error *error) {
     return 0;
   }
   remote->is_broken = false;
-  return r < 0 ? r : listen_to(remote);
+  return r < 0 ? r : begin(remote);
 }
 
 static int follow(struct remote *remote, struct dk_error *error) {
-  int r = remote->has_ended ? 0 : listen_to(remote);
+  int r = remote->has_ended ? 0 : begin(remote);
 
   while (r >= 0 && !remote->has_ended && !remote->is_left) {
     if (remote->is_broken) {

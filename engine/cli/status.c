@@ -4,7 +4,6 @@
 #include "engine/report/cell.h"
 #include "engine/report/json.h"
 #include "engine/report/summary.h"
-#include "engine/store/hosts.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -240,7 +239,7 @@ static int add_json_failures(struct dk_look *look, struct dk_buf *out, struct dk
     if (record->state != DK_TASK_FAILED || dk_plan_template(look->rows.plan, t, &row)->kind != DK_NODE_TASK) {
       continue;
     }
-    dk_autobuf name = DK_BUF_INIT, cause = DK_BUF_INIT;
+    dk_autobuf name = DK_BUF_INIT, cause = DK_BUF_INIT, host = DK_BUF_INIT;
     struct dk_result result;
     int r = dk_row_result(&look->rows, t, &result, error);
     if (r < 0 && r != -ENOENT && r != -EBADMSG) {
@@ -248,11 +247,14 @@ static int add_json_failures(struct dk_look *look, struct dk_buf *out, struct dk
     }
     bool has_result = r == 0;
     dk_plan_task_name(look->rows.plan, t, &name);
+    dk_row_host(look->store, record, "", &host);
     dk_cause_text(record->cause, record->code, has_result ? result.text : NULL, &cause);
     dk_buf_inherit(out, &name);
+    dk_buf_inherit(out, &host);
     dk_buf_inherit(out, &cause);
     dk_buf_printf(out, "%s{\"id\":\"t%u\"", any ? ",\n" : "\n", t + 1);
     add_json_text(out, "task", dk_buf_text(&name));
+    add_json_text(out, "host", dk_buf_text(&host));
     add_json_text(out, "cause", dk_cause_name(record->cause));
     dk_buf_printf(out, ",\"code\":%d,\"attempts\":%u", record->code, record->attempts);
     add_json_text(out, "text", dk_buf_text(&cause));
@@ -288,24 +290,13 @@ static void add_json_templates(struct dk_look *look, struct dk_buf *out) {
   }
 }
 
-/* " on h1"; nothing of one on this machine. */
-static void add_host(struct dk_store *store, uint32_t number, struct dk_buf *out) {
-  struct dk_host_record host;
-  if (number == DK_HOST_LOCAL || dk_store_get_host(store, number, &host, NULL) < 0) {
-    return;
-  }
-  dk_buf_add_text(out, "  on ");
-  dk_buf_add_escaped(out, host.name, strlen(host.name));
-  dk_host_record_finish(&host);
-}
-
 static void add_running(struct dk_look *look, struct dk_buf *out) {
   uint32_t n = 0;
   for (uint32_t t = 0; t < look->rows.n_tasks; t++) {
     if (look->rows.tasks[t].state == DK_TASK_RUNNING && n++ < 20) {
       dk_buf_add_text(out, "  running ");
       dk_row_label(&look->rows, t, out);
-      add_host(look->store, look->rows.tasks[t].host, out);
+      dk_row_host(look->store, &look->rows.tasks[t], "  on ", out);
       dk_buf_add_char(out, '\n');
     }
   }

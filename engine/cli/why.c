@@ -19,6 +19,7 @@ struct options {
 struct why {
   struct dk_cli *cli;
   const struct dk_plan *plan;
+  struct dk_store *store;
   struct dk_why_book *book;
   struct dk_lookup_state *lookup; /* of now; NULL with --run */
   struct dk_preview *preview;
@@ -115,8 +116,8 @@ static const char *word_of(enum dk_task_state state) {
 }
 
 /* Of a task that ran in run `run`. */
-static void add_ran(uint32_t run, const struct dk_why_answer *answer, const struct dk_task_record *record,
-                    struct dk_buf *out) {
+static void add_ran(const struct why *why, uint32_t run, const struct dk_why_answer *answer,
+                    const struct dk_task_record *record, struct dk_buf *out) {
   const char *word = word_of(record->state);
 
   if (!word) {
@@ -124,6 +125,7 @@ static void add_ran(uint32_t run, const struct dk_why_answer *answer, const stru
     return;
   }
   dk_buf_printf(out, "  %s in run %u", word, run);
+  dk_row_host(why->store, record, " on ", out);
   if (record->state == DK_TASK_FAILED) add_cause(answer, out);
   switch (answer->why) {
   case DK_WHY_CHANGED: dk_buf_printf(out, ", because since run %u:\n", answer->run); break;
@@ -147,7 +149,7 @@ static int add_cached(const struct why *why, uint32_t task, struct dk_buf *out, 
   int r = dk_why_then(why->book, run, why->plan, task, &answer, &record, NULL);
 
   dk_buf_printf(out, "  cached since run %u: nothing that its result depends on has changed\n", run);
-  if (r == 0 && record.state == DK_TASK_DONE) add_ran(run, &answer, &record, out);
+  if (r == 0 && record.state == DK_TASK_DONE) add_ran(why, run, &answer, &record, out);
   dk_why_answer_finish(&answer);
   return r == -ENOMEM ? dk_error_system(error, r, "finding out why a task ran") : 0;
 }
@@ -225,7 +227,7 @@ static int add_then(const struct why *why, uint32_t task, struct dk_buf *out, st
     dk_buf_printf(out, "  cached in run %u since run %u: nothing that its result depends on had changed\n", why->run,
                   answer.run);
   else if (r == 0)
-    add_ran(why->run, &answer, &record, out);
+    add_ran(why, why->run, &answer, &record, out);
   dk_why_answer_finish(&answer);
   return r;
 }
@@ -266,6 +268,7 @@ static int why_then(struct dk_cli *cli, uint32_t run, char **words, int n_words)
   code = select_tasks(why.plan, words, n_words, &tasks, &n);
   if (code == DK_EXIT_OK) {
     struct dk_why_options with = {look.store, &look.objects, cli->state, look.rows.run.name};
+    why.store = look.store;
     r = dk_why_create(&with, &why.book, &error);
     if (r == 0) r = tell(&why, tasks, n, &error);
     dk_why_destroy(why.book);
@@ -308,6 +311,7 @@ static int why_now(struct dk_cli *cli, struct dk_session *session, const uint32_
   r = dk_lookup_init(&lookup, &with, &error);
   if (r == 0) {
     struct dk_why_options book = {folder.store, &folder.objects, cli->state, session->plan->name};
+    why.store = folder.store;
     r = dk_why_create(&book, &why.book, &error);
     if (r == 0) r = look_ahead(&why, tasks, n, &error);
     if (r == 0) {

@@ -170,6 +170,7 @@ void dk_attempt_claim(struct dk_core *core, uint32_t i, uint32_t claim, enum dk_
   attempt->claim = claim;
   core->claims[claim].attempt = i;
   core->claims[claim].last = attempt->id;
+  core->claims[claim].host = attempt->host;
   count_owner(core, attempt, 1);
   dk_retry_stop(core, claim);
   dk_task_do(core, core->claims[claim].run, core->claims[claim].task, event, &core->claims[claim]);

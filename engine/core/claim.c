@@ -55,6 +55,7 @@ static void take_up(const struct dk_core *core, struct dk_claim *claim) {
   const struct dk_core_tried *tried = dk_tried_find(core, claim->run, claim->task, &claim->key);
   if (!tried) return;
   claim->last = tried->attempt;
+  claim->host = tried->host;
   claim->attempts = tried->attempts;
   claim->tries = tried->tries;
 }
@@ -62,6 +63,7 @@ static void take_up(const struct dk_core *core, struct dk_claim *claim) {
 struct dk_claim dk_claim_of_tried(const struct dk_core_tried *tried) {
   return (struct dk_claim){.key = tried->key,
                            .last = tried->attempt,
+                           .host = tried->host,
                            .attempt = DK_NONE,
                            .attempts = tried->attempts,
                            .tries = tried->tries,
@@ -229,11 +231,12 @@ void dk_claim_drain(struct dk_core *core) {
   }
 }
 
-void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_id last) {
+void dk_claim_note(struct dk_core *core, const struct dk_attempt *last) {
   if (core->asked[0] + core->asked[1] == 0) return;
-  uint32_t i = dk_claim_open(core, NULL, DK_NO_TASK, key);
+  uint32_t i = dk_claim_open(core, NULL, DK_NO_TASK, &last->key);
   if (i == DK_NONE) return;
-  core->claims[i].last = last;
+  core->claims[i].last = last->id;
+  core->claims[i].host = last->host;
   core->claims[i].outcome = TASK_OK;
   core->claims[i].good_at = ++core->n_good;
   close_claim(core, i);

@@ -68,6 +68,7 @@ struct dk_core_tried {
   uint32_t task;
   struct dk_digest key;
   struct dk_id attempt; /* last one, or none */
+  uint32_t host;        /* its */
   uint8_t attempts, cause;
   int32_t code;
   struct dk_tries tries;

@@ -61,10 +61,8 @@ void dk_emit_task(struct dk_core *core, const struct dk_core_run *run, uint32_t 
   record->code = claim->code;
   record->attempts = claim->attempts;
   record->tries = claim->tries;
-  if (claim->attempt != DK_NONE) {
-    record->slot = core->attempts[claim->attempt].slot;
-    record->host = core->attempts[claim->attempt].host;
-  }
+  record->host = claim->host;
+  if (claim->attempt != DK_NONE) record->slot = core->attempts[claim->attempt].slot;
 }
 
 void dk_emit_bytes(struct dk_core *core, struct dk_record *record, const void *bytes, uint32_t len) {

@@ -169,7 +169,8 @@ struct dk_record {
   struct dk_id id;       /* ATTEMPT, FAILURE; TASK: last attempt or none */
   struct dk_digest key;  /* ATTEMPT, TASK, RESULT */
   uint32_t run, task;    /* ATTEMPT, TASK, RUN */
-  uint32_t host, booked; /* ATTEMPT: where it is, and the slots that it books there; TASK RUNNING: where it is */
+  uint32_t host;         /* ATTEMPT: where it is; TASK: where the last one is, or was */
+  uint32_t booked;       /* ATTEMPT: slots, there */
   uint8_t state, cause;  /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
   uint8_t attempts;      /* TASK: attempts made in this run */
   struct dk_tries tries; /* TASK: those that count against a limit */

@@ -45,6 +45,7 @@ struct dk_claim {
   uint32_t attempt;       /* living one, or DK_NONE */
   uint32_t shares;        /* first of those that wait for the same key, or DK_NONE */
   struct dk_id last;      /* attempt made or adopted last, or none */
+  uint32_t host;          /* of `last` */
   uint64_t due;           /* BACKOFF */
   uint32_t heap_at;       /* in core->timers, or DK_NONE */
   uint32_t next;          /* free, draining and retired ones are lists */
@@ -323,7 +324,7 @@ void dk_claim_end(struct dk_core *core, uint32_t claim, enum dk_task_event event
 bool dk_claim_is_wanted(const struct dk_core *core, uint32_t claim);
 void dk_claim_drain(struct dk_core *core);
 /* A result that no claim waited for: lookups that are under way may have missed it. */
-void dk_claim_note(struct dk_core *core, const struct dk_digest *key, struct dk_id last);
+void dk_claim_note(struct dk_core *core, const struct dk_attempt *last);
 void dk_claim_asked(struct dk_core *core, struct dk_core_run *run, uint32_t task);
 void dk_claim_answered(struct dk_core *core, struct dk_core_run *run, uint32_t task);
 void dk_claim_finish(struct dk_core *core);

@@ -118,7 +118,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
   if (is_ok) dk_session_end_rivals(core, &gone.key);
   if (gone.claim == DK_NONE) {
     if (is_ok)
-      dk_claim_note(core, &gone.key, gone.id);
+      dk_claim_note(core, &gone);
     else
       dk_tried_note_end(core, &gone, event->u.ended.cause, event->u.ended.code);
   } else if (is_ok) {

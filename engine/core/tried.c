@@ -90,6 +90,7 @@ void dk_tried_note_end(struct dk_core *core, const struct dk_attempt *gone, enum
   if (!tried) return;
   if (!dk_id_equal(tried->attempt, gone->id) && tried->attempts < UINT8_MAX) tried->attempts++;
   tried->attempt = gone->id;
+  tried->host = gone->host;
   tried->cause = (uint8_t)cause;
   tried->code = code;
   if (!dk_retry_count(run, task, &tried->tries, cause, code)) tried->tries.is_over = true;

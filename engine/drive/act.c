@@ -113,7 +113,7 @@ static int reach_output(struct dk_engine_run *run, const struct dk_action *actio
   const struct dk_objects *objects = &engine->with.folder->objects;
   uint32_t host = action->host;
   struct dk_copy copy;
-  int has = is_dir ? dk_objects_has_dir(objects, content, error) : dk_objects_has(objects, content, NULL);
+  int has = dk_objects_has_content(objects, content, is_dir, error);
 
   *ret_is_here = has > 0;
   if (has != 0) return has < 0 ? has : 0;
@@ -134,7 +134,7 @@ static int reach_inputs(struct dk_engine_run *run, const struct dk_action *actio
   for (uint32_t i = 0; r == 0 && i < prepared->order.n_inputs; i++) {
     const struct dk_order_input *input = &prepared->order.inputs[i];
     bool is_here;
-    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    if (!dk_input_is_output(input->kind)) continue;
     r = reach_output(run, action, input, &prepared->inputs[i], prepared->is_dir[i], &is_here, error);
     *ret_are_here = *ret_are_here && is_here;
   }
@@ -154,11 +154,11 @@ static int refuse_here(struct dk_engine_run *run, const struct dk_action *action
   struct dk_event event = {.kind = DK_EV_REFUSED, .id = action->id, .host = action->host, .session = action->session};
   struct dk_error words = {0};
 
-  dk_error_set(&words, -ENOENT, "%s is not on this machine", mount);
-  dk_engine_remember_bad(run, action->task, words.text);
+  dk_error_set(&words, -ENOENT, "its mount %s is not on this machine", mount);
   event.u.refused.reason = DK_REFUSED_BAD;
+  dk_engine_remember_refused(run, action->task, &event, words.text);
   dk_engine_push(run->engine, &event, NULL);
-  return dk_place_bar(run, action->task, action->host);
+  return dk_fleet_bar_task(run, action->task, action->host);
 }
 
 /* The host was thought to have inputs of the task, and lacks one: those that are not here either are taken off what it
@@ -173,8 +173,8 @@ int dk_engine_lose_inputs(struct dk_engine_run *run, uint32_t task, struct dk_en
   if (r < 0) return r;
   for (uint32_t i = 0; r >= 0 && i < prepared.order.n_inputs; i++) {
     const struct dk_digest *content = &prepared.inputs[i];
-    if (prepared.order.inputs[i].kind != DK_INPUT_OUTPUT && prepared.order.inputs[i].kind != DK_INPUT_GATHER) continue;
-    r = prepared.is_dir[i] ? dk_objects_has_dir(objects, content, error) : dk_objects_has(objects, content, NULL);
+    if (!dk_input_is_output(prepared.order.inputs[i].kind)) continue;
+    r = dk_objects_has_content(objects, content, prepared.is_dir[i], error);
     if (r != 0) continue;
     dk_fleet_lose_copy(host, content);
     ++*ret_n;
@@ -198,7 +198,7 @@ static int send_job(struct dk_engine_run *run, const struct dk_action *action, c
   const struct dk_job_options options = {
       .trees = engine->with.folder->trees,
       .memory = dk_job_memory(run->plan, action->task, action->ooms, dk_fleet_memory(engine, action->host)),
-      .is_remote = host && dk_host_is_remote(host),
+      .is_remote = host && dk_fleet_is_remote(host),
   };
   struct dk_job_build build;
   int r = dk_job_build(&run->lookup, action->task, prepared, &options, &build, error);
@@ -212,14 +212,12 @@ static int send_job(struct dk_engine_run *run, const struct dk_action *action, c
   return r;
 }
 
-/* Inputs that were lost: LATER, they are being made again; NEVER, what makes one ended without that. */
-
 enum dk_made dk_engine_inputs_made(const struct dk_engine_run *run, const struct dk_order *order) {
   enum dk_made made = DK_MADE;
 
   for (uint32_t i = 0; i < order->n_inputs; i++) {
     const struct dk_order_input *input = &order->inputs[i];
-    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    if (!dk_input_is_output(input->kind)) continue;
     const struct dk_fact *fact = run->lookup.facts[input->task];
     if (!fact || !fact->is_lost) continue;
     if (fact->is_given_up) return DK_MADE_NEVER;

@@ -110,6 +110,7 @@ typedef void dk_cloud_done_fn(void *ctx, const struct dk_cloud_result *result);
 
 struct dk_cloud_provider {
   bool knows_shapes; /* `shapes` may be left out of its block */
+  uint64_t lag_ns;   /* a list may be so much behind what was answered before it was asked for; 0: nobody knows */
   /* Reads credentials; asks nobody. 0, or negative with words: a setting, a file that cannot be read. */
   int (*open)(const struct dk_cloud_options *options, struct dk_cloud **ret, struct dk_error *error);
   void (*close)(struct dk_cloud *cloud); /* its calls are given up: no callback. NULL is fine */

@@ -148,7 +148,7 @@ static int add_record(struct dk_engine *engine, const struct dk_record *record, 
   return dk_batch_add_record(&engine->batch, record, bytes);
 }
 
-/* What was lost is there again, or will not come: those that wait for it may be handed out now (place.c). */
+/* What was lost is there again, or will not come: those that wait for it may be handed out now (fleet_place.c). */
 static void end_of_lost(struct dk_engine_run *run, const struct dk_record *record) {
   struct dk_fact *fact = run->lookup.facts[record->task];
 
@@ -203,7 +203,7 @@ static int create_core(struct dk_engine *engine, uint64_t incarnation, struct dk
   int r;
 
   dk_core_policy_default(&policy);
-  policy.place = dk_place_cost;
+  policy.place = dk_fleet_cost;
   policy.place_ctx = engine;
   engine->lost_after_ns = policy.lost_after_ns;
   r = dk_core_create(&engine->core, &policy, incarnation, incarnation);

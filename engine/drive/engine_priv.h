@@ -4,7 +4,7 @@
 
 #include "engine/drive/engine.h"
 #include "engine/drive/fleet.h"
-#include "engine/drive/place.h"
+#include "engine/drive/fleet_place.h"
 #include "engine/drive/reach_priv.h"
 #include "engine/drive/rentals.h"
 #include "engine/drive/turn.h"
@@ -99,6 +99,9 @@ void dk_engine_reap(struct dk_engine *engine);                          /* takes
 void dk_engine_destroy_runs(struct dk_engine *engine);
 /* Why a task failed, in words, until its record is shown and kept. */
 void dk_engine_remember_bad(struct dk_engine_run *run, uint32_t task, const char *text);
+/* The same of an attempt that was refused: when the task fails by it, its words are found as if it had ended so. */
+void dk_engine_remember_refused(struct dk_engine_run *run, uint32_t task, const struct dk_event *refused,
+                                const char *text);
 
 /* supersede.c: what other runs of the file still do and this new one does not ask for: told in *out, and ended with
  * `prune`. */

@@ -4,7 +4,6 @@
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/judge.h"
 #include "engine/drive/pull.h"
-#include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -15,14 +14,12 @@
 #define FULL_NS (UINT64_C(10) * SECOND)
 #define REST_NS (UINT64_C(5) * SECOND)
 #define SAVE_NS SECOND
-/* Words of one trouble may differ from try to try: as long as it lasts, people read of it so often. */
-#define SAY_AGAIN_NS (UINT64_C(600) * SECOND)
 
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number) {
   return number < engine->n_hosts ? engine->hosts[number] : NULL;
 }
 
-bool dk_host_is_remote(const struct dk_engine_host *host) {
+bool dk_fleet_is_remote(const struct dk_engine_host *host) {
   return host->record.number != DK_HOST_LOCAL;
 }
 
@@ -88,39 +85,32 @@ static int recall_host(void *ctx, const struct dk_host_record *record) {
   return r;
 }
 
-static bool is_host(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
-  return host && dk_host_is_remote(host) && strcmp(host->record.provider, entry->config.provider) == 0 &&
+static bool is_host(const struct dk_engine_host *host, const struct dk_hosts_entry *entry) {
+  return host && dk_fleet_is_remote(host) && strcmp(host->record.provider, entry->config.provider) == 0 &&
          strcmp(host->record.name, entry->config.name) == 0;
 }
 
-static struct dk_engine_host *find_or_add(struct dk_engine *engine, const struct dk_host_entry *entry) {
-  if (!entry->provider->is_remote) return add_host(engine, DK_HOST_LOCAL);
+struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_hosts_entry *entry) {
+  if (!entry->provider->is_remote) return dk_fleet_find(engine, DK_HOST_LOCAL);
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (is_host(engine->hosts[i], entry)) return engine->hosts[i];
-  return engine->n_hosts < DK_HOSTS_MAX ? add_host(engine, engine->n_hosts ? engine->n_hosts : 1) : NULL;
+  return NULL;
 }
 
-struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry) {
-  struct dk_engine_host *host = find_or_add(engine, entry);
+int dk_fleet_need(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
+                  struct dk_error *error) {
+  uint32_t number = entry->provider->is_remote ? engine->n_hosts ? engine->n_hosts : 1 : DK_HOST_LOCAL;
 
-  return host && name_host(host, entry->config.provider, entry->config.name) == 0 ? host : NULL;
-}
-
-static void tell(const struct dk_engine_host *host, const char *words) {
-  struct dk_error text = {0};
-
-  if (dk_host_is_remote(host))
-    dk_error_set(&text, -ENOTCONN, "%s: %s", host->record.name, words);
-  else
-    dk_error_set(&text, -ENOTCONN, "%s", words);
-  dk_engine_say(host->engine, text.text);
-}
-
-/* Once for each trouble: who looks on need not read it every few seconds. */
-void dk_fleet_say(struct dk_engine_host *host, const char *words) {
-  if (host->said && strcmp(host->said, words) == 0) return;
-  (void)set_text(&host->said, words);
-  tell(host, words);
+  *ret = dk_fleet_find_entry(engine, entry);
+  if (!*ret && number >= DK_HOSTS_MAX)
+    return dk_error_set(error, -ENOSPC,
+                        "reaching %s: this state folder has known %u hosts, and it cannot know more\n"
+                        "help: work in a new clone of the repository",
+                        entry->config.name, DK_HOSTS_MAX - 1);
+  if (!*ret) *ret = add_host(engine, number);
+  if (!*ret || name_host(*ret, entry->config.provider, entry->config.name) < 0)
+    return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
+  return 0;
 }
 
 int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error) {
@@ -153,7 +143,7 @@ int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *
 
 /* When it counts as lost; UINT64_MAX: it is up, or lost already. */
 static uint64_t lost_at(const struct dk_engine_host *host) {
-  if (host->session || host->is_lost || !dk_host_is_remote(host)) return UINT64_MAX;
+  if (host->session || host->is_lost || !dk_fleet_is_remote(host)) return UINT64_MAX;
   return host->down_at + host->lost_after_ns;
 }
 
@@ -167,7 +157,7 @@ static uint64_t host_deadline(const struct dk_engine_host *host) {
 }
 
 void dk_fleet_is_full(struct dk_engine_host *host) {
-  if (!host->full_until) dk_fleet_say(host, "its disk is full: for now it gets no tasks");
+  if (!host->full_until) dk_fleet_say(host, DK_FLEET_FULL);
   host->full_until = dk_now_ns() + FULL_NS;
 }
 
@@ -192,7 +182,7 @@ static uint64_t look_at_hours(struct dk_engine_host *host, int64_t unix_s) {
 
   if (is_open != host->was_open) {
     host->was_open = is_open;
-    tell(host, is_open ? "its hours have begun: it gets tasks" : "its hours are over: what runs there goes on");
+    dk_fleet_tell(host, is_open ? "its hours have begun: it gets tasks" : DK_FLEET_CLOSED);
     dk_engine_push(host->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
   }
   return dk_hours_change_in(&host->hours, unix_s);
@@ -246,46 +236,6 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
   }
 }
 
-bool dk_fleet_has_copies(void *ctx, uint32_t number) {
-  const struct dk_engine_host *host = dk_fleet_find(ctx, number);
-
-  return host && host->provider && !host->is_lost;
-}
-
-/* At once: whoever looks for a copy next must not find this one. */
-void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content) {
-  struct dk_engine *engine = host->engine;
-  struct dk_store *store = engine->with.folder->store;
-  struct dk_batch batch = DK_BATCH_INIT;
-  struct dk_error error = {0};
-
-  int r = dk_store_get_copy(store, content, host->record.number, NULL, &error);
-  if (r == -ENOENT) return;
-  if (r == 0 || r == -EBADMSG) r = dk_batch_del_copy(&batch, content, host->record.number);
-  if (r == 0) r = dk_store_commit(store, &batch, &error);
-  dk_batch_finish(&batch);
-  if (r < 0) dk_engine_fail(engine, r, &error);
-}
-
-bool dk_fleet_has_remote(const struct dk_engine *engine) {
-  for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->provider && dk_host_is_remote(engine->hosts[i])) return true;
-  return false;
-}
-
-uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {
-  uint64_t most = 0;
-
-  if (number == DK_HOST_LOCAL) return dk_proc_memory();
-  for (uint32_t i = 0; i < engine->n_hosts; i++) {
-    const struct dk_engine_host *host = engine->hosts[i];
-    if (!host || !host->provider || (number != UINT32_MAX && number != i)) continue;
-    uint64_t has = dk_host_is_remote(host) ? host->record.memory : dk_proc_memory();
-    if (has > most) most = has;
-  }
-  return most;
-}
-
 /* --- what they say --- */
 
 static uint32_t n_slots(const struct dk_engine *engine) {
@@ -309,10 +259,9 @@ void dk_fleet_tell_where(struct dk_engine *engine) {
 static bool are_all_barred(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
-    if (host && (host->is_named || host->is_rented) && !host->is_left && host->record.state != DK_HOST_BARRED)
-      return false;
+    if (host && (host->is_named || host->is_rented) && !host->is_left && !host->is_barred) return false;
   }
-  return true;
+  return !dk_rentals_are_open(engine->rentals);
 }
 
 static void judge(struct dk_engine_host *host) {
@@ -321,10 +270,14 @@ static void judge(struct dk_engine_host *host) {
 
   int r = dk_judge_system(dk_link_facts(host->link), host->record.provider, host->mixed, &system, &words);
   (void)set_text(&host->record.system, dk_buf_text(&system));
+  host->is_barred = r < 0;
   dk_fleet_set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
   if (r == 0) return;
   dk_fleet_say(host, words.text);
-  if (host->is_rented) dk_rentals_bar(host->engine->rentals, host);
+  if (host->is_rented) {
+    dk_rentals_bar(host->engine->rentals, host);
+    return;
+  }
   if (!are_all_barred(host->engine)) return;
   dk_fleet_save(host->engine); /* an engine that has failed commits nothing */
   dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
@@ -358,13 +311,13 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   record->seen_unix_ns = dk_unix_ns();
   (void)set_text(&record->gpu, message->u.welcome.gpu ? message->u.welcome.gpu : "");
   host->has_changed = true;
-  if (dk_host_is_remote(host)) {
+  if (dk_fleet_is_remote(host)) {
     judge(host);
     take_clock(host, message->u.welcome.unix_ns);
   } else {
     dk_fleet_set_state(host, DK_HOST_UP, "");
   }
-  if (record->state == DK_HOST_UP && is_back && dk_host_is_remote(host)) tell(host, "it is there again");
+  if (record->state == DK_HOST_UP && is_back && dk_fleet_is_remote(host)) dk_fleet_tell(host, "it is there again");
   dk_fleet_tell_where(engine);
 }
 
@@ -372,17 +325,6 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
   host->record.free = message->u.pong.free;
   host->record.seen_unix_ns = dk_unix_ns();
   host->has_changed = true;
-}
-
-/* What helps stays below it. */
-static void say_down(struct dk_engine_host *host, const char *why, bool is_retried) {
-  struct dk_error text = {0};
-  size_t len = strcspn(why, "\n"), shown = len > 0 && why[len - 1] == '.' ? len - 1 : len;
-
-  if (host->down_told_at && dk_now_ns() - host->down_told_at < SAY_AGAIN_NS) return;
-  host->down_told_at = dk_now_ns();
-  dk_error_set(&text, -ENOTCONN, "%.*s%s%s", (int)shown, why, is_retried ? "; connecting again" : "", why + len);
-  dk_fleet_say(host, text.text);
 }
 
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
@@ -393,6 +335,6 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried
   dk_pull_down(host->engine->pulls, host);
   dk_reads_down(host, why);
   dk_fleet_set_state(host, DK_HOST_DOWN, why);
-  say_down(host, why, is_retried);
+  dk_fleet_say_down(host, why, is_retried);
   dk_fleet_tell_where(host->engine);
 }

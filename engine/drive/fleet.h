@@ -20,6 +20,7 @@ struct dk_engine_host {
   struct dk_held held;     /* its results that are not taken yet */
   struct dk_host_record record;
   bool mixed;
+  bool is_barred; /* as its system was when it was there last; record.state says so only while it is there */
   bool is_named;  /* by the hosts that were applied last */
   bool is_rented; /* made by a cloud, there until that says otherwise (rentals.h); in no file */
   bool is_left;   /* this machine, which no file names any more: what ran here is collected, nothing new comes */
@@ -45,16 +46,20 @@ int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struc
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were they edited? */
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */
 /* A machine that was made, and that goes again. `entry` is borrowed until then. */
-int dk_fleet_rent(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_engine_host **ret,
+int dk_fleet_rent(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
                   struct dk_error *error);
 void dk_fleet_expect(struct dk_engine *engine, uint32_t number); /* it is there, and will be dialled */
 void dk_fleet_give_back(struct dk_engine_host *host);
 void dk_fleet_destroy(struct dk_engine *engine);
-struct dk_engine_host *dk_fleet_need(struct dk_engine *engine, const struct dk_host_entry *entry); /* NULL: no memory */
+/* The host of an entry, with its names as they are there. NULL: it has none yet. */
+struct dk_engine_host *dk_fleet_find_entry(const struct dk_engine *engine, const struct dk_hosts_entry *entry);
+/* The same, and when there is none it is made. 0; -ENOMEM, -ENOSPC (no number is left for one more) with words. */
+int dk_fleet_need(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
+                  struct dk_error *error);
 void dk_fleet_set_state(struct dk_engine_host *host, enum dk_host_state state, const char *words);
 /* NULL: there is none of that number. */
 struct dk_engine_host *dk_fleet_find(const struct dk_engine *engine, uint32_t number);
-bool dk_host_is_remote(const struct dk_engine_host *host);
+bool dk_fleet_is_remote(const struct dk_engine_host *host);
 /* To the agent of the session that the message names; dropped when that is gone. 0 or -ENOMEM, -EMSGSIZE. */
 int dk_fleet_send(struct dk_engine *engine, uint32_t number, struct dk_message *message);
 uint64_t dk_fleet_deadline(const struct dk_engine *engine);
@@ -77,13 +82,19 @@ void dk_fleet_save_last(struct dk_engine *engine);
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
 
-void dk_fleet_say(struct dk_engine_host *host, const char *words); /* to people, once until it is well again */
+/* fleet_say.c: to people; dk_fleet_say once until it is well again, and dk_fleet_say_down not each time that a link
+ * was tried once more. */
+#define DK_FLEET_FULL "its disk is full: for now it gets no tasks"
+#define DK_FLEET_CLOSED "its hours are over: what runs there goes on"
+void dk_fleet_tell(const struct dk_engine_host *host, const char *words);
+void dk_fleet_say(struct dk_engine_host *host, const char *words);
+void dk_fleet_say_down(struct dk_engine_host *host, const char *why, bool is_retried);
 /* What a host's agent says of its machine. */
 void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struct dk_message *message);
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
-/* is_retried: its link tries again by itself. */
 /* A task there failed for lack of room: for a while others go elsewhere. */
 void dk_fleet_is_full(struct dk_engine_host *host);
+/* is_retried: its link tries again by itself. */
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
 
 /* A content that was recorded to be at the host is not there any more. */

@@ -27,14 +27,14 @@ static void on_room(void *ctx) {
   if (r < 0) dk_engine_fail(host->engine, r, NULL);
 }
 
-static int connect_host(struct dk_engine_host *host, const struct dk_host_entry *entry, struct dk_error *error) {
+static int connect_host(struct dk_engine_host *host, const struct dk_hosts_entry *entry, struct dk_error *error) {
   const struct dk_engine *engine = host->engine;
   struct dk_link_options link = {
       .provider = entry->provider,
       .dial = {.host = entry->config,
                .state = engine->with.folder->path,
                .agent_program = engine->with.agent_program,
-               .slots = dk_host_is_remote(host) ? 0 : engine->with.slots,
+               .slots = dk_fleet_is_remote(host) ? 0 : engine->with.slots,
                .loop = engine->with.loop},
       .incarnation = engine->incarnation,
       .after = host->last_session,
@@ -46,7 +46,8 @@ static int connect_host(struct dk_engine_host *host, const struct dk_host_entry 
 
   memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
   host->down_at = dk_now_ns();
-  if (dk_host_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
+  host->is_barred = false;
+  if (dk_fleet_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
   return dk_link_create(&link, &host->link, error);
 }
 
@@ -65,8 +66,14 @@ static bool is_same_text(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Of this machine the file may say others. */
+static bool has_names(const struct dk_engine_host *host, const struct dk_hosts_entry *entry) {
+  return is_same_text(host->record.provider, entry->config.provider) &&
+         is_same_text(host->record.name, entry->config.name);
+}
+
 /* Reached in the same way, with the same limits that its agent is told of? */
-static bool is_same(const struct dk_engine_host *host, const struct dk_host_entry *entry) {
+static bool is_same(const struct dk_engine_host *host, const struct dk_hosts_entry *entry) {
   const struct dk_host_config *a = &host->config, *b = &entry->config;
 
   return host->link && host->provider == entry->provider && a->leave == b->leave && a->most_gpus == b->most_gpus &&
@@ -74,11 +81,12 @@ static bool is_same(const struct dk_engine_host *host, const struct dk_host_entr
          is_same_text(a->ssh_config, b->ssh_config);
 }
 
-static int take_entry(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_error *error) {
-  struct dk_engine_host *host = dk_fleet_need(engine, entry);
+static int take_entry(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_error *error) {
   struct dk_event added = {.kind = DK_EV_HOST_ADDED};
+  struct dk_engine_host *host;
+  int r = dk_fleet_need(engine, entry, &host, error);
 
-  if (!host) return dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
+  if (r < 0) return r;
   bool is_kept = is_same(host, entry);
   if (host->link && !is_kept) disconnect(host, "its settings were changed");
   host->provider = entry->provider;
@@ -100,7 +108,7 @@ static int take_entry(struct dk_engine *engine, const struct dk_host_entry *entr
 /* Tasks may still run here from a time when it was named. */
 static int collect_here(struct dk_engine *engine, struct dk_error *error) {
   struct dk_engine_host *here = dk_fleet_find(engine, DK_HOST_LOCAL);
-  struct dk_host_entry entry = {.provider = &dk_providers[0]};
+  struct dk_hosts_entry entry = {.provider = &dk_providers[0]};
 
   if (here && here->is_named) return 0;
   if (!engine->has_left_here && !(here && here->link)) return 0;
@@ -148,12 +156,12 @@ void dk_fleet_expect(struct dk_engine *engine, uint32_t number) {
   dk_engine_push(engine, &added, NULL);
 }
 
-int dk_fleet_rent(struct dk_engine *engine, const struct dk_host_entry *entry, struct dk_engine_host **ret,
+int dk_fleet_rent(struct dk_engine *engine, const struct dk_hosts_entry *entry, struct dk_engine_host **ret,
                   struct dk_error *error) {
   int r = take_entry(engine, entry, error);
 
-  *ret = r < 0 ? NULL : dk_fleet_need(engine, entry);
-  if (!*ret) return r < 0 ? r : dk_error_system(error, -ENOMEM, "reaching %s", entry->config.name);
+  if (r < 0) return r;
+  *ret = dk_fleet_find_entry(engine, entry);
   (*ret)->is_named = false;
   (*ret)->is_rented = true;
   return 0;
@@ -189,20 +197,20 @@ int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struc
 }
 
 /* Is the fleet as these hosts would make it? */
-static bool is_applied(struct dk_engine *engine, const struct dk_hosts *hosts) {
+static bool is_applied(const struct dk_engine *engine, const struct dk_hosts *hosts) {
   uint32_t n_named = 0;
 
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     n_named += engine->hosts[i] && engine->hosts[i]->is_named && !engine->hosts[i]->is_left;
   for (uint32_t i = 0; i < hosts->n; i++) {
-    const struct dk_host_entry *entry = &hosts->items[i];
-    const struct dk_engine_host *host = dk_fleet_need(engine, entry);
+    const struct dk_hosts_entry *entry = &hosts->items[i];
+    const struct dk_engine_host *host = dk_fleet_find_entry(engine, entry);
     uint64_t lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : engine->lost_after_ns;
-    if (!host || !host->is_named || !is_same(host, entry) || host->mixed != entry->mixed ||
+    if (!host || !host->is_named || !has_names(host, entry) || !is_same(host, entry) || host->mixed != entry->mixed ||
         host->lost_after_ns != lost_after_ns || !is_same_text(host->hours.text, entry->hours.text))
       return false;
   }
-  return n_named == hosts->n;
+  return n_named == hosts->n && dk_rentals_are_applied(engine->rentals, hosts);
 }
 
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns) {

@@ -37,7 +37,7 @@ void dk_fleet_save_last(struct dk_engine *engine) {
 
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
-    if (!host || !dk_host_is_remote(host) || !host->session) continue;
+    if (!host || !dk_fleet_is_remote(host) || !host->session) continue;
     host->record.seen_unix_ns = dk_unix_ns();
     host->has_changed = is_any = true;
   }

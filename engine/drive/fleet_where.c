@@ -8,7 +8,7 @@
 #define NAMED_MOST 4u /* hosts of one provider; of more only the number is said */
 
 static bool is_of(const struct dk_engine_host *host, const char *provider, enum dk_host_state state) {
-  return host && host->provider && dk_host_is_remote(host) && host->record.state == state &&
+  return host && host->provider && dk_fleet_is_remote(host) && host->record.state == state &&
          (!provider || strcmp(host->record.provider, provider) == 0);
 }
 

@@ -260,23 +260,22 @@ static int check_of_run(void *ctx, const void *key, size_t klen, const void *val
   return drop(dangling->fsck, dangling->table, key, klen);
 }
 
-/* One that cannot be understood would be the end of the next engine. */
-static int check_attempt(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  struct dk_fsck *fsck = ctx;
-  if (dk_store_table_of(key, klen, value, vlen) == DK_TABLE_ATTEMPTS) return 0;
-  dk_fsck_found(fsck, true, "it is deleted", "an entry of the store's table `attempts` cannot be understood");
-  return drop(fsck, DK_TABLE_ATTEMPTS, key, klen);
+/* A table in which an entry that cannot be understood would be the end of the next engine. */
+struct strict {
+  struct dk_fsck *fsck;
+  enum dk_table table;
+  const char *then; /* what follows from losing one */
+};
+
+static int check_strict(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  const struct strict *strict = ctx;
+  if (dk_store_table_of(key, klen, value, vlen) == strict->table) return 0;
+  dk_fsck_found(strict->fsck, true, strict->then, "an entry of the store's table `%s` cannot be understood",
+                dk_store_table_name(strict->table));
+  return drop(strict->fsck, strict->table, key, klen);
 }
 
-/* Without its host a copy is nowhere; a host that cannot be understood would be the end of the next engine. */
-static int check_host(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  struct dk_fsck *fsck = ctx;
-  if (dk_store_table_of(key, klen, value, vlen) == DK_TABLE_HOSTS) return 0;
-  dk_fsck_found(fsck, true, "it is deleted; what only that host has is made again",
-                "an entry of the store's table `hosts` cannot be understood");
-  return drop(fsck, DK_TABLE_HOSTS, key, klen);
-}
-
+/* Without its host a copy is nowhere. */
 static int check_copy(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   struct dk_fsck *fsck = ctx;
   struct dk_host_record host = {.number = 0};
@@ -314,13 +313,17 @@ static int check_records(struct dk_fsck *fsck) {
                  {DK_TABLE_ASKED_RUNS, 4},
                  {DK_TABLE_ASKED, 8},
                  {DK_TABLE_RUN_FILES, 0}};
+  struct strict stricts[] = {
+      {fsck, DK_TABLE_ATTEMPTS, "it is deleted"},
+      {fsck, DK_TABLE_HOSTS, "it is deleted; what only that host has is made again"},
+      {fsck, DK_TABLE_INSTANCES, "it is deleted; its machine is found in its cloud by this store's id, and ended"}};
   int err = walk(fsck, DK_TABLE_RUNS, check_run, fsck);
   for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs && err == 0; i++) {
     struct dangling dangling = {.fsck = fsck, .table = of_runs[i].table, .klen = of_runs[i].klen};
     err = walk(fsck, dangling.table, check_of_run, &dangling);
   }
-  if (err == 0) err = walk(fsck, DK_TABLE_ATTEMPTS, check_attempt, fsck);
-  if (err == 0) err = walk(fsck, DK_TABLE_HOSTS, check_host, fsck);
+  for (size_t i = 0; i < sizeof stricts / sizeof *stricts && err == 0; i++)
+    err = walk(fsck, stricts[i].table, check_strict, &stricts[i]);
   if (err == 0) err = walk(fsck, DK_TABLE_COPIES, check_copy, fsck);
   if (err == 0) err = walk(fsck, DK_TABLE_RESULTS, check_result, fsck);
   if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, check_failure, fsck);

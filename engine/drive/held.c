@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of a task's outputs, files come with its result as long as they are no more than this together. */
-#define SMALL (1u << 20)
 #define HELD_MAX (64u << 20) /* bytes of memory, of one host */
 
 struct held {
@@ -99,7 +97,7 @@ static int want_outputs(struct held *held, const struct dk_result *result) {
   if (held->host->is_rented) return want(held, result->outputs, result->n_outputs);
   for (uint32_t i = 0; r == 0 && i < result->n_outputs; i++) {
     const struct dk_kept *output = &result->outputs[i];
-    if (output->is_dir || output->size > SMALL - sum) continue;
+    if (output->is_dir || output->size > DK_HELD_SMALL - sum) continue;
     sum += output->size;
     r = want(held, output, 1);
   }

@@ -9,6 +9,9 @@
 
 #include "engine/wire/message.h"
 
+/* Of a task's outputs, files come with its result as long as they are no more than this together. Bytes. */
+#define DK_HELD_SMALL (1u << 20)
+
 struct dk_engine_host;
 struct held;
 

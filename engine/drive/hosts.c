@@ -30,12 +30,12 @@ static int look(const char *path, struct stat *ret, struct dk_error *error) {
 static const struct dk_schema *schema_of(void *ctx, const char *name, const char *kind) {
   struct dk_hosts_reader *reader = ctx;
   const struct dk_hosts_priv *priv = reader->hosts->priv;
-  if (kind) return dk_host_schemas_of(priv->schemas, dk_host_provider(kind));
-  if (reader->which == DK_HOSTS_USER) return dk_host_schemas_any(priv->schemas, true);
+  if (kind) return dk_hosts_schemas_of(priv->schemas, dk_hosts_provider(kind));
+  if (reader->which == DK_HOSTS_USER) return dk_hosts_schemas_any(priv->schemas, true);
   for (uint32_t i = 0; i < priv->user.n; i++)
     if (strcmp(priv->user.items[i].name, name) == 0 && priv->user.items[i].provider)
-      return dk_host_schemas_limits(priv->schemas, priv->user.items[i].provider);
-  return dk_host_schemas_any(priv->schemas, false);
+      return dk_hosts_schemas_limits(priv->schemas, priv->user.items[i].provider);
+  return dk_hosts_schemas_any(priv->schemas, false);
 }
 
 static void judge_user(struct dk_hosts_reader *reader) {
@@ -86,7 +86,7 @@ static int read_file(struct dk_hosts *hosts, enum dk_hosts_file which, struct dk
   struct dk_hosts_priv *priv = hosts->priv;
   struct dk_hosts_reader reader = {.hosts = hosts, .which = which};
   struct dk_provider_kinds kinds = {.schema = schema_of, .ctx = &reader};
-  kinds.names = dk_host_schemas_names(priv->schemas, &kinds.n_names);
+  kinds.names = dk_hosts_schemas_names(priv->schemas, &kinds.n_names);
   const struct dk_provider_file_options options = {.kinds = &kinds,
                                                    .root = which == DK_HOSTS_ROOT ? priv->root : NULL,
                                                    .name = which == DK_HOSTS_ROOT ? FILE_NAME : NULL,
@@ -190,14 +190,14 @@ static int make_list(struct dk_hosts *hosts, struct dk_error *error) {
     assert(declared->provider && !declared->is_broken);
     if (declared->provider->cloud) add_cloud(hosts, declared);
     for (uint32_t j = 0; j < declared->n_hosts; j++) {
-      struct dk_host_entry *entry = &hosts->items[hosts->n++];
-      *entry = (struct dk_host_entry){.provider = declared->provider,
-                                      .config = declared->config,
-                                      .mixed = declared->mixed,
-                                      .lost_after_ns = declared->lost_after_ns,
-                                      .hours = declared->hours,
-                                      .user_line = declared->user_line,
-                                      .root_line = declared->root_line};
+      struct dk_hosts_entry *entry = &hosts->items[hosts->n++];
+      *entry = (struct dk_hosts_entry){.provider = declared->provider,
+                                       .config = declared->config,
+                                       .mixed = declared->mixed,
+                                       .lost_after_ns = declared->lost_after_ns,
+                                       .hours = declared->hours,
+                                       .user_line = declared->user_line,
+                                       .root_line = declared->root_line};
       entry->config.name = declared->hosts[j];
     }
   }
@@ -207,9 +207,9 @@ static int make_list(struct dk_hosts *hosts, struct dk_error *error) {
 static int load(const char *root, struct dk_hosts *hosts, struct dk_error *error) {
   struct dk_hosts_priv *priv = hosts->priv;
   struct stat user = {.st_ino = 0};
-  int r = dk_host_schemas_create(&priv->schemas);
+  int r = dk_hosts_schemas_create(&priv->schemas);
   if (r < 0) return dk_error_system(error, r, "reading the providers");
-  const struct dk_provider *local = dk_host_provider(DK_HOSTS_LOCAL);
+  const struct dk_provider *local = dk_hosts_provider(DK_HOSTS_LOCAL);
   assert(local);
   static const char *name[] = {DK_HOSTS_LOCAL};
   priv->alone = (struct dk_declared){.provider = local,
@@ -244,7 +244,7 @@ void dk_hosts_finish(struct dk_hosts *hosts) {
     dk_free(priv->paths[file]);
   }
   if (priv) {
-    dk_host_schemas_destroy(priv->schemas);
+    dk_hosts_schemas_destroy(priv->schemas);
     dk_free(priv->root);
     dk_free(priv);
   }

@@ -1,4 +1,5 @@
-/* The hosts on which tasks may run: what the user's file of providers says and the repository's makes of it.
+/* The hosts on which tasks may run, and the clouds that make such: what the user's file of providers says and what the
+ * repository's makes of it.
  *
  * The user's file is providers.dk in the folder of configuration (config.h); it declares providers. The repository's is
  * providers.dk at its root. It chooses among the user's providers and limits them: `provider lab { leave = 4 }`,
@@ -13,7 +14,7 @@
 #include "lang/base/digest.h"
 #include "lang/diag/diag.h"
 
-struct dk_host_entry {
+struct dk_hosts_entry {
   const struct dk_provider *provider; /* how it is reached */
   struct dk_host_config config;       /* strings live as long as the dk_hosts */
   bool mixed;                         /* its system may be another than this machine's */
@@ -36,13 +37,13 @@ struct dk_cloud_entry {
   uint64_t idle_ns;       /* one with nothing to do is kept so long */
   uint64_t boot_ns;       /* what an instance may take from its creation to its agent's first word */
   const struct dk_shape *shapes;
-  uint32_t n_shapes;
+  uint32_t n_shapes; /* 0: its kind knows them, and the file leaves them out */
 };
 
 struct dk_hosts_priv;
 
 struct dk_hosts {
-  struct dk_host_entry *items; /* by provider, then as written */
+  struct dk_hosts_entry *items; /* by provider, then as written */
   uint32_t n;
   struct dk_cloud_entry *clouds; /* as written */
   uint32_t n_clouds;
@@ -66,6 +67,9 @@ enum dk_hosts_trust {
 int dk_hosts_load(const char *root, struct dk_hosts *ret, struct dk_error *error);
 int dk_hosts_load_as(const char *root, enum dk_hosts_trust trust, struct dk_hosts *ret, struct dk_error *error);
 void dk_hosts_finish(struct dk_hosts *hosts);
+
+/* Would an engine do the same with both? */
+bool dk_cloud_entry_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b);
 
 enum dk_hosts_file { DK_HOSTS_USER, DK_HOSTS_ROOT };
 /* What is wrong with a file; NULL: it is not there, or was not read. */

@@ -260,3 +260,43 @@ bool dk_hosts_read_cloud(struct dk_hosts_reader *reader, const struct dk_provide
     if (strcmp(readers[i].name, field->schema->name) == 0) return readers[i].read(reader, field, ret);
   return add_setting(reader, field, ret);
 }
+
+/* --- two that may be the same --- */
+
+static bool is_same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool are_settings_equal(const struct dk_cloud_config *a, const struct dk_cloud_config *b) {
+  bool is_same = is_same_text(a->provider, b->provider) && a->n_settings == b->n_settings;
+
+  for (uint32_t i = 0; is_same && i < a->n_settings; i++)
+    is_same = is_same_text(a->settings[i].name, b->settings[i].name) &&
+              is_same_text(a->settings[i].value, b->settings[i].value);
+  return is_same;
+}
+
+static bool are_shapes_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b) {
+  bool is_same = a->n_shapes == b->n_shapes;
+
+  for (uint32_t i = 0; is_same && i < a->n_shapes; i++) {
+    const struct dk_shape *one = &a->shapes[i], *other = &b->shapes[i];
+    is_same = is_same_text(one->name, other->name) && one->cpus == other->cpus && one->gpus == other->gpus &&
+              one->memory == other->memory && one->disk == other->disk && one->price == other->price &&
+              strcmp(one->currency, other->currency) == 0;
+  }
+  return is_same;
+}
+
+static bool are_hosts_equal(const struct dk_host_config *a, const struct dk_host_config *b) {
+  return a->leave == b->leave && a->most_gpus == b->most_gpus && a->nice == b->nice && a->port == b->port &&
+         is_same_text(a->root, b->root) && is_same_text(a->user, b->user) && is_same_text(a->ssh_config, b->ssh_config);
+}
+
+bool dk_cloud_entry_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b) {
+  return a->provider == b->provider && are_settings_equal(&a->config, &b->config) &&
+         are_hosts_equal(&a->host, &b->host) && a->mixed == b->mixed && a->lost_after_ns == b->lost_after_ns &&
+         is_same_text(a->hours.text, b->hours.text) && is_same_text(a->image, b->image) &&
+         a->max_instances == b->max_instances && a->idle_ns == b->idle_ns && a->boot_ns == b->boot_ns &&
+         are_shapes_equal(a, b);
+}

@@ -33,22 +33,22 @@ struct dk_declareds {
 };
 
 /* The fields that blocks may have, by kind. */
-struct dk_host_schemas;
-int dk_host_schemas_create(struct dk_host_schemas **ret); /* -ENOMEM */
-void dk_host_schemas_destroy(struct dk_host_schemas *schemas);
-const char *const *dk_host_schemas_names(const struct dk_host_schemas *schemas, uint32_t *ret_n);
+struct dk_hosts_schemas;
+int dk_hosts_schemas_create(struct dk_hosts_schemas **ret); /* -ENOMEM */
+void dk_hosts_schemas_destroy(struct dk_hosts_schemas *schemas);
+const char *const *dk_hosts_schemas_names(const struct dk_hosts_schemas *schemas, uint32_t *ret_n);
 /* Of a block that declares a provider of the kind. */
-const struct dk_schema *dk_host_schemas_of(const struct dk_host_schemas *schemas, const struct dk_provider *provider);
+const struct dk_schema *dk_hosts_schemas_of(const struct dk_hosts_schemas *schemas, const struct dk_provider *provider);
 /* Of one that limits it: nothing is required. */
-const struct dk_schema *dk_host_schemas_limits(const struct dk_host_schemas *schemas,
-                                               const struct dk_provider *provider);
+const struct dk_schema *dk_hosts_schemas_limits(const struct dk_hosts_schemas *schemas,
+                                                const struct dk_provider *provider);
 /* Of one whose kind is not known: all fields that any kind has; needs_kind: `kind` is missing then. */
-const struct dk_schema *dk_host_schemas_any(const struct dk_host_schemas *schemas, bool needs_kind);
-const struct dk_provider *dk_host_provider(const char *kind); /* NULL: there is none */
+const struct dk_schema *dk_hosts_schemas_any(const struct dk_hosts_schemas *schemas, bool needs_kind);
+const struct dk_provider *dk_hosts_provider(const char *kind); /* NULL: there is none */
 
 struct dk_hosts_priv {
   enum dk_hosts_trust trust;
-  struct dk_host_schemas *schemas;
+  struct dk_hosts_schemas *schemas;
   char *root;     /* the repository's, canonical; NULL: there is none */
   char *paths[2]; /* enum dk_hosts_file */
   bool is_known;  /* `trusted` is what the user has trusted of this repository */

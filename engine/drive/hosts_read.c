@@ -289,7 +289,7 @@ void dk_hosts_read(struct dk_hosts_reader *reader, const struct dk_provider_bloc
   *ret = (struct dk_declared){.name = block->name, .is_broken = block->is_broken || !block->kind};
   ret->config = (struct dk_host_config){.provider = block->name, .most_gpus = UINT32_MAX};
   dk_hosts_read_place(reader, block->name_span, ret);
-  if (block->kind) ret->provider = dk_host_provider(block->kind);
+  if (block->kind) ret->provider = dk_hosts_provider(block->kind);
   if (ret->provider && strcmp(ret->provider->kind, DK_HOSTS_LOCAL) == 0) {
     ret->hosts = dk_arena_array(reader->file->arena, const char *, 1);
     ret->spans = dk_arena_array(reader->file->arena, struct dk_span, 1);

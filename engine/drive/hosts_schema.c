@@ -53,7 +53,7 @@ struct fields {
   char what[64];
 };
 
-struct dk_host_schemas {
+struct dk_hosts_schemas {
   uint32_t n;
   const char **names;
   struct fields *declared, *limits; /* by dk_providers */
@@ -91,8 +91,8 @@ static void add_kind(struct fields *fields, const struct dk_provider *provider, 
   if (provider->schema) add(fields, provider->schema->fields, provider->schema->n_fields, is_required);
 }
 
-int dk_host_schemas_create(struct dk_host_schemas **ret) {
-  struct dk_host_schemas *schemas = dk_calloc(1, sizeof *schemas);
+int dk_hosts_schemas_create(struct dk_hosts_schemas **ret) {
+  struct dk_hosts_schemas *schemas = dk_calloc(1, sizeof *schemas);
   *ret = schemas;
   if (!schemas) return -ENOMEM;
   uint32_t n = 0;
@@ -118,7 +118,7 @@ int dk_host_schemas_create(struct dk_host_schemas **ret) {
   return 0;
 }
 
-void dk_host_schemas_destroy(struct dk_host_schemas *schemas) {
+void dk_hosts_schemas_destroy(struct dk_hosts_schemas *schemas) {
   if (!schemas) return;
   dk_free(schemas->names);
   dk_free(schemas->declared);
@@ -126,25 +126,26 @@ void dk_host_schemas_destroy(struct dk_host_schemas *schemas) {
   dk_free(schemas);
 }
 
-const char *const *dk_host_schemas_names(const struct dk_host_schemas *schemas, uint32_t *ret_n) {
+const char *const *dk_hosts_schemas_names(const struct dk_hosts_schemas *schemas, uint32_t *ret_n) {
   *ret_n = schemas->n;
   return schemas->names;
 }
 
-const struct dk_schema *dk_host_schemas_of(const struct dk_host_schemas *schemas, const struct dk_provider *provider) {
+const struct dk_schema *dk_hosts_schemas_of(const struct dk_hosts_schemas *schemas,
+                                            const struct dk_provider *provider) {
   return &schemas->declared[provider - dk_providers].schema;
 }
 
-const struct dk_schema *dk_host_schemas_limits(const struct dk_host_schemas *schemas,
-                                               const struct dk_provider *provider) {
+const struct dk_schema *dk_hosts_schemas_limits(const struct dk_hosts_schemas *schemas,
+                                                const struct dk_provider *provider) {
   return &schemas->limits[provider - dk_providers].schema;
 }
 
-const struct dk_schema *dk_host_schemas_any(const struct dk_host_schemas *schemas, bool needs_kind) {
+const struct dk_schema *dk_hosts_schemas_any(const struct dk_hosts_schemas *schemas, bool needs_kind) {
   return needs_kind ? &schemas->any_of_a_kind.schema : &schemas->any.schema;
 }
 
-const struct dk_provider *dk_host_provider(const char *kind) {
+const struct dk_provider *dk_hosts_provider(const char *kind) {
   for (const struct dk_provider *provider = dk_providers; provider->kind; provider++)
     if (strcmp(provider->kind, kind) == 0) return provider;
   return NULL;

@@ -1,6 +1,7 @@
 /* The stream to the agent: see link.h. What the socket does not take at once is sent when it can. */
 #include "engine/drive/link.h"
 
+#include "engine/sys/outbox.h"
 #include "lang/base/alloc.h"
 #include "lang/base/version.h"
 
@@ -8,7 +9,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define RETRY_FIRST_NS 100000000u /* 0.1 s */
@@ -16,7 +16,6 @@
 /* A host that has never answered may refuse us: it is not asked often. */
 #define RETRY_STRANGER_NS 60000000000u
 #define READ_SIZE (256u << 10)
-#define SENT_MOST (256u << 10) /* bytes that were sent and are still in the buffer */
 /* A connection whose agent says nothing after the hello is no agent. */
 #define WELCOME_NS 10000000000u
 /* Another machine that says nothing for so long is asked for a sign of life; when none comes, the stream is dead,
@@ -35,14 +34,14 @@ struct dk_link {
   uint64_t pause;         /* after that */
   uint64_t connected_at, heard_at, asked_at, retry_at, retry_after;
   struct dk_host_facts facts;
-  struct dk_buf in, out;
-  size_t sent; /* of out */
+  struct dk_buf in;
+  struct dk_outbox out;
 };
 
 static void on_ready(void *ctx, int fd, short revents);
 
 static int watch(struct dk_link *link) {
-  short events = (short)(POLLIN | (link->out.len > link->sent ? POLLOUT : 0));
+  short events = (short)(POLLIN | (dk_outbox_waiting(&link->out) ? POLLOUT : 0));
 
   return dk_loop_watch(link->with.dial.loop, link->fd, events, on_ready, link);
 }
@@ -74,8 +73,7 @@ static void drop(struct dk_link *link, const char *why) {
   close(link->fd);
   link->fd = -1;
   dk_buf_clear(&link->in);
-  dk_buf_clear(&link->out);
-  link->sent = 0;
+  dk_outbox_clear(&link->out);
   if (link->welcomed) link->retry_after = RETRY_FIRST_NS;
   link->welcomed = false;
   link->broken.code = 0;
@@ -184,34 +182,20 @@ void dk_link_destroy(struct dk_link *link) {
   }
   hang_up(link);
   dk_buf_finish(&link->in);
-  dk_buf_finish(&link->out);
+  dk_outbox_finish(&link->out);
   dk_free(link);
-}
-
-/* A stream that never runs dry must not grow for ever. */
-static void drop_sent(struct dk_link *link) {
-  if (link->sent < link->out.len && link->sent < SENT_MOST) return;
-  memmove(link->out.data, link->out.data + link->sent, link->out.len - link->sent);
-  dk_buf_truncate(&link->out, link->out.len - link->sent);
-  link->sent = 0;
 }
 
 /* What the socket takes now; the rest when it is ready. */
 static int flush(struct dk_link *link) {
-  while (link->sent < link->out.len) {
-    ssize_t n = send(link->fd, link->out.data + link->sent, link->out.len - link->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return watch(link);
-    if (n < 0) return -errno;
-    link->sent += (size_t)n;
-    drop_sent(link);
-  }
-  return watch(link);
+  int r = dk_outbox_send(&link->out, link->fd);
+
+  return r < 0 ? r : watch(link);
 }
 
 int dk_link_send(struct dk_link *link, struct dk_message *message) {
   if (link->fd < 0 || message->session != link->session) return 0;
-  int r = dk_message_encode(message, &link->out);
+  int r = dk_message_encode(message, &link->out.bytes);
   if (r < 0) return r;
   /* An error here is seen again by the read that follows it, outside of the caller's turn. */
   (void)flush(link);
@@ -284,7 +268,7 @@ const struct dk_host_facts *dk_link_facts(const struct dk_link *link) {
 }
 
 size_t dk_link_waiting(const struct dk_link *link) {
-  return link->out.len - link->sent;
+  return dk_outbox_waiting(&link->out);
 }
 
 /* When a sign of life is to be asked for, or, when it was, the stream to be given up. */

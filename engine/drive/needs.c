@@ -55,10 +55,43 @@ static bool has_model(const char *models, const char *model) {
   return !model || !*models || strcasestr(models, model);
 }
 
+/* Nobody knows the models of a shape's GPUs: who wants one is not promised it. A shape is as large as it is, and nothing
+ * is made for a task of more processors, whereas a host gives it all that it has. */
+static bool has_shape(const struct dk_cloud_entry *cloud, uint32_t cpus, uint32_t gpus, uint64_t memory) {
+  for (uint32_t i = 0; i < cloud->n_shapes; i++) {
+    const struct dk_shape *shape = &cloud->shapes[i];
+    uint32_t has = shape->gpus < cloud->host.most_gpus ? shape->gpus : cloud->host.most_gpus;
+    if (cpus <= shape->cpus && gpus <= has && (memory <= shape->memory || shape->memory == 0)) return true;
+  }
+  return cloud->n_shapes == 0; /* its kind knows them */
+}
+
+static bool cloud_lacks(const struct dk_cloud_entry *cloud, const struct dk_needs_of *need, struct dk_buf *out) {
+  const char *name = cloud->config.provider, *model = need->gpus ? need->gpu : NULL;
+
+  if (!model && has_shape(cloud, need->cpus, need->gpus, need->memory)) return false;
+  if (model)
+    dk_buf_printf(out, "%u %s gpu%s, and which gpus the machines of %s have is not known", need->gpus, model,
+                  need->gpus == 1 ? "" : "s", name);
+  else if (!has_shape(cloud, 0, need->gpus, 0))
+    dk_buf_printf(out, "%u gpu%s, and no shape of %s has so many", need->gpus, need->gpus == 1 ? "" : "s", name);
+  else if (!has_shape(cloud, 0, 0, need->memory))
+    dk_buf_printf(out, "%llu MiB of memory, and no shape of %s has so much", (unsigned long long)(need->memory >> 20),
+                  name);
+  else if (!has_shape(cloud, need->cpus, 0, 0))
+    dk_buf_printf(out, "%u cpus, and no shape of %s has so many", need->cpus, name);
+  else
+    dk_buf_printf(out, "%u cpu%s, %u gpu%s and %llu MiB of memory, and no shape of %s has all of it", need->cpus,
+                  need->cpus == 1 ? "" : "s", need->gpus, need->gpus == 1 ? "" : "s",
+                  (unsigned long long)(need->memory >> 20), name);
+  return true;
+}
+
 bool dk_needs_lacks(const struct dk_needs_host *host, const struct dk_needs_of *need, struct dk_buf *out) {
   const struct dk_host_record *record = host->record;
   const struct dk_need here = {need->cpus, need->gpus, need->memory, need->gpu};
 
+  if (host->cloud) return cloud_lacks(host->cloud, need, out);
   if (host->machine) return dk_machine_lacks(host->machine, &here, out);
   if (!record || !record->seen_unix_ns) return false;
   if (need->memory > record->memory) {

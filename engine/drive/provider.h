@@ -23,9 +23,9 @@ struct dk_host_config {
   /* ssh */
   const char *user, *ssh_config; /* NULL: as the user's own ssh has it; ssh_config: `-F` */
   uint16_t port;                 /* 0: likewise */
-  /* ssh, of a rented machine. Paths are absolute. */
+  /* ssh, of a rented machine. Paths are absolute, and have no `${`, which ssh would take for a variable. */
   const char *address;  /* where it is; NULL: its name says it */
-  const char *identity; /* the private key that lets us in, and no other one is tried; NULL: as ssh has it */
+  const char *identity; /* the private key that lets us in: tried first, and none of an agent; NULL: as ssh has it */
   const char
       *known_hosts; /* the file that has its key, under its name, and no other file counts; NULL: as ssh has it */
 };

@@ -253,7 +253,7 @@ static void record_end(struct dk_pulls *pulls, struct dk_pull_item *item, int r,
     remember_failure(pulls, &item->content, r, words);
   else if (r == 0)
     (void)dk_pull_take_failure(pulls, &item->content, NULL);
-  /* Tasks that wait for it may be handed out now (place.c). */
+  /* Tasks that wait for it may be handed out now (fleet_place.c). */
   if (item->is_own) dk_engine_push(pulls->engine, &(struct dk_event){.kind = DK_EV_TICK}, NULL);
 }
 

@@ -122,9 +122,7 @@ static void on_here(void *ctx, int r, const char *words) {
 }
 
 static bool is_here(const struct dk_engine *engine, const struct dk_wanted *wanted) {
-  const struct dk_objects *objects = &engine->with.folder->objects;
-  return wanted->is_dir ? dk_objects_has_dir(objects, &wanted->content, NULL) > 0
-                        : dk_objects_has(objects, &wanted->content, NULL);
+  return dk_objects_has_content(&engine->with.folder->objects, &wanted->content, wanted->is_dir, NULL) > 0;
 }
 
 /* --- what is asked for --- */

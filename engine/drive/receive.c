@@ -50,7 +50,7 @@ static int ended_bytes(struct dk_engine_host *host, struct dk_message *message, 
 
   struct dk_saved saved = {.attempt = message->id,
                            .run = run ? run->record.number : 0,
-                           .host = dk_host_is_remote(host) ? host->record.name : engine->host,
+                           .host = dk_fleet_is_remote(host) ? host->record.name : engine->host,
                            .result = message->u.result};
   if (run) {
     dk_plan_task_name(run->plan, task, &label);
@@ -148,7 +148,7 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   struct dk_engine_run *run = run_of(host, message->id, &task);
   engine->has_unsynced |= names_objects(&message->u.result);
   if (check_result(run, task, &message->u.result) < 0 ||
-      (dk_host_is_remote(host) && name_machine(host, &message->u.result) < 0)) {
+      (dk_fleet_is_remote(host) && name_machine(host, &message->u.result) < 0)) {
     dk_engine_fail(engine, -ENOMEM, NULL);
     return;
   }
@@ -156,8 +156,8 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
   if (message->u.result.cause != DK_CAUSE_OK && run)
     dk_engine_remember_bad(run, task, message->u.result.text ? message->u.result.text : "");
   if (message->u.result.cause == DK_CAUSE_OK && host->is_rented) dk_rentals_worked(engine->rentals, host);
-  if (message->u.result.cause == DK_CAUSE_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
-  int r = dk_host_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
+  if (message->u.result.cause == DK_CAUSE_DISK && dk_fleet_is_remote(host)) dk_fleet_is_full(host);
+  int r = dk_fleet_is_remote(host) ? keep_copies(host, &message->u.result) : 0;
   if (r == 0) r = ended_bytes(host, message, &bytes, &error);
   if (r < 0) {
     dk_engine_fail(engine, r, &error);
@@ -174,7 +174,7 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
 static void on_closed(struct dk_engine_host *host, const char *text) {
   struct dk_error error = {0};
 
-  if (dk_host_is_remote(host)) {
+  if (dk_fleet_is_remote(host)) {
     dk_fleet_say(host, text && *text ? text : "its agent closed the session");
     return;
   }
@@ -227,13 +227,13 @@ static void on_refused(struct dk_engine_host *host, const struct dk_message *mes
   struct dk_error words = {0};
 
   if (!run) return;
-  dk_error_set(&words, -EIO, "%s%s%s", dk_host_is_remote(host) ? host->record.name : "",
-               dk_host_is_remote(host) ? ": " : "", message->u.refused.text);
-  dk_engine_remember_bad(run, task, words.text);
-  if (event->u.refused.reason == DK_REFUSED_DISK && dk_host_is_remote(host)) dk_fleet_is_full(host);
+  bool is_remote = dk_fleet_is_remote(host);
+  dk_error_set(&words, -EIO, "%s%s%s%s", is_remote ? "on " : "", is_remote ? host->record.name : "",
+               is_remote ? ": " : "", message->u.refused.text);
+  if (event->u.refused.reason == DK_REFUSED_DISK && is_remote) dk_fleet_is_full(host);
   if (event->u.refused.reason == DK_REFUSED_DATA) refused_for_data(host, run, task, event);
-  if (event->u.refused.reason == DK_REFUSED_BAD && dk_host_is_remote(host) &&
-      dk_place_bar(run, task, host->record.number) < 0)
+  dk_engine_remember_refused(run, task, event, words.text);
+  if (event->u.refused.reason == DK_REFUSED_BAD && is_remote && dk_fleet_bar_task(run, task, host->record.number) < 0)
     dk_engine_fail(host->engine, -ENOMEM, NULL);
 }
 
@@ -244,7 +244,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (message->type == DK_MSG_CLOSED) on_closed(host, message->u.closed.text);
   if (take_content(host, message)) return;
   if (message->type == DK_MSG_RESULT) {
-    if (!dk_host_is_remote(host))
+    if (!dk_fleet_is_remote(host))
       dk_engine_take_result(host, session, message);
     else if (dk_held_add(&host->held, host, session, message) < 0)
       dk_engine_fail(engine, -ENOMEM, NULL);
@@ -255,7 +255,7 @@ void dk_engine_message(struct dk_engine_host *host, uint64_t session, struct dk_
   if (event.kind == DK_EV_AGENT_UP) {
     dk_fleet_welcome(host, session, message);
     if (host->is_rented && host->record.state == DK_HOST_UP) dk_rentals_up(engine->rentals, host);
-    dk_place_judge(engine);
+    dk_fleet_judge_runs(engine);
     dk_pull_up(engine->pulls, host);
   }
   dk_engine_push(engine, &event, NULL);

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define LOOK_NS 250000000u /* how often what waits, and who works, is looked at */
+#define GAP_NS (UINT64_C(30) * 1000000000u)      /* longer than any wait of the engine while there are machines */
+#define LIST_SOON_NS (UINT64_C(4) * 1000000000u) /* a list says where a machine is: tasks wait for that */
+#define LOOK_NS 250000000u                       /* how often what waits, and who works, is looked at */
 
 /* --- steps --- */
 
@@ -15,7 +17,7 @@ static int commit(struct dk_rentals *rentals, struct dk_error *error) {
   int r = 0;
 
   for (uint32_t i = 0; r == 0 && i < rentals->out.n_records; i++)
-    r = dk_batch_add_rent(&batch, &rentals->out.records[i]);
+    r = dk_batch_add_rent_record(&batch, &rentals->out.records[i]);
   if (r < 0) dk_error_system(error, r, "recording what machines there are");
   if (r == 0 && batch.n) r = dk_store_commit(rentals->engine->with.folder->store, &batch, error);
   dk_batch_finish(&batch);
@@ -142,6 +144,24 @@ static bool is_paid(const struct dk_cloud_entry *entry) {
   return false;
 }
 
+/* Configured as this entry says, and at work? */
+static struct dk_rental_pool *find_same(const struct dk_rentals *rentals, const struct dk_cloud_entry *entry) {
+  for (uint32_t i = 0; i < rentals->n_pools; i++) {
+    struct dk_rental_pool *pool = rentals->pools[i];
+    if (pool->is_open && !pool->is_barred && dk_cloud_entry_equal(pool->entry, entry)) return pool;
+  }
+  return NULL;
+}
+
+bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_hosts *hosts) {
+  uint32_t n_named = 0;
+
+  for (uint32_t i = 0; i < rentals->n_pools; i++) n_named += rentals->pools[i]->is_named;
+  for (uint32_t i = 0; i < hosts->n_clouds; i++)
+    if (!find_same(rentals, &hosts->clouds[i])) return false;
+  return n_named == hosts->n_clouds;
+}
+
 static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *entry, int32_t order,
                      struct dk_error *error) {
   struct dk_engine *engine = rentals->engine;
@@ -156,7 +176,7 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
   dk_rentals_close_cloud(pool);
   pool->cloud = cloud;
   pool->entry = entry;
-  pool->is_named = true;
+  pool->is_named = pool->is_open = true;
   pool->is_barred = false;
   const struct dk_rent_pool configured = {.number = pool->number,
                                           .name = pool->name,
@@ -164,6 +184,7 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
                                           .max_instances = entry->max_instances,
                                           .idle_ns = entry->idle_ns,
                                           .boot_ns = entry->boot_ns,
+                                          .lag_ns = entry->provider->cloud->lag_ns,
                                           .is_paid = is_paid(entry),
                                           .shapes = pool->shapes,
                                           .n_shapes = entry->n_shapes};
@@ -173,7 +194,8 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
   return 0;
 }
 
-static void stop(struct dk_rentals *rentals, const struct dk_rental_pool *pool) {
+static void stop(struct dk_rentals *rentals, struct dk_rental_pool *pool) {
+  pool->is_open = false;
   dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_POOL_REMOVED, .pool = pool->number});
 }
 
@@ -181,11 +203,51 @@ int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, s
   int r = 0;
 
   for (uint32_t i = 0; i < rentals->n_pools; i++) rentals->pools[i]->is_named = false;
-  for (uint32_t i = 0; r == 0 && i < hosts->n_clouds; i++) r = configure(rentals, &hosts->clouds[i], (int32_t)i, error);
+  for (uint32_t i = 0; r == 0 && i < hosts->n_clouds; i++) {
+    struct dk_rental_pool *same = find_same(rentals, &hosts->clouds[i]);
+    if (same)
+      same->is_named = true; /* what is under way there goes on */
+    else
+      r = configure(rentals, &hosts->clouds[i], (int32_t)i, error);
+  }
   for (uint32_t i = 0; r == 0 && i < rentals->n_pools; i++)
-    if (!rentals->pools[i]->is_named) stop(rentals, rentals->pools[i]);
+    if (!rentals->pools[i]->is_named && rentals->pools[i]->is_open) stop(rentals, rentals->pools[i]);
   rentals->look_at = 0;
   return r;
+}
+
+uint32_t dk_rentals_n_pools(const struct dk_rentals *rentals) {
+  return rentals->n_pools;
+}
+
+const struct dk_cloud_entry *dk_rentals_cloud(const struct dk_rentals *rentals, uint32_t i) {
+  const struct dk_rental_pool *pool = rentals->pools[i];
+
+  return pool->is_named && !pool->is_barred ? pool->entry : NULL;
+}
+
+bool dk_rentals_are_open(const struct dk_rentals *rentals) {
+  for (uint32_t i = 0; i < rentals->n_pools; i++)
+    if (dk_rentals_cloud(rentals, i)) return true;
+  return false;
+}
+
+/* Nothing is there that could take what waits, and waiting would not change that. */
+static void end_runs(struct dk_engine *engine) {
+  const struct dk_ask end = {.kind = DK_EV_CANCEL};
+  struct dk_error error = {0}, words = {0};
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++) {
+    const struct dk_engine_host *host = engine->hosts[i];
+    if (host && host->provider && !host->is_rented && !host->is_left && !host->is_barred) return;
+  }
+  for (uint32_t i = 0; i < engine->n_runs; i++) {
+    if (engine->runs[i]->is_over || engine->runs[i]->is_cancelled) continue;
+    dk_error_set(&words, 0, "run %u is ended: no host can be given its tasks", engine->runs[i]->record.number);
+    dk_engine_say(engine, words.text);
+    if (dk_engine_ask(engine, engine->runs[i]->record.number, &end, &error) < 0)
+      dk_engine_fail(engine, error.code, &error);
+  }
 }
 
 void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *host) {
@@ -194,6 +256,7 @@ void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *hos
   if (!machine || !machine->pool || machine->pool->is_barred) return;
   machine->pool->is_barred = true;
   stop(rentals, machine->pool);
+  if (!dk_rentals_are_open(rentals)) end_runs(rentals->engine);
 }
 
 /* --- the door --- */
@@ -202,7 +265,7 @@ static int recall(struct dk_rentals *rentals, struct dk_error *error) {
   struct dk_rent_record *records = NULL;
   uint32_t n = 0;
 
-  int r = dk_store_load_rent(rentals->engine->with.folder->store, &records, &n, error);
+  int r = dk_store_load_rented(rentals->engine->with.folder->store, &records, &n, error);
   if (r < 0) return r;
   r = dk_rent_load(rentals->rent, records, n);
   dk_free(records);
@@ -217,6 +280,8 @@ static int init(struct dk_rentals *rentals, struct dk_error *error) {
   dk_buf_printf(&folder, "%s/rented", engine->with.folder->path);
   rentals->folder = dk_buf_steal(&folder);
   dk_rent_policy_default(&policy);
+  policy.list_soon_ns = LIST_SOON_NS;
+  policy.again_ns = LIST_SOON_NS; /* of a cloud whose lists are behind the pool's lag is what counts */
   int r = rentals->folder
               ? dk_rent_create(&rentals->rent, &policy, engine->store_id, engine->incarnation, engine->incarnation)
               : -ENOMEM;
@@ -276,6 +341,9 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
     if (pool->cloud && now_ns >= pool->entry->provider->cloud->deadline(pool->cloud))
       pool->entry->provider->cloud->tick(pool->cloud, now_ns);
   }
+  if (rentals->looked_at && now_ns - rentals->looked_at > GAP_NS)
+    dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_GAP});
+  rentals->looked_at = now_ns;
   if (rentals->n_pools > 0 && now_ns >= rentals->look_at) {
     rentals->look_at = now_ns + LOOK_NS;
     dk_rentals_look_at_loads(rentals, now_ns);

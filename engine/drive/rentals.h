@@ -20,6 +20,7 @@ void dk_rentals_destroy(struct dk_rentals *rentals); /* the machines stay; NULL 
 /* These clouds, and no others. `hosts` is borrowed as long as the engine lives. Negative: a cloud cannot be asked as it
  * is configured. */
 int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, struct dk_error *error);
+bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_hosts *hosts); /* as they are there? */
 uint64_t dk_rentals_deadline(const struct dk_rentals *rentals);
 void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns);
 
@@ -37,9 +38,10 @@ bool dk_rentals_are_leaving(const struct dk_rentals *rentals);
 /* Is the host of this number one that is rented? */
 bool dk_rentals_owns(const struct dk_rentals *rentals, uint32_t host);
 bool dk_rentals_is_leaving(const struct dk_rentals *rentals, const struct dk_engine_host *host); /* no new tasks */
-/* What could be made, as hosts that were never there: for needs.h. Heap; what they point to lives until the next apply.
- * 0 or -ENOMEM. */
-int dk_rentals_shapes(const struct dk_rentals *rentals, struct dk_host_record **ret, uint32_t *ret_n);
+/* The clouds that machines may be made of: dk_rentals_cloud for i below n_pools; NULL: not of this one, now. */
+uint32_t dk_rentals_n_pools(const struct dk_rentals *rentals);
+const struct dk_cloud_entry *dk_rentals_cloud(const struct dk_rentals *rentals, uint32_t i);
+bool dk_rentals_are_open(const struct dk_rentals *rentals); /* is there one? */
 /* People want them gone: the one of this name (dk_rentals_name), all of a provider, NULL: all. Hard: with what runs
  * there. -ENOENT: there is none. */
 int dk_rentals_release(struct dk_rentals *rentals, const char *name, bool is_hard, struct dk_error *error);

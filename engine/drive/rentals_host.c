@@ -69,15 +69,15 @@ static struct dk_rental *add_machine(struct dk_rentals *rentals, const struct dk
 /* It becomes a host when it is known where it is. */
 static void dial(struct dk_rentals *rentals, struct dk_rental *machine) {
   const struct dk_cloud_entry *cloud = machine->pool ? machine->pool->entry : NULL;
-  struct dk_host_entry *entry = &machine->entry;
+  struct dk_hosts_entry *entry = &machine->entry;
   struct dk_error error = {0};
 
   if (!cloud || !machine->address[0] || machine->host) return;
-  *entry = (struct dk_host_entry){.provider = cloud->provider,
-                                  .config = cloud->host,
-                                  .mixed = cloud->mixed,
-                                  .lost_after_ns = cloud->lost_after_ns,
-                                  .hours = cloud->hours};
+  *entry = (struct dk_hosts_entry){.provider = cloud->provider,
+                                   .config = cloud->host,
+                                   .mixed = cloud->mixed,
+                                   .lost_after_ns = cloud->lost_after_ns,
+                                   .hours = cloud->hours};
   entry->config.provider = cloud->config.provider;
   entry->config.name = machine->name;
   if (!entry->config.user) entry->config.user = DK_RENTALS_USER;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-static char no_model[] = "of no known model";
 #define TASKS_MOST 20000u /* that are looked at, of one run: more than the clouds of anybody would take at once */
 #define KINDS_MOST 64u    /* of needs; what waits behind them waits for the next look */
 
@@ -52,34 +51,4 @@ void dk_rentals_look_at_demand(struct dk_rentals *rentals) {
   if (event.u.demand.n == 0 && !rentals->has_demand) return;
   rentals->has_demand = event.u.demand.n > 0;
   dk_rentals_tell(rentals, &event);
-}
-
-static bool is_open(const struct dk_rental_pool *pool) {
-  return pool->is_named && !pool->is_barred;
-}
-
-/* Seen, so that what they lack counts; a model of their GPUs that none of them has. */
-int dk_rentals_shapes(const struct dk_rentals *rentals, struct dk_host_record **ret, uint32_t *ret_n) {
-  uint32_t n = 0;
-
-  for (uint32_t i = 0; i < rentals->n_pools; i++) n += rentals->pools[i]->entry->n_shapes;
-  *ret_n = 0;
-  *ret = dk_calloc(n + 1u, sizeof **ret);
-  if (!*ret) return -ENOMEM;
-  for (uint32_t i = 0; i < rentals->n_pools; i++) {
-    struct dk_rental_pool *pool = rentals->pools[i];
-    for (uint32_t k = 0; is_open(pool) && k < pool->entry->n_shapes; k++) {
-      struct dk_rent_shape *shape = &pool->shapes[k];
-      (*ret)[(*ret_n)++] = (struct dk_host_record){.state = DK_HOST_NEW,
-                                                   .provider = pool->name,
-                                                   .name = shape->name,
-                                                   .gpu = no_model,
-                                                   .seen_unix_ns = 1,
-                                                   .memory = shape->memory ? shape->memory : UINT64_MAX,
-                                                   .slots = shape->cpus,
-                                                   .cpus = shape->cpus,
-                                                   .gpus = shape->gpus};
-    }
-  }
-  return 0;
 }

@@ -14,6 +14,7 @@ struct dk_rental_pool {
   const struct dk_cloud_entry *entry; /* as it was configured last */
   struct dk_cloud *cloud;             /* NULL: it cannot be asked */
   struct dk_rent_shape *shapes;
+  bool is_open;                 /* engine/rent may make machines of it */
   bool is_named;                /* by the files that were applied last */
   bool is_barred;               /* what it makes cannot run tasks: stopped until it is configured anew */
   struct dk_rental_call *calls; /* under way */
@@ -24,7 +25,7 @@ struct dk_rental {
   uint32_t number; /* dk_rented */
   struct dk_rental_pool *pool;
   struct dk_engine_host *host; /* NULL: its address is not known yet */
-  struct dk_host_entry entry;  /* strings are the five below */
+  struct dk_hosts_entry entry; /* strings are the five below */
   char name[DK_RENT_NAME + 12], address[256], *identity, *known_hosts;
   uint64_t proof_at; /* dk_now_ns: then a task of it has lived a minute; UINT64_MAX */
   uint32_t tasks;    /* as engine/rent was told last */
@@ -49,9 +50,10 @@ struct dk_rentals {
   struct dk_rental_event *queue; /* told while a step was made */
   uint32_t n_queue, cap_queue;
   bool is_stepping;
-  uint64_t look_at; /* when demand and loads are looked at next */
-  bool has_demand;  /* some was told */
-  char *folder;     /* .dkrun/rented */
+  uint64_t looked_at; /* when it was ticked last; 0: never */
+  uint64_t look_at;   /* when demand and loads are looked at next */
+  bool has_demand;    /* some was told */
+  char *folder;       /* .dkrun/rented */
 };
 
 /* Tells engine/rent, and does what it says. Events of callbacks that come meanwhile follow. */

@@ -23,6 +23,23 @@ void dk_engine_remember_bad(struct dk_engine_run *run, uint32_t task, const char
   run->bad[task] = dk_strdup(text);
 }
 
+void dk_engine_remember_refused(struct dk_engine_run *run, uint32_t task, const struct dk_event *refused,
+                                const char *text) {
+  bool is_full = refused->u.refused.reason == DK_REFUSED_DISK;
+  struct dk_result result = {.cause = is_full ? DK_CAUSE_DISK : DK_CAUSE_SPAWN,
+                             .text = (char *)(uintptr_t)text,
+                             .started_unix_ns = dk_unix_ns()};
+  struct dk_record failure = {.kind = DK_REC_FAILURE, .id = refused->id};
+  dk_autobuf bytes = DK_BUF_INIT;
+
+  dk_engine_remember_bad(run, task, text);
+  if (!is_full && refused->u.refused.reason != DK_REFUSED_BAD) return;
+  int r = dk_result_encode(&result, &bytes);
+  failure.len = (uint32_t)bytes.len;
+  if (r == 0) r = dk_batch_add_record(&run->engine->extra, &failure, &bytes);
+  if (r < 0) dk_engine_fail(run->engine, r, NULL);
+}
+
 /* --- one run --- */
 
 static void destroy(struct dk_engine_run *run) {
@@ -231,7 +248,7 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   if (r == 0) r = dk_needs_collect(run->plan, &run->needs);
   if (r == -ENOMEM) dk_error_system(error, r, "looking at what tasks need");
   if (r == 0) r = dk_fleet_reload(engine, error);
-  if (r == 0) r = dk_place_fits(engine, run->plan, &run->needs, error);
+  if (r == 0) r = dk_fleet_fits(engine, run->plan, &run->needs, error);
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)
     r = dk_error_system(error, -ENOMEM, "reading %s", submission->file);
@@ -397,6 +414,7 @@ static int recall_tried(struct past *past, uint32_t task, const struct dk_task_r
   past->tried[past->n_tried++] = (struct dk_core_tried){.task = task,
                                                         .key = record->key,
                                                         .attempt = record->attempt,
+                                                        .host = record->host,
                                                         .attempts = record->attempts,
                                                         .cause = (uint8_t)record->cause,
                                                         .code = record->code,

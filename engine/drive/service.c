@@ -45,6 +45,10 @@ void dk_service_refuse(struct dk_service_client *client, int code, const char *t
   dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_REFUSED, .value = code, .text = (char *)text});
 }
 
+static void send_words(void *ctx, const char *text) {
+  dk_service_send(ctx, &(struct dk_talk){.kind = DK_TALK_SAY, .text = (char *)(uintptr_t)text});
+}
+
 static void send_where(struct dk_service_client *client) {
   const struct dk_service *service = client->service;
 
@@ -115,6 +119,7 @@ static void on_submit(struct dk_service_client *client, const struct dk_talk *ta
                                               .value = submitted.is_under_way,
                                               .text = (char *)(uintptr_t)dk_buf_text(&submitted.notes)});
     send_where(client);
+    dk_engine_each_trouble(client->service->engine, send_words, client);
   }
   dk_buf_finish(&submitted.notes);
   dk_engine_wake(client->service->engine);
@@ -128,6 +133,7 @@ static void on_watch(struct dk_service_client *client, uint32_t run) {
   client->run = run;
   dk_service_send(client, &(struct dk_talk){.kind = DK_TALK_SUBMITTED, .run = run, .value = 1, .text = (char *)""});
   send_where(client);
+  dk_engine_each_trouble(client->service->engine, send_words, client);
 }
 
 static void on_ask(struct dk_service_client *client, const struct dk_talk *talk) {
@@ -293,8 +299,7 @@ static void on_say(void *ctx, const char *text) {
   struct dk_service *service = ctx;
 
   for (uint32_t i = 0; i < service->n_clients; i++)
-    if (service->clients[i]->is_known)
-      dk_service_send(service->clients[i], &(struct dk_talk){.kind = DK_TALK_SAY, .text = (char *)(uintptr_t)text});
+    if (service->clients[i]->is_known) send_words(service->clients[i], text);
   if (service->local.say) service->local.say(service->local.ctx, text);
 }
 

@@ -23,7 +23,7 @@ enum phase { PHASE_WAITS, PHASE_DIALS, PHASE_GREETS, PHASE_ENDED, PHASE_CLOSED }
 
 struct asked {
   struct survey *survey;
-  const struct dk_host_entry *host;
+  const struct dk_hosts_entry *host;
   struct dk_survey_answer *answer;
   enum phase phase;
   struct dk_dial *dial; /* NULL: none */
@@ -220,7 +220,7 @@ static uint64_t look_after(struct survey *survey) {
   return next;
 }
 
-int dk_survey(const struct dk_survey_options *options, const struct dk_host_entry *const *hosts, uint32_t n,
+int dk_survey(const struct dk_survey_options *options, const struct dk_hosts_entry *const *hosts, uint32_t n,
               struct dk_survey_answer *answers, struct dk_error *error) {
   dk_autofree struct asked *asked = dk_calloc(n + 1u, sizeof *asked);
   struct survey survey = {.with = options, .asked = asked, .n = n};

@@ -32,7 +32,7 @@ struct dk_survey_options {
 /* Asks at most DK_SURVEY_AT_ONCE of them at a time; answers[i] is that of hosts[i], zero before, and finished by the
  * caller. Takes as long as the slowest, which is minutes at most. 0, or a negative errno with words when nobody can be
  * asked. */
-int dk_survey(const struct dk_survey_options *options, const struct dk_host_entry *const *hosts, uint32_t n,
+int dk_survey(const struct dk_survey_options *options, const struct dk_hosts_entry *const *hosts, uint32_t n,
               struct dk_survey_answer *answers, struct dk_error *error);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define HEAD 4u
@@ -342,32 +341,23 @@ int dk_talk_next(struct dk_talk_stream *stream, struct dk_talk *ret) {
 }
 
 int dk_talk_flush(struct dk_talk_stream *stream) {
-  while (stream->sent < stream->out.len) {
-    ssize_t n =
-        send(stream->fd, stream->out.data + stream->sent, stream->out.len - stream->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-    stream->sent += (size_t)n;
-  }
-  dk_buf_clear(&stream->out);
-  stream->sent = 0;
-  return 0;
+  return dk_outbox_send(&stream->out, stream->fd);
 }
 
 int dk_talk_send(struct dk_talk_stream *stream, const struct dk_talk *talk) {
-  int r = dk_talk_encode(talk, &stream->out);
+  int r = dk_talk_encode(talk, &stream->out.bytes);
 
-  if (r == 0 && stream->out.len - stream->sent > DK_TALK_MAX) r = -ENOBUFS; /* who reads nothing is given up */
+  if (r == 0 && dk_outbox_waiting(&stream->out) > DK_TALK_MAX) r = -ENOBUFS; /* who reads nothing is given up */
   return r < 0 ? r : dk_talk_flush(stream);
 }
 
 bool dk_talk_wants_out(const struct dk_talk_stream *stream) {
-  return stream->out.len > stream->sent;
+  return dk_outbox_waiting(&stream->out) > 0;
 }
 
 void dk_talk_close(struct dk_talk_stream *stream) {
   if (stream->fd >= 0) close(stream->fd);
   dk_buf_finish(&stream->in);
-  dk_buf_finish(&stream->out);
+  dk_outbox_finish(&stream->out);
   *stream = (struct dk_talk_stream){.fd = -1};
 }

@@ -11,6 +11,7 @@
 #define DK_DRIVE_TALK_H
 
 #include "engine/drive/reach.h"
+#include "engine/sys/outbox.h"
 
 #define DK_TALK_PROTOCOL 4
 #define DK_TALK_SOCKET "engine.sock" /* in the state folder */
@@ -81,8 +82,8 @@ void dk_talk_finish(struct dk_talk *talk);
 /* A connection's buffers; the descriptor is the caller's to watch. */
 struct dk_talk_stream {
   int fd;
-  struct dk_buf in, out;
-  size_t sent; /* of out */
+  struct dk_buf in;
+  struct dk_outbox out;
 };
 /* Reads what is there. 1: something, 0: nothing now, negative: the other side has gone (-ECONNRESET) or an errno. */
 int dk_talk_read(struct dk_talk_stream *stream);

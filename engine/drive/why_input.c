@@ -21,7 +21,7 @@ static const struct dk_input *find_input(const struct dk_why_side *side, const c
 
   for (uint32_t i = 0; i < tmpl->n_inputs; i++) {
     const struct dk_input *input = &tmpl->inputs[i];
-    bool has_edge = input->kind == DK_INPUT_OUTPUT || input->kind == DK_INPUT_GATHER || input->kind == DK_INPUT_RECORDS;
+    bool has_edge = dk_input_is_output(input->kind) || input->kind == DK_INPUT_RECORDS;
     if (strcmp(input->name, name) != 0) continue;
     if (has_edge ? dk_edge_rows(&side->plan->graph, &node->edges[input->edge], row, &first, &list) > 0
                  : cell_value(&input->cell, row) != DK_NULL)

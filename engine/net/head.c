@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
-
-#include <curl/curl.h>
+#include <time.h>
 
 #define SECOND_NS UINT64_C(1000000000)
 #define RETRY_MOST_S (INT64_C(366) * 86400)
@@ -51,9 +50,21 @@ const char *dk_head_get(const struct dk_head *head, const char *name) {
   return NULL;
 }
 
+/* The three forms of RFC 9110, 5.6.7. */
+static int64_t read_date(const char *text) {
+  static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%a, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"};
+
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    struct tm tm = {0};
+    const char *end = strptime(text, forms[i], &tm);
+    if (end && !*end) return (int64_t)timegm(&tm);
+  }
+  return 0;
+}
+
 int64_t dk_head_when(const struct dk_head *head) {
   const char *date = dk_head_get(head, "Date");
-  int64_t when = date ? (int64_t)curl_getdate(date, NULL) : 0;
+  int64_t when = date ? read_date(date) : 0;
   return when > 0 ? when : 0;
 }
 
@@ -66,7 +77,7 @@ uint64_t dk_head_retry_after_ns(const struct dk_head *head, int64_t unix_s) {
   if (!text[digits]) {
     for (const char *c = text; *c && wait < RETRY_MOST_S; c++) wait = wait * 10 + (*c - '0');
   } else {
-    int64_t now = dk_head_when(head), then = (int64_t)curl_getdate(text, NULL);
+    int64_t now = dk_head_when(head), then = read_date(text);
     wait = then > 0 ? then - (now ? now : unix_s) : 0;
   }
   if (wait > RETRY_MOST_S) wait = RETRY_MOST_S;

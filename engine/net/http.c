@@ -51,11 +51,11 @@ static void collect(struct dk_http *http) {
   CURLMsg *message;
   int left;
 
-  while ((message = curl_multi_info_read(http->multi, &left))) {
+  while ((message = dk_curl.multi_info_read(http->multi, &left))) {
     if (message->msg != CURLMSG_DONE) continue;
     CURLcode code = message->data.result;
     struct dk_http_call *call = NULL;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+    dk_curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
     dk_http_settle(call, code);
   }
 }
@@ -63,50 +63,35 @@ static void collect(struct dk_http *http) {
 static void drive(struct dk_http *http, curl_socket_t fd, int events) {
   int running;
 
-  if (curl_multi_socket_action(http->multi, fd, events, &running) != CURLM_OK) http->is_short = true;
+  if (dk_curl.multi_socket_action(http->multi, fd, events, &running) != CURLM_OK) http->is_short = true;
   collect(http);
 }
 
 static int set_up(struct dk_http *http) {
   CURLM *multi = http->multi;
 
-  if (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, CONNECTIONS_MOST) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS_MOST) != CURLM_OK ||
-      curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS) != CURLM_OK)
+  if (dk_curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, (curl_socket_callback){on_socket}) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, (curl_multi_timer_callback){on_timer}) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, CONNECTIONS_MOST) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS_MOST) != CURLM_OK ||
+      dk_curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS) != CURLM_OK)
     return -ENOMEM;
-  return 0;
-}
-
-static void *resize(void *old, size_t size) {
-  return dk_realloc_array(old, 1, size);
-}
-
-/* Never undone: a thread that still looks up a name would free by functions that are gone. */
-static int set_up_curl(void) {
-  static bool is_done;
-
-  if (is_done) return 0;
-  if (curl_global_init_mem(CURL_GLOBAL_ALL, dk_alloc, dk_free, resize, dk_strdup, dk_calloc) != CURLE_OK)
-    return -ENOMEM;
-  is_done = true;
   return 0;
 }
 
 int dk_http_create(struct dk_loop *loop, uint64_t seed, struct dk_http **ret, struct dk_error *error) {
-  struct dk_http *http = NULL;
-
   *ret = NULL;
-  if (set_up_curl() == 0) http = dk_calloc(1, sizeof *http);
+  int r = dk_curl_load(error);
+  if (r < 0) return r;
+  struct dk_http *http = dk_calloc(1, sizeof *http);
   if (!http) return dk_error_system(error, -ENOMEM, "starting HTTP");
   http->loop = loop;
   http->seed = seed;
   http->timer_at = UINT64_MAX;
-  http->multi = curl_multi_init();
+  http->multi = dk_curl.multi_init();
   if (!http->multi || set_up(http) < 0) {
     dk_http_destroy(http);
     return dk_error_system(error, -ENOMEM, "starting HTTP");
@@ -118,7 +103,7 @@ int dk_http_create(struct dk_loop *loop, uint64_t seed, struct dk_http **ret, st
 void dk_http_destroy(struct dk_http *http) {
   if (!http) return;
   while (http->calls) dk_http_call_destroy(http->calls);
-  curl_multi_cleanup(http->multi);
+  dk_curl.multi_cleanup(http->multi);
   dk_free(http);
 }
 

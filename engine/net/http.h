@@ -4,14 +4,14 @@
  * request that broke is said: in_doubt. Every answer is bounded in bytes and in time. The peer is always verified: by
  * the machine's authorities, a file of authorities, or the server's own certificate; there is no switch that turns it
  * off. Credentials stay where they belong: headers, bodies and queries are in no words, a redirect is followed to the
- * same host alone, and plain http goes only to this machine unless the caller allows it (never through a proxy then).
+ * same host alone, and plain http goes to this machine alone, through no proxy, unless the caller allows another.
  *
  * Proxies are those of the environment (https_proxy, http_proxy, all_proxy, no_proxy), as curl reads them.
  *
- * Threads: names are looked up by threads of libcurl's (getaddrinfo cannot be interrupted). One that is looked up for a
+ * Threads: names are looked up by threads of libcurl's (getaddrinfo cannot be interrupted). One that looks up for a
  * request that was cancelled, timed out or destroyed is left behind: it ends by itself when the resolver answers, and
- * nothing waits for it. All else is in the caller's thread. Callers ignore SIGPIPE, and call dk_loop_signal for the signals
- * that they want before the first request: the threads inherit which are blocked. */
+ * nothing waits for it. They inherit which signals are blocked: the loop's are asked for (dk_loop_signal) before the
+ * first request. All else is in the caller's thread. Callers ignore SIGPIPE. */
 #ifndef DK_NET_HTTP_H
 #define DK_NET_HTTP_H
 
@@ -41,11 +41,11 @@ struct dk_http_header {
 
 struct dk_http_answer {
   int r; /* 0: an HTTP answer came whole, of whatever status. Negative: none did, error has the words:
-            -EHOSTUNREACH name not found; -ECONNREFUSED, -ENETUNREACH ... not connected; -EKEYREJECTED the certificate is
+            -EHOSTUNREACH name not found; -ECONNREFUSED, -ENETUNREACH ... not connected; -EKEYREJECTED certificate
             not trusted; -EACCES our certificate or the proxy's refusal; -ETIMEDOUT; -ECONNRESET broken on the way;
             -EPROTO not HTTP; -EMSGSIZE too large; -ENOMEM; -EMFILE */
   /* It may have acted, and nobody knows: it was sent, and no answer says what it did, in this try or one before. Never
-   * for GET and HEAD, never with a status of 2xx. Of answers, 408 and 5xx (but 501 and 505) do not say. */
+   * for GET and HEAD, never with a whole answer of 2xx. Of answers, 408 and 5xx (but 501 and 505) do not say. */
   bool in_doubt;
   uint32_t tries;
   struct dk_error error; /* r < 0: "LABEL: ...", for people */
@@ -94,14 +94,15 @@ struct dk_http_request {
   void *ctx;
 };
 
-/* `loop` must outlive it. `seed`: of the jitter between tries. 0, -ENOMEM. */
+/* `loop` must outlive it. `seed`: of the jitter between tries. The first one of a process loads libcurl. 0, -ENOMEM,
+ * -ENOTSUP with help: libcurl is not here, or lacks a function. */
 int dk_http_create(struct dk_loop *loop, uint64_t seed, struct dk_http **ret, struct dk_error *error);
 void dk_http_destroy(
     struct dk_http *http); /* as dk_http_cancel for all that is under way; does not block; NULL is fine */
 
-/* Starts it; nobody is called from within. At most 32 are on the network at a time, 8 to one host; the others wait for
- * them, and their time runs. Negative: nothing was sent, and done is never called: -EINVAL the request is wrong (or plain
- * http to another machine), -ENOENT, -EACCES ... a file cannot be read, -ENOMEM. */
+/* Starts it; nobody is called from within. At most 32 are on the network at a time, 8 to one host; the others wait
+ * for them, and their time runs. Negative: nothing was sent, and done is never called: -EINVAL the request is wrong
+ * (or plain http to another machine), -ENOENT, -EACCES ... a file cannot be read, -ENOMEM. */
 int dk_http_send(struct dk_http *http, const struct dk_http_request *request, struct dk_http_call **ret,
                  struct dk_error *error);
 /* Its done is not called. What was sent may have acted. Does not block; NULL is fine. */
@@ -111,9 +112,9 @@ void dk_http_cancel(struct dk_http_call *call);
 uint64_t dk_http_deadline(const struct dk_http *http);
 void dk_http_tick(struct dk_http *http, uint64_t now_ns);
 
-/* Words for an answer that its driver has no better ones for: label, host, status, request id, and what to do. Returns a
- * negative errno by the status: -EACCES 401 403 407, -ENOENT 404 410, -EEXIST 409, -EBUSY 429 503, -EINVAL other 4xx,
- * -EREMOTE 3xx, -EIO others; r when that is negative, with its error. */
+/* Words for an answer that its driver has no better ones for: label, host, status, request id, and what to do.
+ * Returns a negative errno by the status: -EACCES 401 403 407, -ENOENT 404 410, -EEXIST 409, -EBUSY 429 503, -EINVAL
+ * other 4xx, -EREMOTE 3xx, -EIO others; r when that is negative, with its error. */
 int dk_http_refuse(const struct dk_http_answer *answer, struct dk_error *error);
 
 #endif

@@ -2,11 +2,10 @@
 #ifndef DK_NET_HTTP_PRIV_H
 #define DK_NET_HTTP_PRIV_H
 
+#include "engine/net/curl_load.h"
 #include "engine/net/http.h"
 #include "engine/net/pin.h"
 #include "lang/base/buf.h"
-
-#include <curl/curl.h>
 
 /* Why we ended a try ourselves. */
 enum cut {
@@ -56,8 +55,8 @@ struct dk_http_call {
 int dk_http_call_create(const struct dk_http_request *request, struct dk_http_call **ret, struct dk_error *error);
 /* Ends its try, takes it out of the list, frees it. */
 void dk_http_call_destroy(struct dk_http_call *call);
-/* Where a redirect leads: to *ret_url at the same scheme, host and port, or to the host *ret_elsewhere; neither: it is no
- * URL. Both are owned (dk_free). 0, -ENOMEM. */
+/* Where a redirect leads: to *ret_url at the same scheme, host and port, or to the host *ret_elsewhere; neither: it
+ * is no URL. Both are owned (dk_free). 0, -ENOMEM. */
 int dk_http_lead(const struct dk_http_call *call, const char *location, char **ret_url, char **ret_elsewhere);
 
 /* http_try.c. 0, -ENOMEM: nothing has begun. */

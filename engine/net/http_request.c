@@ -1,5 +1,5 @@
-/* A request is copied and looked at before anything is sent: see http.h. What curl would let pass and a server could take
- * for something else (line ends in headers, a user in the URL) is refused here. */
+/* A request is copied and looked at before anything is sent: see http.h. What curl would let pass and a server could
+ * take for something else (line ends in headers, a user in the URL) is refused here. */
 #include "engine/net/http_priv.h"
 
 #include "lang/base/alloc.h"
@@ -71,7 +71,7 @@ static bool copy_names(struct dk_http_request *with) {
 }
 
 static int add_header(struct curl_slist **list, const char *line) {
-  struct curl_slist *longer = curl_slist_append(*list, line);
+  struct curl_slist *longer = dk_curl.slist_append(*list, line);
 
   if (!longer) return -ENOMEM;
   *list = longer;
@@ -108,14 +108,14 @@ static bool is_loopback(const char *host) {
 static char *host_of(CURLU *url) {
   char *host = NULL, *port = NULL, *both = NULL;
 
-  CURLUcode r = curl_url_get(url, CURLUPART_PORT, &port, 0);
-  if ((r == CURLUE_OK || r == CURLUE_NO_PORT) && curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+  CURLUcode r = dk_curl.url_get(url, CURLUPART_PORT, &port, 0);
+  if ((r == CURLUE_OK || r == CURLUE_NO_PORT) && dk_curl.url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
     dk_autobuf text = DK_BUF_INIT;
     dk_buf_printf(&text, port ? "%s:%s" : "%s", host, port);
     both = dk_buf_steal(&text);
   }
-  curl_free(host);
-  curl_free(port);
+  dk_curl.free(host);
+  dk_curl.free(port);
   return both;
 }
 
@@ -123,16 +123,16 @@ static int read_url(struct dk_http_call *call, CURLU *url, struct dk_error *erro
   const struct dk_http_request *with = &call->with;
   char *scheme = NULL, *user = NULL, *host = NULL;
 
-  CURLUcode code = curl_url_set(url, CURLUPART_URL, with->url, CURLU_PATH_AS_IS);
-  if (code == CURLUE_OK) code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
-  if (code == CURLUE_OK) code = curl_url_get(url, CURLUPART_HOST, &host, 0);
-  if (code == CURLUE_OK && curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OUT_OF_MEMORY)
+  CURLUcode code = dk_curl.url_set(url, CURLUPART_URL, with->url, CURLU_PATH_AS_IS);
+  if (code == CURLUE_OK) code = dk_curl.url_get(url, CURLUPART_SCHEME, &scheme, 0);
+  if (code == CURLUE_OK) code = dk_curl.url_get(url, CURLUPART_HOST, &host, 0);
+  if (code == CURLUE_OK && dk_curl.url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OUT_OF_MEMORY)
     code = CURLUE_OUT_OF_MEMORY;
   int r = 0;
   if (code == CURLUE_OUT_OF_MEMORY)
     r = dk_error_system(error, -ENOMEM, "%s", with->label);
   else if (code != CURLUE_OK)
-    r = dk_error_set(error, -EINVAL, "%s: the address is no URL: %s", with->label, curl_url_strerror(code));
+    r = dk_error_set(error, -EINVAL, "%s: the address is no URL: %s", with->label, dk_curl.url_strerror(code));
   else if (user)
     r = dk_error_set(error, -EINVAL, "%s: the address has a user in it\nhelp: credentials have settings of their own",
                      with->label);
@@ -146,21 +146,21 @@ static int read_url(struct dk_http_call *call, CURLU *url, struct dk_error *erro
       r = dk_error_set(error, -EINVAL, "%s: %s would be asked without encryption\nhelp: write https:// in the address",
                        with->label, host);
   }
-  curl_free(scheme);
-  curl_free(user);
-  curl_free(host);
+  dk_curl.free(scheme);
+  dk_curl.free(user);
+  dk_curl.free(host);
   return r;
 }
 
 static int take_url(struct dk_http_call *call, struct dk_error *error) {
-  CURLU *url = curl_url();
+  CURLU *url = dk_curl.url();
 
   int r = url ? read_url(call, url, error) : dk_error_system(error, -ENOMEM, "%s", call->with.label);
   if (r == 0) {
     call->host = call->with.unix_socket ? dk_strdup(call->with.unix_socket) : host_of(url);
     if (!call->host) r = dk_error_system(error, -ENOMEM, "%s", call->with.label);
   }
-  curl_url_cleanup(url);
+  dk_curl.url_cleanup(url);
   return r;
 }
 
@@ -220,7 +220,7 @@ void dk_http_call_destroy(struct dk_http_call *call) {
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) dk_free((char *)texts[i]);
   free_names(with->request_id_headers);
   dk_free((void *)with->body);
-  curl_slist_free_all(call->headers);
+  dk_curl.slist_free_all(call->headers);
   dk_free(call->host);
   dk_free(call->elsewhere);
   dk_free(call->at);
@@ -238,11 +238,11 @@ static int errno_of(CURLUcode code) {
 static int is_same_part(CURLU *a, CURLU *b, CURLUPart part) {
   char *x = NULL, *y = NULL;
 
-  int r = errno_of(curl_url_get(a, part, &x, CURLU_DEFAULT_PORT));
-  if (r == 0) r = errno_of(curl_url_get(b, part, &y, CURLU_DEFAULT_PORT));
+  int r = errno_of(dk_curl.url_get(a, part, &x, CURLU_DEFAULT_PORT));
+  if (r == 0) r = errno_of(dk_curl.url_get(b, part, &y, CURLU_DEFAULT_PORT));
   if (r == 0) r = strcasecmp(x, y) == 0;
-  curl_free(x);
-  curl_free(y);
+  dk_curl.free(x);
+  dk_curl.free(y);
   return r;
 }
 
@@ -257,22 +257,22 @@ static int is_same_host(CURLU *a, CURLU *b) {
 /* `there` begins as the same as `here`, so that `location` may be relative to it. */
 static int lead(const char *at, const char *location, CURLU *here, CURLU *there, char **ret_url, char **ret_elsewhere) {
   if (!here || !there) return -ENOMEM;
-  int r = errno_of(curl_url_set(here, CURLUPART_URL, at, CURLU_PATH_AS_IS));
-  if (r == 0) r = errno_of(curl_url_set(there, CURLUPART_URL, at, CURLU_PATH_AS_IS));
-  if (r == 0) r = errno_of(curl_url_set(there, CURLUPART_URL, location, 0));
+  int r = errno_of(dk_curl.url_set(here, CURLUPART_URL, at, CURLU_PATH_AS_IS));
+  if (r == 0) r = errno_of(dk_curl.url_set(there, CURLUPART_URL, at, CURLU_PATH_AS_IS));
+  if (r == 0) r = errno_of(dk_curl.url_set(there, CURLUPART_URL, location, 0));
   if (r == 0) r = is_same_host(here, there);
   if (r < 0) return r;
-  if (r == 1) return errno_of(curl_url_get(there, CURLUPART_URL, ret_url, 0));
+  if (r == 1) return errno_of(dk_curl.url_get(there, CURLUPART_URL, ret_url, 0));
   *ret_elsewhere = host_of(there);
   return *ret_elsewhere ? 0 : -ENOMEM;
 }
 
 int dk_http_lead(const struct dk_http_call *call, const char *location, char **ret_url, char **ret_elsewhere) {
-  CURLU *here = curl_url(), *there = curl_url();
+  CURLU *here = dk_curl.url(), *there = dk_curl.url();
 
   *ret_url = *ret_elsewhere = NULL;
   int r = lead(call->at ? call->at : call->with.url, location, here, there, ret_url, ret_elsewhere);
-  curl_url_cleanup(here);
-  curl_url_cleanup(there);
+  dk_curl.url_cleanup(here);
+  dk_curl.url_cleanup(there);
   return r == -EINVAL ? 0 : r;
 }

@@ -42,7 +42,7 @@ static bool is_passing(const struct dk_http_call *call, CURLcode code, int statu
   case CURLE_SEND_ERROR:
   case CURLE_PARTIAL_FILE: return true;
   case CURLE_RECV_ERROR:
-    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_said);
+    dk_curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_said);
     return proxy_said < 300 || is_passing_status((int)proxy_said);
   default: return false;
   }
@@ -60,7 +60,7 @@ static void read_answer(struct dk_http_call *call, CURLcode code, struct dk_http
   long status = 0;
   bool is_whole = code == CURLE_OK && call->cut == CUT_NOT;
 
-  curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
   *ret = (struct dk_http_answer){.tries = call->tries,
                                  .status = (int)status,
                                  .label = call->with.label,

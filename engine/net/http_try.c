@@ -14,7 +14,9 @@ struct setting {
 };
 
 #define SET(setting, option, value)                                                                                    \
-  ((setting)->code == CURLE_OK ? (void)((setting)->code = curl_easy_setopt((setting)->easy, option, value)) : (void)0)
+  do {                                                                                                                 \
+    if ((setting)->code == CURLE_OK) (setting)->code = dk_curl_easy_setopt((setting)->easy, option, value);            \
+  } while (0)
 
 static int on_start(void *ctx, char *their_ip, char *our_ip, int their_port, int our_port) {
   struct dk_http_call *call = ctx;
@@ -73,17 +75,17 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx) {
 static void set_callbacks(struct setting *to, struct dk_http_call *call) {
   SET(to, CURLOPT_PRIVATE, call);
   SET(to, CURLOPT_ERRORBUFFER, call->detail);
-  SET(to, CURLOPT_OPENSOCKETFUNCTION, on_open);
+  SET(to, CURLOPT_OPENSOCKETFUNCTION, (curl_opensocket_callback){on_open});
   SET(to, CURLOPT_OPENSOCKETDATA, call);
-  SET(to, CURLOPT_PREREQFUNCTION, on_start);
+  SET(to, CURLOPT_PREREQFUNCTION, (curl_prereq_callback){on_start});
   SET(to, CURLOPT_PREREQDATA, call);
   SET(to, CURLOPT_NOPROGRESS, 0L);
-  SET(to, CURLOPT_XFERINFOFUNCTION, on_moved);
+  SET(to, CURLOPT_XFERINFOFUNCTION, (curl_xferinfo_callback){on_moved});
   SET(to, CURLOPT_XFERINFODATA, call);
-  SET(to, CURLOPT_HEADERFUNCTION, on_header);
+  SET(to, CURLOPT_HEADERFUNCTION, (curl_write_callback){on_header});
   SET(to, CURLOPT_HEADERDATA, call);
   SET(to, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's are no answer */
-  SET(to, CURLOPT_WRITEFUNCTION, on_body);
+  SET(to, CURLOPT_WRITEFUNCTION, (curl_write_callback){on_body});
   SET(to, CURLOPT_WRITEDATA, call);
 }
 
@@ -114,7 +116,8 @@ static void set_trust(struct setting *to, struct dk_http_call *call) {
   SET(to, CURLOPT_SSL_VERIFYPEER, 1L);
   SET(to, CURLOPT_SSL_VERIFYHOST, call->pin[0] ? 0L : 2L);
   SET(to, CURLOPT_CAPATH, (char *)NULL);
-  /* Without memory curl 7.88 frees the name of a session's host twice (Curl_ssl_addsessionid in its lib/vtls/vtls.c). */
+  /* Without memory curl 7.88 frees the name of a session's host twice (Curl_ssl_addsessionid in its
+   * lib/vtls/vtls.c). */
   SET(to, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   if (call->pin[0]) {
     struct curl_blob pem = {.data = call->pem.data, .len = call->pem.len, .flags = CURL_BLOB_NOCOPY};
@@ -136,6 +139,7 @@ static void set_request(struct setting *to, const struct dk_http_call *call) {
   SET(to, CURLOPT_URL, call->at ? call->at : with->url);
   SET(to, CURLOPT_PATH_AS_IS, 1L); /* it may be signed */
   SET(to, CURLOPT_HTTPHEADER, call->headers);
+  SET(to, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)with->body_most); /* one that says so is not read */
   SET(to, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   if (has_body) {
     SET(to, CURLOPT_POST, 1L);
@@ -159,7 +163,7 @@ static int set_all(struct dk_http_call *call, struct dk_error *error) {
   return dk_error_set(
       error, -ENOTSUP,
       "%s: this machine's libcurl lacks something: %s\nhelp: dkrun needs libcurl 7.88 or later, made with OpenSSL",
-      call->with.label, curl_easy_strerror(to.code));
+      call->with.label, dk_curl.easy_strerror(to.code));
 }
 
 int dk_http_try_begin(struct dk_http_call *call, struct dk_error *error) {
@@ -173,10 +177,10 @@ int dk_http_try_begin(struct dk_http_call *call, struct dk_error *error) {
   call->moved = 0;
   call->tries++;
   call->try_at = call->heard_at = dk_now_ns();
-  call->easy = curl_easy_init();
+  call->easy = dk_curl.easy_init();
   if (!call->easy) return dk_error_system(error, -ENOMEM, "%s", call->with.label);
   int r = set_all(call, error);
-  if (r == 0 && curl_multi_add_handle(call->http->multi, call->easy) != CURLM_OK)
+  if (r == 0 && dk_curl.multi_add_handle(call->http->multi, call->easy) != CURLM_OK)
     r = dk_error_system(error, -ENOMEM, "%s", call->with.label);
   if (r < 0) dk_http_try_end(call);
   return r;
@@ -184,7 +188,7 @@ int dk_http_try_begin(struct dk_http_call *call, struct dk_error *error) {
 
 void dk_http_try_end(struct dk_http_call *call) {
   if (!call->easy) return;
-  curl_multi_remove_handle(call->http->multi, call->easy); /* one that was not added: no harm */
-  curl_easy_cleanup(call->easy);
+  dk_curl.multi_remove_handle(call->http->multi, call->easy); /* one that was not added: no harm */
+  dk_curl.easy_cleanup(call->easy);
   call->easy = NULL;
 }

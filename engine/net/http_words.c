@@ -1,5 +1,5 @@
-/* What went wrong, and what to do: the words of http.h. Of the request they have its label and its host alone; of curl's
- * own words what it says of connections and certificates. */
+/* What went wrong, and what to do: the words of http.h. Of the request they have its label and its host alone; of
+ * curl's own words what it says of connections and certificates. */
 #include "engine/net/http_priv.h"
 
 #include "lang/base/number.h"
@@ -10,19 +10,6 @@
 
 /* X509_V_ERR_... of OpenSSL's <openssl/x509_vfy.h>, which CURLINFO_SSL_VERIFYRESULT is in. */
 enum { UNSPECIFIED = 1, NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
-
-static const char *stage(const struct dk_http_call *call) {
-  curl_off_t name = 0, connect = 0, tls = 0, answer = 0;
-
-  curl_easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
-  curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connect);
-  curl_easy_getinfo(call->easy, CURLINFO_APPCONNECT_TIME_T, &tls);
-  curl_easy_getinfo(call->easy, CURLINFO_STARTTRANSFER_TIME_T, &answer);
-  if (call->was_sent) return answer ? "in the middle of its answer" : "while waiting for its answer";
-  if (!name) return "while its name was looked up";
-  if (!connect) return "while connecting";
-  return call->is_https && !tls ? "in the TLS handshake" : "before anything was sent";
-}
 
 /* The variable that may have named a proxy; its value can have a password. */
 static const char *proxy_variable(const struct dk_http_call *call) {
@@ -37,12 +24,27 @@ static const char *proxy_variable(const struct dk_http_call *call) {
   return NULL;
 }
 
+/* Of a connection that does not stand yet curl tells no times: its own end has a port when the other end has answered. */
+static const char *stage(const struct dk_http_call *call) {
+  curl_off_t name = 0, answer = 0;
+  long port = 0;
+
+  dk_curl_easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_LOCAL_PORT, &port);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_STARTTRANSFER_TIME_T, &answer);
+  if (call->was_sent) return answer ? "in the middle of its answer" : "while waiting for its answer";
+  if (!name) return "while its name was looked up";
+  if (port <= 0) return "while connecting";
+  if (!call->is_https) return "before anything was sent";
+  return proxy_variable(call) ? "at the proxy or in the TLS handshake" : "in the TLS handshake";
+}
+
 static int explain_connect(const struct dk_http_call *call, struct dk_error *error) {
   long number = 0;
   const char *proxy = proxy_variable(call);
 
   if (call->no_socket) return dk_error_system(error, -call->no_socket, "opening a socket for %s", call->host);
-  curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
   int r = number > 0 ? -(int)number : -ECONNREFUSED;
   if (proxy)
     return dk_error_system(error, r, "no connection to %s or to its proxy\nhelp: %s is set: is it the right proxy?",
@@ -56,7 +58,7 @@ static int explain_connect(const struct dk_http_call *call, struct dk_error *err
 static int explain_trust(const struct dk_http_call *call, struct dk_error *error) {
   long why = 0;
 
-  curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &why);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &why);
   if (why == HAS_EXPIRED)
     return dk_error_set(error, -EKEYREJECTED,
                         "the certificate of %s has expired\nhelp: if this machine's clock is right, "
@@ -85,7 +87,7 @@ static int explain_break(const struct dk_http_call *call, struct dk_error *error
   long proxy_said = 0;
   const char *proxy = proxy_variable(call);
 
-  curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_said);
+  dk_curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_said);
   if (!call->was_sent && proxy_said >= 300)
     return dk_error_set(error, proxy_said == 403 || proxy_said == 407 ? -EACCES : -ECONNREFUSED,
                         "the proxy refused the way to %s with status %ld\nhelp: %s", call->host, proxy_said,
@@ -98,14 +100,19 @@ static int explain_break(const struct dk_http_call *call, struct dk_error *error
                       call->detail[0] ? call->detail : "closed");
 }
 
+static int explain_size(const struct dk_http_call *call, struct dk_error *error) {
+  char size[DK_NUMBER_TEXT];
+
+  dk_number_size_text(call->with.body_most, size);
+  return dk_error_set(error, -EMSGSIZE, "the answer of %s has more than %s\nhelp: is the address right?", call->host,
+                      size);
+}
+
 static int explain_cut(const struct dk_http_call *call, struct dk_error *error) {
   char size[DK_NUMBER_TEXT], time[DK_NUMBER_TEXT];
 
   switch (call->cut) {
-  case CUT_BODY:
-    dk_number_size_text(call->with.body_most, size);
-    return dk_error_set(error, -EMSGSIZE, "the answer of %s has more than %s\nhelp: is the address right?", call->host,
-                        size);
+  case CUT_BODY: return explain_size(call, error);
   case CUT_HEADERS:
     dk_number_size_text(call->with.headers_most, size);
     return dk_error_set(error, -EMSGSIZE, "the headers of %s have more than %s\nhelp: is the address right?",
@@ -170,11 +177,12 @@ static int explain_code(const struct dk_http_call *call, CURLcode code, struct d
   case CURLE_BAD_CONTENT_ENCODING:
   case CURLE_WRITE_ERROR: /* curl's decoder, too */
     return dk_error_set(error, -EPROTO, "what %s answered cannot be read as HTTP (%s)\nhelp: is the address right?",
-                        call->host, call->detail[0] ? call->detail : curl_easy_strerror(code));
+                        call->host, call->detail[0] ? call->detail : dk_curl.easy_strerror(code));
+  case CURLE_FILESIZE_EXCEEDED: return explain_size(call, error);
   case CURLE_OUT_OF_MEMORY: return dk_error_system(error, -ENOMEM, "asking %s", call->host);
   default:
     return dk_error_set(error, -EIO, "asking %s: %s", call->host,
-                        call->detail[0] ? call->detail : curl_easy_strerror(code));
+                        call->detail[0] ? call->detail : dk_curl.easy_strerror(code));
   }
 }
 

@@ -1,5 +1,5 @@
-/* A JSON document that came from elsewhere: read within bounds, and looked at by getters whose errors name the place, so
- * that drivers' parsers stay short.
+/* A JSON document that came from elsewhere: read within bounds, and looked at by getters whose errors name the place,
+ * so that drivers' parsers stay short.
  *
  * A dk_json is a place in the document: a value and the way to it. It lives on the caller's stack, is valid while the
  * place that it was got from and the document are, and owns nothing; only dk_json_parse's is finished. */
@@ -26,8 +26,8 @@ struct dk_json {
   const char *label; /* of the document */
 };
 
-/* `label` ("lab-cloud: list servers") begins all words about it, and must outlive it. 0, -EBADMSG (no JSON, too deep, too
- * many values: the words quote how it begins), -EMSGSIZE, -ENOMEM. On failure nothing is owned. */
+/* `label` ("lab-cloud: list servers") begins all words about it, and must outlive it. 0, -EBADMSG (no JSON, too
+ * deep, too many values: the words quote how it begins), -EMSGSIZE, -ENOMEM. On failure nothing is owned. */
 int dk_json_parse(const char *text, size_t len, const char *label, struct dk_json *ret, struct dk_error *error);
 void dk_json_finish(struct dk_json *document); /* one that is zeroed is fine */
 
@@ -44,9 +44,9 @@ void dk_json_item(const struct dk_json *list, uint32_t i, struct dk_json *ret); 
 bool dk_json_next(const struct dk_json *object, struct dk_json *at);
 bool dk_json_is_object(const struct dk_json *at);
 
-/* Members that must be there, of that type. 0, -EBADMSG; *ret is set only on 0. Texts are UTF-8 without NUL and live as
- * long as the document. An integer may come as a text, too (some clouds write them so). Times are RFC 3339, in Unix seconds
- * (fractions are dropped, one without a zone is taken as UTC). */
+/* Members that must be there, of that type. 0, -EBADMSG; *ret is set only on 0. Texts are UTF-8 without NUL and live
+ * as long as the document. An integer may come as a text, too (some clouds write them so). Times are RFC 3339, in
+ * Unix seconds (fractions are dropped, one without a zone is taken as UTC). */
 int dk_json_text(const struct dk_json *in, const char *name, const char **ret, struct dk_error *error);
 int dk_json_int(const struct dk_json *in, const char *name, int64_t *ret, struct dk_error *error);
 int dk_json_number(const struct dk_json *in, const char *name, double *ret, struct dk_error *error);

@@ -1,5 +1,5 @@
-/* From PEM to the pin of a public key: see pin.h. Of the certificate (RFC 5280, 4.1) only as much is read as it takes to
- * get to subjectPublicKeyInfo; that it is sound, and in time, is for TLS to find. */
+/* From PEM to the pin of a public key: see pin.h. Of the certificate (RFC 5280, 4.1) only as much is read as it
+ * takes to get to subjectPublicKeyInfo; that it is sound, and in time, is for TLS to find. */
 #include "engine/net/pin.h"
 
 #include "engine/sys/fs.h"
@@ -11,6 +11,7 @@
 #define FILE_MOST (256u << 10)
 #define BEGIN "-----BEGIN CERTIFICATE-----"
 #define END "-----END CERTIFICATE-----"
+#define PREFIX "sha256//"
 #define TAG_SEQUENCE 0x30
 #define TAG_VERSION 0xa0
 #define BEFORE_KEY 5 /* serialNumber, signature, issuer, validity, subject */
@@ -97,8 +98,8 @@ int dk_pin_of(const char *pem, size_t len, char ret_pin[DK_PIN_TEXT]) {
   const uint8_t *bytes = (const uint8_t *)dk_buf_text(&der);
   if (!find_key((struct der){bytes, bytes + der.len}, &key)) return -EINVAL;
   dk_digest_of(key.at, (size_t)(key.end - key.at), &digest);
-  memcpy(ret_pin, "sha256//", 8);
-  encode_base64(&digest, ret_pin + 8);
+  memcpy(ret_pin, PREFIX, sizeof PREFIX);
+  encode_base64(&digest, ret_pin + strlen(PREFIX));
   return 0;
 }
 

@@ -127,6 +127,11 @@ int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest 
   return whole;
 }
 
+int dk_objects_has_content(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir,
+                           struct dk_error *error) {
+  return is_dir ? dk_objects_has_dir(objects, digest, error) : dk_objects_has(objects, digest, NULL);
+}
+
 static bool new_name(char ret[DK_OBJECTS_TMP]) {
   uint64_t random = 0;
   if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return false;

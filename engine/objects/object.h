@@ -30,6 +30,9 @@ bool dk_objects_has(const struct dk_objects *objects, const struct dk_digest *di
 /* The same of a directory: its manifest, and every file that it names. 1, 0, or a negative errno when the manifest
  * cannot be read now. */
 int dk_objects_has_dir(const struct dk_objects *objects, const struct dk_digest *manifest, struct dk_error *error);
+/* The one or the other. 1, 0, or a negative errno as of a directory. */
+int dk_objects_has_content(const struct dk_objects *objects, const struct dk_digest *digest, bool is_dir,
+                           struct dk_error *error);
 int dk_objects_put(struct dk_objects *objects, const void *data, size_t len, struct dk_digest *ret,
                    struct dk_error *error);
 /* The same in pieces: a new file in tmp/, by descriptor and name ("tmp/..."); what was written to it becomes an object,

@@ -39,7 +39,7 @@ void dk_rent_emit_put(struct dk_rent *rent, struct dk_rent_machine *machine) {
 void dk_rent_emit_del(struct dk_rent *rent, const struct dk_rent_machine *machine) {
   struct dk_rent_record *record = add_record(rent, DK_RENT_REC_RENTED);
   record->del = true;
-  record->rented.number = machine->of.number;
+  record->rented = machine->of;
 }
 
 void dk_rent_emit_taken(struct dk_rent *rent) {

@@ -47,10 +47,12 @@ struct dk_rented {
 /* A pool as it is configured. Borrowed for the call. */
 struct dk_rent_pool {
   uint32_t number; /* the world's: the same for the same name as long as this engine lives */
+  /* Its identity, also on the disk: one name, one account and region. Of a provider that has moved to another one it is
+   * another name, else what was made there would be taken for gone. Two pools may be of one account. */
   const char *name;
   int32_t order; /* lower first; among equals the lower number */
   uint32_t max_instances;
-  uint64_t idle_ns; /* one with nothing to do is kept so long */
+  uint64_t idle_ns; /* one with nothing to do is kept so long; UINT64_MAX: until people release it */
   uint64_t boot_ns; /* from made to its agent's first word, at most */
   uint64_t lag_ns;  /* lists, gets and deletes may not know what was made or deleted less than this ago; 0: 5 min */
   bool is_paid;     /* one instance has to prove itself before there is a second one */
@@ -58,7 +60,7 @@ struct dk_rent_pool {
   uint32_t n_shapes;
 };
 
-/* Tasks of one size that wait and that no machine which is up takes now. */
+/* Tasks of one size that wait for nothing but a machine, and that none which is up takes now. */
 struct dk_rent_need {
   uint32_t cpus, gpus; /* cpus 0 counts as 1 */
   uint64_t memory;     /* bytes */
@@ -89,7 +91,8 @@ enum dk_rent_event_kind {
   DK_RENT_EV_AGENT_UP,
   DK_RENT_EV_AGENT_DOWN,
   DK_RENT_EV_LOAD, /* what its agent, or the engine, knows of its work: after each change, and for each UP after a load */
-  DK_RENT_EV_RELEASE, /* people: one, a pool, all */
+  /* People: one, a pool, all. Of a pool or all: nothing new is made there until it is configured anew. */
+  DK_RENT_EV_RELEASE,
 };
 
 enum dk_rent_refusal {
@@ -134,8 +137,8 @@ struct dk_rent_event {
       uint64_t retry_after_ns; /* THROTTLED: as the cloud asks; 0: it does not */
     } failed;
     struct {
-      uint32_t serial; /* of the LIST: one of another is dropped */
-      const char *id, *name;
+      uint32_t serial;       /* of the LIST: one of another is dropped */
+      const char *id, *name; /* id: as for CREATED */
       enum dk_rent_seen seen;
       uint64_t age_ns; /* by the API's own date; UINT64_MAX: unknown, which counts as young */
       bool is_ours;    /* it carries this store's id */
@@ -170,7 +173,7 @@ enum dk_rent_record_kind {
 };
 struct dk_rent_record {
   enum dk_rent_record_kind kind;
-  bool del;                /* RENTED: its number is what counts */
+  bool del;                /* RENTED: as it was last; its number and incarnation say which */
   struct dk_rented rented; /* RENTED */
   uint32_t taken;          /* TAKEN */
 };
@@ -188,10 +191,11 @@ enum dk_rent_tell {
   DK_RENT_TELL_CAPACITY, /* pool; likewise */
   DK_RENT_TELL_DENIED,   /* pool: stopped until it is configured anew */
   DK_RENT_TELL_BAD,      /* pool: likewise */
-  DK_RENT_TELL_FAILING,  /* pool, count: failed in a row; wait_ns: until the next try */
+  DK_RENT_TELL_FAILING,  /* pool, count: came to nothing in a row; wait_ns: until the next try */
   DK_RENT_TELL_GIVEN_UP, /* number: in doubt, and found nowhere */
   DK_RENT_TELL_STRANGER, /* number: of this store and in no record; it is deleted */
-  DK_RENT_TELL_UNSAVED,  /* number, count: it has stopped with results that are nowhere else, and is kept */
+  DK_RENT_TELL_UNSAVED,  /* number, count: it has stopped, or is not reached for doubt_ns, with results that
+                            are nowhere else (count 0: nobody knows), and is kept */
   DK_RENT_TELL_STUCK,    /* number, count: it was asked so often to be deleted, and is still there */
   DK_RENT_TELL_BLIND,    /* pool, count: as many lists in a row were incomplete: nothing there is seen or ended */
 };

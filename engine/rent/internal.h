@@ -48,12 +48,12 @@ struct dk_rent_machine {
   bool is_load_known;    /* in this engine's life */
   bool is_hard, is_soft; /* people released it, and that is not done yet */
   bool is_needed;        /* the demand would take it, or more */
-  bool was_hard, was_stopped_told, was_stuck_told;
+  bool was_hard, was_kept_told, was_stuck_told;
   uint32_t tasks, unsaved;
   uint32_t deletes;
   uint32_t serial; /* of the list that showed it last, when `has_serial` */
   bool is_listed;
-  uint64_t settled_at, boots_from, down_from, idle_from;
+  uint64_t settled_at, boots_from, down_from, idle_from, unused_from;
   uint64_t delete_at, delete_asked;
   uint64_t missing_from, stopped_from; /* when the first list that says so was asked for; NEVER: none does */
   bool is_standing;                    /* it was seen last as one that nobody deletes */
@@ -133,8 +133,9 @@ void dk_rent_pool_event(struct dk_rent *rent, const struct dk_rent_event *event)
 void dk_rent_pool_refused(struct dk_rent *rent, const struct dk_rent_machine *machine,
                           const struct dk_rent_event *event);
 void dk_rent_pool_made(struct dk_rent *rent, const struct dk_rent_machine *machine);
-void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool); /* a machine came to nothing */
-void dk_rent_pool_works(struct dk_rent_pool_state *pool);                        /* one has come up */
+/* It came to nothing; is_refused: the cloud says so, as it would refuse a call. */
+void dk_rent_pool_failed(struct dk_rent *rent, const struct dk_rent_machine *machine, bool is_refused);
+void dk_rent_pool_works(struct dk_rent *rent, const struct dk_rent_machine *machine); /* it has come up */
 void dk_rent_pool_finish(struct dk_rent *rent);
 /* base doubled `times` times, 32-fold at most, and a quarter of that more by chance. */
 uint64_t dk_rent_later(struct dk_rent *rent, uint64_t base, uint32_t times);
@@ -153,6 +154,7 @@ enum dk_rent_fact {
   DK_RENT_FACT_REACHED,
   DK_RENT_FACT_LATE, /* its agent was not reached within boot_ns */
   DK_RENT_FACT_IDLE,
+  DK_RENT_FACT_UNUSED, /* there is demand for it, and none of it comes */
   DK_RENT_FACT_RELEASED,
   DK_RENT_N_FACTS
 };

@@ -22,7 +22,8 @@ static const uint8_t next_state[ENDING + 1][DK_RENT_N_FACTS] = {
     [DOUBT] = {AT(SEEN) = MADE, AT(FAILED) = ENDING | FAIL, AT(MISSING) = GONE, AT(RELEASED) = ENDING},
     [MADE] = {AT(FAILED) = ENDING | FAIL, AT(STOPPED) = ENDING | FAIL, AT(MISSING) = GONE | FAIL, AT(REACHED) = UP,
               AT(LATE) = ENDING | FAIL, AT(IDLE) = ENDING, AT(RELEASED) = ENDING},
-    [UP] = {AT(STOPPED) = ENDING, AT(MISSING) = GONE, AT(IDLE) = ENDING, AT(RELEASED) = ENDING},
+    [UP] = {AT(STOPPED) = ENDING, AT(MISSING) = GONE, AT(IDLE) = ENDING, AT(UNUSED) = ENDING | FAIL,
+            AT(RELEASED) = ENDING},
     [ENDING] = {AT(REFUSED) = GONE, AT(MISSING) = GONE},
 };
 
@@ -31,9 +32,23 @@ static void forget(struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_dialled = false;
 }
 
+#define STUCK 10u
+
+static void ask_delete(struct dk_rent *rent, struct dk_rent_machine *machine) {
+  if (!dk_rent_has_id(machine) || machine->is_deleting || rent->now < machine->delete_at) return;
+  machine->is_deleting = true;
+  machine->delete_asked = rent->now;
+  dk_rent_emit_act(rent, DK_RENT_DELETE, machine);
+  if (++machine->deletes < STUCK || !machine->is_standing || machine->was_stuck_told) return;
+  machine->was_stuck_told = true;
+  dk_rent_emit_tell(rent, DK_RENT_TELL_STUCK, machine->of.number, dk_rent_pool_of(rent, machine)->number,
+                    machine->deletes, 0);
+}
+
 static void enter(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk_rent_state state) {
   machine->of.state = state;
-  machine->missing_from = machine->stopped_from = machine->idle_from = DK_RENT_NEVER;
+  machine->missing_from = machine->stopped_from = DK_RENT_NEVER;
+  machine->idle_from = machine->unused_from = DK_RENT_NEVER;
   machine->is_missing = machine->is_stopped = false;
   dk_rent_emit_put(rent, machine);
   switch (state) {
@@ -48,6 +63,7 @@ static void enter(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk
     forget(rent, machine);
     machine->is_answering = machine->is_hard = machine->is_soft = false;
     machine->delete_at = rent->now;
+    ask_delete(rent, machine);
     break;
   }
 }
@@ -64,7 +80,7 @@ static void leave(struct dk_rent *rent, struct dk_rent_machine *machine) {
 
 void dk_rent_life_happen(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk_rent_fact fact) {
   uint8_t next = next_state[machine->of.state][fact];
-  if (next & FAIL) dk_rent_pool_failed(rent, dk_rent_pool_of(rent, machine));
+  if (next & FAIL) dk_rent_pool_failed(rent, machine, fact == DK_RENT_FACT_FAILED);
   next &= (uint8_t)~FAIL;
   if (next == GONE)
     leave(rent, machine);
@@ -106,10 +122,10 @@ static void agent_up(struct dk_rent *rent, struct dk_rent_machine *machine) {
   if (machine->of.state != DK_RENT_MADE && machine->of.state != DK_RENT_UP) return;
   machine->is_answering = true;
   machine->missing_from = machine->stopped_from = DK_RENT_NEVER;
-  machine->is_missing = machine->is_stopped = false;
+  machine->is_missing = machine->is_stopped = machine->was_kept_told = false;
   rent->is_demand_fresh = false;
   if (machine->of.state == DK_RENT_MADE) {
-    dk_rent_pool_works(dk_rent_pool_of(rent, machine));
+    dk_rent_pool_works(rent, machine);
     machine->is_load_known = true; /* it has had no task before */
   }
   dk_rent_life_happen(rent, machine, DK_RENT_FACT_REACHED);
@@ -182,6 +198,7 @@ void dk_rent_life_gap(struct dk_rent *rent) {
     struct dk_rent_machine *machine = &rent->machines[i];
     machine->boots_from = machine->down_from = rent->now;
     if (machine->idle_from != DK_RENT_NEVER) machine->idle_from = rent->now;
+    if (machine->unused_from != DK_RENT_NEVER) machine->unused_from = rent->now;
   }
 }
 
@@ -207,28 +224,20 @@ static void release(struct dk_rent *rent, struct dk_rent_machine *machine) {
   machine->is_hard = machine->is_soft = false;
 }
 
-static void judge_stopped(struct dk_rent *rent, struct dk_rent_machine *machine) {
-  bool is_kept = machine->of.state == DK_RENT_UP && (!machine->is_load_known || machine->unsaved);
-  if (!is_kept) {
-    dk_rent_life_happen(rent, machine, DK_RENT_FACT_STOPPED);
-  } else if (!machine->was_stopped_told) {
-    machine->was_stopped_told = true;
-    dk_rent_emit_tell(rent, DK_RENT_TELL_UNSAVED, machine->of.number, dk_rent_pool_of(rent, machine)->number,
-                      machine->unsaved, 0);
-  }
+/* It may have what is nowhere else. */
+static bool is_kept(const struct dk_rent_machine *machine) {
+  return machine->of.state == DK_RENT_UP && (!machine->is_load_known || machine->unsaved);
 }
 
-#define STUCK 10u
+static bool is_lonely(const struct dk_rent *rent, const struct dk_rent_machine *machine) {
+  return !machine->is_answering && rent->now - machine->down_from >= rent->policy.doubt_ns;
+}
 
-static void delete (struct dk_rent *rent, struct dk_rent_machine *machine) {
-  if (!dk_rent_has_id(machine) || machine->is_deleting || rent->now < machine->delete_at) return;
-  machine->is_deleting = true;
-  machine->delete_asked = rent->now;
-  dk_rent_emit_act(rent, DK_RENT_DELETE, machine);
-  if (++machine->deletes < STUCK || !machine->is_standing || machine->was_stuck_told) return;
-  machine->was_stuck_told = true;
-  dk_rent_emit_tell(rent, DK_RENT_TELL_STUCK, machine->of.number, dk_rent_pool_of(rent, machine)->number,
-                    machine->deletes, 0);
+static void tell_kept(struct dk_rent *rent, struct dk_rent_machine *machine) {
+  if (!is_kept(machine) || machine->was_kept_told || !(machine->is_stopped || is_lonely(rent, machine))) return;
+  machine->was_kept_told = true;
+  dk_rent_emit_tell(rent, DK_RENT_TELL_UNSAVED, machine->of.number, dk_rent_pool_of(rent, machine)->number,
+                    machine->unsaved, 0);
 }
 
 static void pass(struct dk_rent *rent, struct dk_rent_machine *machine) {
@@ -239,12 +248,13 @@ static void pass(struct dk_rent *rent, struct dk_rent_machine *machine) {
   release(rent, machine);
   if (machine->is_missing && !machine->is_gone)
     dk_rent_life_happen(rent, machine, DK_RENT_FACT_MISSING);
-  else if (machine->is_stopped && !machine->is_gone)
-    judge_stopped(rent, machine);
+  else if (machine->is_stopped && !machine->is_gone && !is_kept(machine))
+    dk_rent_life_happen(rent, machine, DK_RENT_FACT_STOPPED);
   if (machine->is_gone) return;
+  tell_kept(rent, machine);
   if (machine->of.state == DK_RENT_MADE && rent->now - machine->boots_from >= pool->boot_ns)
     dk_rent_life_happen(rent, machine, DK_RENT_FACT_LATE);
-  if (machine->of.state == DK_RENT_ENDING) delete (rent, machine);
+  if (machine->of.state == DK_RENT_ENDING) ask_delete(rent, machine);
 }
 
 void dk_rent_life_pass(struct dk_rent *rent) {
@@ -286,6 +296,9 @@ uint64_t dk_rent_life_deadline(const struct dk_rent *rent) {
     if (machine->idle_from != DK_RENT_NEVER) at = earlier(at, machine->idle_from + pool->idle_ns);
     if (machine->of.state == DK_RENT_ENDING && dk_rent_has_id(machine) && !machine->is_deleting)
       at = earlier(at, machine->delete_at);
+    if (machine->unused_from != DK_RENT_NEVER) at = earlier(at, machine->unused_from + rent->policy.unused_ns);
+    if (is_kept(machine) && !machine->is_answering && !machine->was_kept_told)
+      at = earlier(at, machine->down_from + rent->policy.doubt_ns);
     uint64_t down_at = machine->down_from + rent->policy.down_ns; /* from then on it takes no tasks of the demand */
     if (machine->of.state == DK_RENT_UP && !machine->is_answering && down_at > rent->now) at = earlier(at, down_at);
   }

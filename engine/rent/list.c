@@ -114,11 +114,22 @@ static struct dk_rent_machine *find(struct dk_rent *rent, uint32_t pool, const s
   return named;
 }
 
+/* Two pools may be of one account: each list shows what is the other's. */
+static bool is_of_another(const struct dk_rent *rent, uint32_t pool, const struct dk_rent_event *event) {
+  for (uint32_t i = 0; i < rent->n_machines; i++) {
+    const struct dk_rent_machine *machine = &rent->machines[i];
+    if (machine->pool == pool || machine->is_gone) continue;
+    if (strcmp(machine->of.id, event->u.listed.id) == 0 || strcmp(machine->name, event->u.listed.name) == 0)
+      return true;
+  }
+  return false;
+}
+
 static void listed(struct dk_rent *rent, uint32_t pool, const struct dk_rent_event *event) {
   struct dk_rent_machine *machine = find(rent, pool, event);
   if (machine)
     see(rent, machine, event);
-  else if (event->u.listed.is_ours)
+  else if (event->u.listed.is_ours && !is_of_another(rent, pool, event))
     suspect(rent, pool, event);
 }
 

@@ -75,6 +75,10 @@ static bool copy_offers(struct dk_rent_pool_state *pool, const struct dk_rent_po
   return true;
 }
 
+static uint64_t at_most_ever(uint64_t ns) {
+  return ns < UINT64_MAX / 4 ? ns : UINT64_MAX / 4;
+}
+
 static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
   uint32_t i = dk_rent_pool_need(rent, from->name);
   if (i == DK_RENT_NO_POOL) return;
@@ -88,9 +92,9 @@ static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
   pool->order = from->order;
   pool->max_instances = from->max_instances;
   if (pool->allowed < from->max_instances) pool->allowed = from->max_instances;
-  pool->idle_ns = from->idle_ns;
-  pool->boot_ns = from->boot_ns;
-  pool->lag_ns = from->lag_ns ? from->lag_ns : LAG;
+  pool->idle_ns = at_most_ever(from->idle_ns);
+  pool->boot_ns = at_most_ever(from->boot_ns);
+  pool->lag_ns = from->lag_ns ? at_most_ever(from->lag_ns) : LAG;
   pool->is_paid = from->is_paid;
   pool->is_removed = pool->is_closed = pool->is_stopped = pool->told_quota = pool->told_capacity = false;
   pool->fails = pool->quotas = pool->refusals = pool->list_fails = 0;
@@ -123,14 +127,19 @@ static void short_of_quota(struct dk_rent *rent, struct dk_rent_pool_state *pool
   /* Calls that were under way together are refused together: that is one refusal. */
   if (rent->now < pool->quota_until) return;
   pool->quota_until = rent->now + dk_rent_later(rent, rent->policy.quota_ns, pool->quotas++);
-  uint32_t there = pool->n - pool->n_strangers;
-  if (!pool->told_quota) dk_rent_emit_tell(rent, DK_RENT_TELL_QUOTA, 0, pool->number, there - 1, 0);
+  /* Without this one, and those that are asked for and may be refused as well. */
+  uint32_t there = pool->n - pool->n_strangers - pool->calls - 1;
+  if (!pool->told_quota) dk_rent_emit_tell(rent, DK_RENT_TELL_QUOTA, 0, pool->number, there, 0);
   pool->told_quota = true;
 }
 
-static void short_of_capacity(struct dk_rent *rent, struct dk_rent_pool_state *pool, struct dk_rent_offer *offer) {
+static void close_offer(struct dk_rent *rent, struct dk_rent_offer *offer) {
   if (offer && rent->now >= offer->closed_until)
     offer->closed_until = rent->now + dk_rent_later(rent, rent->policy.capacity_ns, offer->refusals++);
+}
+
+static void short_of_capacity(struct dk_rent *rent, struct dk_rent_pool_state *pool, struct dk_rent_offer *offer) {
+  close_offer(rent, offer);
   if (!pool->told_capacity) dk_rent_emit_tell(rent, DK_RENT_TELL_CAPACITY, 0, pool->number, 0, 0);
   pool->told_capacity = true;
 }
@@ -156,13 +165,13 @@ void dk_rent_pool_refused(struct dk_rent *rent, const struct dk_rent_machine *ma
 
 void dk_rent_pool_made(struct dk_rent *rent, const struct dk_rent_machine *machine) {
   struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
-  struct dk_rent_offer *offer = offer_of(pool, machine);
-  if (offer) offer->refusals = 0;
   pool->quotas = pool->refusals = 0;
   pool->told_quota = pool->told_capacity = false;
 }
 
-void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool) {
+void dk_rent_pool_failed(struct dk_rent *rent, const struct dk_rent_machine *machine, bool is_refused) {
+  struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
+  if (is_refused) close_offer(rent, offer_of(pool, machine));
   /* What fails during a pause was made before it: it is the same trouble. */
   if (rent->now < pool->paused_until) return;
   uint32_t most = rent->policy.fails_max;
@@ -172,7 +181,10 @@ void dk_rent_pool_failed(struct dk_rent *rent, struct dk_rent_pool_state *pool) 
   dk_rent_emit_tell(rent, DK_RENT_TELL_FAILING, 0, pool->number, pool->fails, wait);
 }
 
-void dk_rent_pool_works(struct dk_rent_pool_state *pool) {
+void dk_rent_pool_works(struct dk_rent *rent, const struct dk_rent_machine *machine) {
+  struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
+  struct dk_rent_offer *offer = offer_of(pool, machine);
+  if (offer) offer->refusals = 0;
   pool->fails = 0;
   pool->paused_until = 0;
 }

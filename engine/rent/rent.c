@@ -18,6 +18,7 @@ void dk_rent_policy_default(struct dk_rent_policy *ret) {
                                  .list_ns = MINUTE,
                                  .list_seldom_ns = 10 * MINUTE,
                                  .down_ns = 2 * MINUTE,
+                                 .unused_ns = 10 * MINUTE,
                                  .backoff_ns = 5 * SECOND,
                                  .backoff_max_ns = 5 * MINUTE,
                                  .quota_ns = MINUTE,
@@ -29,8 +30,8 @@ void dk_rent_policy_default(struct dk_rent_policy *ret) {
 }
 
 void dk_rent_name(const uint8_t store[16], uint64_t incarnation, uint32_t number, char ret[DK_RENT_NAME]) {
-  uint64_t id;
-  memcpy(&id, store, sizeof id);
+  uint64_t id = 0;
+  for (uint32_t i = 0; i < 8; i++) id = id << 8 | store[i];
   snprintf(ret, DK_RENT_NAME, "dk-%016llx-%016llx-%u", (unsigned long long)id, (unsigned long long)incarnation, number);
 }
 
@@ -96,6 +97,7 @@ static struct dk_rent_machine *insert(struct dk_rent *rent, const struct dk_rent
   *machine = (struct dk_rent_machine){.of = *of,
                                       .pool = pool,
                                       .idle_from = DK_RENT_NEVER,
+                                      .unused_from = DK_RENT_NEVER,
                                       .missing_from = DK_RENT_NEVER,
                                       .stopped_from = DK_RENT_NEVER};
   dk_rent_name(rent->store, of->incarnation, of->number, machine->name);

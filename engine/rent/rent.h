@@ -13,6 +13,8 @@
  *   it has ended well or lived a minute.
  * - Nothing is ended that has unsaved results, or of which it is not known, unless people say so; nothing is touched
  *   that does not carry this store's id. A record goes only when the cloud is known not to have its instance.
+ * - Nothing is paid for without end and without words: what has nothing to do for idle_ns ends, what does not come up
+ *   ends, a pool where that happens three times in a row pauses, and of what has to be kept people are told.
  *
  * **What a list proves.** It is of the time when it was asked for, and may be behind that by the pool's lag.
  * - A row proves that the instance was made, whatever the list lacks.
@@ -47,7 +49,8 @@ struct dk_rent_policy {
   uint64_t list_ns;        /* while an agent is down, or a stranger is watched (default 1 min) */
   uint64_t list_seldom_ns; /* else, for each pool (default 10 min) */
   uint64_t down_ns;        /* an agent that is down so long does not count as one that takes tasks (default 2 min) */
-  uint64_t backoff_ns;     /* after calls that failed: full jitter below this, doubling (default 5 s) */
+  uint64_t unused_ns;  /* one that is up, would take some of the demand and is given none is ended (default 10 min) */
+  uint64_t backoff_ns; /* after calls that failed: full jitter below this, doubling (default 5 s) */
   uint64_t backoff_max_ns; /* (default 5 min) */
   uint64_t quota_ns;       /* before a pool is asked for more after QUOTA, doubling up to 32 times (default 1 min) */
   uint64_t capacity_ns;    /* before a shape is asked for again after CAPACITY, likewise (default 2 min) */

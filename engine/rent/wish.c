@@ -79,19 +79,28 @@ static bool ask_one(struct dk_rent *rent, const struct dk_rent_need *need, uint6
   return false;
 }
 
-/* What has had nothing to do for idle_ns. What boots and is not wanted any more counts as well. */
+static bool has_passed(const struct dk_rent *rent, uint64_t *from, uint64_t ns) {
+  if (*from == DK_RENT_NEVER) *from = rent->now;
+  return rent->now - *from >= ns;
+}
+
+/* What has nothing to do. What boots and is not wanted any more counts as well; so does, in the end, what would take
+ * some of the demand and is given none: then something is wrong with it that only the world knows. */
 static void end_idle(struct dk_rent *rent) {
   for (uint32_t i = 0; i < rent->n_machines && !dk_rent_emit_is_full(rent); i++) {
     struct dk_rent_machine *machine = &rent->machines[i];
     const struct dk_rent_pool_state *pool = dk_rent_pool_of(rent, machine);
-    bool is_done = machine->of.state == DK_RENT_MADE ||
-                   (machine->of.state == DK_RENT_UP && machine->is_load_known && !machine->tasks && !machine->unsaved);
-    if (machine->is_gone || !is_done || machine->is_needed || !dk_rent_is_configured(pool)) {
-      machine->idle_from = DK_RENT_NEVER;
-      continue;
-    }
-    if (machine->idle_from == DK_RENT_NEVER) machine->idle_from = rent->now;
-    if (rent->now - machine->idle_from >= pool->idle_ns) dk_rent_life_happen(rent, machine, DK_RENT_FACT_IDLE);
+    bool is_up = machine->of.state == DK_RENT_UP;
+    bool is_done =
+        machine->of.state == DK_RENT_MADE || (is_up && machine->is_load_known && !machine->tasks && !machine->unsaved);
+    if (machine->is_gone || !dk_rent_is_configured(pool)) is_done = false;
+    if (!is_done || machine->is_needed) machine->idle_from = DK_RENT_NEVER;
+    if (!is_done || !is_up || !machine->is_needed) machine->unused_from = DK_RENT_NEVER;
+    if (!is_done) continue;
+    if (!machine->is_needed && has_passed(rent, &machine->idle_from, pool->idle_ns))
+      dk_rent_life_happen(rent, machine, DK_RENT_FACT_IDLE);
+    else if (machine->is_needed && is_up && has_passed(rent, &machine->unused_from, rent->policy.unused_ns))
+      dk_rent_life_happen(rent, machine, DK_RENT_FACT_UNUSED);
   }
 }
 

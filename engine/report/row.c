@@ -1,5 +1,6 @@
 /* A run opened for reading; see row.h. */
 #include "engine/report/row.h"
+#include "engine/store/hosts.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -133,6 +134,16 @@ void dk_row_source_finish(struct dk_row_source *rows) {
   }
   dk_run_finish(&rows->run);
   memset(rows, 0, sizeof *rows);
+}
+
+void dk_row_host(struct dk_store *store, const struct dk_task_record *record, const char *prefix, struct dk_buf *out) {
+  struct dk_host_record host;
+  if (record->host == DK_HOST_LOCAL || dk_store_get_host(store, record->host, &host, NULL) < 0) {
+    return;
+  }
+  dk_buf_add_text(out, prefix);
+  dk_buf_add_escaped(out, host.name, strlen(host.name));
+  dk_host_record_finish(&host);
 }
 
 void dk_row_name(const struct dk_plan *plan, uint32_t task, struct dk_buf *out) {

@@ -42,6 +42,10 @@ void dk_row_label(const struct dk_row_source *rows, uint32_t task, struct dk_buf
 void dk_row_name(const struct dk_plan *plan, uint32_t task, struct dk_buf *out);
 void dk_row_point(const struct dk_plan *plan, uint32_t task, struct dk_buf *out);
 
+/* `prefix` and "h2": the other machine where a task runs, or where its last attempt in the run was. Nothing of one that
+ * was on this machine, or nowhere. */
+void dk_row_host(struct dk_store *store, const struct dk_task_record *record, const char *prefix, struct dk_buf *out);
+
 /* Metric values of a done or cached task, in the order of template.metrics; valid until the next call. NULL: none known
  * (not ended, failed, or not extracted). */
 const struct dk_metric_values *dk_row_metrics(struct dk_row_source *rows, uint32_t task);

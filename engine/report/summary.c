@@ -210,8 +210,7 @@ static bool is_used(const struct dk_plan *plan, uint32_t producer, uint32_t outp
   for (uint32_t i = 0; i < plan->n_templates; i++) {
     for (uint32_t k = 0; k < plan->templates[i].n_inputs; k++) {
       const struct dk_input *input = &plan->templates[i].inputs[k];
-      bool is_output = input->kind == DK_INPUT_OUTPUT || input->kind == DK_INPUT_GATHER;
-      if (is_output && input->producer == producer && input->output == output) return true;
+      if (dk_input_is_output(input->kind) && input->producer == producer && input->output == output) return true;
     }
   }
   return false;

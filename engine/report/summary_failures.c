@@ -25,6 +25,16 @@ static void put_log(struct summary *s, const struct dk_result *result) {
   dk_log_finish(&log);
 }
 
+/* Where that was, unless the words about it begin with it (what the machine did to a task says of which). */
+static void put_host(struct summary *s, const struct dk_task_record *record, const char *text) {
+  dk_autobuf host = DK_BUF_INIT;
+  dk_row_host(s->rows->store, record, "on ", &host);
+  if (host.len && (!text || strncmp(text, dk_buf_text(&host), host.len) != 0)) {
+    dk_buf_printf(s->out, "  %s", dk_buf_text(&host));
+  }
+  dk_buf_inherit(s->out, &host);
+}
+
 static void put_failure(struct summary *s, uint32_t task) {
   const struct dk_task_record *record = &s->rows->tasks[task];
   struct dk_result result;
@@ -35,6 +45,7 @@ static void put_failure(struct summary *s, uint32_t task) {
   dk_buf_add_text(s->out, dk_paint_off(s->options->color));
   dk_buf_add_text(s->out, "  ");
   dk_row_label(s->rows, task, s->out);
+  put_host(s, record, has_result ? result.text : NULL);
   dk_buf_add_text(s->out, "   ");
   dk_cause_text(record->cause, record->code, has_result ? result.text : NULL, s->out);
   if (has_result && result.wall_ns) {

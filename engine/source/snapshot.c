@@ -1,13 +1,13 @@
 /* Taking a snapshot: see snapshot.h. Status against HEAD, what may be taken, a tree in memory, a commit, and its copy
  * in dkrun's repository. */
 #include "engine/source/snapshot.h"
+#include "engine/source/caps.h"
 #include "engine/source/code.h"
 #include "engine/source/git.h"
 #include "engine/source/names.h"
 #include "engine/source/worktree.h"
 #include "lang/base/alloc.h"
 #include "lang/base/buf.h"
-#include "lang/base/number.h"
 #include "lang/base/text.h"
 
 #include <errno.h>
@@ -16,9 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_CAP (1u << 20)   /* bytes of one untracked file */
-#define TOTAL_CAP (20u << 20) /* of all */
-#define LISTED 5              /* files named in a message */
+#define LISTED 5 /* files named in a message */
 
 struct taking {
   struct dk_repo *repo;
@@ -86,68 +84,16 @@ static int choose(struct taking *taking, struct dk_error *error) {
   return 0;
 }
 
-static int larger_first(const void *a, const void *b) {
-  const struct dk_change *x = *(const struct dk_change *const *)a, *y = *(const struct dk_change *const *)b;
-  return x->size > y->size ? -1 : x->size < y->size ? 1 : strcmp(x->path, y->path);
-}
-
-/* Those that are too large by themselves are named; where only the sum is, the largest. */
-static int say_too_large(const struct dk_change **list, uint32_t n, uint64_t total, struct dk_error *error) {
-  dk_autobuf names = DK_BUF_INIT, first = DK_BUF_INIT;
-  char size[DK_NUMBER_TEXT], all[DK_NUMBER_TEXT];
-  uint32_t n_over = 0;
-  qsort(list, n, sizeof *list, larger_first);
-  while (n_over < n && list[n_over]->size > FILE_CAP) n_over++;
-  uint32_t n_named = n_over ? n_over : n;
-  for (uint32_t i = 0; i < n_named && i < LISTED; i++) {
-    dk_number_size_text(list[i]->size, size);
-    dk_buf_printf(&names, "%s%.120s (%s)", i ? ", " : "", list[i]->path, size);
-  }
-  if (n_named > LISTED) dk_buf_printf(&names, " and %u more", n_named - LISTED);
-  dk_buf_printf(&first, "/%s", list[0]->path);
-  dk_autobuf word = DK_BUF_INIT;
-  dk_buf_add_shell_word(&word, dk_buf_text(&first), first.len);
-  dk_number_size_text(total, all);
-  if (!dk_buf_ok(&names) || !dk_buf_ok(&word)) return no_memory(error);
-  dk_autobuf text = DK_BUF_INIT;
-  if (n_over)
-    dk_buf_printf(&text, "untracked and too large to be kept with the run (1 MiB a file): %s\n", names.data);
-  else
-    dk_buf_printf(&text, "%u untracked files of %s are too much to be kept with the run (20 MiB); the largest: %s\n", n,
-                  all, names.data);
-  dk_buf_add_text(&text, "help: leave it out by .gitignore");
-  if (word.len < 200) dk_buf_printf(&text, " (echo %s >> .gitignore)", word.data);
-  dk_buf_add_text(&text, ", or commit it; what git ignores can be an input all the same");
-  return dk_buf_ok(&text) ? dk_error_set(error, -EFBIG, "%s", text.data) : no_memory(error);
-}
-
 static bool has_untracked(const struct dk_changes *changes) {
   for (uint32_t i = 0; i < changes->n; i++)
     if (changes->items[i].is_untracked && !changes->items[i].is_gone) return true;
   return false;
 }
 
-static int check_caps(const struct taking *taking, struct dk_error *error) {
-  const struct dk_changes *changes = &taking->changes;
-  dk_autofree const struct dk_change **list = dk_calloc(changes->n, sizeof *list);
-  if (!list) return no_memory(error);
-  uint64_t total = 0;
-  uint32_t n = 0;
-  bool is_over = false;
-  for (uint32_t i = 0; i < changes->n; i++) {
-    const struct dk_change *change = &changes->items[i];
-    if (!change->is_untracked || change->is_gone) continue;
-    list[n++] = change;
-    total += change->size;
-    is_over |= change->size > FILE_CAP;
-  }
-  return is_over || total > TOTAL_CAP ? say_too_large(list, n, total, error) : 0;
-}
-
 static int read_one(struct taking *taking, struct dk_change *change, struct dk_error *error) {
   if (!change->is_untracked) return dk_worktree_read(taking->repo, taking->odb.all, change, UINT64_MAX, error);
-  int err = dk_worktree_read(taking->repo, taking->odb.all, change, FILE_CAP, error);
-  return err == -EFBIG ? check_caps(taking, error) : err; /* with the words that list it */
+  int err = dk_worktree_read(taking->repo, taking->odb.all, change, DK_CAPS_FILE, error);
+  return err == -EFBIG ? dk_caps_check(taking->repo, &taking->changes, error) : err; /* with the words that list it */
 }
 
 /* Reads what is to be taken and drops what turns out to be as in HEAD (touched, or staged and taken back). What has
@@ -171,7 +117,7 @@ static int read_changes(struct taking *taking, struct dk_error *error) {
     else
       i++;
   }
-  return check_caps(taking, error);
+  return dk_caps_check(taking->repo, &taking->changes, error);
 }
 
 static int list_changes(struct taking *taking, struct dk_error *error) {
@@ -241,23 +187,36 @@ static int pin(struct taking *taking, struct dk_error *error) {
   return dk_code_open(&taking->odb, &commits[n - 1], taking->repo->root, &taking->ret->code, error);
 }
 
+static int look(struct taking *taking, struct dk_error *error) {
+  struct dk_repo *repo = taking->repo;
+  int rc = git_commit_lookup(&taking->head, repo->git, &repo->head_id);
+  if (rc == 0) rc = git_commit_tree(&taking->tree, taking->head);
+  if (rc) return dk_git_fail(rc, error, "reading the commit %s", repo->head);
+  int err = dk_worktree_status(repo, taking->tree, &taking->changes, error);
+  return err ? err : choose(taking, error);
+}
+
 static int take(struct taking *taking, const struct dk_snapshot_options *options, struct dk_error *error) {
   struct dk_repo *repo = taking->repo;
   int err = options->dry_run ? 0 : dk_pin_open(taking->state, &taking->own, error);
   if (err == 0) err = dk_odb_open(&taking->odb, repo->git, taking->own, error);
   if (err) return err;
-  int rc = git_commit_lookup(&taking->head, repo->git, &repo->head_id);
-  if (rc == 0) rc = git_commit_tree(&taking->tree, taking->head);
-  if (rc) return dk_git_fail(rc, error, "reading the commit %s", repo->head);
-  err = dk_worktree_status(repo, taking->tree, &taking->changes, error);
-  if (err == 0) err = choose(taking, error);
+  err = look(taking, error);
   /* With --clean, what differs matters more than how large it is. */
   bool is_refused = options->refuse_dirty && has_untracked(&taking->changes);
-  if (err == 0 && !is_refused) err = check_caps(taking, error);
+  if (err == 0 && !is_refused) err = dk_caps_check(taking->repo, &taking->changes, error);
   if (err == 0 && !is_refused) err = read_changes(taking, error);
   if (err == 0) err = list_changes(taking, error);
   if (err == 0 && options->refuse_dirty && taking->ret->n_changed) err = refuse(taking->ret, error);
   return err ? err : pin(taking, error);
+}
+
+static void finish(struct taking *taking) {
+  dk_changes_finish(&taking->changes);
+  git_tree_free(taking->tree);
+  git_commit_free(taking->head);
+  dk_odb_close(&taking->odb);
+  git_repository_free(taking->own);
 }
 
 int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options,
@@ -266,12 +225,18 @@ int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_sn
   memset(ret, 0, sizeof *ret);
   struct taking taking = {.repo = repo, .state = state, .ret = ret};
   int err = take(&taking, options ? options : &defaults, error);
-  dk_changes_finish(&taking.changes);
-  git_tree_free(taking.tree);
-  git_commit_free(taking.head);
-  dk_odb_close(&taking.odb);
-  git_repository_free(taking.own);
+  finish(&taking);
   if (err) dk_snapshot_finish(ret);
+  return err;
+}
+
+int dk_snapshot_check_caps(struct dk_repo *repo, const char *state, struct dk_error *error) {
+  struct dk_snapshot unused = {0};
+  struct taking taking = {.repo = repo, .state = state, .ret = &unused};
+  int err = look(&taking, error);
+  if (err == 0) err = dk_caps_check(repo, &taking.changes, error);
+  finish(&taking);
+  dk_snapshot_finish(&unused);
   return err;
 }
 

@@ -31,6 +31,8 @@ struct dk_snapshot_options {
  * them or commit them). */
 int dk_snapshot_take(struct dk_repo *repo, const char *state, const struct dk_snapshot_options *options,
                      struct dk_snapshot *ret, struct dk_error *error);
+/* Would the next snapshot be refused for untracked files that pass the caps? -EFBIG with its words. */
+int dk_snapshot_check_caps(struct dk_repo *repo, const char *state, struct dk_error *error);
 /* A line that names what was left out; nothing when there is nothing. Who needs such a file in a task must know. */
 void dk_snapshot_left_out_text(const struct dk_snapshot *snapshot, struct dk_buf *out);
 void dk_snapshot_finish(struct dk_snapshot *snapshot);

@@ -54,10 +54,19 @@ int dk_check_walk(MDB_txn *txn, MDB_dbi dbi) {
   return rc != MDB_NOTFOUND ? rc : n == rows ? 0 : MDB_CORRUPTED;
 }
 
+/* Who is killed while it reads, and the children here, leave their places in LMDB's list of readers, which has an end.
+ * The engine takes them back when it commits; while a task runs for hours it does not. */
+static void free_readers(MDB_env *env) {
+  MDB_envinfo info;
+  int dead;
+  if (mdb_env_info(env, &info) == 0 && info.me_numreaders > info.me_maxreaders / 2) mdb_reader_check(env, &dead);
+}
+
 int dk_check_begin(const char *path, unsigned env_flags, MDB_env **ret_env, MDB_txn **ret) {
   int rc = mdb_env_create(ret_env);
   if (rc == 0) rc = mdb_env_set_maxdbs(*ret_env, DK_MAX_TABLES);
   if (rc == 0) rc = mdb_env_open(*ret_env, path, MDB_RDONLY | MDB_NOTLS | env_flags, 0600);
+  if (rc == 0) free_readers(*ret_env);
   if (rc == 0) rc = mdb_txn_begin(*ret_env, NULL, MDB_RDONLY, ret);
   if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(*ret_env, 0) == 0)
     rc = mdb_txn_begin(*ret_env, NULL, MDB_RDONLY, ret);

@@ -107,7 +107,7 @@ void dk_run_finish(struct dk_run *run) {
 
 /* Of a task; version 1 has no tries, and is what most have. */
 #define TRIES_VERSION 2 /* retries were used */
-#define HOST_VERSION 3  /* it runs on another machine */
+#define HOST_VERSION 3  /* it runs, or ran last, on another machine */
 
 int dk_task_record_encode(const struct dk_task_record *task, struct dk_buf *out) {
   size_t before = out->len;

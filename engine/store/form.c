@@ -33,8 +33,8 @@ static bool is_copy(const void *key, size_t klen, const void *value, size_t vlen
 }
 
 static bool is_rented(const void *key, size_t klen, const void *value, size_t vlen) {
-  struct dk_rent_record record;
-  return dk_rented_decode(key, klen, value, vlen, &record) == 0;
+  struct dk_rented rented;
+  return dk_rented_decode(key, klen, value, vlen, &rented) == 0;
 }
 
 static enum dk_table of_task(const uint8_t *value, size_t vlen) {
@@ -73,7 +73,8 @@ static bool is_metrics(const void *value, size_t vlen) {
 }
 
 static bool is_meta(const void *key, size_t klen) {
-  static const char *const names[] = {"id", "format", "counts", "binding", "generation", "incarnation", "copied-from"};
+  static const char *const names[] = {"id",         "format",      "counts",      "binding",
+                                      "generation", "incarnation", "copied-from", "rented"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (klen == strlen(names[i]) && memcmp(key, names[i], klen) == 0) return true;
   return false;
@@ -84,8 +85,8 @@ enum dk_table dk_store_table_of(const void *key, size_t klen, const void *value,
   case 4:
     if (is_run(key, klen, value, vlen)) return DK_TABLE_RUNS;
     return is_host(value, vlen) ? DK_TABLE_HOSTS : DK_N_TABLES;
-  case DK_RENTED_KEY: return is_rented(key, klen, value, vlen) ? DK_TABLE_RENTED : DK_N_TABLES;
   case 8: return of_task(value, vlen);
+  case DK_RENTED_KEY: return is_rented(key, klen, value, vlen) ? DK_TABLE_INSTANCES : DK_N_TABLES;
   case 16: return of_attempt(value, vlen);
   case DK_DIGEST_SIZE: return is_saved(value, vlen) ? DK_TABLE_RESULTS : DK_N_TABLES;
   case DK_COPY_KEY: return is_copy(key, klen, value, vlen) ? DK_TABLE_COPIES : DK_N_TABLES;

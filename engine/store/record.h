@@ -29,7 +29,7 @@ struct dk_task_record {
   uint8_t attempts;
   struct dk_tries tries;
   uint32_t slot;        /* RUNNING: where its log is being written */
-  uint32_t host;        /* RUNNING: the host that it was handed out to (hosts.h) */
+  uint32_t host;        /* that `attempt` was handed out to (hosts.h) */
   struct dk_id attempt; /* last one; FAILURES has its result when it failed */
   struct dk_digest key; /* RESULTS has its result when it is done or cached */
 };

@@ -41,7 +41,7 @@
   X(DURATIONS, "durations", "duration")           /* experiment NUL template -> struct dk_duration */                  \
   X(HOSTS, "hosts", "host")                       /* u32 number (big-endian) -> struct dk_host_record (hosts.h) */     \
   X(COPIES, "copies", "copy")                     /* content digest, u32 host (big-endian) -> its size */              \
-  X(RENTED, "rented", "machine")                  /* 0, u32 number (big-endian) -> struct dk_rented (rented.h) */
+  X(INSTANCES, "instances", "rented machine")     /* u64 incarnation, u32 number -> struct dk_rented (rented.h) */
 
 enum dk_table {
 #define DK_STORE_TABLE(name, file, noun) DK_TABLE_##name,

@@ -233,7 +233,14 @@ uint32_t dk_proc_cpus(void) {
   return n > 0 ? (uint32_t)n : 1;
 }
 
+/* In a container the kernel's own count is that of the machine below it; lxcfs puts the container's into this file. */
 uint64_t dk_proc_memory(void) {
   long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+  uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+  char text[512]; /* it is the first line */
+
+  if (read_small("/proc/meminfo", text, sizeof text) < 0) return all;
+  const char *line = strstr(text, "MemTotal:");
+  uint64_t total = line ? strtoull(line + strlen("MemTotal:"), NULL, 10) << 10 : 0;
+  return total > 0 && total < all ? total : all;
 }

@@ -447,7 +447,7 @@ static bool template_fits(const struct dk_plan *plan, uint32_t at) {
   const struct dk_template *tmpl = &plan->templates[at];
   for (uint32_t i = 0; i < tmpl->n_inputs; i++) {
     const struct dk_input *input = &tmpl->inputs[i];
-    bool has_edge = input->kind == DK_INPUT_OUTPUT || input->kind == DK_INPUT_GATHER || input->kind == DK_INPUT_RECORDS;
+    bool has_edge = dk_input_is_output(input->kind) || input->kind == DK_INPUT_RECORDS;
     if (!has_edge) continue;
     if (input->edge >= plan->graph.nodes[at].n_edges || input->producer >= plan->n_templates) return false;
     if (input->kind != DK_INPUT_RECORDS && input->output >= plan->templates[input->producer].n_outputs) return false;

@@ -58,6 +58,10 @@ enum dk_input_kind {
   DK_INPUT_MOUNT,   /* mount(path, version) */
   DK_INPUT_URL,
 };
+/* Outputs of tasks, as they were made? */
+static inline bool dk_input_is_output(enum dk_input_kind kind) {
+  return kind == DK_INPUT_OUTPUT || kind == DK_INPUT_GATHER;
+}
 /* An `if` on columns gives several entries of one name: at each row at most one stands (its cell is not null, its edge
  * has rows). */
 struct dk_input {

@@ -370,4 +370,5 @@ static int open_cloud(const struct dk_cloud_options *options, struct dk_cloud **
   return dk_cloud_open(&dk_lxd_driver, options, ret, error);
 }
 
-const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_cloud);
+/* Its lists are read from the database that an operation's end was written to. */
+const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_cloud, 1000000000u);

@@ -17,18 +17,22 @@ enum dk_ssh_way {
   DK_SSH_LOGIN,  /* in the foreground: asks what it has to, and leaves the master behind */
 };
 
-#define DK_SSH_ARGV_MAX 56
-/* What items point to is the host's, the arguments' or literal, or in `text`. */
+#define DK_SSH_ARGV_MAX 80
+#define DK_SSH_MADE_MAX 8
+/* What items point to is the host's, the arguments' or literal, or in what is made here. */
 struct dk_ssh_argv {
   const char *items[DK_SSH_ARGV_MAX]; /* NULL-terminated */
   unsigned n;
   char port[8];
-  struct dk_buf control;
+  struct dk_buf made[DK_SSH_MADE_MAX];
+  unsigned n_made;
 };
 
 /* [A-Za-z0-9_.:@-]+, no leading `-`: what may be a name on ssh's command line. */
 bool dk_ssh_is_host_name(const char *name);
-/* `program` is ssh; `socket`: of MASTER and LOGIN; `command`: for the login shell there, not of CHECK. 0 or -ENOMEM. */
+/* Can ssh be told of it? Anything but what it would take for a variable, `${...}`, which nothing keeps it from. */
+bool dk_ssh_is_path(const char *path);
+/* `host` is of such names and paths. `program` is ssh; `socket`: of MASTER and LOGIN; `command`: for the login shell there, not of CHECK. 0 or -ENOMEM. */
 int dk_ssh_argv(enum dk_ssh_way way, const struct dk_host_config *host, const char *program, const char *socket,
                 const char *command, struct dk_ssh_argv *ret);
 void dk_ssh_argv_finish(struct dk_ssh_argv *argv);

@@ -59,16 +59,15 @@ static void over_memory(struct dk_dial *dial) {
 
 /* More of the program into an empty buffer. */
 static int refill(struct dk_dial *dial) {
-  dk_buf_clear(&dial->out);
-  dial->sent = 0;
+  dk_outbox_clear(&dial->out);
   if (dial->step != DK_STEP_PUSH || dial->pushed == dial->program.size) return 0;
   uint64_t left = dial->program.size - dial->pushed;
   size_t want = left > PART_SIZE ? PART_SIZE : (size_t)left;
-  void *room = dk_buf_reserve(&dial->out, want);
+  void *room = dk_buf_reserve(&dial->out.bytes, want);
   if (!room) return -ENOMEM;
   long n = dk_ssh_program_read(&dial->program, room, want, dial->pushed);
   if (n <= 0) return n < 0 ? (int)n : -EIO; /* it became shorter */
-  dk_buf_commit(&dial->out, (size_t)n);
+  dk_buf_commit(&dial->out.bytes, (size_t)n);
   dial->pushed += (uint64_t)n;
   return 0;
 }
@@ -76,29 +75,23 @@ static int refill(struct dk_dial *dial) {
 /* As much as the stream takes now. An error of the stream is seen by the read that follows it. */
 static void flush(struct dk_dial *dial) {
   struct dk_error error = {0};
+  size_t waiting;
 
-  for (;;) {
-    if (dial->sent == dial->out.len) {
-      int r = refill(dial);
-      if (r < 0) {
-        dk_error_system(&error, r, "reading the agent's program");
-        dk_ssh_over(dial, &error);
-        return;
-      }
-      if (dial->out.len == 0) break;
+  do {
+    int r = dk_outbox_waiting(&dial->out) ? 0 : refill(dial);
+    if (r < 0) {
+      dk_error_system(&error, r, "reading the agent's program");
+      dk_ssh_over(dial, &error);
+      return;
     }
-    ssize_t n =
-        send(dial->child.stream, dial->out.data + dial->sent, dial->out.len - dial->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN) {
-      dk_buf_clear(&dial->out);
-      dial->sent = 0;
+    waiting = dk_outbox_waiting(&dial->out);
+    if (waiting && dk_outbox_send(&dial->out, dial->child.stream) < 0) {
+      dk_outbox_clear(&dial->out);
       dial->pushed = dial->program.size;
+      break;
     }
-    if (n < 0) break;
-    dial->sent += (size_t)n;
-    dk_ssh_set_timer(dial, dk_ssh_patience(dial));
-  }
+    if (dk_outbox_waiting(&dial->out) < waiting) dk_ssh_set_timer(dial, dk_ssh_patience(dial));
+  } while (waiting && !dk_outbox_waiting(&dial->out));
   (void)dk_ssh_watch_stream(dial); /* it is known to the loop: no memory is needed */
 }
 
@@ -111,8 +104,8 @@ static void answer(struct dk_dial *dial) {
     dk_ssh_over(dial, &error);
     return;
   }
-  dk_ssh_remote_order(&dial->program, &dial->out);
-  if (!dk_buf_ok(&dial->out)) {
+  dk_ssh_remote_order(&dial->program, &dial->out.bytes);
+  if (!dk_buf_ok(&dial->out.bytes)) {
     over_memory(dial);
     return;
   }
@@ -128,7 +121,7 @@ static void give_away(struct dk_dial *dial) {
   dial->child.stream = -1;
   dk_ssh_set_timer(dial, 0);
   dk_ssh_program_close(&dial->program);
-  dk_buf_finish(&dial->out);
+  dk_outbox_finish(&dial->out);
   dial->trouble = (struct dk_ssh_trouble){.len = 0}; /* what a login grumbles is not why it ends one day */
   dial->with.done(dial->with.ctx, 0, fd, &dial->talk.facts, NULL);
 }
@@ -192,7 +185,7 @@ static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
     flush(dial);
     break;
   case DK_SSH_GO:
-    if (!has_stream || (dial->step != DK_STEP_ORDER && dial->step != DK_STEP_PUSH) || dial->sent < dial->out.len ||
+    if (!has_stream || (dial->step != DK_STEP_ORDER && dial->step != DK_STEP_PUSH) || dk_outbox_waiting(&dial->out) ||
         (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size))
       refuse(dial, "it goes on without the program");
     else
@@ -234,17 +227,33 @@ void dk_ssh_on_stream(void *ctx, int fd, short revents) {
   if (said != DK_SSH_NOTHING) handle(dial, said);
 }
 
+/* What is said of a rented machine comes from its cloud, and from where the repository lies. */
+static int check_config(const struct dk_host_config *host, struct dk_error *error) {
+  const char *const paths[] = {host->identity, host->known_hosts};
+
+  if (!dk_ssh_is_host_name(host->name)) return dk_error_set(error, -EINVAL, "%s is no name of a host", host->name);
+  if (host->address && !dk_ssh_is_host_name(host->address))
+    return dk_error_set(error, -EINVAL, "%s is no address of a host", host->address);
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+    if (paths[i] && !dk_ssh_is_path(paths[i]))
+      return dk_error_set(error, -EINVAL,
+                          "ssh cannot be told of the file %s: it takes `${` for a variable\n"
+                          "help: rename the directory that has that in its name",
+                          paths[i]);
+  return 0;
+}
+
 int dk_ssh_dial(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error) {
   *ret = NULL;
-  if (!dk_ssh_is_host_name(options->host.name))
-    return dk_error_set(error, -EINVAL, "%s is no name of a host", options->host.name);
+  int r = check_config(&options->host, error);
+  if (r < 0) return r;
   struct dk_dial *dial = dk_calloc(1, sizeof *dial);
   if (!dial) return dk_error_system(error, -ENOMEM, "connecting with ssh");
   dial->with = *options;
   dial->child = (struct dk_ssh_child)DK_SSH_CHILD_INIT;
   dial->program.fd = -1;
   dial->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-  int r = dial->timer < 0 ? -errno : dk_loop_watch(options->loop, dial->timer, POLLIN, dk_ssh_on_timer, dial);
+  r = dial->timer < 0 ? -errno : dk_loop_watch(options->loop, dial->timer, POLLIN, dk_ssh_on_timer, dial);
   if (r < 0)
     dk_error_system(error, r, "connecting with ssh");
   else
@@ -274,6 +283,6 @@ void dk_ssh_hang_up(struct dk_dial *dial) {
   dk_ssh_close(dial);
   dk_ssh_child_end(&dial->child, dial->with.loop);
   dk_ssh_program_close(&dial->program);
-  dk_buf_finish(&dial->out);
+  dk_outbox_finish(&dial->out);
   dk_free(dial);
 }

@@ -3,6 +3,7 @@
 #define DK_PROVIDERS_SSH_PRIVATE_H
 
 #include "engine/drive/provider.h"
+#include "engine/sys/outbox.h"
 #include "providers/ssh/argv.h"
 #include "providers/ssh/child.h"
 #include "providers/ssh/program.h"
@@ -28,8 +29,7 @@ struct dk_dial {
   struct dk_ssh_trouble trouble;
   struct dk_ssh_program program; /* fd -1: not asked for yet */
   uint64_t pushed;               /* bytes of it that are in `out` or sent */
-  struct dk_buf out;
-  size_t sent; /* of out */
+  struct dk_outbox out;
   int timer;
   unsigned looks;         /* at an ssh that ends */
   struct dk_error denied; /* why the first way failed, while another is tried */

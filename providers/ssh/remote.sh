@@ -129,6 +129,15 @@ case $want_root in
 esac
 if [ "$want_root" ] && is_network "$(fs_type "$base")"; then say note "its root $base is on a network file system"; fi
 base=${base%/}
+# The program goes too, when it is nobody else's.
+drop_program() {
+  for at in "$base/$node"/* "$base/$node"/.try-*; do
+    if [ -e "$at" ] && [ "$at" != "$bin" ]; then return; fi
+  done
+  rm -rf "$bin"
+  rmdir "$base/$node" 2>/dev/null && rmdir "$base" 2>/dev/null
+}
+
 own=$base/$node/$store # this store's, there or not
 root=$own
 bin=$base/$node/bin
@@ -136,6 +145,11 @@ case $way in
 try) root=$base/$node/.try-$$ ;;
 clean | remove)
   if ! [ -d "$own" ] || rmdir "$own" 2>/dev/null; then
+    if [ "$way" = remove ] && [ -d "$base/$node" ]; then
+      if [ "$base" = "$temporary" ]; then check_ours "$base"; fi
+      check_ours "$base/$node"
+      drop_program
+    fi
     say freed 0
     exit
   fi
@@ -220,14 +234,7 @@ clean)
 remove)
   said=$("$program" clean --root "$own" --all 2>&1 </dev/null) || own_words
   freed=${said%% *}
-  # The program too, when it is nobody else's.
-  for at in "$base/$node"/* "$base/$node"/.try-*; do
-    if [ -e "$at" ] && [ "$at" != "$bin" ]; then bin=; fi
-  done
-  if [ "$bin" ]; then
-    rm -rf "$bin"
-    rmdir "$base/$node" 2>/dev/null && rmdir "$base" 2>/dev/null
-  fi
+  drop_program
   say freed "$freed"
   exit
   ;;

@@ -111,6 +111,25 @@ static void add_last(struct dk_buf *out, const struct dk_ssh_trouble *trouble, i
     dk_buf_add_text(out, "the connection ended, and ssh did not say why");
 }
 
+/* Of a machine that we had made: nobody has seen its key, and nobody has a password. False: as of any other host. */
+static bool explain_rented(const struct dk_ssh_trouble *trouble, const char *said, const char *command,
+                           struct dk_error *error) {
+  static const char help[] = "help: its image has to run the script that a machine is given for its first boot "
+                             "(cloud-init), and to have the `user`";
+
+  if (trouble->kind == DK_SSH_KEY_UNKNOWN || trouble->kind == DK_SSH_KEY_CHANGED)
+    dk_error_set(error, -EKEYREJECTED,
+                 "its host key is not the one that it was given when it was made: it may still be starting, or this is "
+                 "not it\n%s",
+                 help);
+  else if (trouble->kind == DK_SSH_DENIED)
+    dk_error_set(error, -EACCES, "ssh is not let in: %s\n%s\nhelp: this is how it has to work: %s true", said, help,
+                 command);
+  else
+    return false;
+  return true;
+}
+
 int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk_host_config *host, int status,
                            const char *noise, struct dk_error *error) {
   dk_autobuf last = DK_BUF_INIT, by_hand = DK_BUF_INIT;
@@ -119,7 +138,9 @@ int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk
   dk_ssh_by_hand(host, &by_hand);
   const char *said = dk_buf_text(&last), *command = dk_buf_text(&by_hand);
   /* A login's banner, or the agent, may use ssh's words. */
-  switch (was_logged_in(status) ? DK_SSH_UNCLEAR : trouble->kind) {
+  bool is_login = was_logged_in(status);
+  if (!is_login && host->known_hosts && explain_rented(trouble, said, command, error)) return error->code;
+  switch (is_login ? DK_SSH_UNCLEAR : trouble->kind) {
   case DK_SSH_KEY_UNKNOWN:
     return dk_error_set(error, -EKEYREJECTED,
                         "its host key is not known here\n"
@@ -138,7 +159,12 @@ int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk
                         said, command, host->provider ? host->provider : "");
   case DK_SSH_NO_NAME:
     return dk_error_set(error, -ENOENT, "%s\nhelp: is the name right? does this work: %s true", said, command);
-  case DK_SSH_NO_ANSWER: return dk_error_set(error, -ETIMEDOUT, "it does not answer: %s", said);
+  case DK_SSH_NO_ANSWER:
+    return dk_error_set(
+        error, -ETIMEDOUT,
+        "it does not answer: %s\n"
+        "help: is it up, and does this machine reach its network (VPN, jump host)? does this work: %s true",
+        said, command);
   case DK_SSH_REFUSED:
     return dk_error_set(error, -ECONNREFUSED, "no ssh server answers there: %s\nhelp: is the port right?", said);
   case DK_SSH_BAD_CONFIG:

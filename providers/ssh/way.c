@@ -59,7 +59,7 @@ void dk_ssh_over(struct dk_dial *dial, const struct dk_error *error) {
 }
 
 int dk_ssh_watch_stream(struct dk_dial *dial) {
-  bool has_more = dial->sent < dial->out.len || (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size);
+  bool has_more = dk_outbox_waiting(&dial->out) || (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size);
 
   return dk_loop_watch(dial->with.loop, dial->child.stream, (short)(POLLIN | (has_more ? POLLOUT : 0)),
                        dk_ssh_on_stream, dial);
@@ -74,11 +74,10 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
   dial->step = DK_STEP_FACTS;
   dial->talk = (struct dk_ssh_talk){.facts = {.used = UINT64_MAX}};
   dial->trouble = (struct dk_ssh_trouble){.len = 0};
-  dk_buf_clear(&dial->out);
-  dial->sent = 0;
-  dk_ssh_remote(&dial->with, &command, &dial->out);
-  if (way == DK_SSH_CHECK) dk_buf_clear(&dial->out);
-  int r = dk_buf_ok(&command) && dk_buf_ok(&dial->out) ? 0 : -ENOMEM;
+  dk_outbox_clear(&dial->out);
+  dk_ssh_remote(&dial->with, &command, &dial->out.bytes);
+  if (way == DK_SSH_CHECK) dk_outbox_clear(&dial->out);
+  int r = dk_buf_ok(&command) && dk_buf_ok(&dial->out.bytes) ? 0 : -ENOMEM;
   if (r == 0) r = dk_ssh_argv(way, &dial->with.host, dk_ssh_name(), socket, dk_buf_text(&command), &argv);
   if (r < 0)
     dk_error_system(error, r, "connecting with ssh");
@@ -94,10 +93,12 @@ static int start(struct dk_dial *dial, enum dk_ssh_way way, const char *socket, 
 }
 
 /* A master that a person opened is a way in that needs no question; without one, a connection of our own, which nobody
- * else's end ends. */
+ * else's end ends. That is the only way to a machine that only its key tells from others: a master may lead to one that
+ * had its address before. */
 int dk_ssh_start(struct dk_dial *dial, struct dk_error *error) {
   dk_autobuf socket = DK_BUF_INIT;
 
+  if (dial->with.host.known_hosts) return start(dial, DK_SSH_DIRECT, NULL, error);
   /* That there can be no master is no reason not to connect. */
   if (dk_ssh_master_place(&dial->with.host, &socket, NULL) == 0 && dk_ssh_master_is_there(dk_buf_text(&socket)))
     return start(dial, DK_SSH_MASTER, dk_buf_text(&socket), error);
@@ -130,7 +131,8 @@ static void ended(struct dk_dial *dial) {
   bool is_why = !dial->talk.has_spoken || (dial->talk.is_going && dial->trouble.last[0] == '\0');
   const char *noise = is_why ? dial->talk.noise : NULL;
   dk_ssh_trouble_explain(&dial->trouble, host, dial->child.status, noise, &error);
-  if (dial->trouble.kind == DK_SSH_DENIED && !dial->talk.has_spoken && dial->way != DK_SSH_THEIRS) {
+  if (dial->trouble.kind == DK_SSH_DENIED && !dial->talk.has_spoken && dial->way != DK_SSH_THEIRS &&
+      !host->known_hosts) {
     /* Not asked of the network again: a refused login too many, and some hosts shut us out. */
     dial->denied = error;
     start_next(dial, DK_SSH_CHECK);

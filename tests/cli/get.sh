@@ -154,3 +154,29 @@ run -e 1 run -q
 run get final.model -o again.bin
 cmp again.bin final.bin || fail again.bin
 [ -z "$(find . -name '*.dkrun-*' -not -path './.dkrun/*')" ] || fail 'something unfinished is left'
+
+# What the next run would refuse to keep with its source is said by who puts it there.
+put large.dk <<'END'
+grid g { x in 1..3 }
+task large over g {
+  outputs { a = "a"  b = "b" }
+  run = "head -c 1500000 /dev/zero > a; echo {{x}} > b"
+}
+END
+commit
+run run large.dk -q
+run get large.b -o some
+lacks_err note
+run get large -o some/all
+has_err 'note: as it is now, the next run will be refused: 3 untracked files are too large to be kept with the run'
+has_err '(echo /some/all/ >> .gitignore)'
+echo '# otherwise' >>large.dk # else there is nothing to do, and nothing to keep
+run -e 4 run large.dk
+has_err '3 untracked files are too large'
+rm -r some
+run get large -o "$room/elsewhere"
+lacks_err note
+echo /some/ >>.gitignore
+run get large -o some
+lacks_err note
+run run large.dk -q

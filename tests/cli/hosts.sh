@@ -116,8 +116,18 @@ count 2 'freed'
 [ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
 run plan e.dk
 has '0 cached, 4 to run'
+# The program also goes from where nothing of this repository is.
+run providers check
+[ "$(ls "$(there 1)")" = bin ] || fail "not the program alone: $(ls "$(there 1)")"
 run hosts clean
 count 2 ': 0 B freed'
+[ -d "$(there 1)/bin" ] || fail "the program is gone without --all"
+mkdir "$(there 2)/another"
+run hosts clean --all
+count 2 ': 0 B freed'
+[ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
+[ -d "$(there 2)/bin" ] || fail "the program is gone, and another repository has a folder there"
+rmdir "$(there 2)/another"
 run run e.dk
 has 'done: 4 ran'
 
@@ -163,6 +173,19 @@ run hosts --ask
 has 'lab h2: no ssh server answers there'
 sleep 3 # tries, one a second and then fewer
 [ "$(grep -c '^h2: .*connecting again' "$room/long")" -eq 1 ] || fail "not told once: $(cat "$room/long")"
+# Who comes later is told too, once, whether it watches the run or asks for it again.
+is_told() { grep -q '^h2: ' "$room/late"; }
+for late in "attach --plain" "run --plain long.dk"; do
+  # shellcheck disable=SC2086 # words
+  "$dkrun" $late >"$room/late" 2>&1 </dev/null &
+  joined=$!
+  wait_until is_told
+  sleep 1
+  kill -KILL "$joined"
+  wait "$joined" 2>/dev/null || true
+  [ "$(grep -c '^h2: no ssh server answers there.*connecting again' "$room/late")" -eq 1 ] || fail "$late: $(cat "$room/late")"
+  is_there "$long" || fail "the run ended with $late"
+done
 host_start_sshd 2
 is_back() { grep -q '^h2: it is there again' "$room/long"; }
 wait_until is_back
@@ -221,6 +244,19 @@ has 'no tasks  lab h3  it is x86_64, other 1, glibc'
 has 'mixed = true'
 run hosts --ask
 [[ $(awk '$2 == "h3" { print $3 $4 }' <<<"$out") = notasks ]] || fail "h3 is not without tasks"
+put late.dk <<'END'
+task late { run = "sleep 100" }
+END
+commit
+run run late.dk --detach
+is_barred() { run hosts && [[ $(awk '$2 == "h3" { print $3 $4 }' <<<"$out") = notasks ]]; }
+wait_until is_barred
+"$dkrun" attach --plain >"$room/late" 2>&1 </dev/null &
+joined=$!
+is_told() { grep -q '^h3: it is x86_64, other 1, .*it gets no tasks' "$room/late"; }
+wait_until is_told
+run cancel --now
+wait "$joined" || true
 providers '"h1", "h3"' 'mixed = true'
 run providers check h3
 has 'ok        lab h3  x86_64, other 1'

@@ -146,3 +146,39 @@ touch "$GO.second"
 wait "$follower" || fail "logs -f failed: $(cat "$room/err")"
 wait "$engine" || fail "the run failed: $(cat "$room/engine.out")"
 [ "$(cat "$room/followed")" = $'try\n--- attempt 2\ntry\nenough' ] || fail "followed: $(cat "$room/followed")"
+
+# What ends while its log is read is read on, also when it is tried again by then: the reader waits at a full pipe meanwhile.
+put ends.dk <<'EOF'
+task ends {
+  pass  = ["GO"]
+  retry { exit = [75] }
+  run = """
+    seq 1 200000
+    while [ ! -e "$GO.over" ]; do sleep 0.05; done
+    echo the end of this try
+    if [ ! -e "$GO.tried" ]; then
+      touch "$GO.tried"
+      exit 75
+    fi
+  """
+}
+EOF
+"$dkrun" run ends.dk -q >"$room/engine.out" 2>&1 </dev/null &
+engine=$!
+until "$dkrun" logs t1 2>/dev/null | grep -x 200000 >/dev/null; do
+  kill -0 "$engine" 2>/dev/null || fail "the engine ended: $(cat "$room/engine.out")"
+  sleep 0.1
+done
+mkfifo "$room/full"
+"$dkrun" logs t1 >"$room/full" 2>"$room/err" </dev/null &
+reader=$!
+exec 7<"$room/full"
+read -r first <&7 # it has begun
+touch "$GO.over"
+wait "$engine" || fail "the run failed: $(cat "$room/engine.out")"
+{ echo "$first"; cat <&7; } >"$room/read"
+exec 7<&-
+wait "$reader" || fail "logs failed: $(cat "$room/err")"
+{ seq 1 200000; echo the end of this try; echo --- attempt 2; seq 1 200000; echo the end of this try; } | cmp - "$room/read" ||
+  fail "read: $(grep -vxE '[0-9]+' "$room/read")"
+[ ! -s "$room/err" ] || fail "said: $(cat "$room/err")"

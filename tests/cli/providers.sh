@@ -11,11 +11,19 @@ cd "$room"
 run providers
 has 'yours       no providers.dk'
 has $'\nlocal     local  local  built in'
+has "is said in $mine, like this:"
+first=${out##*like this:} # what it says to put there is right
 run providers check --files
 is 'ok: 1 provider, 1 host (files only: no host was asked)'
 run -e 4 trust
 has_err 'not in a git repository'
 [ ! -e "$XDG_CONFIG_HOME" ] || fail 'something was written'
+put "$mine" <<<"$first"
+run providers check --files
+is 'ok: 1 provider, 1 host (files only: no host was asked)'
+run providers
+has 'lab       ssh   h1    yours:3'
+lacks 'like this'
 
 put "$mine" <<'END'
 provider lab { kind = "ssh"  hosts = ["h1", "h2"]  user = "anna"  leave = 2  hours = "00:00-23:59" }

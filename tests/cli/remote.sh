@@ -135,7 +135,34 @@ task read {
 }
 END
 run -e 1 run none.dk --foreground
-has '/etc/dkrun-nowhere is not there'
+has 'could not be started: on h'
+has 'its mount /etc/dkrun-nowhere is not there'
+[[ $out =~ run\ ([0-9]+)\ \ 1\ failed ]] || fail "which run was it"
+run status "${BASH_REMATCH[1]}"
+has 'FAILED  t1 read   could not be started: on h'
+has 'its mount /etc/dkrun-nowhere is not there'
+# So do all of many, and none waits for ever.
+sed -i 's/^task read {/grid g { x in 1..60 }\ntask read over g {/; s/cat /: {{x}}; cat /' none.dk
+run -e 1 run none.dk --foreground -q
+has ' 60 failed'
+has 'its mount /etc/dkrun-nowhere is not there'
+
+# Where a failure was is said.
+put fails.dk <<'END'
+task fails { run = "uname -n; exit 7" }
+END
+run -e 1 run fails.dk --foreground
+[[ $out =~ FAILED\ \ t1\ fails\ \ on\ (h[12])\ \ \ exit\ code\ 7 ]] || fail "where it failed"
+[[ $out =~ run\ ([0-9]+)\ \ 1\ failed ]] || fail "which run was it"
+number=${BASH_REMATCH[1]}
+run logs fails
+where=$out
+run status "$number"
+has "FAILED  t1 fails  on $where   exit code 7"
+run status "$number" --format json
+has "\"host\":\"$where\""
+run why fails --run "$number"
+has "  failed in run $number on $where (exit code 7)"
 
 # Closed now: nothing starts there.
 providers 'hours = "00:00-00:01"'

@@ -140,11 +140,11 @@ static void obey(uint32_t slot, const struct dk_message *message) {
 static void hear_as_keepers(void) {
   for (uint32_t slot = 0; slot < SLOTS; slot++) {
     struct dk_conn *conn = &fakes[slot].keeper.conn;
-    while (conn->fd >= 0 && conn->out_at < conn->out.len) {
+    while (conn->fd >= 0 && conn->out.sent < conn->out.bytes.len) {
       struct dk_message message;
-      long n = dk_message_decode(conn->out.data + conn->out_at, conn->out.len - conn->out_at, &message, NULL);
+      long n = dk_message_decode(conn->out.bytes.data + conn->out.sent, dk_outbox_waiting(&conn->out), &message, NULL);
       must(n > 0, "what a keeper gets cannot be read");
-      conn->out_at += (size_t)n;
+      conn->out.sent += (size_t)n;
       obey(slot, &message);
       dk_message_finish(&message);
     }
@@ -211,16 +211,15 @@ static void say_message(struct engine *engine, const uint8_t *body, size_t len) 
 /* All that an engine is told it can read; taken by it. */
 static void look_at_answers(struct engine *engine) {
   struct dk_conn *conn = &engine->conn;
-  while (conn->out_at < conn->out.len) {
+  while (conn->out.sent < conn->out.bytes.len) {
     struct dk_message message;
-    long n = dk_message_decode(conn->out.data + conn->out_at, conn->out.len - conn->out_at, &message, NULL);
+    long n = dk_message_decode(conn->out.bytes.data + conn->out.sent, dk_outbox_waiting(&conn->out), &message, NULL);
     must(n > 0, "what an engine gets cannot be read");
     must(message.type >= DK_MSG_GONE, "an engine gets what engines say");
     dk_message_finish(&message);
-    conn->out_at += (size_t)n;
+    conn->out.sent += (size_t)n;
   }
-  dk_buf_clear(&conn->out);
-  conn->out_at = 0;
+  dk_outbox_clear(&conn->out);
 }
 
 /* As at the end of the daemon's turn. */

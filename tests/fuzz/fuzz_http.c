@@ -1,5 +1,5 @@
-/* What a cloud answers: the input as the lines of a head, as a document, as a certificate and as a time. Whatever it is,
- * what is read of it stays within its bounds, and words about it are printable. */
+/* What a cloud answers: the input as the lines of a head, as a document, as a certificate and as a time. Whatever it
+ * is, what is read of it stays within its bounds, and words about it are printable. */
 #include "engine/net/head.h"
 #include "engine/net/json.h"
 #include "engine/net/pin.h"

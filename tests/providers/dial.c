@@ -1,6 +1,6 @@
 /* Dials a host through the provider's interface, for the tests in this folder.
  *
- *   dial [-c SSH_CONFIG] [-p PORT] [-l USER] [-r ROOT] [-a AGENT] [-s STORE] [-n SLOTS] [-k MS] [-w] [-q] [-m] HOST
+ *   dial [-c SSH_CONFIG] [-p PORT] [-l USER] [-A ADDRESS] [-i IDENTITY] [-K KNOWN_HOSTS] [-r ROOT] [-a AGENT] [-s STORE] [-n SLOTS] [-k MS] [-w] [-q] [-m] HOST
  *
  * Says `up` and the facts, a line each, sends a line to what is there and says what comes back (`echo: ...`), and ends
  * with `done`. -q: sends nothing. -w: waits then for the end of the stream, and says why it ended. -k: hangs up after so many milliseconds
@@ -128,11 +128,14 @@ int main(int argc, char **argv) {
 
   setvbuf(stdout, NULL, _IOLBF, 0);
   dk_alloc_init();
-  for (int c; (c = getopt(argc, argv, "c:p:l:r:a:s:n:k:wqm")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "c:p:l:A:i:K:r:a:s:n:k:wqm")) != -1;) {
     switch (c) {
     case 'c': options.host.ssh_config = optarg; break;
     case 'p': options.host.port = (uint16_t)atoi(optarg); break;
     case 'l': options.host.user = optarg; break;
+    case 'A': options.host.address = optarg; break;
+    case 'i': options.host.identity = optarg; break;
+    case 'K': options.host.known_hosts = optarg; break;
     case 'r': options.host.root = optarg; break;
     case 'a': options.agent_program = optarg; break;
     case 's': store = (unsigned)atoi(optarg); break;

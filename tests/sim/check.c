@@ -47,6 +47,16 @@ static bool is_behind(const struct sim *s, const struct sim_run *run) {
   return false;
 }
 
+/* What has become possible may not be known to the core yet: the news of that waits for it. */
+static bool is_news_behind(const struct sim *s) {
+  const uint32_t cap = sizeof s->queue / sizeof *s->queue;
+  if (s->has_news_in_hand) return true;
+  for (uint32_t i = 0; i < s->queue_n; i++) {
+    if (sim_is_news(&s->queue[(s->queue_at + i) % cap])) return true;
+  }
+  return false;
+}
+
 static bool is_kept_back(const struct sim_run *run, uint32_t task) {
   return run->is_paused || run->is_held[task] || run->is_stopped[task];
 }
@@ -163,7 +173,7 @@ static bool could_go(struct sim *s, const struct sim_run *run, uint32_t task) {
 }
 
 static void check_order(struct sim *s, struct rank last) {
-  if (s->policy.place && dk_core_deadline(s->core) <= s->now)
+  if (s->policy.place && (dk_core_deadline(s->core) <= s->now || is_news_behind(s)))
     return; /* it is not done with asking where they may run */
   for (uint32_t i = 0; i < s->c->n_plans && !sim_has_failed(s); i++) {
     const struct sim_run *run = &s->runs[i];
@@ -316,6 +326,7 @@ void sim_check_wait(struct sim *s, const struct sim_host *host, const struct sim
   uint32_t run, task;
   if (s->c->refuses || s->c->is_remote || !host->listens_since || s->now < s->asleep_until) return;
   if (!dk_core_attempt_task(s->core, item->id, &run, &task) || is_kept_back(sim_run_of(s, run), task)) return;
+  if (s->c->knows_inputs && s->n_losses && sim_copies_were_lost(s, sim_run_of(s, run), task)) return;
   for (uint32_t i = 0; i < s->c->n_hosts; i++) {
     const struct sim_host *other = &s->hosts[i];
     uint64_t since = later(later(assigned, other->idle_since), later(host->listens_since, other->listens_since));

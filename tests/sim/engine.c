@@ -151,13 +151,37 @@ int __real_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, con
 int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
                         struct dk_out *out);
 
+/* What the core knows of a host once it has this event. A GAP may come before one that was taken. */
+static void hear(struct sim *s, const struct dk_event *event) {
+  struct sim_host *host = &s->hosts[event->host];
+  if (event->kind == DK_EV_AGENT_UP && event->session > host->highest_session) {
+    host->engine_session = host->highest_session = event->session;
+    host->is_lost = host->is_removed = false;
+  }
+  if (event->kind == DK_EV_HOST_REMOVED) {
+    host->engine_session = host->listens_since = 0;
+    host->silent_since = s->now;
+    host->is_removed = true;
+    sim_check_give_up(s, host);
+  }
+  if (event->kind == DK_EV_HAS_END && event->session == host->engine_session) host->listens_since = s->now;
+  if (event->kind == DK_EV_AGENT_DOWN && event->session == host->engine_session) {
+    host->engine_session = host->listens_since = 0;
+    host->silent_since = s->now;
+  }
+}
+
 int __wrap_dk_core_step(struct dk_core *core, uint64_t now_ns, uint64_t seq, const struct dk_event *event,
                         struct dk_out *out) {
   uint32_t first = out->n_actions, number, task;
   bool is_held = event->kind == DK_EV_REFUSED && event->u.refused.reason == DK_REFUSED_NOT_YET &&
                  dk_core_attempt_task(core, event->id, &number, &task);
+  hear(stepping, event);
   int r = __real_dk_core_step(core, now_ns, seq, event, out);
-  if (event->kind != DK_EV_GAP) stepping->in_hand = 0;
+  if (event->kind != DK_EV_GAP) {
+    stepping->in_hand = 0;
+    stepping->has_news_in_hand = false;
+  }
   if (r == 0 && is_held && dk_core_task_state(core, number, task) == DK_TASK_BACKOFF)
     sim_run_of(stepping, number)->held_until[task] = now_ns + stepping->c->policy.backoff_ns;
   /* A host that was lost has an order of it after all, which may come back. */
@@ -216,22 +240,7 @@ static int take(struct sim *s, struct dk_event *ret) {
   s->queue_at = (s->queue_at + 1) % (sizeof s->queue / sizeof *s->queue);
   s->queue_n--;
   s->in_hand = ret->run;
-  struct sim_host *host = &s->hosts[ret->host];
-  if (ret->kind == DK_EV_AGENT_UP && ret->session > host->highest_session) {
-    host->engine_session = host->highest_session = ret->session;
-    host->is_lost = host->is_removed = false;
-  }
-  if (ret->kind == DK_EV_HOST_REMOVED) {
-    host->engine_session = host->listens_since = 0;
-    host->silent_since = s->now;
-    host->is_removed = true;
-    sim_check_give_up(s, host);
-  }
-  if (ret->kind == DK_EV_HAS_END && ret->session == host->engine_session) host->listens_since = s->now;
-  if (ret->kind == DK_EV_AGENT_DOWN && ret->session == host->engine_session) {
-    host->engine_session = host->listens_since = 0;
-    host->silent_since = s->now;
-  }
+  s->has_news_in_hand = sim_is_news(ret);
   return 1;
 }
 

@@ -231,6 +231,15 @@ static void kill_item(struct sim *s, struct sim_host *host, uint32_t slot, struc
   event->id = id;
 }
 
+/* It has not started and will not, the agent says: then no keeper has it. */
+static void check_revoked(struct sim *s, struct sim_host *host, struct dk_id id) {
+  for (uint32_t slot = 0; slot < SIM_SLOTS; slot++) {
+    if (find(&host->keepers[slot], id))
+      sim_fail(s, "the agent gives attempt %llu back, which slot %u of host %u has", (unsigned long long)id.n, slot,
+               host->number);
+  }
+}
+
 static void set_mark(struct sim_host *host, const struct dk_agent_action *action) {
   host->agent_next_seq = action->next_seq;
   for (uint32_t i = 0; i < host->n_marks; i++) {
@@ -245,6 +254,7 @@ static void act(struct sim *s, struct sim_host *host, const struct dk_agent_acti
   struct sim_item *item;
   switch (action->kind) {
   case DK_AGENT_ACT_SEND:
+    if (action->message.type == DK_MSG_REVOKED) check_revoked(s, host, action->message.id);
     if (action->conn == host->conn) sim_send_to_engine(s, host, action->conn, &action->message);
     break;
   case DK_AGENT_ACT_CLOSE: sim_close_from_agent(s, host, action->conn); break;
@@ -333,11 +343,13 @@ static void drop_held(struct sim_keeper *keeper) {
   }
 }
 
+/* A keeper that was killed is followed by one that first ends what is left of its task. */
 static void find_again(struct sim *s, struct sim_host *host, uint32_t slot) {
   struct dk_agent_event lost = {.kind = DK_AGENT_EV_KEEPER_LOST, .slot = slot};
   host->keepers[slot].link++;
   step(s, host, &lost);
-  struct sim_event *event = sim_at_host(s, host, s->now + sim_below(&s->tasks, 100) * SIM_MS, EV_KEEPER_FOUND);
+  struct sim_event *event = sim_at_host(
+      s, host, s->now + sim_below(&s->tasks, sim_chance(&s->tasks, 300) ? 5000 : 100) * SIM_MS, EV_KEEPER_FOUND);
   event->slot = slot;
   event->epoch = host->agent_epoch;
   event->conn = host->keepers[slot].link;

@@ -110,6 +110,11 @@ void sim_host_remove(struct sim *s, struct sim_host *host, uint64_t random) {
   if (random % 3 == 0) sim_copies_lose_host(s, host, random);
 }
 
+bool sim_is_news(const struct dk_event *event) {
+  return event->kind == DK_EV_HOST_ADDED || event->kind == DK_EV_HOST_REMOVED ||
+         (event->kind == DK_EV_TICK && !event->u.tick.is_idle);
+}
+
 void sim_place_event(struct sim *s, struct sim_event *event) {
   if (event->kind == EV_PLACES)
     sim_engine_push(s, &(struct dk_event){.kind = DK_EV_TICK}, NULL);

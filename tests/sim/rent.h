@@ -37,10 +37,11 @@ enum rs_fault_kind {
   RS_BEFORE_COMMIT, /* nothing of the turn is on the disk */
   RS_AFTER_COMMIT,  /* all of it is, and nothing of it was done */
   RS_AMID_ACTS,     /* some of it was done */
-  RS_AT_CREATE,     /* one of these three, at the next turn that creates something */
+  RS_AT_CREATE,     /* one of these three, or when all was done, at the next turn that creates something */
   RS_AT_ENDING,     /* likewise, that ends something */
   RS_GAP,           /* the engine's machine sleeps */
   RS_BREAK,         /* the connection to an agent */
+  RS_HIDE,          /* lists lack a machine whose agent answers, for a while */
   RS_STOP,          /* a machine stops: preempted, or broken */
   RS_RELEASE,       /* people release one, a pool, all */
   RS_CHANGE,        /* a pool is configured with another maximum */
@@ -83,11 +84,14 @@ struct rs_machine {
   uint64_t made_at, visible_at, runs_at, agent_at, fails_at, stops_at, deleting_at, gone_at;
   bool is_dialled, is_linked; /* by the engine of now */
   uint64_t dark_until;        /* it cannot be reached */
+  uint64_t hidden_until;      /* lists lack it while it is connected */
   struct rs_task tasks[RS_TASKS];
   uint32_t n_tasks;
-  bool may_go;    /* people released it */
-  bool may_break; /* and said hard */
-  bool is_load_queued;
+  bool may_go;                     /* people released it */
+  bool may_break;                  /* and said hard */
+  bool is_useless;                 /* its agent answers, but no task suits it */
+  bool is_load_queued, is_unheard; /* the engine of now was not told yet; it was not told anything */
+  uint32_t told_tasks;
   uint32_t links;   /* connections so far */
   uint64_t busy_at; /* it had something to do, or could not tell, until then */
   uint64_t used_from, used_ns;
@@ -95,7 +99,7 @@ struct rs_machine {
 
 struct rs_shape_state {
   uint64_t closed_from, closed_until; /* the cloud has none of it left */
-  uint64_t not_before;                /* the engine of now has no reason to ask for it earlier */
+  uint64_t refused_at, not_before;    /* the engine of now has no reason to ask for it earlier */
 };
 struct rs_pool {
   struct dk_rent_pool config;
@@ -105,22 +109,24 @@ struct rs_pool {
   uint32_t quota;
   uint64_t quota_from, quota_until; /* when it is that low */
   uint64_t blind_until;
+  uint32_t account; /* lists show what is in it */
   bool is_denied, is_configured;
   /* In a thousand calls: */
   uint32_t p_lost, p_doubled, p_throttled, p_transient, p_async, p_slow_boot, p_partial, p_delete_lost;
   uint64_t boot_ns;
   /* What the engine of now was told, and must heed. */
-  uint64_t not_before, quota_before;
+  uint64_t not_before, quota_before, refused_at;
   bool is_known;             /* it was configured */
   bool is_stopped, was_told; /* denied; and people know */
   bool is_proven;
   uint32_t fails;              /* in a row */
   uint64_t paused_until;       /* as it has said itself; 0: it has not since the first of these */
   uint32_t told_max, max_ever; /* of instances */
+  bool was_over;               /* doubled calls made more than that */
 };
 
 struct rs_totals {
-  uint64_t cases, turns, lives, creates, machines, doubled, strangers, tasks, tells[DK_RENT_TELL_BLIND + 1];
+  uint64_t cases, turns, lives, creates, machines, doubled, over, strangers, tasks, tells[DK_RENT_TELL_BLIND + 1];
   double paid_s, used_s;
 };
 
@@ -148,6 +154,7 @@ struct rs {
   struct rs_machine machines[RS_MACHINES];
   uint32_t n_machines;
   uint32_t n_doubled, n_strangers, n_creates;
+  uint64_t asked_at[RS_MACHINES]; /* by number: when its create was decided */
 
   /* The engine. */
   struct dk_rent *rent; /* NULL: not running */

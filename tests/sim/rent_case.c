@@ -61,6 +61,7 @@ static void make_pool(struct rs *s, uint32_t i, struct sim_random *random) {
                                        .lag_ns = (30 + sim_below(random, 270)) * RS_SECOND,
                                        .is_paid = sim_chance(random, 500)};
   pool->is_configured = true;
+  pool->account = sim_chance(random, 700) ? i : sim_below(random, i + 1);
   pool->max_first = pool->config.max_instances;
   pool->boot_ns = pool->config.boot_ns / 3;
   pool->quota = sim_below(random, pool->max_first + 1);
@@ -136,6 +137,7 @@ static void add_totals(struct rs_totals *to, struct rs *s) {
   to->creates += s->n_creates;
   to->machines += s->n_machines;
   to->doubled += s->n_doubled;
+  for (uint32_t i = 0; i < s->n_pools; i++) to->over += s->pools[i].was_over;
   to->strangers += s->n_strangers;
   to->tasks += s->done;
   for (uint32_t i = 0; i <= DK_RENT_TELL_BLIND; i++) to->tells[i] += s->tells[i];

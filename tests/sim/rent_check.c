@@ -13,43 +13,56 @@ static struct rs_pool *pool_named(struct rs *s, const char *name) {
 
 /* --- events --- */
 
+/* A call that was made before another one was refused is refused with that. */
+static void refuse(struct rs *s, uint32_t number, uint64_t wait_ns, uint64_t *refused_at, uint64_t *not_before) {
+  bool is_first = s->asked_at[number % RS_MACHINES] >= *refused_at;
+  *refused_at = s->now;
+  if (is_first) *not_before = s->now + wait_ns;
+}
+
+static struct rs_shape_state *shape_of(struct rs_pool *pool, const struct dk_rented *rented) {
+  uint32_t i = 0;
+  while (strcmp(pool->shapes[i].name, rented->shape.name) != 0) i++;
+  return &pool->of_shape[i];
+}
+
 static void note_refusal(struct rs *s, const struct dk_rent_event *event) {
   const struct dk_rented *rented = dk_rent_find(s->rent, event->number);
   if (!rented) return;
   struct rs_pool *pool = pool_named(s, rented->pool);
-  uint64_t until = 0;
+  struct rs_shape_state *shape = shape_of(pool, rented);
+  uint64_t until = s->now + event->u.failed.retry_after_ns;
   switch (event->u.failed.reason) {
-  case DK_RENT_QUOTA:
-    /* Refused together: once. */
-    if (s->now >= pool->quota_before) pool->quota_before = s->now + s->policy.quota_ns;
+  case DK_RENT_QUOTA: refuse(s, rented->number, s->policy.quota_ns, &pool->refused_at, &pool->quota_before); break;
+  case DK_RENT_CAPACITY:
+    refuse(s, rented->number, s->policy.capacity_ns, &shape->refused_at, &shape->not_before);
     break;
-  case DK_RENT_THROTTLED: until = s->now + event->u.failed.retry_after_ns; break;
+  case DK_RENT_THROTTLED:
+    if (until > pool->not_before) pool->not_before = until;
+    break;
   case DK_RENT_DENIED:
   case DK_RENT_BAD: pool->is_stopped = true; break;
   case DK_RENT_TRANSIENT: break;
-  case DK_RENT_CAPACITY:
-    for (uint32_t i = 0; i < pool->config.n_shapes; i++) {
-      if (strcmp(pool->shapes[i].name, rented->shape.name) == 0 && s->now >= pool->of_shape[i].not_before)
-        pool->of_shape[i].not_before = s->now + s->policy.capacity_ns;
-    }
-    break;
   }
-  if (until > pool->not_before) pool->not_before = until;
 }
 
 static void note_row(struct rs *s, const struct dk_rent_event *event) {
   for (uint32_t i = 0; i < s->n_machines && event->u.listed.seen == DK_RENT_FAILED; i++) {
     const struct rs_machine *machine = &s->machines[i];
-    if (strcmp(machine->id, event->u.listed.id) != 0) continue;
+    bool is_its_own = s->pools[machine->pool].config.number == event->pool;
+    if (!is_its_own || strcmp(machine->id, event->u.listed.id) != 0) continue;
     const struct dk_rented *rented = dk_rent_find(s->rent, machine->number);
     bool is_young = rented && rented->state != DK_RENT_ENDING && rented->state != DK_RENT_UP;
-    s->pools[machine->pool].fails += is_young && (!rented->id[0] || strcmp(rented->id, machine->id) == 0);
+    if (!is_young || (rented->id[0] && strcmp(rented->id, machine->id) != 0)) continue;
+    struct rs_shape_state *of = &s->pools[machine->pool].of_shape[machine->shape];
+    s->pools[machine->pool].fails++;
+    refuse(s, rented->number, s->policy.capacity_ns, &of->refused_at, &of->not_before);
   }
 }
 
 static void note_pool(struct rs *s, const struct dk_rent_event *event) {
   struct rs_pool *pool = pool_named(s, event->u.configured->name);
-  pool->not_before = pool->quota_before = pool->paused_until = 0;
+  pool->not_before = pool->quota_before = pool->refused_at = pool->paused_until = 0;
   pool->is_stopped = pool->was_told = false;
   pool->fails = 0;
   for (uint32_t i = 0; i < s->n_machines && !pool->is_known; i++) {
@@ -58,7 +71,7 @@ static void note_pool(struct rs *s, const struct dk_rent_event *event) {
   pool->is_known = true;
   pool->told_max = pool->config.max_instances;
   if (pool->told_max > pool->max_ever) pool->max_ever = pool->told_max;
-  for (uint32_t i = 0; i < RS_SHAPES; i++) pool->of_shape[i].not_before = 0;
+  for (uint32_t i = 0; i < RS_SHAPES; i++) pool->of_shape[i].not_before = pool->of_shape[i].refused_at = 0;
 }
 
 void rs_check_event(struct rs *s, const struct dk_rent_event *event) {
@@ -81,7 +94,12 @@ void rs_check_event(struct rs *s, const struct dk_rent_event *event) {
       pool->paused_until = 0;
     }
   }
-  if (event->kind == DK_RENT_EV_LOAD && machine) machine->is_load_queued = false;
+  if (event->kind == DK_RENT_EV_LOAD && machine) {
+    s->is_stale |= event->u.load.tasks > machine->told_tasks;
+    machine->told_tasks = event->u.load.tasks;
+    if (machine->is_unheard) machine->busy_at = s->now;
+    machine->is_load_queued = machine->is_unheard = false;
+  }
 }
 
 /* --- steps --- */
@@ -112,12 +130,12 @@ static bool is_wanted(struct rs *s, const struct dk_rented *rented) {
 
 static void check_create(struct rs *s, const struct dk_rented *rented) {
   struct rs_pool *pool = pool_named(s, rented->pool);
-  uint32_t n = dk_rent_count(s->rent, pool->config.number), shape = 0;
-  while (strcmp(pool->shapes[shape].name, rented->shape.name) != 0) shape++;
+  uint32_t n = dk_rent_count(s->rent, pool->config.number);
+  s->asked_at[rented->number % RS_MACHINES] = s->now;
   if (n > pool->told_max) rs_fail(s, "a create makes %u of %s, %u are allowed", n, pool->config.name, pool->told_max);
   if (s->now < pool->not_before || s->now < pool->quota_before)
     rs_fail(s, "a create in %s before it may be asked again", pool->config.name);
-  if (s->now < pool->of_shape[shape].not_before) rs_fail(s, "a create of a shape that there is none of");
+  if (s->now < shape_of(pool, rented)->not_before) rs_fail(s, "a create of a shape that there is none of");
   if (pool->is_stopped) rs_fail(s, "a create in %s, which denies it", pool->config.name);
   if (pool->config.is_paid && !s->policy.no_canary && !pool->is_proven && n > 1)
     rs_fail(s, "a second instance in %s before the first has proven itself", pool->config.name);
@@ -172,14 +190,14 @@ static void check_ending(struct rs *s, const struct dk_rented *rented) {
   bool has_stopped = s->now >= machine->stops_at || s->now >= machine->gone_at;
   if (unsaved) rs_fail(s, "instance %u ends with %u unsaved results", rented->number, unsaved);
   if (tasks && !has_stopped) rs_fail(s, "instance %u ends with %u tasks on it", rented->number, tasks);
-  if (!has_stopped && !machine->may_go && s->now - machine->busy_at < pool->config.idle_ns)
+  if (!has_stopped && !machine->may_go && !machine->is_useless && s->now - machine->busy_at < pool->config.idle_ns)
     rs_fail(s, "instance %u ends after %.1f s without work, %.1f s were asked for", rented->number,
             (double)(s->now - machine->busy_at) / 1e9, (double)pool->config.idle_ns / 1e9);
 }
 
 void rs_check_record(struct rs *s, const struct dk_rent_record *record) {
   if (record->kind == DK_RENT_REC_TAKEN) {
-    if (record->taken < s->taken) rs_fail(s, "numbers are used again");
+    if (record->taken <= s->taken) rs_fail(s, "number %u is taken again", record->taken);
     return;
   }
   const struct dk_rented *was = rs_record(s, record->rented.number), *is = &record->rented;
@@ -187,9 +205,7 @@ void rs_check_record(struct rs *s, const struct dk_rent_record *record) {
     if (was && is_left(s, was)) rs_fail(s, "the record of instance %u goes, and the cloud has it", was->number);
     return;
   }
-  if (!was && is->number <= s->taken && is->state == DK_RENT_ASKED && s->rent && s->taken != is->number &&
-      !dk_rent_find(s->rent, is->number))
-    return; /* it came and went within the turn */
+  if (!was && is->number != s->taken) rs_fail(s, "number %u is used again", is->number);
   if (was && was->state == DK_RENT_UP && is->state == DK_RENT_ENDING) check_ending(s, is);
 }
 
@@ -218,21 +234,30 @@ void rs_check_act(struct rs *s, const struct dk_rent_action *action) {
 
 /* --- commits --- */
 
-/* How many of the pool there really are. Of two that one call made one counts, as long as it is recorded. */
-static uint32_t count_made(struct rs *s, uint32_t pool) {
+/* How many of the pool there really are. Of those that one call made one counts, as long as it is recorded, unless
+ * `all`. */
+static uint32_t count_made(struct rs *s, uint32_t pool, bool all) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < s->n_machines; i++) {
     const struct rs_machine *machine = &s->machines[i];
     if (machine->pool != pool || !machine->number || s->now >= machine->gone_at) continue;
     const struct dk_rented *record = rs_record_at(s, machine);
-    n += !machine->is_doubled || (record && !record->is_stranger);
+    n += all || !machine->is_doubled || (record && !record->is_stranger);
   }
   return n;
 }
 
+static void check_maximum(struct rs *s, struct rs_pool *pool) {
+  uint32_t n = count_made(s, pool->config.number - 1, false);
+  if (n > pool->max_ever)
+    rs_fail(s, "%s has %u instances, at most %u were allowed", pool->config.name, n, pool->max_ever);
+  pool->was_over |= count_made(s, pool->config.number - 1, true) > pool->max_ever;
+}
+
 static void check_idle(struct rs *s, const struct rs_machine *machine) {
   const struct dk_rented *record = machine->is_linked ? rs_record_at(s, machine) : NULL;
-  if (!record || record->state != DK_RENT_UP || machine->n_tasks || machine->is_load_queued) return;
+  if (!record || record->state != DK_RENT_UP || machine->n_tasks || machine->is_load_queued || machine->is_unheard)
+    return;
   uint64_t from = machine->busy_at > s->quiet_from ? machine->busy_at : s->quiet_from;
   if (s->now - from > s->pools[machine->pool].config.idle_ns + 2 * RS_MINUTE)
     rs_fail(s, "instance %u has nothing to do, and is kept", record->number);
@@ -243,11 +268,7 @@ void rs_check_commit(struct rs *s) {
   for (uint32_t k = 0; k < s->n_kinds; k++) {
     if (s->waiting[k] || s->told_demand[k].n) s->quiet_from = s->now;
   }
-  for (uint32_t i = 0; i < s->n_pools && !rs_has_failed(s); i++) {
-    uint32_t n = count_made(s, i);
-    if (n > s->pools[i].max_ever)
-      rs_fail(s, "%s has %u instances, at most %u were allowed", s->pools[i].config.name, n, s->pools[i].max_ever);
-  }
+  for (uint32_t i = 0; i < s->n_pools && !rs_has_failed(s); i++) check_maximum(s, &s->pools[i]);
   for (uint32_t i = 0; i < s->n_machines && !rs_has_failed(s); i++) check_idle(s, &s->machines[i]);
 }
 

@@ -28,9 +28,9 @@ static struct rs_machine *add(struct rs *s, uint32_t pool) {
   return machine;
 }
 
-static struct rs_machine *by_id(struct rs *s, uint32_t pool, const char *id) {
+static struct rs_machine *by_id(struct rs *s, const char *id) {
   for (uint32_t i = 0; i < s->n_machines; i++) {
-    if (s->machines[i].pool == pool && strcmp(s->machines[i].id, id) == 0) return &s->machines[i];
+    if (strcmp(s->machines[i].id, id) == 0) return &s->machines[i];
   }
   return NULL;
 }
@@ -43,7 +43,7 @@ static uint32_t pool_of(const struct rs *s, const char *name) {
 }
 
 struct rs_machine *rs_machine_of(struct rs *s, const struct dk_rented *rented) {
-  return rented->id[0] ? by_id(s, pool_of(s, rented->pool), rented->id) : NULL;
+  return rented->id[0] ? by_id(s, rented->id) : NULL;
 }
 
 void rs_cloud_plant(struct rs *s) {
@@ -92,6 +92,7 @@ static struct rs_machine *make(struct rs *s, uint32_t pool, uint32_t shape, cons
   machine->made_at = machine->dated_at = machine->busy_at = made_at;
   machine->visible_at = made_at + within(s, in->config.lag_ns / 2);
   uint64_t boot = in->boot_ns / 2 + within(s, in->boot_ns);
+  machine->is_useless = may(s, 20);
   if (may(s, in->p_async)) {
     machine->fails_at = made_at + within(s, boot);
   } else if (may(s, in->p_slow_boot)) {
@@ -180,7 +181,8 @@ static void list(struct rs *s, uint32_t pool, uint32_t serial) {
   uint64_t at = s->now + RS_SECOND + within(s, sim_chance(&s->luck, 100) ? RS_MINUTE : 3 * RS_SECOND);
   for (uint32_t i = 0; i < s->n_machines; i++) {
     const struct rs_machine *machine = &s->machines[i];
-    if (machine->pool != pool || !is_seen(machine, of)) continue;
+    if (s->pools[machine->pool].account != in->account || !is_seen(machine, of)) continue;
+    if (machine->is_linked && s->now < machine->hidden_until) continue;
     if (is_partial && (is_blind || sim_chance(&s->luck, 500))) continue;
     struct dk_rent_event *row = answer(s, at, DK_RENT_EV_LISTED, pool, 0);
     row->u.listed.serial = serial;
@@ -205,7 +207,7 @@ void rs_cloud_gone(struct rs *s, struct rs_machine *machine) {
   event->n = 1;
 }
 
-static void delete (struct rs *s, uint32_t number) {
+static void delete_one(struct rs *s, uint32_t number) {
   const struct dk_rented *rented = rs_record(s, number);
   struct rs_machine *machine = rs_machine_of(s, rented);
   uint64_t at = s->now + RS_SECOND + within(s, 10 * RS_SECOND);
@@ -240,5 +242,5 @@ void rs_cloud_act(struct rs *s, const struct dk_rent_action *action) {
   else if (action->kind == DK_RENT_LIST)
     list(s, action->pool - 1, action->serial);
   else
-    delete (s, action->number);
+    delete_one(s, action->number);
 }

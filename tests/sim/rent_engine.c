@@ -134,7 +134,7 @@ static bool commit(struct rs *s) {
     fault = s->armed;
     s->armed = RS_N_FAULTS;
     if (fault == RS_AT_CREATE || fault == RS_AT_ENDING)
-      fault = (enum rs_fault_kind)(RS_BEFORE_COMMIT + sim_below(&s->luck, 3));
+      fault = (enum rs_fault_kind)(RS_BEFORE_COMMIT + sim_below(&s->luck, 4)); /* RS_AT_CREATE: when all was done */
   }
   if (fault == RS_BEFORE_COMMIT) return true;
   for (uint32_t i = 0; i < s->out.n_records; i++) apply(s, &s->out.records[i]);
@@ -146,7 +146,7 @@ static bool commit(struct rs *s) {
   for (uint32_t i = 0; i < s->n_machines && !rs_has_failed(s); i++) rs_work_forget(s, &s->machines[i]);
   dk_rent_out_clear(&s->out);
   rs_check_commit(s);
-  return fault == RS_AMID_ACTS;
+  return fault != RS_N_FAULTS;
 }
 
 /* The next event of the queue, or what happens next in the world, or the time that was asked for. */
@@ -189,11 +189,11 @@ static void begin(struct rs *s) {
   load(s);
   for (uint32_t i = 0; i < s->n_pools; i++) {
     struct rs_pool *pool = &s->pools[i];
-    pool->not_before = pool->quota_before = 0;
+    pool->not_before = pool->quota_before = pool->refused_at = 0;
     pool->fails = 0;
     pool->paused_until = 0;
     pool->is_known = pool->is_stopped = pool->was_told = pool->is_proven = false;
-    for (uint32_t k = 0; k < RS_SHAPES; k++) pool->of_shape[k].not_before = 0;
+    for (uint32_t k = 0; k < RS_SHAPES; k++) pool->of_shape[k].not_before = pool->of_shape[k].refused_at = 0;
     for (uint32_t k = 0; k < s->n_rented; k++)
       pool->is_proven |= s->rented[k].is_proven && strcmp(s->rented[k].pool, pool->config.name) == 0;
     if (pool->is_configured) rs_push_pool(s, i);

@@ -70,10 +70,12 @@ static void report(const char *program, uint64_t seed, uint32_t faults, uint32_t
 static void print_totals(const struct rs_totals *t, uint32_t failed) {
   printf(
       "rent_sim: %llu cases, %u failed; %llu engines, %llu turns, %llu creates, %llu machines (%llu doubled by their "
-      "cloud, %llu strangers), %llu tasks; paid %.2f times what was used; told:",
+      "cloud, which in %llu pools made more than their maximum, nothing else did; %llu strangers), %llu tasks; paid "
+      "%.2f times what was used; told:",
       (unsigned long long)t->cases, failed, (unsigned long long)t->lives, (unsigned long long)t->turns,
       (unsigned long long)t->creates, (unsigned long long)t->machines, (unsigned long long)t->doubled,
-      (unsigned long long)t->strangers, (unsigned long long)t->tasks, t->used_s > 0 ? t->paid_s / t->used_s : 0);
+      (unsigned long long)t->over, (unsigned long long)t->strangers, (unsigned long long)t->tasks,
+      t->used_s > 0 ? t->paid_s / t->used_s : 0);
   static const char *const tells[] = {"quota",    "capacity", "denied",  "bad",   "failing",
                                       "given-up", "stranger", "unsaved", "stuck", "blind"};
   for (uint32_t i = 0; i <= DK_RENT_TELL_BLIND; i++) printf(" %s %llu", tells[i], (unsigned long long)t->tells[i]);

@@ -12,6 +12,7 @@ static const char *const names[RS_N_FAULTS] = {
     [RS_AT_ENDING] = "at-ending",
     [RS_GAP] = "gap",
     [RS_BREAK] = "break",
+    [RS_HIDE] = "hide",
     [RS_STOP] = "stop",
     [RS_RELEASE] = "release",
     [RS_CHANGE] = "change",
@@ -108,6 +109,9 @@ static void happen(struct rs *s, const struct rs_fault *fault) {
     if (!machine) break;
     machine->dark_until = s->now + (random & 1 ? minutes : 30 * RS_SECOND);
     rs_work_cut(s, machine);
+    break;
+  case RS_HIDE:
+    if (machine) machine->hidden_until = s->now + minutes;
     break;
   case RS_STOP:
     if (machine) stop(s, machine, random);

@@ -98,11 +98,13 @@ void rs_work_begin(struct rs *s) {
     const struct dk_rented *record = rs_record_at(s, machine);
     machine->is_dialled = machine->is_linked = machine->is_load_queued = false;
     machine->links++;
+    machine->told_tasks = 0;
     machine->busy_at = s->now;
     bool is_kept = record && (record->state == DK_RENT_MADE || record->state == DK_RENT_UP);
     if (!is_kept) give_back(s, machine, true);
-    if (is_kept && record->state == DK_RENT_UP) {
-      push_load(s, machine, false);
+    machine->is_unheard = is_kept && record->state == DK_RENT_UP;
+    if (machine->is_unheard) {
+      rs_at(s, s->now + (sim_chance(&s->luck, 500) ? sim_below(&s->luck, 900) * RS_SECOND : 0), RS_WORK)->machine = i;
       expect(s, machine);
     }
   }
@@ -204,7 +206,10 @@ void rs_work_event(struct rs *s, const struct rs_event *event) {
     if (s->now >= machine->stops_at || s->now >= machine->gone_at) rs_work_cut(s, machine);
     break;
   case RS_WORK:
-    if (machine->is_linked) hear(s, machine);
+    if (machine->is_linked)
+      hear(s, machine);
+    else if (machine->is_unheard && event->epoch == s->epoch)
+      push_load(s, machine, false);
     break;
   case RS_LOST:
     if (event->epoch == s->epoch && s->rent && !machine->is_linked && event->n == machine->links &&
@@ -253,7 +258,7 @@ void rs_work_assign(struct rs *s) {
     const struct dk_rented *record = machine->is_linked ? rs_record_at(s, machine) : NULL;
     if (!record || record->state != DK_RENT_UP || record->is_leaving || !s->pools[machine->pool].is_configured)
       continue;
-    if (!hand_out(s, machine)) continue;
+    if (machine->is_useless || !hand_out(s, machine)) continue;
     push_load(s, machine, false);
     s->is_dirty = true;
   }

@@ -263,6 +263,7 @@ struct sim {
   uint32_t queue_at, queue_n;
   struct dk_digest given;
   uint32_t in_hand; /* run of the event that was taken and not stepped yet: a GAP may come first */
+  bool has_news_in_hand;
   struct sim_heard heard[SIM_HEARD];
   uint32_t n_heard;
   uint64_t asleep_until;
@@ -319,6 +320,7 @@ void sim_places_init(struct sim *s);
 void sim_places_begin(struct sim *s); /* a new engine */
 void sim_host_remove(struct sim *s, struct sim_host *host, uint64_t random);
 void sim_place_event(struct sim *s, struct sim_event *event);
+bool sim_is_news(const struct dk_event *event); /* of which hosts there are, or of what suits them */
 
 /* copy.c */
 void sim_copies_lose_some(struct sim *s, uint64_t random);

@@ -145,7 +145,7 @@ static void go(const struct client *client) {
 void session_play(struct client *client, const struct turn *turn, uint32_t n, struct dk_buf *ret_answer) {
   session_each(&turn->engine, look_at_order, client);
   if (turn->engine.len == 0) go(client);
-  dk_buf_add(&client->conn.out, turn->engine.data, turn->engine.len);
+  dk_buf_add(&client->conn.out.bytes, turn->engine.data, turn->engine.len);
   uint64_t until = dk_now_ns() + PATIENCE_NS;
   size_t start = ret_answer->len;
   assert_int_equal(dk_conn_flush(&client->conn), 0); /* less than a socket holds */

@@ -267,7 +267,7 @@ static void garbage_closes_only_its_connection(void **state) {
   client_connect(&client);
   char noise[200];
   for (size_t i = 0; i < sizeof noise; i++) noise[i] = (char)(i * 37 + 11);
-  dk_buf_add(&client.conn.out, noise, sizeof noise);
+  dk_buf_add(&client.conn.out.bytes, noise, sizeof noise);
   assert_int_equal(dk_conn_flush(&client.conn), 0);
   char byte;
   ssize_t n;

@@ -283,6 +283,54 @@ static void lost_keeper(void **state) {
   assert_int_equal(action.message.u.result.cause, DK_CAUSE_LOST);
 }
 
+/* A keeper that is not heard yet may have what the agent does not know: what is asked of that waits. */
+static void ends_what_was_not_heard_of_yet(void **state) {
+  (void)state;
+  struct dk_agent_action action;
+  for (uint32_t slot = 0; slot < 2; slot++) keeper(DK_AGENT_EV_KEEPER_LOST, slot, 0);
+  hello(1, 7, 10);
+  say(1, order(DK_MSG_LIST, 10, 0));
+  say(1, order(DK_MSG_REVOKE, 10, 1));
+  say(1, order(DK_MSG_REVOKE, 10, 77));
+  assert_int_equal(SENT(DK_MSG_REVOKED, NULL), 0);
+  struct dk_message kill = order(DK_MSG_KILL, 10, 2);
+  kill.u.kill.grace_ms = 5;
+  say(1, kill);
+  assert_int_equal(SENT(DK_MSG_REVOKED, NULL), 0);
+  keeper(DK_AGENT_EV_KEEPER_HAS, 0, 1);
+  keeper(DK_AGENT_EV_KEEPER_READY, 0, 0);
+  assert_int_equal(SENT(DK_MSG_REVOKED, NULL), 0);
+  keeper(DK_AGENT_EV_KEEPER_HAS, 1, 2);
+  keeper(DK_AGENT_EV_KEEPER_READY, 1, 0);
+  assert_int_equal(SENT(DK_MSG_REVOKED, &action), 1);
+  assert_int_equal(action.message.id.n, 77);
+  assert_int_equal(SENT(DK_MSG_STARTED, &action), 1); /* too late for 1 */
+  assert_int_equal(action.message.id.n, 1);
+  assert_int_equal(DONE(DK_AGENT_ACT_KILL, &action), 1);
+  assert_true(action.id.n == 2 && action.slot == 1 && action.grace_ms == 5);
+  assert_int_equal(SENT(DK_MSG_HAS_END, NULL), 1);
+  keeper(DK_AGENT_EV_KEEPER_LOST, 0, 0); /* nothing is asked twice */
+  keeper(DK_AGENT_EV_KEEPER_HAS, 0, 1);
+  keeper(DK_AGENT_EV_KEEPER_READY, 0, 0);
+  assert_int_equal(SENT(DK_MSG_REVOKED, NULL), 0);
+}
+
+/* The next session may want what the last one did not. */
+static void what_waits_ends_with_its_session(void **state) {
+  (void)state;
+  keeper(DK_AGENT_EV_KEEPER_LOST, 0, 0);
+  hello(1, 7, 10);
+  say(1, order(DK_MSG_KILL, 10, 1));
+  say(1, order(DK_MSG_REVOKE, 10, 77));
+  hello(2, 7, 20);
+  say(2, order(DK_MSG_LIST, 20, 0));
+  keeper(DK_AGENT_EV_KEEPER_HAS, 0, 1);
+  keeper(DK_AGENT_EV_KEEPER_READY, 0, 0);
+  assert_int_equal(DONE(DK_AGENT_ACT_KILL, NULL), 0);
+  assert_int_equal(SENT(DK_MSG_REVOKED, NULL), 0);
+  assert_int_equal(SENT(DK_MSG_HAS, NULL), 1);
+}
+
 static void found_after_a_restart(void **state) {
   (void)state;
   struct dk_agent_action action;
@@ -404,10 +452,19 @@ static void marks_are_bounded(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(life_of_an_attempt), TEST(results_are_repeated),          TEST(sessions),
-      TEST(slots_and_order),    TEST(short_tasks_are_placed_ahead),  TEST(revoke_and_kill),
-      TEST(lost_keeper),        TEST(found_after_a_restart),         TEST(marks_are_bounded),
-      TEST(waits_for_data),     TEST(waiting_ends_before_it_starts),
+      TEST(life_of_an_attempt),
+      TEST(results_are_repeated),
+      TEST(sessions),
+      TEST(slots_and_order),
+      TEST(short_tasks_are_placed_ahead),
+      TEST(revoke_and_kill),
+      TEST(lost_keeper),
+      TEST(found_after_a_restart),
+      TEST(marks_are_bounded),
+      TEST(waits_for_data),
+      TEST(waiting_ends_before_it_starts),
+      TEST(ends_what_was_not_heard_of_yet),
+      TEST(what_waits_ends_with_its_session),
   };
   return cmocka_run_group_tests_name("state", tests, NULL, NULL);
 }

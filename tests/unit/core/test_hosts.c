@@ -278,12 +278,30 @@ static void test_no_third_attempt_while_two_may_live(void **state) {
   close_bed(&bed);
 }
 
+static void test_where_a_task_ended_is_recorded(void **state) {
+  (void)state;
+  struct bed bed;
+  run_twice(&bed);
+  started(&bed, 2, 10, bed.at[2][0]);
+  ended(&bed, 2, 10, bed.at[2][0], DK_CAUSE_EXIT);
+  const struct dk_record *task = find_record(&bed, DK_REC_TASK);
+  assert_non_null(task);
+  assert_int_equal(task->state, DK_TASK_FAILED);
+  assert_int_equal(task->host, 2);
+  close_bed(&bed);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_the_least_loaded_host_is_next), cmocka_unit_test(test_a_wide_task_goes_where_it_has_room),
-      cmocka_unit_test(test_sessions_are_each_hosts_own),   cmocka_unit_test(test_the_first_good_end_counts),
-      cmocka_unit_test(test_who_has_started_stays),         cmocka_unit_test(test_what_waits_at_a_busy_host_comes_back),
-      cmocka_unit_test(test_silence_is_each_hosts_own),     cmocka_unit_test(test_no_third_attempt_while_two_may_live),
+      cmocka_unit_test(test_the_least_loaded_host_is_next),
+      cmocka_unit_test(test_a_wide_task_goes_where_it_has_room),
+      cmocka_unit_test(test_sessions_are_each_hosts_own),
+      cmocka_unit_test(test_the_first_good_end_counts),
+      cmocka_unit_test(test_who_has_started_stays),
+      cmocka_unit_test(test_what_waits_at_a_busy_host_comes_back),
+      cmocka_unit_test(test_silence_is_each_hosts_own),
+      cmocka_unit_test(test_no_third_attempt_while_two_may_live),
+      cmocka_unit_test(test_where_a_task_ended_is_recorded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,10 +264,10 @@ int far_start(struct far_engine *f, uint64_t lost_after_ms, struct dk_error *err
   struct dk_error own = {0};
   if (!error) error = &own;
   for (int i = 0; i < FAR_HOSTS; i++)
-    f->entries[i] = (struct dk_host_entry){.provider = &dk_providers[1],
-                                           .config = {.provider = "lab", .name = f->fars[i].name},
-                                           .mixed = true,
-                                           .lost_after_ns = lost_after_ms * 1000000};
+    f->entries[i] = (struct dk_hosts_entry){.provider = &dk_providers[1],
+                                            .config = {.provider = "lab", .name = f->fars[i].name},
+                                            .mixed = !f->fars[i].is_strict,
+                                            .lost_after_ns = lost_after_ms * 1000000};
   f->hosts = (struct dk_hosts){.items = f->entries, .n = FAR_HOSTS};
   const struct dk_engine_options options = {
       .folder = &f->folder,

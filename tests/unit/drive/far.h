@@ -44,6 +44,7 @@ struct far {
   bool is_away;         /* dials fail */
   int64_t ahead_ns;     /* its clock */
   uint32_t slots;       /* that it says it has; 0: one */
+  bool is_strict;       /* its provider is not mixed: its system is another */
   uint32_t close_after; /* so many parts the stream breaks, once; 0: it does not */
   uint32_t n_parts, n_dials;
   uint32_t mute_after; /* so many parts it becomes mute, once; 0: it does not */
@@ -67,7 +68,7 @@ struct far_engine {
   struct dk_folder folder;
   struct dk_loop *loop;
   struct dk_hosts hosts;
-  struct dk_host_entry entries[FAR_HOSTS];
+  struct dk_hosts_entry entries[FAR_HOSTS];
   struct dk_engine *engine;
   struct far fars[FAR_HOSTS]; /* h1, h2: numbers 1 and 2 */
   uint64_t until_ns;          /* of far_turns */

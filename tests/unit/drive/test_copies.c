@@ -116,12 +116,14 @@ static void fsck_checks_them(void **state) {
   char key[DK_COPY_KEY] = {5};
   dk_batch_put(&batch, DK_TABLE_COPIES, key, sizeof key, "x", 1);
   dk_batch_put(&batch, DK_TABLE_HOSTS, "\0\0\0\7", 4, "?", 1);
+  dk_batch_put(&batch, DK_TABLE_INSTANCES, "\0\0\0\7", 4, "?", 1);
   assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
   dk_batch_finish(&batch);
-  assert_int_equal(check(true, all), 3);
+  assert_int_equal(check(true, all), 4);
   assert_non_null(strstr(all, "`copies` names a host that is not known"));
   assert_non_null(strstr(all, "`copies` cannot be understood"));
   assert_non_null(strstr(all, "`hosts` cannot be understood"));
+  assert_non_null(strstr(all, "`instances` cannot be understood"));
   if (check(false, all) != 0) fail_msg("%s", all);
   assert_true(has(&used) && has(&directory));
   /* Without the copy the result is not whole. */

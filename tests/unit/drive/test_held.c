@@ -448,6 +448,26 @@ static void clock_is_wrong(void **state) {
   assert_null(strstr(f->said, "clock"));
 }
 
+/* --- systems --- */
+
+/* What is known of a host's system stays so while it is away: when no other host is left, the engine does not wait. */
+static void barred_and_away(void **state) {
+  struct far_engine *f = *state;
+  struct dk_error error = {0};
+  bool never = false;
+  f->fars[0].is_strict = f->fars[1].is_strict = f->fars[1].is_away = true;
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  for (int i = 0; i < 400 && f->engine->hosts[1]->record.state != DK_HOST_BARRED; i++) far_rest(f, 10);
+  assert_int_equal(f->engine->hosts[1]->record.state, DK_HOST_BARRED);
+  f->fars[0].is_away = true;
+  far_break(f, &f->fars[0]);
+  for (int i = 0; i < 400 && f->engine->hosts[1]->session; i++) far_rest(f, 10);
+  assert_int_equal(f->engine->hosts[1]->record.state, DK_HOST_DOWN); /* people see how it is */
+  f->fars[1].is_away = false;
+  assert_int_equal(far_turns(f, &never, &error), -EXDEV);
+  assert_non_null(strstr(error.text, "no host can be given tasks: h2: it is x86_64, far"));
+}
+
 /* --- slots --- */
 
 /* All that agents may say fits together; one that says more is not spoken to. */
@@ -483,6 +503,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(supplied, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(logs, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(clock_is_wrong, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(barred_and_away, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(many_slots, far_setup, far_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

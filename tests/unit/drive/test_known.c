@@ -39,7 +39,7 @@ static struct dk_store *fill(void) {
   return store;
 }
 
-static struct dk_host_entry entries[] = {
+static struct dk_hosts_entry entries[] = {
     {.provider = &far_away, .config = {.provider = "lab", .name = "h2"}},
     {.provider = &far_away, .config = {.provider = "lab", .name = "h4"}}, /* the store does not know it */
     {.provider = &near, .config = {.provider = "here", .name = "local"}}, /* called otherwise now */
@@ -123,11 +123,50 @@ static void lacks(void **state) {
   assert_false(dk_needs_lacks(&(struct dk_needs_host){.record = NULL}, &cases[5].need, &words));
 }
 
+static void cloud_lacks(void **state) {
+  static const struct {
+    struct dk_needs_of need;
+    uint32_t most_gpus;
+    const char *words; /* NULL: it fits */
+  } cases[] = {
+      {{.cpus = 1}, 9, NULL},
+      {{.cpus = 8, .memory = UINT64_C(4) << 30}, 9, NULL},
+      {{.cpus = 2, .gpus = 4, .memory = UINT64_C(900) << 30}, 9, NULL}, /* how much memory that one has is not known */
+      {{.cpus = 9}, 9, "9 cpus, and no shape of lab has so many"},
+      {{.cpus = 3, .gpus = 1}, 9, "3 cpus, 1 gpu and 0 MiB of memory, and no shape of lab has all of it"},
+      {{.gpus = 5}, 9, "5 gpus, and no shape of lab has so many"},
+      {{.gpus = 2}, 1, "2 gpus, and no shape of lab has so many"},
+      {{.gpus = 1, .gpu = (char *)(uintptr_t) "A100"},
+       9,
+       "1 A100 gpu, and which gpus the machines of lab have is not known"},
+      {{.cpus = 1, .gpu = (char *)(uintptr_t) "A100"}, 9, NULL},
+  };
+  static const struct dk_shape shapes[] = {{.name = "a", .cpus = 8, .memory = UINT64_C(4) << 30},
+                                           {.name = "b", .cpus = 2, .gpus = 4}};
+  struct dk_cloud_entry cloud = {.config = {.provider = "lab"}, .shapes = shapes, .n_shapes = 2};
+  const struct dk_needs_host made = {.cloud = &cloud};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    dk_autobuf words = DK_BUF_INIT;
+    cloud.host.most_gpus = cases[i].most_gpus;
+    assert_int_equal(dk_needs_lacks(&made, &cases[i].need, &words), cases[i].words != NULL);
+    assert_string_equal(dk_buf_text(&words), cases[i].words ? cases[i].words : "");
+  }
+  dk_autobuf words = DK_BUF_INIT;
+  cloud.n_shapes = 1;
+  const struct dk_needs_of large = {.cpus = 1, .memory = UINT64_C(5) << 30};
+  assert_true(dk_needs_lacks(&made, &large, &words));
+  assert_string_equal(dk_buf_text(&words), "5120 MiB of memory, and no shape of lab has so much");
+  cloud.n_shapes = 0; /* its kind knows them */
+  assert_false(dk_needs_lacks(&made, &large, &words));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(are_joined, fx_setup, fx_teardown),
       cmocka_unit_test_setup_teardown(without_memory, fx_setup, fx_teardown),
       cmocka_unit_test(lacks),
+      cmocka_unit_test(cloud_lacks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

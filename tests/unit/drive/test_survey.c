@@ -124,14 +124,14 @@ static const struct dk_provider near = {.kind = "near"};
 
 #define MOST 64u
 struct asking {
-  struct dk_host_entry entries[MOST];
-  const struct dk_host_entry *hosts[MOST];
+  struct dk_hosts_entry entries[MOST];
+  const struct dk_hosts_entry *hosts[MOST];
   struct dk_survey_answer answers[MOST];
   uint32_t n, n_answered;
 };
 
 static void add(struct asking *asking, const struct dk_provider *provider, const char *name) {
-  asking->entries[asking->n] = (struct dk_host_entry){.provider = provider, .config = {.provider = "p", .name = name}};
+  asking->entries[asking->n] = (struct dk_hosts_entry){.provider = provider, .config = {.provider = "p", .name = name}};
   asking->hosts[asking->n] = &asking->entries[asking->n];
   asking->n++;
 }

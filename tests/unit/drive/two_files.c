@@ -71,7 +71,7 @@ static void add_lines(uint32_t user_line, uint32_t root_line, struct dk_buf *out
   dk_buf_add_char(out, '\n');
 }
 
-static void add_entry(const struct dk_host_entry *entry, struct dk_buf *out) {
+static void add_entry(const struct dk_hosts_entry *entry, struct dk_buf *out) {
   const struct dk_host_config *c = &entry->config;
   dk_buf_printf(out, "%s.%s %s", c->provider, c->name, entry->provider->kind);
   add_config(c, &entry->hours, entry->mixed, out);

@@ -87,6 +87,12 @@ static void times(void **state) {
   assert_int_equal(dk_head_when(&head), 784111777);
   assert_int_equal(dk_head_retry_after_ns(&head, 5), 0);
   dk_head_finish(&head);
+  /* RFC 9110 has two older forms; what is none of the three is no time. */
+  assert_int_equal(retry_after(date, "Sunday, 06-Nov-94 08:50:07 GMT", 0), 30 * SECOND_NS);
+  assert_int_equal(retry_after(date, "Sun Nov  6 08:50:07 1994", 0), 30 * SECOND_NS);
+  assert_int_equal(retry_after(date, "Sun, 06 Nov 1994 08:50:07 +0100", 0), 0);
+  assert_int_equal(retry_after(date, "Sun, 06 Nov 1994 08:50:07 GMT+1", 0), 0);
+  assert_int_equal(retry_after(date, "Sun, 66 Nov 1994 08:50:07 GMT", 0), 0);
 }
 
 /* From `openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64`. */

@@ -2,11 +2,7 @@
 #include "fixture.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static struct outcome out;
@@ -193,46 +189,6 @@ static void over_unix_socket(void **state) {
   rmdir(folder);
 }
 
-static void too_much(void **state) {
-  (void)state;
-  struct dk_http_request request = request_of("/endless", &out);
-  request.body_most = 100000;
-  ask(&request, &out);
-  assert_int_equal(out.r, -EMSGSIZE);
-  assert_has(out.words, "97.7 KiB");
-  assert_int_equal(out.status, 200);
-  static const char *const heads[] = {"/heads", "/interims"};
-  for (int i = 0; i < 2; i++) {
-    request = request_of(heads[i], &out);
-    ask(&request, &out);
-    assert_int_equal(out.r, -EMSGSIZE);
-    assert_has(out.words, "headers");
-  }
-  assert_int_equal(server_seen(server, "/"), 3); /* none of it is asked for again */
-}
-
-/* 64 MiB of zeros are 64 KB on the wire. */
-static void bomb(void **state) {
-  (void)state;
-  char file[] = "/tmp/dk-bomb-XXXXXX", command[128], path[64];
-  int fd = mkstemp(file);
-  assert_true(fd >= 0);
-  close(fd);
-  snprintf(command, sizeof command, "head -c 67108864 /dev/zero | gzip -9 >%s", file);
-  assert_int_equal(system(command), 0);
-  snprintf(path, sizeof path, "/file%s", file);
-  struct dk_http_request request = request_of(path, &out);
-  ask(&request, &out);
-  assert_int_equal(out.r, -EMSGSIZE);
-  assert_has(out.words, "16 MiB");
-  request = request_of(path, &out);
-  request.body_most = (size_t)64 << 20;
-  ask(&request, &out);
-  assert_int_equal(out.r, 0);
-  assert_int_equal(out.body_len, 67108864);
-  unlink(file);
-}
-
 static void damaged(void **state) {
   (void)state;
   static const char *const paths[] = {"/raw/SSH-2.0-OpenSSH_9.2%0d%0a", "/raw/HTTP/9.9%20200%20OK%0d%0a%0d%0a",
@@ -304,43 +260,6 @@ static void names(void **state) {
   assert_lacks(out.words, "s3cret");
 }
 
-/* It is this machine's trouble, and nothing that the address has done. */
-static void no_descriptors(void **state) {
-  (void)state;
-  struct rlimit before, none;
-  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-  none = before;
-  int lowest = dup(0);
-  close(lowest);
-  none.rlim_cur = (rlim_t)lowest;
-  struct dk_http_request request = request_of("/ok", &out);
-  request.class = DK_HTTP_ONCE;
-  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-  ask(&request, &out);
-  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-  assert_int_equal(out.r, -EMFILE);
-  assert_false(out.in_doubt);
-  assert_has(out.words, "Too many open files");
-}
-
-/* A program that is started meanwhile has none of our sockets. */
-static void not_inherited(void **state) {
-  (void)state;
-  struct dk_http_request request = request_of("/ok", &out);
-  struct sockaddr_in peer;
-  int n = 0;
-  ask(&request, &out);
-  for (int fd = 3; fd < 200; fd++) {
-    socklen_t len = sizeof peer;
-    memset(&peer, 0, sizeof peer);
-    if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 || peer.sin_family != AF_INET) continue;
-    if (ntohs(peer.sin_port) != server_port(server)) continue;
-    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    n++;
-  }
-  assert_int_equal(n, 1);
-}
-
 static void words_of_status(void **state) {
   (void)state;
   static const struct {
@@ -361,22 +280,10 @@ static void words_of_status(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-  const struct CMUnitTest tests[] = {TEST(what_is_sent),
-                                     TEST(methods),
-                                     TEST(what_comes_back),
-                                     TEST(connections),
-                                     TEST(many),
-                                     TEST(wrong_requests),
-                                     TEST(plain_when_allowed),
-                                     TEST(over_unix_socket),
-                                     TEST(too_much),
-                                     TEST(bomb),
-                                     TEST(damaged),
-                                     TEST(redirects),
-                                     TEST(redirects_without_end),
-                                     TEST(names),
-                                     TEST(words_of_status),
-                                     TEST(no_descriptors),
-                                     TEST(not_inherited)};
+  const struct CMUnitTest tests[] = {
+      TEST(what_is_sent),   TEST(methods),        TEST(what_comes_back),       TEST(connections),
+      TEST(many),           TEST(wrong_requests), TEST(plain_when_allowed),    TEST(over_unix_socket),
+      TEST(damaged),        TEST(redirects),      TEST(redirects_without_end), TEST(names),
+      TEST(words_of_status)};
   return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@ struct tls {
   int out;
 };
 
-/* The folder that certs.sh filled, made on the first call; exits with 77 (skipped) where there is no openssl program. */
+/* The folder that certs.sh filled, made on the first call; exits with 77 (skipped) where there is no openssl
+ * program. */
 const char *tls_folder(void);
 void tls_remove_folder(void);
 const char *tls_file(const char *name); /* its path there; one of a few buffers */

@@ -62,6 +62,49 @@ static void ways(void **state) {
   assert_string_equal(dk_buf_text(&by_hand), "ssh -F '/etc/x y' -p 2222 -l anna h1");
 }
 
+/* -o NAME=VALUE, and before the host. */
+static void has_option(const struct dk_ssh_argv *argv, const char *option) {
+  for (unsigned i = 1; i < argv->n && strcmp(argv->items[i], "--") != 0; i++)
+    if (strcmp(argv->items[i], option) == 0 && strcmp(argv->items[i - 1], "-o") == 0) return;
+  fail_msg("%s is not among the options", option);
+}
+
+static void rented(void **state) {
+  struct dk_host_config host = {.name = "lab-1", .address = "10.0.0.7"};
+  struct dk_ssh_argv argv;
+  (void)state;
+  assert_int_equal(dk_ssh_argv(DK_SSH_DIRECT, &host, "ssh", NULL, "x", &argv), 0);
+  has_option(&argv, "HostName=10.0.0.7");
+  for (unsigned i = 0; i < argv.n; i++) assert_null(strstr(argv.items[i], "Key")); /* it is known as ssh knows it */
+  dk_ssh_argv_finish(&argv);
+  host.identity = "/a b/100%/i\"d\\";
+  host.known_hosts = "/a b/lab-1.known";
+  host.port = 65535;
+  host.user = "root";
+  host.ssh_config = "/c";
+  for (int way = DK_SSH_DIRECT; way <= DK_SSH_LOGIN; way++) {
+    assert_int_equal(dk_ssh_argv((enum dk_ssh_way)way, &host, "ssh", "/tmp/s", "x", &argv), 0);
+    has_option(&argv, "HostName=10.0.0.7");
+    has_option(&argv, "HostKeyAlias=lab-1");
+    has_option(&argv, "UserKnownHostsFile=\"/a b/lab-1.known\"");
+    has_option(&argv, "IdentityFile=\"/a b/100%%/i\\\"d\\\\\"");
+    has_option(&argv, "StrictHostKeyChecking=yes");
+    has_option(&argv, "GlobalKnownHostsFile=/dev/null");
+    has_option(&argv, "IdentitiesOnly=yes");
+    dk_ssh_argv_finish(&argv);
+  }
+  dk_autobuf by_hand = DK_BUF_INIT;
+  dk_ssh_by_hand(&host, &by_hand);
+  assert_non_null(strstr(dk_buf_text(&by_hand), "ssh -F /c -p 65535 -l root -o HostName=10.0.0.7 -o HostKeyAlias=lab-1 "
+                                                "-o 'UserKnownHostsFile=\"/a b/lab-1.known\"' -o "
+                                                "'IdentityFile=\"/a b/100%%/i\\\"d\\\\\"' "));
+  assert_string_equal(dk_buf_text(&by_hand) + by_hand.len - 6, " lab-1");
+  assert_true(dk_ssh_is_path("/x/$y"));
+  assert_false(dk_ssh_is_path("/x/${y}"));
+  assert_false(dk_ssh_is_path("/x\ny"));
+  assert_false(dk_ssh_is_path("x"));
+}
+
 static void command(void **state) {
   dk_autobuf line = DK_BUF_INIT, text = DK_BUF_INIT;
   struct dk_dial_options options = {.host = {.root = "/it's", .most_gpus = 0, .nice = 5, .leave = 1}, .slots = 4};
@@ -133,10 +176,10 @@ static void digests(void **state) {
 }
 
 static void no_memory(void **state) {
-  struct dk_host_config host = {.name = "h1", .most_gpus = 1};
+  struct dk_host_config host = {.name = "h1", .most_gpus = 1, .address = "a", .identity = "/i", .known_hosts = "/k"};
   struct dk_dial_options options = {.host = host};
   (void)state;
-  for (uint64_t n = 1; n < 8; n++) {
+  for (uint64_t n = 1; n < 16; n++) {
     dk_autobuf line = DK_BUF_INIT, text = DK_BUF_INIT;
     struct dk_ssh_argv argv;
     dk_alloc_fail_at(n);
@@ -151,8 +194,8 @@ static void no_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(host_names), cmocka_unit_test(ways),      cmocka_unit_test(command),
-      cmocka_unit_test(digests),    cmocka_unit_test(no_memory),
+      cmocka_unit_test(host_names), cmocka_unit_test(ways),    cmocka_unit_test(rented),
+      cmocka_unit_test(command),    cmocka_unit_test(digests), cmocka_unit_test(no_memory),
   };
   return cmocka_run_group_tests_name("ssh_argv", tests, NULL, NULL);
 }

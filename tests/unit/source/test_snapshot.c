@@ -166,10 +166,21 @@ static void test_caps(void **state) {
   assert_int_equal(fx_take_error("r", NULL, &error), -EFBIG);
   assert_non_null(strstr(error.text, "just.bin"));
   assert_non_null(strstr(error.text, ".gitignore"));
+  assert_non_null(strstr(error.text, "leave it out by .gitignore (echo /just.bin >> .gitignore)"));
+  /* Some: how many, and the folder that they have in common, where nothing of the repository is in it. */
+  fx_sh("cd r && rm just.bin && mkdir -p out/a out/b && for i in 1 2 3; do truncate -s 2M out/a/$i out/b/$i; done");
+  assert_int_equal(fx_take_error("r", NULL, &error), -EFBIG);
+  assert_non_null(strstr(error.text, "6 untracked files are too large"));
+  assert_non_null(strstr(error.text, "and 1 more\nhelp: leave them out by .gitignore (echo /out/ >> .gitignore), or"));
+  fx_sh("cd r && touch out/code.py && git add out/code.py");
+  assert_int_equal(fx_take_error("r", NULL, &error), -EFBIG);
+  assert_non_null(strstr(error.text, "(echo /out/a/1 >> .gitignore, and so for 5 more)"));
+  fx_sh("cd r && git rm -qf out/code.py && rm -r out && touch just.bin");
   /* Many small ones. */
   fx_sh("cd r && rm just.bin && mkdir many && for i in $(seq 21); do head -c 999999 /dev/zero >many/$i; done");
   assert_int_equal(fx_take_error("r", NULL, &error), -EFBIG);
   assert_non_null(strstr(error.text, "21 untracked files"));
+  assert_non_null(strstr(error.text, "(echo /many/1 >> .gitignore)"));
   fx_sh("cd r && rm many/21");
   assert_int_equal(fx_take_error("r", NULL, &error), 0);
   /* A tracked file may be of any size. */

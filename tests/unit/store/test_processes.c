@@ -137,6 +137,19 @@ static void test_killed_readers_hold_nothing(void **state) {
   fx_sh("test $(stat -c %%s store/data.mdb) -lt 4000000"); /* 420 kB of values; each commit writes 28 kB and more */
 }
 
+/* Looked at again and again while who writes has nothing to write, as by `watch dkrun status`: more often than LMDB has
+ * places for readers. */
+static void test_places_of_readers_come_back(void **state) {
+  (void)state;
+  struct dk_store *writer = fx_open(NULL);
+  const struct dk_store_options reading = {.read_only = true};
+  for (int i = 0; i < 600; i++) {
+    struct dk_store *reader = fx_open(&reading);
+    dk_store_close(reader);
+  }
+  dk_store_close(writer);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
   const struct CMUnitTest tests[] = {
@@ -144,6 +157,7 @@ int main(void) {
       CASE(test_both_make_it),
       CASE(test_reader_while_the_writer_is_killed),
       CASE(test_killed_readers_hold_nothing),
+      CASE(test_places_of_readers_come_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "engine/store/hosts.h"
 #include "engine/store/private.h"
 #include "engine/store/record.h"
+#include "engine/store/rented.h"
 #include "engine/store/repair.h"
 #include "engine/sys/loop.h"
 #include "tests/unit/store/fixture.h"
@@ -152,6 +153,8 @@ static void fill_real(uint32_t n) {
                                           .system = text[0],
                                           .gpu = text[0]};
       assert_int_equal(dk_batch_put_host(&batch, &host), 0);
+      struct dk_rent_record rented = {.rented = {.number = number, .incarnation = 7, .state = DK_RENT_UP}};
+      assert_int_equal(dk_batch_add_rent_record(&batch, &rented), 0);
     }
     for (uint32_t i = 0; i < n; i++) {
       dk_autobuf bytes = DK_BUF_INIT;
@@ -233,8 +236,8 @@ static void test_lost_ways(void **state) {
   size_t size = fread(file, 1, sizeof file, whole);
   assert_true(size > 0 && size < sizeof file);
   fclose(whole);
-  static const enum dk_table tables[] = {DK_TABLE_META,  DK_TABLE_RUNS,  DK_TABLE_RESULTS,
-                                         DK_TABLE_ASKED, DK_TABLE_HOSTS, DK_TABLE_COPIES};
+  static const enum dk_table tables[] = {DK_TABLE_META,  DK_TABLE_RUNS,   DK_TABLE_RESULTS,  DK_TABLE_ASKED,
+                                         DK_TABLE_HOSTS, DK_TABLE_COPIES, DK_TABLE_INSTANCES};
   for (int i = 0; i < 3 * (int)(sizeof tables / sizeof *tables); i++) {
     const char *table = dk_store_table_name(tables[i / 3]);
     struct dk_rebuilt made;
@@ -248,8 +251,8 @@ static void test_lost_ways(void **state) {
       fail_msg("%s %d: not noticed", table, i % 3);
     if (dk_store_rebuild(fx_at, aside, &made, &error)) fail_msg("%s", error.text);
     if (made.rows[DK_TABLE_RUNS] != 1 || made.rows[DK_TABLE_TASKS] != N || made.rows[DK_TABLE_RESULTS] != N ||
-        made.rows[DK_TABLE_METRICS] != N || made.rows[DK_TABLE_HOSTS] != 2 || made.rows[DK_TABLE_COPIES] != N ||
-        !made.knows_were || made.were[DK_TABLE_RESULTS] != N)
+        made.rows[DK_TABLE_METRICS] != N || made.rows[DK_TABLE_HOSTS] != 2 || made.rows[DK_TABLE_INSTANCES] != 2 ||
+        made.rows[DK_TABLE_COPIES] != N || !made.knows_were || made.were[DK_TABLE_RESULTS] != N)
       fail_msg("%s %d: %d results, %d tasks, %d hosts, %d copies", table, i % 3, (int)made.rows[DK_TABLE_RESULTS],
                (int)made.rows[DK_TABLE_TASKS], (int)made.rows[DK_TABLE_HOSTS], (int)made.rows[DK_TABLE_COPIES]);
     struct dk_store *store = fx_open(NULL);

@@ -1,5 +1,5 @@
-/* See place.h. */
-#include "engine/drive/place.h"
+/* See fleet_place.h. */
+#include "engine/drive/fleet_place.h"
 
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/pull.h"
@@ -10,41 +10,41 @@
 
 /* What is moved is taken to come at so many bytes a second, where it was never measured: 400 Mbit/s. */
 #define BYTES_PER_SECOND 50000000u
-/* Contents below this come with their results (held.c), or in no time. */
-#define SMALL (1u << 20)
 #define DIRECTORY (16u << 20) /* of one only the size of its manifest is known: bytes that it is taken to have */
 
 /* --- may it run there? --- */
 
 /* What is known of it, for needs.h. */
 static struct dk_needs_host known(const struct dk_engine_host *host) {
-  bool is_remote = dk_host_is_remote(host);
+  bool is_remote = dk_fleet_is_remote(host);
 
-  return (struct dk_needs_host){is_remote ? NULL : &host->engine->machine, is_remote ? &host->record : NULL};
+  return (struct dk_needs_host){.machine = is_remote ? NULL : &host->engine->machine,
+                                .record = is_remote ? &host->record : NULL};
 }
 
-int dk_place_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
+int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error) {
-  dk_autofree struct dk_host_record *shapes = NULL;
-  uint32_t n = 0, n_shapes = 0;
+  uint32_t n = 0, n_pools = dk_rentals_n_pools(engine->rentals);
+  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + n_pools + 1u, sizeof *hosts);
 
-  int r = dk_rentals_shapes(engine->rentals, &shapes, &n_shapes);
-  dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + n_shapes + 1u, sizeof *hosts);
-  if (r < 0 || !hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
+  if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left)
       hosts[n++] = known(engine->hosts[i]);
-  for (uint32_t i = 0; i < n_shapes; i++) hosts[n++] = (struct dk_needs_host){.record = &shapes[i]};
+  for (uint32_t i = 0; i < n_pools; i++) {
+    hosts[n] = (struct dk_needs_host){.cloud = dk_rentals_cloud(engine->rentals, i)};
+    n += hosts[n].cloud != NULL;
+  }
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 
-void dk_place_judge(struct dk_engine *engine) {
+void dk_fleet_judge_runs(struct dk_engine *engine) {
   const struct dk_ask end = {.kind = DK_EV_CANCEL};
 
   for (uint32_t i = 0; i < engine->n_runs; i++) {
     const struct dk_engine_run *run = engine->runs[i];
     struct dk_error why = {0}, words = {0};
-    if (run->is_over || run->is_cancelled || dk_place_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
+    if (run->is_over || run->is_cancelled || dk_fleet_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
     dk_error_set(&words, -EINVAL, "run %u is ended: %s", run->record.number, why.text);
     dk_engine_say(engine, words.text);
     if (dk_engine_ask(engine, run->record.number, &end, &why) < 0) dk_engine_fail(engine, why.code, &why);
@@ -57,7 +57,7 @@ static bool is_barred(const struct dk_engine_run *run, uint32_t node, uint32_t h
   return false;
 }
 
-int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
+int dk_fleet_bar_task(struct dk_engine_run *run, uint32_t task, uint32_t host) {
   uint32_t node = dk_plan_template(run->plan, task, NULL)->node;
 
   if (is_barred(run, node, host)) return 0;
@@ -66,18 +66,30 @@ int dk_place_bar(struct dk_engine_run *run, uint32_t task, uint32_t host) {
   return 0;
 }
 
-/* 0: it may go there; else why not. */
-static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node,
-                       const struct dk_engine_host *host) {
+static bool is_fit(const struct dk_engine_run *run, uint32_t task, const struct dk_engine_host *host) {
   const struct dk_needs_of *need = dk_needs_find(&run->needs, task);
   dk_autobuf words = DK_BUF_INIT;
 
-  if (!host || !host->provider || host->is_left || host->record.state == DK_HOST_BARRED ||
-      is_barred(run, node, host->record.number))
-    return DK_PLACE_NEVER;
+  if (!host || !host->provider || host->is_left || host->is_barred) return false;
   struct dk_needs_host has = known(host);
-  if (need && dk_needs_lacks(&has, need, &words)) return DK_PLACE_NEVER;
-  if (host->is_rented && dk_rentals_is_leaving(host->engine->rentals, host)) return DK_PLACE_NEVER;
+  if (host->is_rented && dk_rentals_is_leaving(host->engine->rentals, host)) return false;
+  return !need || !dk_needs_lacks(&has, need, &words);
+}
+
+/* All that it could go to have refused it: the next refusal is its end, and says why. */
+static bool is_barred_everywhere(const struct dk_engine_run *run, uint32_t task, uint32_t node) {
+  const struct dk_engine *engine = run->engine;
+
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (is_fit(run, task, engine->hosts[i]) && !is_barred(run, node, i)) return false;
+  return true;
+}
+
+/* 0: it may go there; else why not. */
+static uint64_t may_go(const struct dk_engine_run *run, uint32_t task, uint32_t node,
+                       const struct dk_engine_host *host) {
+  if (!is_fit(run, task, host)) return DK_PLACE_NEVER;
+  if (is_barred(run, node, host->record.number) && !is_barred_everywhere(run, task, node)) return DK_PLACE_NEVER;
   return host->was_open && !host->full_until ? 0 : DK_PLACE_NOT_NOW;
 }
 
@@ -109,7 +121,7 @@ static int is_at(void *ctx, const struct dk_copy *copy) {
 static void add_content(const struct costs *costs, const struct dk_kept *kept) {
   const struct dk_engine *engine = costs->engine;
   const struct dk_folder *folder = engine->with.folder;
-  bool is_large = kept->is_dir || kept->size >= SMALL;
+  bool is_large = kept->is_dir || kept->size >= DK_HELD_SMALL; /* else it came with its result, or comes in no time */
   dk_autofree bool *has = is_large ? dk_calloc(costs->n, sizeof *has) : NULL;
   struct holders holders = {has, costs->n};
 
@@ -127,7 +139,7 @@ static void add_content(const struct costs *costs, const struct dk_kept *kept) {
 
 static bool has_inputs(const struct dk_template *tmpl) {
   for (uint32_t i = 0; i < tmpl->n_inputs; i++)
-    if (tmpl->inputs[i].kind == DK_INPUT_OUTPUT || tmpl->inputs[i].kind == DK_INPUT_GATHER) return true;
+    if (dk_input_is_output(tmpl->inputs[i].kind)) return true;
   return false;
 }
 
@@ -142,14 +154,14 @@ static void add_inputs(struct dk_engine_run *run, uint32_t task, const struct co
     if (costs->ns[i] < DK_PLACE_NOT_NOW) costs->ns[i] = DK_PLACE_NOT_NOW;
   for (uint32_t i = 0; made == DK_MADE && i < order.n_inputs; i++) {
     const struct dk_order_input *input = &order.inputs[i];
-    if (input->kind != DK_INPUT_OUTPUT && input->kind != DK_INPUT_GATHER) continue;
+    if (!dk_input_is_output(input->kind)) continue;
     const struct dk_fact *fact = run->lookup.facts[input->task];
     if (fact && fact->outputs) add_content(costs, &fact->outputs[input->output]);
   }
   dk_order_finish(&order);
 }
 
-void dk_place_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns) {
+void dk_fleet_cost(void *ctx, uint32_t number, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns) {
   struct dk_engine *engine = ctx;
   struct dk_engine_run *run = dk_engine_find_run(engine, number);
   struct costs costs = {engine, n_hosts, ret_ns};

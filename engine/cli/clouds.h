@@ -1,0 +1,21 @@
+/* Clouds of the files of providers, as commands say them. */
+#ifndef DK_CLI_CLOUDS_H
+#define DK_CLI_CLOUDS_H
+
+#include "engine/cli/cli.h"
+#include "engine/drive/hosts.h"
+
+/* "up to 4 instances of small or large" */
+void dk_clouds_add_what(const struct dk_cloud_entry *cloud, struct dk_buf *out);
+/* "small (2 cpus, 4 GiB, 0.1USD/h), large (8 cpus, 1 gpu)"; "" when the file has none. */
+void dk_clouds_add_shapes(const struct dk_cloud_entry *cloud, struct dk_buf *out);
+/* What all instances of all clouds together cost at most, as far as it is known: "at most 0.4USD/h for lab". */
+void dk_clouds_add_cost(const struct dk_hosts *hosts, struct dk_buf *out);
+/* Processors that tasks may have of all instances together. */
+uint64_t dk_clouds_cpus(const struct dk_hosts *hosts);
+/* Is it of this name? NULL: of any. */
+bool dk_clouds_is(const struct dk_cloud_entry *cloud, const char *name);
+/* `,"clouds":[...]` */
+void dk_clouds_add_json(const struct dk_hosts *hosts, struct dk_buf *out);
+
+#endif
