@@ -18,8 +18,8 @@ struct dk_local_job {
 int dk_local_job_make(struct dk_local_job *ret, const struct dk_job *job, const char *root);
 void dk_local_job_finish(struct dk_local_job *local);
 
-/* Of what a remote job has open, the first that is not on this machine (errno says why); NULL: all is. May take as long as a file server
- * does. */
+/* Of what a remote job has open, the first that is not on this machine (errno says why); NULL: all is. May take as long
+ * as a file server does. */
 const char *dk_local_job_lacks(const struct dk_job *job);
 
 #endif

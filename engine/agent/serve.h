@@ -21,7 +21,8 @@ struct dk_serve_options {
   uint64_t idle_ms;    /* ends itself this long after the last engine left, when nothing runs or is unacknowledged */
 };
 
-/* Runs until it ends itself or gets SIGTERM (SIGHUP: only when it is idle): 0. Also 0, at once, when another one serves this root. */
+/* Runs until it ends itself or gets SIGTERM (SIGHUP: only when it is idle): 0. Also 0, at once, when another one serves
+ * this root. */
 int dk_serve_run(const struct dk_serve_options *options, struct dk_error *error);
 
 #endif

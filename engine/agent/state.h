@@ -9,8 +9,8 @@
  *  - Only the newest session gives orders; what comes from another is refused.
  *  - A remote job is held until its data is here (FETCH, then DATA); it keeps no slot meanwhile, and comes into the
  *    queue then. What ends or revokes it before says GIVE_UP, once.
- *  - LIST, and REVOKE and KILL of an attempt that is not known, are answered only when every slot is known (a keeper that
- *    is being found again may hold it).
+ *  - LIST, and REVOKE and KILL of an attempt that is not known, are answered only when every slot is known (a keeper
+ * that is being found again may hold it).
  *  - A task books min(cpus, slots) slots; orders start in the order they came (no overtaking).
  * What it does not do: run, write or read anything; know about paths.
  *

@@ -26,11 +26,12 @@ void dk_workdir_finish(struct dk_workdir *dir);
 int dk_workdir_clean(struct dk_workdir *dir, struct dk_error *error);
 /* For a slot that is not in use: what its last task left goes, and what was put aside, as far as it can. */
 void dk_workdir_sweep(struct dk_workdir *dir);
-/* Code first, then a directory input whose place is ".", then the others at their places (replacing what the code has there). Up to 1 MiB copied; else reflinked;
- * else, when this process could not write to it (never as root), an object or a read-only file of this file system is
- * hard-linked and compared after the task; else an object is copied, another file is linked to by symbolic link and
- * compared; a directory that is no object is only linked to. An object or code tree that is not sealed is refused
- * (INPUT): something changed it. *ret_cause says what an error means (INPUT, DISK, SPAWN for too many open files). */
+/* Code first, then a directory input whose place is ".", then the others at their places (replacing what the code has
+ * there). Up to 1 MiB copied; else reflinked; else, when this process could not write to it (never as root), an object
+ * or a read-only file of this file system is hard-linked and compared after the task; else an object is copied, another
+ * file is linked to by symbolic link and compared; a directory that is no object is only linked to. An object or code
+ * tree that is not sealed is refused (INPUT): something changed it. *ret_cause says what an error means (INPUT, DISK,
+ * SPAWN for too many open files). */
 int dk_workdir_fill(struct dk_workdir *dir, const struct dk_job *job, struct dk_blobs *blobs, enum dk_cause *ret_cause,
                     struct dk_error *error);
 /* -EBUSY: an input that was lent was changed meanwhile (an object that was has lost its seal by that: nobody takes it

@@ -14,7 +14,8 @@ struct dk_bring {
 int dk_bring_add(struct dk_bring *bring, struct dk_store *store, const struct dk_objects *objects,
                  const struct dk_wanted *wanted, struct dk_error *error);
 /* Brings all of them here, in one go; an engine is started in the background when none works. What is waited for is
- * said on stderr, and on a terminal how far it is. 0, or a negative errno with words, which *ret_which they are about. */
+ * said on stderr, and on a terminal how far it is. 0, or a negative errno with words, which *ret_which they are about.
+ */
 int dk_bring(struct dk_cli *cli, const struct dk_bring *bring, uint32_t *ret_which, struct dk_error *error);
 void dk_bring_finish(struct dk_bring *bring);
 

@@ -30,8 +30,8 @@ void dk_client_dismiss(struct dk_cli *cli);
 /* Waits for the next frame (tests of the clock: never longer than `wait_ns`). 1, 0: nothing came, -ECONNRESET: the
  * engine has gone. */
 int dk_client_next(struct dk_client *client, uint64_t wait_ns, struct dk_talk *ret);
-/* Says something and waits for SUBMITTED, DONE, LOG or REFUSED; notes that come meanwhile are left out. REFUSED is its code,
- * with words. -ECONNRESET or -EPIPE: the engine has gone; whether it heard is not known. */
+/* Says something and waits for SUBMITTED, DONE, LOG or REFUSED; notes that come meanwhile are left out. REFUSED is its
+ * code, with words. -ECONNRESET or -EPIPE: the engine has gone; whether it heard is not known. */
 int dk_client_call(struct dk_client *client, const struct dk_talk *talk, struct dk_talk *ret, struct dk_error *error);
 static inline bool dk_client_is_lost(int r) {
   return r == -ECONNRESET || r == -EPIPE;

@@ -41,8 +41,8 @@ static uint64_t on_tick(void *ctx, uint64_t now_ns) {
   if (dk_service_is_dismissed(d->service)) d->must_end = true;
   if (now_ns < d->look_at) return d->look_at;
   d->look_at = now_ns + SECOND;
-  bool is_idle = dk_engine_n_runs(d->engine) == 0 && dk_service_n_clients(d->service) == 0 &&
-                 dk_engine_n_rented(d->engine) == 0;
+  bool is_idle =
+      dk_engine_n_runs(d->engine) == 0 && dk_service_n_clients(d->service) == 0 && dk_engine_n_rented(d->engine) == 0;
   if (!is_idle) d->idle_since = now_ns;
   if (now_ns - d->idle_since >= IDLE_NS || dk_service_is_gone(d->service)) d->must_end = true;
   if (d->must_end) dk_engine_wake(d->engine);

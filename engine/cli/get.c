@@ -133,8 +133,8 @@ static bool has_same_names(const struct dk_get *get, uint32_t task, const struct
   return false;
 }
 
-/* As the task called it; when two of its outputs are called the same, all with the output's name in front: that has no `-`, so these
- * differ. */
+/* As the task called it; when two of its outputs are called the same, all with the output's name in front: that has no
+ * `-`, so these differ. */
 static void add_file_name(const struct dk_get *get, uint32_t task, uint32_t output, struct dk_buf *out) {
   uint32_t row;
   const struct dk_template *t = dk_plan_template(get->look.rows.plan, task, &row);

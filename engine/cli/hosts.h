@@ -16,8 +16,8 @@ struct dk_hosts_look {
   uint32_t pid;
 };
 
-/* `folder` is an open one; NULL: the repository's, read for as long as this takes, or none where there is no repository.
- * Says what is wrong; an exit code. Close in any case. */
+/* `folder` is an open one; NULL: the repository's, read for as long as this takes, or none where there is no
+ * repository. Says what is wrong; an exit code. Close in any case. */
 int dk_hosts_look_open(struct dk_cli *cli, struct dk_folder *folder, struct dk_hosts_look *ret);
 void dk_hosts_look_close(struct dk_hosts_look *look);
 

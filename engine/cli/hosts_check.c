@@ -1,6 +1,6 @@
-/* dkrun providers check: can the hosts be used? Each is reached as a run would, and an agent of its own is started there
- * and asked, so a working engine and its agents are left alone. Hosts that ask for a password, or whose key nobody has
- * seen, get an answer from the person at the terminal. */
+/* dkrun providers check: can the hosts be used? Each is reached as a run would, and an agent of its own is started
+ * there and asked, so a working engine and its agents are left alone. Hosts that ask for a password, or whose key
+ * nobody has seen, get an answer from the person at the terminal. */
 #include "engine/cli/hosts.h"
 
 #include "engine/cli/clouds.h"

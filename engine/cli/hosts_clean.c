@@ -1,6 +1,6 @@
-/* dkrun hosts clean: removes on the hosts what this store keeps there. The hosts' own agents see to it that nothing that
- * runs is touched; this end sees to it that no result is lost that was not given up. What a host says is removed is
- * forgotten after that: killed in between, what is still recorded is found missing when it is wanted. */
+/* dkrun hosts clean: removes on the hosts what this store keeps there. The hosts' own agents see to it that nothing
+ * that runs is touched; this end sees to it that no result is lost that was not given up. What a host says is removed
+ * is forgotten after that: killed in between, what is still recorded is found missing when it is wanted. */
 #include "engine/cli/hosts.h"
 
 #include "engine/cli/client.h"

@@ -1,4 +1,5 @@
-/* dkrun instances, dkrun down: the machines that are rented, as the engine has written them down, and giving them back. */
+/* dkrun instances, dkrun down: the machines that are rented, as the engine has written them down, and giving them back.
+ */
 #include "engine/cli/client.h"
 #include "engine/cli/columns.h"
 #include "engine/rent/rent.h"

@@ -1,5 +1,5 @@
-/* Logs of tasks that run: on this machine what stands in the slot's files, as long as they are the task's own (slot.h); at
- * another host what the engine reads there. */
+/* Logs of tasks that run: on this machine what stands in the slot's files, as long as they are the task's own (slot.h);
+ * at another host what the engine reads there. */
 #include "engine/cli/logs_priv.h"
 #include "engine/cli/logs_remote.h"
 #include "engine/cli/slot.h"

@@ -17,8 +17,8 @@ struct dk_logs_remote {
 };
 
 void dk_logs_remote_init(struct dk_logs_remote *remote, struct dk_cli *cli, struct dk_id attempt, uint32_t host);
-/* Reading fails with -EHOSTUNREACH when the host cannot be reached now, -ENOTCONN when no engine is at work. It is always
- * of that attempt: when it does not run there any more, its log is empty. */
+/* Reading fails with -EHOSTUNREACH when the host cannot be reached now, -ENOTCONN when no engine is at work. It is
+ * always of that attempt: when it does not run there any more, its log is empty. */
 void dk_logs_remote_open(struct dk_logs_remote *remote, int stream, struct dk_log *ret);
 void dk_logs_remote_finish(struct dk_logs_remote *remote);
 

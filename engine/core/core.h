@@ -9,8 +9,9 @@
  * number).
  *
  * Any number of hosts, each with an agent: of those that a task may run on it goes to the one where it can start
- * soonest (place). When a host was silent for lost_after, what it had is started elsewhere. It may come back with that: of several attempts of one key the first
- * good end is the task's result, the others are ended, and nothing of them is recorded.
+ * soonest (place). When a host was silent for lost_after, what it had is started elsewhere. It may come back with that:
+ * of several attempts of one key the first good end is the task's result, the others are ended, and nothing of them is
+ * recorded.
  *
  * What lasts: attempts that are not known to have ended (id, key, task), the incarnation counter, the retries that
  * tasks have used, results by key (the store's; the core asks with LOOKUP). Tasks of a run are found again by their
@@ -38,9 +39,10 @@ struct dk_core_policy {
   uint32_t max_out;        /* records + actions a step (default 1024) */
   /* Where a task may run, NULL: on every host, each as near as any other. Fills ret_ns[host] for every host number
    * below n_hosts: the nanoseconds that it takes to bring there what the task needs, or DK_PLACE_NEVER: it may not run
-   * there (it is too small, its mount is not there), or DK_PLACE_NOT_NOW: as little, but later it may (it is closed). Asked while a step runs, about a task of a run that is there, each time that it is to be handed out; must
-   * not call the core. Answers may differ from step to step. One that forbids, or makes dearer, is heeded at once; of
-   * what has become possible the core hears by the next TICK that is not idle (or when a host comes or goes). */
+   * there (it is too small, its mount is not there), or DK_PLACE_NOT_NOW: as little, but later it may (it is closed).
+   * Asked while a step runs, about a task of a run that is there, each time that it is to be handed out; must not call
+   * the core. Answers may differ from step to step. One that forbids, or makes dearer, is heeded at once; of what has
+   * become possible the core hears by the next TICK that is not idle (or when a host comes or goes). */
   void (*place)(void *ctx, uint32_t run, uint32_t task, uint32_t n_hosts, uint64_t *ret_ns);
   void *place_ctx;
 };
@@ -117,8 +119,8 @@ uint32_t dk_core_attempt_host(const struct dk_core *core, struct dk_id id);
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task);
 /* Living attempts at a host, those that no task asks for too. */
 uint32_t dk_core_living(const struct dk_core *core, uint32_t host);
-/* The first READY task of a run, from `from` on, that nothing but room keeps back; UINT32_MAX: there is none (or the run
- * has all the slots that it may book). */
+/* The first READY task of a run, from `from` on, that nothing but room keeps back; UINT32_MAX: there is none (or the
+ * run has all the slots that it may book). */
 uint32_t dk_core_next_ready(const struct dk_core *core, uint32_t run, uint32_t from);
 /* Living attempts at a host that no task asks for, and that are not to be ended (tests look). */
 uint32_t dk_core_unclaimed(const struct dk_core *core, uint32_t host);

@@ -88,9 +88,9 @@ enum dk_lookup {
 struct dk_event {
   enum dk_event_kind kind;
   struct dk_id id; /* HAS STARTED REFUSED REVOKED ENDED */
-  /* HOST_ADDED, HOST_REMOVED, AGENT_UP, and all that come from an agent: the host that it is on (a number of the world's, below DK_HOSTS_MAX, the
-   * same in every engine of a store), and the session with it (higher than any before with this host): stale ones are
-   * dropped. */
+  /* HOST_ADDED, HOST_REMOVED, AGENT_UP, and all that come from an agent: the host that it is on (a number of the
+   * world's, below DK_HOSTS_MAX, the same in every engine of a store), and the session with it (higher than any before
+   * with this host): stale ones are dropped. */
   uint32_t host;
   uint64_t session;
   /* START LOOKED_UP DECIDED CANCEL PAUSE RESUME PRIORITY COPY_LOST; of one that is not there: dropped */

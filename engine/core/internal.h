@@ -12,8 +12,8 @@
  *
  * Files: core (door, dispatch), run (what is asked of runs: add, cancel, pause, priority), task (state x event), fan
  * (countdown), claim, attempt, session (what agents tell), host (the table of hosts, silence), schedule (what next),
- * place (where), recall (orders that wait at the wrong host), retry (when again), tried (retries of earlier lives), emit
- * (records and actions), invariant (check, digest), bits and index (containers). */
+ * place (where), recall (orders that wait at the wrong host), retry (when again), tried (retries of earlier lives),
+ * emit (records and actions), invariant (check, digest), bits and index (containers). */
 #ifndef DK_CORE_INTERNAL_H
 #define DK_CORE_INTERNAL_H
 

@@ -1,7 +1,7 @@
-/* What next: which tasks to look up, which to hand out (where: place.c). Lanes of all runs in the order of their priority; in a lane
- * nodes in the run's order (critical path first), then rows. A bounded window of tasks a run is looked up ahead of what
- * can be handed out, so that keys need not be kept for all; nodes with at_once have a window of their own, so that they
- * do not block it. */
+/* What next: which tasks to look up, which to hand out (where: place.c). Lanes of all runs in the order of their
+ * priority; in a lane nodes in the run's order (critical path first), then rows. A bounded window of tasks a run is
+ * looked up ahead of what can be handed out, so that keys need not be kept for all; nodes with at_once have a window of
+ * their own, so that they do not block it. */
 #include "engine/core/place.h"
 
 #define WINDOW 1024u       /* tasks looked up ahead */

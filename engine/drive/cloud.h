@@ -1,9 +1,9 @@
-/* The contract of clouds: providers whose machines are made when they are asked for, and given back. The second shape of
- * a provider, beside hosts (provider.h).
+/* The contract of clouds: providers whose machines are made when they are asked for, and given back. The second shape
+ * of a provider, beside hosts (provider.h).
  *
  * A cloud is asked calls, each of which ends with one result. What a call does to the world it does at most once as far
- * as anyone can know; when it broke and may have acted, its result says `DK_CLOUD_DOUBT`, and what there is then is to be
- * found by a list. Nothing here decides how many machines there are, or when one goes: that is engine/rent. */
+ * as anyone can know; when it broke and may have acted, its result says `DK_CLOUD_DOUBT`, and what there is then is to
+ * be found by a list. Nothing here decides how many machines there are, or when one goes: that is engine/rent. */
 #ifndef DK_DRIVE_CLOUD_H
 #define DK_DRIVE_CLOUD_H
 

@@ -81,8 +81,8 @@ int dk_engine_ask(struct dk_engine *engine, uint32_t run, const struct dk_ask *a
 
 bool dk_engine_has_run(const struct dk_engine *engine, uint32_t run);
 uint32_t dk_engine_n_runs(const struct dk_engine *engine); /* that go on */
-/* What keeps hosts from work now, a text for each ("h3: ..."), as observers were told of it when it began: for who comes
- * later. The texts are borrowed for the call. */
+/* What keeps hosts from work now, a text for each ("h3: ..."), as observers were told of it when it began: for who
+ * comes later. The texts are borrowed for the call. */
 void dk_engine_each_trouble(const struct dk_engine *engine, void (*say)(void *ctx, const char *text), void *ctx);
 
 /* Rented machines that there are, or may be. */

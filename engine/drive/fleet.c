@@ -161,8 +161,8 @@ void dk_fleet_is_full(struct dk_engine_host *host) {
   host->full_until = dk_now_ns() + FULL_NS;
 }
 
-/* A new session may help. When it does not, the host is of no use as it is: it rests until it counts as lost, so that its
- * tasks are done elsewhere. Nothing is taken without what did not come: it is still there. */
+/* A new session may help. When it does not, the host is of no use as it is: it rests until it counts as lost, so that
+ * its tasks are done elsewhere. Nothing is taken without what did not come: it is still there. */
 static void give_up_silent(struct dk_engine_host *host) {
   bool is_again = dk_pull_silent(host->engine->pulls, host);
   struct dk_error why = {0};

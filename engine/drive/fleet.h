@@ -39,9 +39,9 @@ struct dk_engine_host {
 };
 
 int dk_fleet_recall(struct dk_engine *engine, struct dk_error *error); /* the hosts that the store knows; first */
-/* fleet_links.c: these hosts, and no others; links to those that were not there, or were there with other settings. What
- * is this machine fails at once; the others are tried again for as long as it takes. `hosts` is borrowed as long as the
- * engine lives. */
+/* fleet_links.c: these hosts, and no others; links to those that were not there, or were there with other settings.
+ * What is this machine fails at once; the others are tried again for as long as it takes. `hosts` is borrowed as long
+ * as the engine lives. */
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error);
 void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns); /* were they edited? */
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error);  /* as the files of providers are now */

@@ -1,5 +1,5 @@
-/* Which hosts there are, and the links to them: what files of providers say becomes the fleet, at the start and each time
- * that they were edited. */
+/* Which hosts there are, and the links to them: what files of providers say becomes the fleet, at the start and each
+ * time that they were edited. */
 #include "engine/drive/config.h"
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/fleet.h"

@@ -9,7 +9,8 @@
 
 struct dk_engine_run;
 
-/* -EINVAL with "task needs 8 gpus, ..." for the first that no host can ever run, as far as they are known. 0; -ENOMEM. */
+/* -EINVAL with "task needs 8 gpus, ..." for the first that no host can ever run, as far as they are known. 0; -ENOMEM.
+ */
 int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
                   struct dk_error *error);
 

@@ -21,7 +21,8 @@ struct dk_held {
   bool is_full; /* what came behind them was dropped: when they are taken it is heard in a new session */
 };
 void dk_held_clear(struct dk_held *held, struct dk_engine_host *host); /* the session is over: they are said again */
-/* Takes what the message owns, or drops it (is_full). 0 or -ENOMEM. Those that need not wait any longer are handed to dk_engine_take_result. */
+/* Takes what the message owns, or drops it (is_full). 0 or -ENOMEM. Those that need not wait any longer are handed to
+ * dk_engine_take_result. */
 int dk_held_add(struct dk_held *held, struct dk_engine_host *host, uint64_t session, struct dk_message *message);
 
 #endif

@@ -219,8 +219,8 @@ static const char *full_path(struct dk_hosts_reader *reader, const char *text) {
   return dk_arena_printf(reader->file->arena, "%.*s%s", (int)(strrchr(file, '/') + 1 - file), file, text);
 }
 
-/* A configuration of ssh can name programs that are run here, one of a cloud whom it asks. What is trusted is the file of providers as it is, so
- * this one must be out of reach of a checkout. */
+/* A configuration of ssh can name programs that are run here, one of a cloud whom it asks. What is trusted is the file
+ * of providers as it is, so this one must be out of reach of a checkout. */
 static const char *path_fault(const struct dk_hosts_reader *reader, const char *real) {
   const char *root = reader->hosts->priv->root;
   struct stat st;

@@ -1,5 +1,6 @@
-/* A prepared task as the agent gets it. On this machine: paths of objects instead of digests, the whole environment, the
- * code tree materialised. On another one: digests, the code too, and of the environment what is not that machine's. */
+/* A prepared task as the agent gets it. On this machine: paths of objects instead of digests, the whole environment,
+ * the code tree materialised. On another one: digests, the code too, and of the environment what is not that machine's.
+ */
 #ifndef DK_DRIVE_JOB_H
 #define DK_DRIVE_JOB_H
 

@@ -1,8 +1,8 @@
 /* The engine's end of the stream to an agent: connects, says hello, turns bytes into messages, and comes back after a
  * loss.
  *
- * What blocks is the provider's (provider.h): a dial of this machine's agent in dk_link_create and dk_link_tick, and when
- * a stream has broken, in the loop or in dk_link_tick, up to 0.1 s for why. Nothing else does. */
+ * What blocks is the provider's (provider.h): a dial of this machine's agent in dk_link_create and dk_link_tick, and
+ * when a stream has broken, in the loop or in dk_link_tick, up to 0.1 s for why. Nothing else does. */
 #ifndef DK_DRIVE_LINK_H
 #define DK_DRIVE_LINK_H
 
@@ -35,8 +35,8 @@ void dk_link_destroy(struct dk_link *link);
  * decided before it heard of a new session must not be said in it. The core says it again. */
 int dk_link_send(struct dk_link *link, struct dk_message *message);
 uint64_t dk_link_session(const struct dk_link *link); /* the last one; 0: there was none */
-/* Ends the session: not now, but with the next tick. Until then nothing is heard. Another one is tried for after a while,
- * and not before `pause_ns` are over. `why` is for people. */
+/* Ends the session: not now, but with the next tick. Until then nothing is heard. Another one is tried for after a
+ * while, and not before `pause_ns` are over. `why` is for people. */
 void dk_link_break(struct dk_link *link, const char *why, uint64_t pause_ns);
 /* What was found out of the host when it was reached last. */
 const struct dk_host_facts *dk_link_facts(const struct dk_link *link);

@@ -84,8 +84,8 @@ void dk_prepared_finish(struct dk_prepared *prepared);
 int dk_lookup_parts(struct dk_lookup_state *state, uint32_t task, const struct dk_prepared *prepared,
                     struct dk_key_part **ret, uint32_t *ret_n, struct dk_error *error);
 
-/* Can an output be had, whole? What nobody wrote to since it was sealed is believed without being read, and so is a copy
- * at another host. Negative: it cannot be told now. */
+/* Can an output be had, whole? What nobody wrote to since it was sealed is believed without being read, and so is a
+ * copy at another host. Negative: it cannot be told now. */
 enum dk_output_state { DK_OUTPUT_THERE, DK_OUTPUT_ELSEWHERE, DK_OUTPUT_GONE, DK_OUTPUT_ALTERED };
 int dk_lookup_output_state(const struct dk_lookup_options *with, const struct dk_kept *output, struct dk_error *error);
 

@@ -55,8 +55,8 @@ static bool has_model(const char *models, const char *model) {
   return !model || !*models || strcasestr(models, model);
 }
 
-/* Nobody knows the models of a shape's GPUs: who wants one is not promised it. A shape is as large as it is, and nothing
- * is made for a task of more processors, whereas a host gives it all that it has. */
+/* Nobody knows the models of a shape's GPUs: who wants one is not promised it. A shape is as large as it is, and
+ * nothing is made for a task of more processors, whereas a host gives it all that it has. */
 static bool has_shape(const struct dk_cloud_entry *cloud, uint32_t cpus, uint32_t gpus, uint64_t memory) {
   for (uint32_t i = 0; i < cloud->n_shapes; i++) {
     const struct dk_shape *shape = &cloud->shapes[i];

@@ -32,7 +32,8 @@ struct dk_needs_host {
 /* What it lacks for ever: appended to `out`, for people. False: it may have it all. */
 bool dk_needs_lacks(const struct dk_needs_host *host, const struct dk_needs_of *need, struct dk_buf *out);
 
-/* -EINVAL with "task needs 8 gpus, this machine has 0" for the first that none of the hosts can ever run. 0; -ENOMEM. */
+/* -EINVAL with "task needs 8 gpus, this machine has 0" for the first that none of the hosts can ever run. 0; -ENOMEM.
+ */
 int dk_needs_check(const struct dk_plan *plan, const struct dk_needs *needs, const struct dk_needs_host *hosts,
                    uint32_t n, struct dk_error *error);
 

@@ -77,11 +77,11 @@ struct dk_provider {
   const struct dk_cloud_provider *cloud; /* its machines are made, and then dialled like hosts; NULL: they are there */
   /* Begins to reach the host's agent, which is started if it does not run. A remote one blocks no longer than a local
    * program takes to start; this machine's until its agent listens, which takes a moment (engine/sys/daemon.h has the
-   * limit). 0: `done` was or will be called. Negative with words: it will not. A provider that is not remote knows AGENT
-   * only. */
+   * limit). 0: `done` was or will be called. Negative with words: it will not. A provider that is not remote knows
+   * AGENT only. */
   int (*dial)(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error);
-  /* Why the stream of a dial that was done broke, for people; NULL: nothing is known. Valid until hang_up. What is under
-   * the stream may need a moment to say it: blocks 0.1 s at most. */
+  /* Why the stream of a dial that was done broke, for people; NULL: nothing is known. Valid until hang_up. What is
+   * under the stream may need a moment to say it: blocks 0.1 s at most. */
   const char *(*why)(struct dk_dial *dial);
   /* Gives it up, whatever it has come to; `done` is not called any more. The stream's fd stays its holder's. Does not
    * block: what is under the dial is told to end, and its end is awaited in the loop. */

@@ -319,7 +319,8 @@ static int fetch_file(struct dk_pulls *pulls, struct dk_pull_item *dir, const st
   return 0;
 }
 
-/* The files that a manifest names and that are not here. Held by one more than there are, so that none ends it early. */
+/* The files that a manifest names and that are not here. Held by one more than there are, so that none ends it early.
+ */
 static void fetch_files(struct dk_pulls *pulls, struct dk_pull_item *dir) {
   struct dk_objects *objects = &pulls->engine->with.folder->objects;
   dk_autobuf manifest = DK_BUF_INIT;

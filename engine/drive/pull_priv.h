@@ -1,5 +1,5 @@
-/* Between pull.c (what is wanted, by whom, and how it ended), pull_source.c (which host is asked) and pull_take.c (asking
- * for parts, and taking them). */
+/* Between pull.c (what is wanted, by whom, and how it ended), pull_source.c (which host is asked) and pull_take.c
+ * (asking for parts, and taking them). */
 #ifndef DK_DRIVE_PULL_PRIV_H
 #define DK_DRIVE_PULL_PRIV_H
 
@@ -85,8 +85,8 @@ struct dk_pulls {
 
 /* pull.c */
 struct dk_pull_item *dk_pull_find(const struct dk_pulls *pulls, const struct dk_digest *content, bool is_dir);
-/* It has ended, in the same way for all: frees it, then calls who waits. `words` NULL: no source is left, and each is told
- * what became of its own. */
+/* It has ended, in the same way for all: frees it, then calls who waits. `words` NULL: no source is left, and each is
+ * told what became of its own. */
 void dk_pull_end(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *words);
 /* Its own content is here; of a directory its files are asked for. */
 void dk_pull_is_here(struct dk_pulls *pulls, struct dk_pull_item *item);
@@ -103,8 +103,8 @@ struct dk_pull_source *dk_pull_source_of(const struct dk_pull_item *item, const 
 void dk_pull_choose(struct dk_pulls *pulls, struct dk_pull_item *item);
 /* What is said when no source is left: of `host`, or (NULL) of all; words for people in *ret. */
 int dk_pull_verdict(const struct dk_pull_item *item, const struct dk_engine_host *host, struct dk_error *ret);
-/* What its host says or sends, when that says something of the host (ENOENT, EBADMSG, EREMOTEIO, EPROTO), makes the next
- * source be asked; all else, and that of the last one, is its end. */
+/* What its host says or sends, when that says something of the host (ENOENT, EBADMSG, EREMOTEIO, EPROTO), makes the
+ * next source be asked; all else, and that of the last one, is its end. */
 void dk_pull_fail(struct dk_pulls *pulls, struct dk_pull_item *item, int r, const char *what);
 bool dk_pull_is_not_there(int r); /* ENOENT, EBADMSG: the host has it no more */
 bool dk_pull_is_of_host(int r);   /* that, EREMOTEIO or EPROTO */

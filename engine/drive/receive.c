@@ -209,8 +209,8 @@ static bool take_content(struct dk_engine_host *host, const struct dk_message *m
   return true;
 }
 
-/* The host was thought to have an input: that is put right, and the task is handed out again. Nothing is to be put right:
- * what was here is gone, and the task cannot run. */
+/* The host was thought to have an input: that is put right, and the task is handed out again. Nothing is to be put
+ * right: what was here is gone, and the task cannot run. */
 static void refused_for_data(struct dk_engine_host *host, struct dk_engine_run *run, uint32_t task,
                              struct dk_event *event) {
   struct dk_error error = {0};

@@ -41,8 +41,8 @@ static bool is_waiting(const void *ctx, uint32_t i, const void *content) {
   return i >= supply->first + supply->is_open && dk_digest_equal(&supply->items[i].content, content);
 }
 
-/* Those that were sent are taken out when they are most of it. The map is that of so many at least: adding the others to
- * it again wants no memory. */
+/* Those that were sent are taken out when they are most of it. The map is that of so many at least: adding the others
+ * to it again wants no memory. */
 static void compact(struct dk_supply *supply) {
   uint32_t left = supply->n - supply->first;
 

@@ -42,10 +42,9 @@ enum dk_talk_kind {
 
 struct dk_talk {
   enum dk_talk_kind kind;
-  uint32_t run; /* WATCH ASK SUBMITTED DONE NOTE ENDED; REFUSED, of FETCH: which of the contents */
-  int32_t
-      value; /* HELLO, WELCOME: protocol; SUBMITTED: 1 when it went on already; REFUSED: negative errno; ENDED: enum dk_run_state;
-                    WHERE: slots; RELEASE: 1 when what runs there ends now */
+  uint32_t run;  /* WATCH ASK SUBMITTED DONE NOTE ENDED; REFUSED, of FETCH: which of the contents */
+  int32_t value; /* HELLO, WELCOME: protocol; SUBMITTED: 1 when it went on already; REFUSED: negative errno; ENDED: enum
+                    dk_run_state; WHERE: slots; RELEASE: 1 when what runs there ends now */
   char *text; /* owned. HELLO: the repository ("": not said); WELCOME: version; SUBMITTED: notes; REFUSED, SAY: words;
                  PROGRESS: what is waited for; WHERE: dk_fleet_where;
                  RELEASE: a machine, or a provider, "": all */

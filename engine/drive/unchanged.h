@@ -4,8 +4,9 @@
  * It stood on: the .dk files and everything else that was read to make the plan (bytes), the parameters, the files and
  * directories that are inputs, places of mounts, the code digests, the environment id, this program, the store's
  * generation (deleted results) and the folders of the objects (deleted outputs; an object altered in place is found
- * when it is used), and the hosts that have outputs which are not here: files of providers must still name them. Nothing is kept of a run with a task that is never cached, or whose file has warnings. The time it
- * takes grows with the number of files, not of tasks. */
+ * when it is used), and the hosts that have outputs which are not here: files of providers must still name them.
+ * Nothing is kept of a run with a task that is never cached, or whose file has warnings. The time it takes grows with
+ * the number of files, not of tasks. */
 #ifndef DK_DRIVE_UNCHANGED_H
 #define DK_DRIVE_UNCHANGED_H
 

@@ -41,9 +41,9 @@ struct dk_curl {
 /* NULLs until dk_curl_load has returned 0. */
 extern struct dk_curl dk_curl;
 
-/* Loads libcurl.so.4 and has it allocate through lang/base/alloc.h, once; that takes milliseconds. It stays for the life
- * of the process: a thread that still looks up a name is in its code, and frees by our functions. 0, -ENOMEM, -ENOTSUP
- * with help: it is not here or lacks a function. */
+/* Loads libcurl.so.4 and has it allocate through lang/base/alloc.h, once; that takes milliseconds. It stays for the
+ * life of the process: a thread that still looks up a name is in its code, and frees by our functions. 0, -ENOMEM,
+ * -ENOTSUP with help: it is not here or lacks a function. */
 int dk_curl_load(struct dk_error *error);
 
 /* The functions that take anything. curl's own macros check a value by its option, but call by name; these do not

@@ -24,7 +24,8 @@ static const char *proxy_variable(const struct dk_http_call *call) {
   return NULL;
 }
 
-/* Of a connection that does not stand yet curl tells no times: its own end has a port when the other end has answered. */
+/* Of a connection that does not stand yet curl tells no times: its own end has a port when the other end has answered.
+ */
 static const char *stage(const struct dk_http_call *call) {
   curl_off_t name = 0, answer = 0;
   long port = 0;

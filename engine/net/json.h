@@ -39,8 +39,8 @@ bool dk_json_find(const struct dk_json *in, const char *name, struct dk_json *re
 int dk_json_list(const struct dk_json *in, const char *name, struct dk_json *ret, uint32_t *ret_n,
                  struct dk_error *error);
 void dk_json_item(const struct dk_json *list, uint32_t i, struct dk_json *ret); /* i < n */
-/* The members of an object, one after the other, those that are null too: `at` is zeroed to begin with. false: that was all, or
- * it is no object. */
+/* The members of an object, one after the other, those that are null too: `at` is zeroed to begin with. false: that was
+ * all, or it is no object. */
 bool dk_json_next(const struct dk_json *object, struct dk_json *at);
 bool dk_json_is_object(const struct dk_json *at);
 

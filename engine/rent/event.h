@@ -90,7 +90,8 @@ enum dk_rent_event_kind {
   DK_RENT_EV_HOST, /* the number under which it is dialled */
   DK_RENT_EV_AGENT_UP,
   DK_RENT_EV_AGENT_DOWN,
-  DK_RENT_EV_LOAD, /* what its agent, or the engine, knows of its work: after each change, and for each UP after a load */
+  DK_RENT_EV_LOAD, /* what its agent, or the engine, knows of its work: after each change, and for each UP after a load
+                    */
   /* People: one, a pool, all. Of a pool or all: nothing new is made there until it is configured anew. */
   DK_RENT_EV_RELEASE,
 };

@@ -39,8 +39,8 @@ static bool is_taking(const struct dk_rent *rent, const struct dk_rent_machine *
   return !machine->tasks && (machine->is_answering || rent->now - machine->down_from < rent->policy.down_ns);
 }
 
-/* What is coming stays in the order in which it was asked for, at the end: else the next step would find other tasks left
- * than the one that asked for it. */
+/* What is coming stays in the order in which it was asked for, at the end: else the next step would find other tasks
+ * left than the one that asked for it. */
 static int compare(const void *left, const void *right) {
   const struct dk_rent_room *a = left, *b = right;
   if (a->is_up != b->is_up) return a->is_up ? -1 : 1;

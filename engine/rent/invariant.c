@@ -1,4 +1,5 @@
-/* What must always be true, found anew from nothing, and the digest of what lasts. For tests and for a debug command. */
+/* What must always be true, found anew from nothing, and the digest of what lasts. For tests and for a debug command.
+ */
 #include "engine/rent/internal.h"
 
 #include <errno.h>

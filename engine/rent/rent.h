@@ -24,16 +24,16 @@
  *   both after its call was settled: a cloud that makes it later than that makes a stranger.
  * - One with an id is gone when two lists, gets or deletes lack it that were asked for at least again_ns apart, both at
  *   least lag_ns after its call was settled; and not while its agent answers.
- * - A stranger (this store's id, no record) is ended when two lists show it that were asked for at least again_ns apart,
- *   and it is older than doubt_ns by the API's own date. Before it is deleted it gets a record.
+ * - A stranger (this store's id, no record) is ended when two lists show it that were asked for at least again_ns
+ * apart, and it is older than doubt_ns by the API's own date. Before it is deleted it gets a record.
  *
- * **What is made (fit).** First the instances that have nothing to do, the cheapest first, and then those that are coming,
- * in the order in which they were asked for, each take as many tasks as fit of the needs in their order. What is left
- * goes to pools in their order, each time as an instance of the shape with the lowest price for each task that it takes
- * of the first need that is left; among equals the one that takes more (without a price, a shape costs its processors,
- * 4 GiB of memory counting as one and a GPU as 16, and comes after all with one). The next pool is asked when this one is
- * full, has no such shape, is stopped or pauses, or was refused for quota; it is waited for when it is throttled, has
- * calls_max calls under way, or tries its first one. */
+ * **What is made (fit).** First the instances that have nothing to do, the cheapest first, and then those that are
+ * coming, in the order in which they were asked for, each take as many tasks as fit of the needs in their order. What
+ * is left goes to pools in their order, each time as an instance of the shape with the lowest price for each task that
+ * it takes of the first need that is left; among equals the one that takes more (without a price, a shape costs its
+ * processors, 4 GiB of memory counting as one and a GPU as 16, and comes after all with one). The next pool is asked
+ * when this one is full, has no such shape, is stopped or pauses, or was refused for quota; it is waited for when it is
+ * throttled, has calls_max calls under way, or tries its first one. */
 #ifndef DK_RENT_RENT_H
 #define DK_RENT_RENT_H
 

@@ -202,8 +202,8 @@ long dk_log_read(struct dk_log *log, struct dk_buf *out, size_t max, struct dk_e
   return (long)(out->len - before);
 }
 
-/* The start of the line at which it stands, as much as is ever shown; then it stands at the next one. 1, 0: there is none.
- * Kept logs have no holes: bytes that were read are bytes of it. */
+/* The start of the line at which it stands, as much as is ever shown; then it stands at the next one. 1, 0: there is
+ * none. Kept logs have no holes: bytes that were read are bytes of it. */
 static int next_line(struct dk_log *log, struct dk_buf *ret, struct dk_error *error) {
   dk_buf_clear(ret);
   size_t want = SHOWN_MAX + 1;

@@ -8,8 +8,9 @@
 /* Where the bytes of a log come from that is neither in this process nor a file of this machine. */
 struct dk_log_source {
   void *ctx;
-  /* Up to `max` bytes at `at` or, when those were punched out, behind the hole: returns how many (0: none are there yet,
-   * or max is 0), *ret_at where they begin, *ret_end how many bytes were written so far. Negative errno with words. */
+  /* Up to `max` bytes at `at` or, when those were punched out, behind the hole: returns how many (0: none are there
+   * yet, or max is 0), *ret_at where they begin, *ret_end how many bytes were written so far. Negative errno with
+   * words. */
   long (*read)(void *ctx, uint64_t at, char *to, size_t max, uint64_t *ret_at, uint64_t *ret_end,
                struct dk_error *error);
 };

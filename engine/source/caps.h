@@ -7,7 +7,8 @@
 #define DK_CAPS_FILE (1u << 20)   /* bytes of one untracked file */
 #define DK_CAPS_TOTAL (20u << 20) /* of all */
 
-/* -EFBIG: some pass the caps; the message names the largest, how many there are, and the folder or the file to leave out.
+/* -EFBIG: some pass the caps; the message names the largest, how many there are, and the folder or the file to leave
+ * out.
  */
 int dk_caps_check(struct dk_repo *repo, const struct dk_changes *changes, struct dk_error *error);
 

@@ -1,5 +1,5 @@
-/* Rented machines, as the next engine finds them: what is recorded before one is asked for, until it is known to be gone
- * (engine/rent/rent.h). */
+/* Rented machines, as the next engine finds them: what is recorded before one is asked for, until it is known to be
+ * gone (engine/rent/rent.h). */
 #ifndef DK_STORE_RENTED_H
 #define DK_STORE_RENTED_H
 

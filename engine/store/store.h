@@ -100,10 +100,9 @@ void dk_batch_put(struct dk_batch *batch, enum dk_table table, const void *key, 
                   size_t vlen);
 void dk_batch_put_new(struct dk_batch *batch, enum dk_table table, const void *key, size_t klen, const void *value,
                       size_t vlen); /* an existing one stays */
-void dk_batch_del(
-    struct dk_batch *batch, enum dk_table table, const void *key,
-    size_t
-        klen); /* a missing one is fine. Of results, metrics, runs and copies: with a new generation, see dk_store_generation */
+void dk_batch_del(struct dk_batch *batch, enum dk_table table, const void *key,
+                  size_t klen); /* a missing one is fine. Of results, metrics, runs and copies: with a new generation,
+                                   see dk_store_generation */
 /* Puts the writes of `other` behind those of `batch`; a failure of `other` fails `batch`. */
 void dk_batch_append(struct dk_batch *batch, const struct dk_batch *other);
 void dk_batch_clear(struct dk_batch *batch);

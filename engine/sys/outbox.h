@@ -13,8 +13,8 @@ struct dk_outbox {
 void dk_outbox_finish(struct dk_outbox *out);
 void dk_outbox_clear(struct dk_outbox *out); /* nothing waits any more */
 size_t dk_outbox_waiting(const struct dk_outbox *out);
-/* Sends as much as the socket takes now. 0: what is left waits (dk_outbox_waiting); a negative errno: the stream is of no
- * use any more (EPIPE; no signal is raised). */
+/* Sends as much as the socket takes now. 0: what is left waits (dk_outbox_waiting); a negative errno: the stream is of
+ * no use any more (EPIPE; no signal is raised). */
 int dk_outbox_send(struct dk_outbox *out, int fd);
 
 #endif

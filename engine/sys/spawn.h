@@ -34,9 +34,9 @@ struct dk_spawn {
   const struct rlimit *nofile; /* its RLIMIT_NOFILE; NULL: inherited */
   bool signals_are_default;    /* the caller vouches that no signal is ignored here: saves the child's loop over them */
   struct dk_spawn_found *found; /* kept by the caller from start to start; or NULL */
-  int landlock; /* a ruleset (landlock(7)) that it and its children live under, or -1. Sets no_new_privs where this process may not do
-                   without */
-  int cgroup; /* open for writing: the `cgroup.procs` of a group that it enters, or -1 */
+  int landlock; /* a ruleset (landlock(7)) that it and its children live under, or -1. Sets no_new_privs where this
+                   process may not do without */
+  int cgroup;   /* open for writing: the `cgroup.procs` of a group that it enters, or -1 */
 };
 /* Everything zero but the descriptors and umask: -1. */
 #define DK_SPAWN_INIT                                                                                                  \

@@ -1,6 +1,6 @@
 /* What a kind of cloud has to say of itself, for run.c to be its dk_cloud_provider (engine/drive/cloud.h): given a call
- * and what was answered so far, which request comes next, or what the call came to. docs/providers.md shows how to write
- * one.
+ * and what was answered so far, which request comes next, or what the call came to. docs/providers.md shows how to
+ * write one.
  *
  * A driver is pure. It reads its settings and credentials in `open`; else it asks nobody, waits for nothing and has no
  * clock: run.c sends, waits, logs in, gives up and finds words for what breaks on the way. So a driver is tested on

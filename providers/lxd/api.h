@@ -39,8 +39,8 @@ enum dk_lxd_call {
   DK_LXD_INSTANCE,  /* instance `name` */
   DK_LXD_ADDRESSES, /* of instance `name` */
   DK_LXD_KEEP,      /* instance `name` is not ephemeral any more: a PUBLISH wants it stopped, and there */
-  /* An image of instance `name`, which is stopped, with `tags`. No alias: one that is taken would fail the call and leave
-   * the image. */
+  /* An image of instance `name`, which is stopped, with `tags`. No alias: one that is taken would fail the call and
+   * leave the image. */
   DK_LXD_PUBLISH,
   DK_LXD_IMAGES,       /* all of the project */
   DK_LXD_DELETE_IMAGE, /* image `name`, a fingerprint */
@@ -80,8 +80,8 @@ struct dk_lxd_ask {
   struct dk_lxd_tags tags;
 };
 
-/* A GET may be sent again. All else once: LXD answers 500 to what it refuses for good (a quota), and a second try would only
- * hide that; of what broke, INSTANCE says what came of it. */
+/* A GET may be sent again. All else once: LXD answers 500 to what it refuses for good (a quota), and a second try would
+ * only hide that; of what broke, INSTANCE says what came of it. */
 struct dk_lxd_request {
   const char *method;
   struct dk_buf path; /* with query, percent-escaped */
@@ -116,8 +116,8 @@ struct dk_lxd_answer {
 };
 
 /* All of these: FINE and *ret, else *ret is empty and `error` has words, negative code included: the server's own where
- * it refuses (after DK_LXD_UNKNOWN: also what cannot be understood). -ENOMEM comes as TRANSIENT. Texts of *ret are as the
- * server sent them, bounded: whoever shows them escapes them. */
+ * it refuses (after DK_LXD_UNKNOWN: also what cannot be understood). -ENOMEM comes as TRANSIENT. Texts of *ret are as
+ * the server sent them, bounded: whoever shows them escapes them. */
 
 /* Of every call that changes something, and of WAIT. An operation that failed is a refusal. */
 struct dk_lxd_operation {
@@ -168,7 +168,8 @@ enum dk_lxd_reason dk_lxd_read_instances(const struct dk_lxd_answer *answer, str
                                          struct dk_error *error);
 void dk_lxd_instances_finish(struct dk_lxd_instances *instances);
 
-/* ADDRESSES: those that others can reach, of cards that the server plugged in first, among these IPv4 first; `state` as of an instance. */
+/* ADDRESSES: those that others can reach, of cards that the server plugged in first, among these IPv4 first; `state` as
+ * of an instance. */
 #define DK_LXD_ADDRESSES_MOST 16u
 struct dk_lxd_addresses {
   enum dk_lxd_state state;

@@ -57,8 +57,8 @@ static void add_address(struct dk_lxd_addresses *ret, const char *card, const ch
   ret->n++;
 }
 
-/* Those of one family that lead there from elsewhere; of cards that the server plugged in, or of others (those of a Docker
- * inside). */
+/* Those of one family that lead there from elsewhere; of cards that the server plugged in, or of others (those of a
+ * Docker inside). */
 static void read_addresses(const struct dk_json *in, const char *family, int af, bool is_plugged,
                            struct dk_lxd_addresses *ret) {
   struct dk_json networks, card = {0}, list, item;

@@ -1,8 +1,8 @@
 /* The driver: which request comes next. See providers/cloud/driver.h for the contract, api.h for LXD.
  *
  * CREATE: make, start; each becomes an operation, which is waited for. When an operation is forgotten or failed for a
- * reason that says nothing, the machine is looked at, and what is found goes on or is nothing. What cannot be started is
- * deleted. DELETE: stop, which deletes what is ephemeral, and delete. */
+ * reason that says nothing, the machine is looked at, and what is found goes on or is nothing. What cannot be started
+ * is deleted. DELETE: stop, which deletes what is ephemeral, and delete. */
 #include "providers/lxd/lxd.h"
 
 #include "providers/cloud/run.h"

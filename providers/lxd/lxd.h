@@ -1,4 +1,5 @@
-/* Machines of an LXD or Incus server, by its unix socket or over https: the driver. What is sent and read is api.h's. */
+/* Machines of an LXD or Incus server, by its unix socket or over https: the driver. What is sent and read is api.h's.
+ */
 #ifndef DK_PROVIDERS_LXD_LXD_H
 #define DK_PROVIDERS_LXD_LXD_H
 

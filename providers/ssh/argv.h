@@ -32,7 +32,8 @@ struct dk_ssh_argv {
 bool dk_ssh_is_host_name(const char *name);
 /* Can ssh be told of it? Anything but what it would take for a variable, `${...}`, which nothing keeps it from. */
 bool dk_ssh_is_path(const char *path);
-/* `host` is of such names and paths. `program` is ssh; `socket`: of MASTER and LOGIN; `command`: for the login shell there, not of CHECK. 0 or -ENOMEM. */
+/* `host` is of such names and paths. `program` is ssh; `socket`: of MASTER and LOGIN; `command`: for the login shell
+ * there, not of CHECK. 0 or -ENOMEM. */
 int dk_ssh_argv(enum dk_ssh_way way, const struct dk_host_config *host, const char *program, const char *socket,
                 const char *command, struct dk_ssh_argv *ret);
 void dk_ssh_argv_finish(struct dk_ssh_argv *argv);

@@ -1,6 +1,6 @@
 /* See ssh.h. A dial goes through steps: an ssh is started, its host says facts, is told which program it should have,
- * gets it when it lacks it, and becomes the agent's stream. Whatever a host says, nothing but that program is sent to it
- * and nothing of it is believed before the agent's own protocol starts. */
+ * gets it when it lacks it, and becomes the agent's stream. Whatever a host says, nothing but that program is sent to
+ * it and nothing of it is believed before the agent's own protocol starts. */
 #include "providers/ssh/ssh.h"
 
 #include "providers/ssh/private.h"

@@ -1,5 +1,5 @@
-/* Hosts that ask for a password or a code: a person answers once, in the foreground, and the connection that comes of it
- * stays open as a master (ControlMaster of ssh_config(5)) for all dials of the next hours. */
+/* Hosts that ask for a password or a code: a person answers once, in the foreground, and the connection that comes of
+ * it stays open as a master (ControlMaster of ssh_config(5)) for all dials of the next hours. */
 #ifndef DK_PROVIDERS_SSH_MASTER_H
 #define DK_PROVIDERS_SSH_MASTER_H
 

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* A POSIX shell's word, whatever is in it. dk_buf_add_shell_word is for people: it may write $'...', which dash does not
- * know. */
+/* A POSIX shell's word, whatever is in it. dk_buf_add_shell_word is for people: it may write $'...', which dash does
+ * not know. */
 static void add_quoted(struct dk_buf *out, const char *text) {
   dk_buf_add_char(out, '\'');
   for (; *text; text++) {

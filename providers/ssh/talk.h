@@ -1,5 +1,5 @@
-/* What a host says before its agent speaks: lines `dk1 KEY VALUE` among whatever its login prints, then `dkagent ready`.
- * Pure, and bounded: nothing that a host sends makes this grow. */
+/* What a host says before its agent speaks: lines `dk1 KEY VALUE` among whatever its login prints, then `dkagent
+ * ready`. Pure, and bounded: nothing that a host sends makes this grow. */
 #ifndef DK_PROVIDERS_SSH_TALK_H
 #define DK_PROVIDERS_SSH_TALK_H
 

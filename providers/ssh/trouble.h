@@ -33,8 +33,8 @@ void dk_ssh_trouble_feed(struct dk_ssh_trouble *trouble, const char *data, size_
 /* Takes what came of the last line as one. */
 void dk_ssh_trouble_end(struct dk_ssh_trouble *trouble);
 
-/* Sets error to words and help for a connection to `host` that failed; `status` is ssh's wait status, -1: it still runs.
- * `noise`: what the host's login printed last, NULL or "": nothing. Returns a negative errno. */
+/* Sets error to words and help for a connection to `host` that failed; `status` is ssh's wait status, -1: it still
+ * runs. `noise`: what the host's login printed last, NULL or "": nothing. Returns a negative errno. */
 int dk_ssh_trouble_explain(const struct dk_ssh_trouble *trouble, const struct dk_host_config *host, int status,
                            const char *noise, struct dk_error *error);
 

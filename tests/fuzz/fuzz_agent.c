@@ -1,5 +1,5 @@
-/* What an agent's daemon makes of streams that can be read: its real core, engines, orders and objects, in a folder of its
- * own, between engines that say whatever the input has and keepers that do as keepers do.
+/* What an agent's daemon makes of streams that can be read: its real core, engines, orders and objects, in a folder of
+ * its own, between engines that say whatever the input has and keepers that do as keepers do.
  *
  * The input is steps: u8 what, u16 length (little-endian), bytes.
  *   0  a message, without the head of its frame, on the newest connection

@@ -1,11 +1,12 @@
-/* What an engine makes of a host whose agent says whatever the input has, in frames that can be read: a real engine, without
- * runs, that wants a content and a log of the host (tests/unit/drive/far.h).
+/* What an engine makes of a host whose agent says whatever the input has, in frames that can be read: a real engine,
+ * without runs, that wants a content and a log of the host (tests/unit/drive/far.h).
  *
  * The input is steps: u8 what, u16 length (little-endian), bytes.
  *   0  a message, without the head of its frame; of the session that is open
  *   1  the same with the session that it has
  *   2  bytes on the stream as they are
- * Nothing that a host says ends the engine, but that another engine has its agent (CLOSED); and what it believes to have got it has. */
+ * Nothing that a host says ends the engine, but that another engine has its agent (CLOSED); and what it believes to
+ * have got it has. */
 #include "engine/sys/loop.h"
 #include "lang/base/bytes.h"
 #include "tests/unit/drive/far.h"

@@ -1,5 +1,6 @@
-/* What a host says before its agent does: any bytes, in any pieces. The first byte of the input is the size of the pieces,
- * less one. What is found, and what is left of the host's words, is bounded, printable, and the same however it comes. */
+/* What a host says before its agent does: any bytes, in any pieces. The first byte of the input is the size of the
+ * pieces, less one. What is found, and what is left of the host's words, is bounded, printable, and the same however it
+ * comes. */
 #include "providers/ssh/talk.h"
 
 #include <stdint.h>
@@ -38,7 +39,8 @@ static void check_talk(const struct dk_ssh_talk *talk) {
   CHECK_TEXT(talk->noise, true);
 }
 
-/* Up to the first thing that ends a dial; *ret_said has all that was said on the way. Returns how many bytes that took. */
+/* Up to the first thing that ends a dial; *ret_said has all that was said on the way. Returns how many bytes that took.
+ */
 static size_t feed(struct dk_ssh_talk *talk, const char *bytes, size_t len, size_t piece, uint64_t *ret_said) {
   size_t at = 0;
   while (at < len) {

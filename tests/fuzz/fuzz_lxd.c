@@ -1,5 +1,6 @@
-/* What a server answers to providers/lxd: any bytes, with any status. The first byte says what was asked, the second one the
- * status (digits in the corpus). Whatever comes, facts are bounded and only there when the answer was understood; else there are words. */
+/* What a server answers to providers/lxd: any bytes, with any status. The first byte says what was asked, the second
+ * one the status (digits in the corpus). Whatever comes, facts are bounded and only there when the answer was
+ * understood; else there are words. */
 #include "providers/lxd/api.h"
 
 #include <arpa/inet.h>

@@ -1,10 +1,12 @@
 /* Dials a host through the provider's interface, for the tests in this folder.
  *
- *   dial [-c SSH_CONFIG] [-p PORT] [-l USER] [-A ADDRESS] [-i IDENTITY] [-K KNOWN_HOSTS] [-r ROOT] [-a AGENT] [-s STORE] [-n SLOTS] [-k MS] [-w] [-q] [-m] HOST
+ *   dial [-c SSH_CONFIG] [-p PORT] [-l USER] [-A ADDRESS] [-i IDENTITY] [-K KNOWN_HOSTS] [-r ROOT] [-a AGENT] [-s
+ * STORE] [-n SLOTS] [-k MS] [-w] [-q] [-m] HOST
  *
  * Says `up` and the facts, a line each, sends a line to what is there and says what comes back (`echo: ...`), and ends
- * with `done`. -q: sends nothing. -w: waits then for the end of the stream, and says why it ended. -k: hangs up after so many milliseconds
- * at the latest, whatever it has come to. -m: opens a master instead. Failures: `failed: WORDS`, exit code 1. */
+ * with `done`. -q: sends nothing. -w: waits then for the end of the stream, and says why it ended. -k: hangs up after
+ * so many milliseconds at the latest, whatever it has come to. -m: opens a master instead. Failures: `failed: WORDS`,
+ * exit code 1. */
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 #include "providers/ssh/child.h"

@@ -1,7 +1,7 @@
 /* lxd_ask: what providers/lxd asks and understands, for shell tests that have an LXD.
- *   lxd_ask request CALL [FIELD=VALUE]...   prints method, path and body, a line each; fields: project name image profile
- *                                           pool disk memory cpus user_data store run owner recipe script wait
- *   lxd_ask read CALL STATUS <BODY          prints what the answer says, a line each: the reason, then facts, or words */
+ *   lxd_ask request CALL [FIELD=VALUE]...   prints method, path and body, a line each; fields: project name image
+ * profile pool disk memory cpus user_data store run owner recipe script wait lxd_ask read CALL STATUS <BODY prints what
+ * the answer says, a line each: the reason, then facts, or words */
 #include "providers/lxd/api.h"
 
 #include <stdio.h>

@@ -228,8 +228,8 @@ void sim_check_step(struct sim *s, const struct dk_event *event, const struct dk
   if (last.run && !sim_has_failed(s)) check_order(s, last);
 }
 
-/* What is durable of an attempt that runs says whose it is: a new engine must know whose cancel ends it. Under a key that
- * was given up it is nobody's, and is to be ended. */
+/* What is durable of an attempt that runs says whose it is: a new engine must know whose cancel ends it. Under a key
+ * that was given up it is nobody's, and is to be ended. */
 void sim_check_owners(struct sim *s) {
   uint32_t run, task;
   for (uint32_t i = 0; i < s->n_attempts; i++) {

@@ -183,7 +183,8 @@ static bool has_old_key(const struct sim_run *run) {
   return false;
 }
 
-/* When a result has changed, a record may have what a task used of its retries under a key that it will not get again. */
+/* When a result has changed, a record may have what a task used of its retries under a key that it will not get again.
+ */
 static void check_tries(struct sim *s, const struct sim_run *run) {
   struct dk_digest loaded;
   if (s->n_changes || (s->n_losses && has_old_key(run))) return;

@@ -1,7 +1,7 @@
 /* Which tasks suit which hosts, and how far they are: from the seed, by program (tasks that share a key suit the same
- * hosts). Each program has a home that suits it always; at other hosts it may never suit, or from some time on, or until
- * then. Of a mount that a host lacks the world learns when an order is refused there. A host may be removed, and added
- * again. */
+ * hosts). Each program has a home that suits it always; at other hosts it may never suit, or from some time on, or
+ * until then. Of a mount that a host lacks the world learns when an order is refused there. A host may be removed, and
+ * added again. */
 #include "lang/base/map.h"
 #include "tests/sim/sim.h"
 

@@ -1,6 +1,6 @@
-/* A session that was recorded (tests/data/session3): the bytes of each of its frames are what this build makes of what it
- * reads in them, and the agent of this build answers the engine of then as the agent of then did. A change on the wire
- * that breaks what is out there fails here. */
+/* A session that was recorded (tests/data/session3): the bytes of each of its frames are what this build makes of what
+ * it reads in them, and the agent of this build answers the engine of then as the agent of then did. A change on the
+ * wire that breaks what is out there fails here. */
 #include "tests/unit/agent/session.h"
 
 #include <setjmp.h>

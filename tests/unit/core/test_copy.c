@@ -450,7 +450,8 @@ static uint32_t n_ends(const struct bed *bed, struct dk_id id) {
   return n;
 }
 
-/* What runs on under the old key at a host that was lost is ended when that comes back, unless the key is true again. */
+/* What runs on under the old key at a host that was lost is ended when that comes back, unless the key is true again.
+ */
 static void test_what_a_lost_host_does_under_the_old_key(void **state) {
   for (uint32_t again = 0; again < 2; again++) {
     struct bed bed;

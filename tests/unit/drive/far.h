@@ -1,5 +1,5 @@
-/* An engine without runs, and hosts whose agents are scripts of the test: behind a provider of its own, each at the other end
- * of a socket in the engine's loop. */
+/* An engine without runs, and hosts whose agents are scripts of the test: behind a provider of its own, each at the
+ * other end of a socket in the engine's loop. */
 #ifndef DK_TEST_FAR_H
 #define DK_TEST_FAR_H
 
@@ -100,8 +100,8 @@ uint32_t far_n_tmp(struct far_engine *f);                                  /* fi
 void far_send(struct far *far, struct dk_message *message);
 void far_break(struct far_engine *f, struct far *far); /* the stream */
 void far_speak(struct far *far);
-/* As if the time had passed until it counts as one that sends nothing of what it is asked for; until it is dialled again
- * (it is connected then). */
+/* As if the time had passed until it counts as one that sends nothing of what it is asked for; until it is dialled
+ * again (it is connected then). */
 void far_pass_silence(struct far_engine *f, struct far *far);
 void far_pass_pause(struct far_engine *f, struct far *far);
 

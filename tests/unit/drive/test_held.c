@@ -1,5 +1,5 @@
-/* Results of hosts wait for what goes with them, contents go there in parts, and logs are read there: with agents that are
- * scripts of the test. */
+/* Results of hosts wait for what goes with them, contents go there in parts, and logs are read there: with agents that
+ * are scripts of the test. */
 #include "engine/store/record.h"
 #include "far.h"
 #include "tests/support/shim/shim.h"

@@ -1,5 +1,5 @@
-/* Hours of the week: texts, local time, and the days on which clocks are changed. Time zones are POSIX texts, so that no
- * database of them is needed. */
+/* Hours of the week: texts, local time, and the days on which clocks are changed. Time zones are POSIX texts, so that
+ * no database of them is needed. */
 #include "engine/drive/hours.h"
 
 #include <setjmp.h>

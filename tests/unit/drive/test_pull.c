@@ -392,8 +392,8 @@ static void directories(void **state) {
   assert_false(far_has_copy(f, 1, &digest));
 }
 
-/* Given up in the middle, what is still on its way is not taken for what is asked next; what somebody else wants too goes
- * on. */
+/* Given up in the middle, what is still on its way is not taken for what is asked next; what somebody else wants too
+ * goes on. */
 static void given_up(void **state) {
   struct far_engine *f = *state;
   struct far *far = &f->fars[0];
@@ -472,7 +472,8 @@ static void urgent(void **state) {
   assert_true(reached.n_progress < 200);
 }
 
-/* Nothing half is left when there is no room, and the engine goes on; what it wanted for itself is told when it asks. */
+/* Nothing half is left when there is no room, and the engine goes on; what it wanted for itself is told when it asks.
+ */
 static void full_disk(void **state) {
   struct far_engine *f = *state;
   start(f);
@@ -497,8 +498,8 @@ static void full_disk(void **state) {
   assert_true(reached.r == 0 && far_is_here(f, content));
 }
 
-/* One allocation after the other fails: it comes, or words say that there is no memory, or the engine ends. What is there
- * then is whole, and the next engine has the rest. */
+/* One allocation after the other fails: it comes, or words say that there is no memory, or the engine ends. What is
+ * there then is whole, and the next engine has the rest. */
 static void no_memory(void **state) {
   struct far_engine *f = *state;
   uint32_t n_failed = 0, n_ended = 0;

@@ -78,8 +78,8 @@ static void add_entry(const struct dk_hosts_entry *entry, struct dk_buf *out) {
   add_lines(entry->user_line, entry->root_line, out);
 }
 
-/* "lab cloud debian-12 4x idle=300s boot=600s small:2/0/4/10/100000USD where=x ... yours:1"; of a shape: cpus, gpus, GiB of
- * memory and of disk, price */
+/* "lab cloud debian-12 4x idle=300s boot=600s small:2/0/4/10/100000USD where=x ... yours:1"; of a shape: cpus, gpus,
+ * GiB of memory and of disk, price */
 static void add_cloud(const struct dk_cloud_entry *entry, struct dk_buf *out) {
   assert_string_equal(entry->host.provider, entry->config.provider);
   assert_null(entry->host.name);

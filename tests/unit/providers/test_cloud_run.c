@@ -1,5 +1,5 @@
-/* What all drivers share, against a server that misbehaves (tests/unit/net/server.h), by a driver that does little: an order's
- * image is the paths that are asked for one after the other, with `>` between. */
+/* What all drivers share, against a server that misbehaves (tests/unit/net/server.h), by a driver that does little: an
+ * order's image is the paths that are asked for one after the other, with `>` between. */
 #include "../net/server.h"
 #include "providers/cloud/run.h"
 

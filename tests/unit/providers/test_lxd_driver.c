@@ -1,5 +1,5 @@
-/* LXD's driver without a server: which request follows from which answer, and what a call comes to. Answers are those that LXD
- * gave (tests/data/lxd), or else are written here. */
+/* LXD's driver without a server: which request follows from which answer, and what a call comes to. Answers are those
+ * that LXD gave (tests/data/lxd), or else are written here. */
 #include "providers/lxd/lxd.h"
 
 #include "lang/base/alloc.h"
