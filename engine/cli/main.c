@@ -93,13 +93,13 @@ static const struct dk_command commands[] = {
      "  --where EXPR              tasks at whose points EXPR holds, an expression\n"
      "                            of the language: 'lr > 0.1 and n in [1, 2]'\n",
      dk_cmd_cancel},
-    {"pause", "run", "pause [--run N] [TASK] [--where EXPR]", "start nothing new, until dkrun resume",
+    {"pause", "run", "pause [--run N] [TASK] [--where EXPR]", "start nothing new; dkrun resume, dkrun prio",
      "Tasks that run go on; nothing new of the run, or of the tasks that match TASK,\n"
      "starts until `dkrun resume`.\n",
      dk_cmd_pause},
     {"resume", NULL, "resume [--run N] [TASK] [--where EXPR]", "the end of a pause",
      "Without TASK and --where: of all of the run.\n", dk_cmd_resume},
-    {"prio", "run", "prio [--run N] PRIORITY [TASK] [--where EXPR]", "who comes first",
+    {"prio", NULL, "prio [--run N] PRIORITY [TASK] [--where EXPR]", "who comes first",
      "Tasks with a higher PRIORITY (-1000 to 1000, others have 0) are handed out\n"
      "first, over all runs of this folder; among equals the earlier run.\n",
      dk_cmd_prio},
