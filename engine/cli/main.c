@@ -193,9 +193,9 @@ static const struct dk_command commands[] = {
      "\n"
      "  --format text|json        how to say it\n"
      "\n"
-     "A machine goes by itself when it has had nothing to do for its provider's `idle`,\n"
-     "and when no dkrun has been there for a quarter of an hour. `dkrun down` gives it\n"
-     "back before that.\n",
+     "A machine goes by itself when it has had nothing to do for the `idle` of its\n"
+     "provider, and when no dkrun has been there for a quarter of an hour. `dkrun\n"
+     "down` gives it back before that.\n",
      dk_cmd_instances},
     {"down", NULL, "down [NAME]... [--hard]", "give back what is rented",
      "Gives back machines that are rented: all, or NAME, an instance or a provider.\n"
