@@ -9,6 +9,9 @@
 void dk_clouds_add_what(const struct dk_cloud_entry *cloud, struct dk_buf *out);
 /* "small (2 cpus, 4 GiB, 0.1USD/h), large (8 cpus, 1 gpu)"; "" when the file has none. */
 void dk_clouds_add_shapes(const struct dk_cloud_entry *cloud, struct dk_buf *out);
+/* Asks it, blocking for a minute and a half at most: are the credentials, the image and the rest of the block right? 0
+ * with a line about it; negative with words. Nothing is made there. */
+int dk_clouds_check(const struct dk_cloud_entry *cloud, struct dk_buf *ret_words, struct dk_error *error);
 /* What all instances of all clouds together cost at most, as far as it is known: "at most 0.4USD/h for lab". */
 void dk_clouds_add_cost(const struct dk_hosts *hosts, struct dk_buf *out);
 /* Processors that tasks may have of all instances together. */

@@ -21,7 +21,7 @@ struct check {
   bool *needs_help; /* the same: a person has to answer first */
   bool may_ask;
   uint32_t n_told; /* of known hosts, in order: told, or not meant */
-  uint32_t n_hosts, n_providers, n_clouds, n_fine, name_width;
+  uint32_t n_hosts, n_providers, n_clouds, n_fine, n_fine_clouds, name_width;
 };
 
 /* --- what is told of one --- */
@@ -183,18 +183,38 @@ static void mark(struct check *check, const char *name) {
   }
 }
 
-/* What the files say of them. */
-static void tell_clouds(struct check *check, const char *name) {
-  dk_autobuf out = DK_BUF_INIT;
+/* Help goes below, to the right. */
+static void add_cloud_line(const struct check *check, const struct dk_cloud_entry *cloud, const char *state,
+                           const char *words, struct dk_buf *out) {
+  dk_buf_printf(out, "%-8s  %-*s  ", state, (int)check->name_width, cloud->config.provider);
+  for (const char *at = words; *at;) {
+    size_t len = strcspn(at, "\n");
+    dk_buf_add_escaped(out, at, len);
+    dk_buf_add_text(out, at[len] ? "\n  " : "");
+    at += len + (at[len] == '\n');
+  }
+  dk_buf_add_char(out, '\n');
+}
 
-  for (uint32_t i = 0; i < check->look.hosts.n_clouds; i++) {
-    const struct dk_cloud_entry *cloud = &check->look.hosts.clouds[i];
-    if (!dk_clouds_is(cloud, name)) continue;
-    dk_buf_printf(&out, "%-8s  %-*s  ", "note", (int)check->name_width, cloud->config.provider);
-    dk_clouds_add_what(cloud, &out);
-    dk_buf_add_text(&out, ", made when they are wanted: none was made to try it\n");
+static void ask_cloud(struct check *check, const struct dk_cloud_entry *cloud) {
+  dk_autobuf words = DK_BUF_INIT, out = DK_BUF_INIT;
+  struct dk_error error = {0};
+
+  if (dk_clouds_check(cloud, &words, &error) < 0) {
+    add_cloud_line(check, cloud, "problem", error.text, &out);
+  } else {
+    check->n_fine_clouds++;
+    dk_buf_add_text(&words, "; ");
+    dk_clouds_add_what(cloud, &words);
+    add_cloud_line(check, cloud, "ok", dk_cli_text(check->cli, &words), &out);
+    add_cloud_line(check, cloud, "note", "machines are made when they are wanted: none was made to try it", &out);
   }
   dk_cli_print(check->cli, &out);
+}
+
+static void ask_clouds(struct check *check, const char *name) {
+  for (uint32_t i = 0; i < check->look.hosts.n_clouds; i++)
+    if (dk_clouds_is(&check->look.hosts.clouds[i], name)) ask_cloud(check, &check->look.hosts.clouds[i]);
 }
 
 static void add_count(struct dk_buf *out, uint32_t n, const char *what) {
@@ -207,8 +227,9 @@ static int check_marked(struct check *check, const char *name, bool files_only) 
   int code = files_only ? DK_EXIT_OK : ask(check);
 
   if (code != DK_EXIT_OK) return code;
-  if (!files_only) tell_clouds(check, name);
-  if (files_only || check->n_fine == check->n_hosts) {
+  if (!files_only) ask_clouds(check, name);
+  bool are_clouds_fine = check->n_fine_clouds == check->n_clouds;
+  if (files_only || (check->n_fine == check->n_hosts && are_clouds_fine)) {
     dk_autobuf text = DK_BUF_INIT;
     add_number(&text, check->n_providers, "provider");
     add_count(&text, check->n_hosts, "host");
@@ -217,6 +238,12 @@ static int check_marked(struct check *check, const char *name, bool files_only) 
                   files_only ? " (files only: no host was asked)" : "");
     return DK_EXIT_OK;
   }
+  if (!are_clouds_fine && check->n_clouds == 1)
+    dk_cli_printf(check->cli, "the cloud is not fine\n");
+  else if (!are_clouds_fine)
+    dk_cli_printf(check->cli, "%u of %u clouds %s fine\n", check->n_fine_clouds, check->n_clouds,
+                  check->n_fine_clouds == 1 ? "is" : "are");
+  if (check->n_fine == check->n_hosts) return DK_EXIT_ENGINE;
   if (check->n_hosts == 1)
     dk_cli_printf(check->cli, "the host is not fine\n");
   else if (check->n_fine == 0)

@@ -24,9 +24,8 @@ has '"memory":34359738368,"disk":null,'
 has ',"user":"root","port":null,"config":null}]}'
 run providers check --files
 is 'ok: 1 provider, 1 cloud (files only: no host was asked)'
-run providers check lab
-has 'note      lab  up to 4 instances of small or large, made when they are wanted: none was made to try it'
-has 'ok: 1 provider, 1 cloud'
+run -e 4 providers check lab
+is $'problem   lab  this cloud is far away\nthe cloud is not fine'
 run -e 2 providers check lub
 has_err 'no provider or host `lub`: did you mean `lab`?'
 run hosts
@@ -87,9 +86,12 @@ run trust --yes
 run plan both.dk
 has ', big: up to 1000 instances: 0 cached, 1 to run'
 has 'cost  not known for big: no `price` of its shapes'
-run providers check
-has 'note      big'
-has 'ok: 2 providers, 1 host, 1 cloud'
+run -e 4 providers check
+has 'problem   big'
+has 'this cloud is far away'
+has 'the cloud is not fine'
+run providers check --files
+has 'ok: 2 providers, 1 host, 1 cloud (files only: no host was asked)'
 run hosts
 has $'\n\nbig: up to 1000 instances'
 # What needs no more than this machine runs on it; there is nothing elsewhere then

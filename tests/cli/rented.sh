@@ -61,6 +61,9 @@ run plan e.dk
 has 'up to 2'
 run providers
 has cloud
+run providers check
+has 'ok        cloud  lxd 5'
+has 'ok: 1 provider, 1 cloud'
 
 # --- from nothing to results, and nothing is left ---
 
