@@ -213,6 +213,12 @@ uint32_t dk_core_living(const struct dk_core *core, uint32_t host) {
   return host < core->n_hosts ? core->hosts[host].n_living : 0;
 }
 
+uint32_t dk_core_spare_jobs(const struct dk_core *core, uint32_t run) {
+  const struct dk_core_run *of = run_of(core, run);
+  if (of->jobs == 0) return UINT32_MAX;
+  return of->jobs > of->booked ? of->jobs - of->booked : 0;
+}
+
 uint32_t dk_core_next_ready(const struct dk_core *core, uint32_t run, uint32_t from) {
   const struct dk_core_run *of = run_of(core, run);
   if (of->is_paused || (of->jobs > 0 && of->booked >= of->jobs)) return UINT32_MAX;

@@ -119,6 +119,8 @@ uint32_t dk_core_attempt_host(const struct dk_core *core, struct dk_id id);
 bool dk_core_attempt_task(const struct dk_core *core, struct dk_id id, uint32_t *ret_run, uint32_t *ret_task);
 /* Living attempts at a host, those that no task asks for too. */
 uint32_t dk_core_living(const struct dk_core *core, uint32_t host);
+/* Slots that a run may book beside those that it has; UINT32_MAX: as many as there are. */
+uint32_t dk_core_spare_jobs(const struct dk_core *core, uint32_t run);
 /* The first READY task of a run, from `from` on, that nothing but room keeps back; UINT32_MAX: there is none (or the
  * run has all the slots that it may book). */
 uint32_t dk_core_next_ready(const struct dk_core *core, uint32_t run, uint32_t from);

@@ -79,7 +79,8 @@ static int want(struct held *held, const struct dk_kept *kept, uint32_t n) {
   int r = 0;
 
   for (uint32_t i = 0; r == 0 && i < n; i++) {
-    if (dk_digest_is_zero(&kept[i].digest) || dk_objects_has(&engine->with.folder->objects, &kept[i].digest, NULL))
+    if (dk_digest_is_zero(&kept[i].digest) ||
+        dk_objects_has_content(&engine->with.folder->objects, &kept[i].digest, kept[i].is_dir, NULL) > 0)
       continue;
     struct dk_copy copy = {kept[i].digest, held->host->record.number, kept[i].size, kept[i].is_dir};
     held->n_missing++;

@@ -24,13 +24,14 @@ static int commit(struct dk_rentals *rentals, struct dk_error *error) {
   return r;
 }
 
-/* Keys of machines whose records go are of no use any more. */
-static void drop_keys(const struct dk_rentals *rentals, const struct dk_rent_record *record) {
+/* What is kept of machines whose records go is of no use any more. */
+static void drop_kept(struct dk_rentals *rentals, const struct dk_rent_record *record) {
   char name[DK_RENT_NAME + 12];
 
   if (record->kind != DK_RENT_REC_RENTED || !record->del) return;
   dk_rentals_name(record->rented.pool, record->rented.number, name, sizeof name);
   dk_rentals_remove_keys(rentals, name);
+  dk_rentals_forget(rentals, record->rented.number);
 }
 
 /* One event, with all that it brings; what is done may bring more, which waits. */
@@ -48,7 +49,7 @@ static void step(struct dk_rentals *rentals, struct dk_rent_event *event) {
       dk_engine_fail(engine, r, &error);
       return;
     }
-    for (uint32_t i = 0; i < rentals->out.n_records; i++) drop_keys(rentals, &rentals->out.records[i]);
+    for (uint32_t i = 0; i < rentals->out.n_records; i++) drop_kept(rentals, &rentals->out.records[i]);
     for (uint32_t i = 0; i < rentals->out.n_actions && engine->failed == 0; i++)
       dk_rentals_act(rentals, &rentals->out.actions[i]);
     *event = (struct dk_rent_event){.kind = DK_RENT_EV_TICK, .unix_ns = event->unix_ns};
@@ -78,7 +79,33 @@ static int queue(struct dk_rentals *rentals, const struct dk_rent_event *event) 
   return 0;
 }
 
-static struct dk_rent_event *pointed(struct dk_rental_event *item) {
+static bool is_paid(const struct dk_cloud_entry *entry) {
+  for (uint32_t i = 0; i < entry->n_shapes; i++)
+    if (entry->shapes[i].price != UINT64_MAX && entry->shapes[i].price > 0) return true;
+  return false;
+}
+
+/* As it is configured by now. */
+static struct dk_rent_pool pool_of(const struct dk_rental_pool *pool) {
+  const struct dk_cloud_entry *entry = pool->entry;
+
+  return (struct dk_rent_pool){.number = pool->number,
+                               .name = pool->name,
+                               .order = pool->order,
+                               .max_instances = entry->max_instances,
+                               .idle_ns = entry->idle_ns,
+                               .boot_ns = entry->boot_ns,
+                               .lag_ns = entry->provider->cloud->lag_ns,
+                               .is_paid = is_paid(entry),
+                               .shapes = pool->shapes,
+                               .n_shapes = entry->n_shapes};
+}
+
+static struct dk_rent_event *pointed(const struct dk_rentals *rentals, struct dk_rental_event *item) {
+  if (item->event.kind == DK_RENT_EV_POOL) {
+    item->pool = pool_of(rentals->pools[item->event.pool]);
+    item->event.u.configured = &item->pool;
+  }
   if (item->event.kind == DK_RENT_EV_DEMAND) item->event.u.demand.needs = item->needs;
   if (item->event.kind == DK_RENT_EV_CREATED) item->event.u.created.id = item->id;
   if (item->event.kind == DK_RENT_EV_LISTED) {
@@ -88,22 +115,19 @@ static struct dk_rent_event *pointed(struct dk_rental_event *item) {
   return &item->event;
 }
 
+/* Not now: who tells may be in the middle of a host that a step gives back. */
 void dk_rentals_tell(struct dk_rentals *rentals, const struct dk_rent_event *event) {
-  struct dk_rent_event copy = *event;
+  if (queue(rentals, event) < 0) dk_engine_fail(rentals->engine, -ENOMEM, NULL);
+}
 
-  if (rentals->is_stepping) {
-    if (queue(rentals, event) < 0) dk_engine_fail(rentals->engine, -ENOMEM, NULL);
-    return;
-  }
-  rentals->is_stepping = true;
-  if (rentals->engine->failed == 0) step(rentals, &copy);
+/* What is done may bring more, which is behind it. */
+static void drain(struct dk_rentals *rentals) {
   for (uint32_t i = 0; i < rentals->n_queue; i++) {
     struct dk_rental_event item = rentals->queue[i]; /* the queue may grow, and move */
-    if (rentals->engine->failed == 0) step(rentals, pointed(&item));
+    if (rentals->engine->failed == 0) step(rentals, pointed(rentals, &item));
     free_event(&item);
   }
   rentals->n_queue = 0;
-  rentals->is_stepping = false;
 }
 
 /* --- pools --- */
@@ -138,28 +162,9 @@ static int copy_shapes(struct dk_rental_pool *pool, const struct dk_cloud_entry 
   return 0;
 }
 
-static bool is_paid(const struct dk_cloud_entry *entry) {
-  for (uint32_t i = 0; i < entry->n_shapes; i++)
-    if (entry->shapes[i].price != UINT64_MAX && entry->shapes[i].price > 0) return true;
-  return false;
-}
-
 /* Makes engine/rent forget what stopped the pool, too. */
 static void tell_pool(const struct dk_rental_pool *pool) {
-  const struct dk_cloud_entry *entry = pool->entry;
-  const struct dk_rent_pool configured = {.number = pool->number,
-                                          .name = pool->name,
-                                          .order = pool->order,
-                                          .max_instances = entry->max_instances,
-                                          .idle_ns = entry->idle_ns,
-                                          .boot_ns = entry->boot_ns,
-                                          .lag_ns = entry->provider->cloud->lag_ns,
-                                          .is_paid = is_paid(entry),
-                                          .shapes = pool->shapes,
-                                          .n_shapes = entry->n_shapes};
-  struct dk_rent_event event = {.kind = DK_RENT_EV_POOL};
-  event.u.configured = &configured;
-  dk_rentals_tell(pool->rentals, &event);
+  dk_rentals_tell(pool->rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_POOL, .pool = pool->number});
 }
 
 /* Configured as this entry says, and at work? */
@@ -187,10 +192,14 @@ static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *en
   struct dk_cloud_options options = {.config = entry->config, .loop = engine->with.loop, .seed = engine->incarnation};
   struct dk_cloud *cloud = NULL;
 
-  if (!pool || copy_shapes(pool, entry) < 0) return dk_error_system(error, -ENOMEM, "reading the providers");
+  if (!pool) return dk_error_system(error, -ENOMEM, "reading the providers");
   memcpy(options.store, engine->store_id, sizeof options.store);
   int r = entry->provider->cloud->open(&options, &cloud, error);
   if (r < 0) return r;
+  if (copy_shapes(pool, entry) < 0) {
+    entry->provider->cloud->close(cloud);
+    return dk_error_system(error, -ENOMEM, "reading the providers");
+  }
   dk_rentals_close_cloud(pool);
   pool->cloud = cloud;
   pool->entry = entry;
@@ -337,7 +346,7 @@ void dk_rentals_destroy(struct dk_rentals *rentals) {
 }
 
 uint64_t dk_rentals_deadline(const struct dk_rentals *rentals) {
-  uint64_t at = dk_rent_deadline(rentals->rent);
+  uint64_t at = rentals->n_queue > 0 ? 0 : dk_rent_deadline(rentals->rent);
   bool is_watched = rentals->engine->n_runs > 0 || rentals->n_machines > 0;
 
   if (is_watched && rentals->n_pools > 0 && rentals->look_at < at) at = rentals->look_at;
@@ -349,15 +358,17 @@ uint64_t dk_rentals_deadline(const struct dk_rentals *rentals) {
   return at;
 }
 
+/* A gap is told before whatever was heard behind it. */
 void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
+  struct dk_rent_event gap = {.kind = DK_RENT_EV_GAP};
+
+  if (rentals->looked_at && now_ns - rentals->looked_at > GAP_NS) step(rentals, &gap);
+  rentals->looked_at = now_ns;
   for (uint32_t i = 0; i < rentals->n_pools; i++) {
     struct dk_rental_pool *pool = rentals->pools[i];
     if (pool->cloud && now_ns >= pool->entry->provider->cloud->deadline(pool->cloud))
       pool->entry->provider->cloud->tick(pool->cloud, now_ns);
   }
-  if (rentals->looked_at && now_ns - rentals->looked_at > GAP_NS)
-    dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_GAP});
-  rentals->looked_at = now_ns;
   if (rentals->n_pools > 0 && now_ns >= rentals->look_at) {
     rentals->look_at = now_ns + LOOK_NS;
     dk_rentals_look_at_loads(rentals, now_ns);
@@ -365,6 +376,7 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
   }
   if (now_ns >= dk_rent_deadline(rentals->rent))
     dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_TICK});
+  drain(rentals);
 }
 
 uint32_t dk_rentals_count(const struct dk_rentals *rentals) {
@@ -377,6 +389,7 @@ uint32_t dk_rentals_count(const struct dk_rentals *rentals) {
 
 /* A machine is asked to go as soon as that is recorded: what is not under way any more was answered. */
 bool dk_rentals_are_leaving(const struct dk_rentals *rentals) {
+  if (rentals->n_queue > 0) return false;
   for (uint32_t i = 0; i < rentals->n_pools; i++)
     if (rentals->pools[i]->calls) return false;
   for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++)

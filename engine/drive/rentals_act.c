@@ -103,8 +103,8 @@ static void create(struct dk_rentals *rentals, struct dk_rental_pool *pool, cons
   dk_autobuf script = DK_BUF_INIT;
   struct dk_error error = {0};
 
-  if (!pool->cloud || !shape) {
-    failed_here(rentals, rented->number, DK_RENT_BAD, NULL); /* edited meanwhile */
+  if (!pool->cloud || !shape) { /* edited meanwhile, or about to be opened again */
+    failed_here(rentals, rented->number, pool->cloud ? DK_RENT_BAD : DK_RENT_TRANSIENT, NULL);
     return;
   }
   dk_rent_name(rentals->engine->store_id, rented->incarnation, rented->number, name);

@@ -72,7 +72,7 @@ static void dial(struct dk_rentals *rentals, struct dk_rental *machine) {
   struct dk_hosts_entry *entry = &machine->entry;
   struct dk_error error = {0};
 
-  if (!cloud || !machine->address[0] || machine->host) return;
+  if (!machine->is_wanted || !cloud || !machine->address[0] || machine->host) return;
   *entry = (struct dk_hosts_entry){.provider = cloud->provider,
                                    .config = cloud->host,
                                    .mixed = cloud->mixed,
@@ -101,18 +101,26 @@ void dk_rentals_dial(struct dk_rentals *rentals, uint32_t number) {
   if (!rented) return;
   if (rented->host != DK_RENT_NO_HOST) dk_fleet_expect(rentals->engine, rented->host);
   if (!machine) machine = add_machine(rentals, rented);
-  if (!machine)
+  if (!machine) {
     dk_engine_fail(rentals->engine, -ENOMEM, NULL);
-  else
-    dial(rentals, machine);
+    return;
+  }
+  machine->is_wanted = true;
+  dial(rentals, machine);
 }
 
-/* One that is moved elsewhere while it is up is dialled there when its stream ends. */
+/* It may be known before it is said to dial it. One that is moved elsewhere while it is up is dialled there when its stream ends. */
 void dk_rentals_address(struct dk_rentals *rentals, uint32_t number, const char *address) {
+  const struct dk_rented *rented = dk_rent_find(rentals->rent, number);
   struct dk_rental *machine = dk_rentals_machine(rentals, number);
   size_t len = strlen(address);
 
-  if (!machine || len == 0 || len >= sizeof machine->address) return;
+  if (!rented || rented->state == DK_RENT_ENDING || len == 0 || len >= sizeof machine->address) return;
+  if (!machine) machine = add_machine(rentals, rented);
+  if (!machine) {
+    dk_engine_fail(rentals->engine, -ENOMEM, NULL);
+    return;
+  }
   memcpy(machine->address, address, len + 1);
   dial(rentals, machine);
 }

@@ -47,7 +47,8 @@ static int need_key(const struct dk_rentals *rentals, const char *name, const ch
   int r = dk_fs_mkdirs(rentals->folder, 0700, error);
   if (r == 0) r = key_path(rentals, name, "", &path, error);
   if (r == 0) r = key_path(rentals, name, ".pub", &public_path, error);
-  if (r == 0 && dk_fs_read(public_path.data, KEY_MOST, ret_public, NULL) < 0) {
+  if (r == 0) r = dk_fs_read(public_path.data, KEY_MOST, ret_public, error);
+  if (r == -ENOENT) { /* only then: what is there lets us into machines that run */
     dk_buf_clear(ret_public);
     r = generate(path.data, public_path.data, comment, error);
     if (r == 0) r = dk_fs_read(public_path.data, KEY_MOST, ret_public, error);

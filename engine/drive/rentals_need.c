@@ -32,7 +32,8 @@ static void add_run(const struct dk_engine_run *run, struct dk_rent_need *needs,
   uint32_t task = 0;
 
   if (run->is_over || run->is_cancelled) return;
-  for (uint32_t i = 0; i < TASKS_MOST; i++) {
+  uint32_t spare = dk_core_spare_jobs(core, run->record.number);
+  for (uint32_t i = 0; i < TASKS_MOST && i < spare; i++) {
     task = dk_core_next_ready(core, run->record.number, task);
     if (task == UINT32_MAX) return;
     const struct dk_needs_of *of = dk_needs_find(&run->needs, task++);

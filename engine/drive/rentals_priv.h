@@ -30,12 +30,14 @@ struct dk_rental {
   char name[DK_RENT_NAME + 12], address[256], *identity, *known_hosts;
   uint64_t proof_at; /* dk_now_ns: then a task of it has lived a minute; UINT64_MAX */
   uint32_t tasks;    /* as engine/rent was told last */
+  bool is_wanted;    /* engine/rent has said to dial it */
   bool is_proven, is_told;
 };
 
 struct dk_rental_event { /* with what it points to */
   struct dk_rent_event event;
   struct dk_rent_need *needs;
+  struct dk_rent_pool pool;
   char id[DK_RENT_ID], name[DK_RENT_NAME];
 };
 
@@ -48,16 +50,16 @@ struct dk_rentals {
   uint32_t n_pools, cap_pools;
   struct dk_rental **machines;
   uint32_t n_machines, cap_machines;
-  struct dk_rental_event *queue; /* told while a step was made */
+  struct dk_rental_event *queue; /* told since the last tick */
   uint32_t n_queue, cap_queue;
-  bool is_stepping, was_released;
+  bool was_released;
   uint64_t looked_at; /* when it was ticked last; 0: never */
   uint64_t look_at;   /* when demand and loads are looked at next */
   bool has_demand;    /* some was told */
   char *folder;       /* .dkrun/rented */
 };
 
-/* Tells engine/rent, and does what it says. Events of callbacks that come meanwhile follow. */
+/* Tells engine/rent with the next tick, which is due at once, and does what it says. POOL: only its number. */
 void dk_rentals_tell(struct dk_rentals *rentals, const struct dk_rent_event *event);
 
 /* rentals_act.c */
