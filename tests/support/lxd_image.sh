@@ -18,7 +18,7 @@ suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
   awk -v suite="$suite" '$2 == suite && $3 == "main" { print $1; exit }')
 debootstrap --variant=minbase --include=openssh-server,iproute2,procps,udhcpc "$suite" "$root" \
-  "${mirror:-http://deb.debian.org/debian}" </dev/null >"$out/log" 2>&1 || {
+  ${mirror:+"$mirror"} </dev/null >"$out/log" 2>&1 || {
   tail -n 5 "$out/log" >&2
   exit 1
 }
