@@ -89,30 +89,15 @@ bool dk_clouds_is(const struct dk_cloud_entry *cloud, const char *name) {
 
 /* --- as JSON --- */
 
-static void add_string(struct dk_buf *out, const char *name, const char *text) {
-  dk_buf_printf(out, ",\"%s\":", name);
-  if (text)
-    dk_json_add_string(out, text, strlen(text));
-  else
-    dk_buf_add_text(out, "null");
-}
-
-static void add_number(struct dk_buf *out, const char *name, bool is_known, uint64_t n) {
-  if (is_known)
-    dk_buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)n);
-  else
-    dk_buf_printf(out, ",\"%s\":null", name);
-}
-
 static void add_shape(const struct dk_shape *shape, struct dk_buf *out) {
   dk_buf_add_text(out, "{\"name\":");
   dk_json_add_string(out, shape->name, strlen(shape->name));
-  add_number(out, "cpus", true, shape->cpus);
-  add_number(out, "gpus", true, shape->gpus);
-  add_number(out, "memory", shape->memory > 0, shape->memory);
-  add_number(out, "disk", shape->disk > 0, shape->disk);
-  add_number(out, "price_millionths", shape->price != UINT64_MAX, shape->price);
-  add_string(out, "currency", shape->price == UINT64_MAX ? NULL : shape->currency);
+  dk_json_add_number_field(out, "cpus", true, shape->cpus);
+  dk_json_add_number_field(out, "gpus", true, shape->gpus);
+  dk_json_add_number_field(out, "memory", shape->memory > 0, shape->memory);
+  dk_json_add_number_field(out, "disk", shape->disk > 0, shape->disk);
+  dk_json_add_number_field(out, "price_millionths", shape->price != UINT64_MAX, shape->price);
+  dk_json_add_text_field(out, "currency", shape->price == UINT64_MAX ? NULL : shape->currency);
   dk_buf_add_char(out, '}');
 }
 
@@ -121,28 +106,28 @@ static void add_cloud(const struct dk_cloud_entry *cloud, struct dk_buf *out) {
 
   dk_buf_add_text(out, "{\"provider\":");
   dk_json_add_string(out, cloud->config.provider, strlen(cloud->config.provider));
-  add_string(out, "kind", cloud->provider->kind);
-  add_number(out, "user_line", cloud->user_line > 0, cloud->user_line);
-  add_number(out, "repository_line", cloud->root_line > 0, cloud->root_line);
-  add_string(out, "image", cloud->image);
-  add_number(out, "max_instances", true, cloud->max_instances);
-  add_number(out, "idle_seconds", true, cloud->idle_ns / DK_SECOND);
-  add_number(out, "boot_seconds", true, cloud->boot_ns / DK_SECOND);
+  dk_json_add_text_field(out, "kind", cloud->provider->kind);
+  dk_json_add_number_field(out, "user_line", cloud->user_line > 0, cloud->user_line);
+  dk_json_add_number_field(out, "repository_line", cloud->root_line > 0, cloud->root_line);
+  dk_json_add_text_field(out, "image", cloud->image);
+  dk_json_add_number_field(out, "max_instances", true, cloud->max_instances);
+  dk_json_add_number_field(out, "idle_seconds", true, cloud->idle_ns / DK_SECOND);
+  dk_json_add_number_field(out, "boot_seconds", true, cloud->boot_ns / DK_SECOND);
   dk_buf_add_text(out, ",\"shapes\":[");
   for (uint32_t i = 0; i < cloud->n_shapes; i++) {
     dk_buf_add_text(out, i ? "," : "");
     add_shape(&cloud->shapes[i], out);
   }
   dk_buf_add_char(out, ']');
-  add_number(out, "leave", true, host->leave);
-  add_number(out, "gpus", host->most_gpus != UINT32_MAX, host->most_gpus);
-  add_number(out, "nice", true, (uint64_t)host->nice);
-  add_string(out, "hours", cloud->hours.text);
+  dk_json_add_number_field(out, "leave", true, host->leave);
+  dk_json_add_number_field(out, "gpus", host->most_gpus != UINT32_MAX, host->most_gpus);
+  dk_json_add_number_field(out, "nice", true, (uint64_t)host->nice);
+  dk_json_add_text_field(out, "hours", cloud->hours.text);
   dk_buf_printf(out, ",\"mixed\":%s", cloud->mixed ? "true" : "false");
-  add_string(out, "root", host->root);
-  add_string(out, "user", host->user);
-  add_number(out, "port", host->port > 0, host->port);
-  add_string(out, "config", host->ssh_config);
+  dk_json_add_text_field(out, "root", host->root);
+  dk_json_add_text_field(out, "user", host->user);
+  dk_json_add_number_field(out, "port", host->port > 0, host->port);
+  dk_json_add_text_field(out, "config", host->ssh_config);
   dk_buf_add_char(out, '}');
 }
 

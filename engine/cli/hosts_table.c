@@ -175,18 +175,6 @@ int dk_hosts_add_text(const struct dk_hosts_look *look, const struct dk_hosts_ro
 
 /* --- as JSON --- */
 
-static void add_string(struct dk_buf *out, const char *name, const char *text) {
-  dk_buf_printf(out, ",\"%s\":", name);
-  dk_json_add_string(out, text, strlen(text));
-}
-
-static void add_number(struct dk_buf *out, const char *name, bool is_known, uint64_t n) {
-  if (is_known)
-    dk_buf_printf(out, ",\"%s\":%" PRIu64, name, n);
-  else
-    dk_buf_printf(out, ",\"%s\":null", name);
-}
-
 static void add_seen(struct dk_buf *out, uint64_t unix_ns) {
   time_t seconds = (time_t)(unix_ns / SECOND);
   struct tm tm;
@@ -205,19 +193,19 @@ static void add_json_row(const struct dk_hosts_row *row, const struct dk_survey_
 
   dk_buf_add_text(out, "{\"provider\":");
   dk_json_add_string(out, dk_known_host_provider(host), strlen(dk_known_host_provider(host)));
-  add_string(out, "host", dk_known_host_name(host));
-  add_string(out, "state", row->state);
-  add_string(out, "words", dk_buf_text(&row->words));
-  add_number(out, "tasks", true, host->n_attempts);
-  add_number(out, "outputs", true, host->n_copies);
-  add_number(out, "slots", row->is_counted, row->slots);
-  add_number(out, "cpus", row->is_counted, row->cpus);
-  add_number(out, "memory", row->is_counted, row->memory);
-  add_number(out, "gpus", row->is_counted, row->gpus);
-  add_string(out, "gpu", row->gpu);
-  add_string(out, "system", dk_buf_text(&row->system));
-  add_number(out, "ours", row->used != UINT64_MAX, row->used);
-  add_number(out, "free", row->is_counted && row->free > 0, row->free);
+  dk_json_add_text_field(out, "host", dk_known_host_name(host));
+  dk_json_add_text_field(out, "state", row->state);
+  dk_json_add_text_field(out, "words", dk_buf_text(&row->words));
+  dk_json_add_number_field(out, "tasks", true, host->n_attempts);
+  dk_json_add_number_field(out, "outputs", true, host->n_copies);
+  dk_json_add_number_field(out, "slots", row->is_counted, row->slots);
+  dk_json_add_number_field(out, "cpus", row->is_counted, row->cpus);
+  dk_json_add_number_field(out, "memory", row->is_counted, row->memory);
+  dk_json_add_number_field(out, "gpus", row->is_counted, row->gpus);
+  dk_json_add_text_field(out, "gpu", row->gpu);
+  dk_json_add_text_field(out, "system", dk_buf_text(&row->system));
+  dk_json_add_number_field(out, "ours", row->used != UINT64_MAX, row->used);
+  dk_json_add_number_field(out, "free", row->is_counted && row->free > 0, row->free);
   dk_buf_printf(out, ",\"clock_ahead_seconds\":%.3f", row->is_counted ? (double)clock / (double)SECOND : 0.0);
   add_seen(out, row->seen_ns);
   dk_buf_add_char(out, '}');

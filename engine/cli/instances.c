@@ -135,11 +135,6 @@ static int add_text(const struct instances *all, struct dk_buf *out) {
 
 /* --- as JSON --- */
 
-static void add_string(struct dk_buf *out, const char *name, const char *text) {
-  dk_buf_printf(out, ",\"%s\":", name);
-  dk_json_add_string(out, text, strlen(text));
-}
-
 static void add_price(struct dk_buf *out, uint64_t price) {
   if (price == DK_RENT_NO_PRICE)
     dk_buf_add_text(out, ",\"price_per_hour\":null");
@@ -154,15 +149,15 @@ static void add_json_row(const struct dk_rented *rented, const uint8_t store[16]
   dk_rent_name(store, rented->incarnation, rented->number, own);
   dk_buf_add_text(out, "{\"instance\":");
   dk_json_add_string(out, name, strlen(name));
-  add_string(out, "provider", rented->pool);
-  add_string(out, "state", state_of(rented));
-  add_string(out, "shape", rented->shape.name);
+  dk_json_add_text_field(out, "provider", rented->pool);
+  dk_json_add_text_field(out, "state", state_of(rented));
+  dk_json_add_text_field(out, "shape", rented->shape.name);
   dk_buf_printf(out, ",\"cpus\":%u,\"memory\":%" PRIu64 ",\"gpus\":%u", rented->shape.cpus, rented->shape.memory,
                 rented->shape.gpus);
   add_price(out, rented->shape.price);
   dk_buf_printf(out, ",\"asked_unix\":%" PRIu64, rented->asked_unix_ns / SECOND);
-  add_string(out, "name", own);
-  add_string(out, "id", rented->id);
+  dk_json_add_text_field(out, "name", own);
+  dk_json_add_text_field(out, "id", rented->id);
   dk_buf_add_char(out, '}');
 }
 

@@ -251,41 +251,26 @@ static void print_text(struct dk_cli *cli, const struct dk_hosts *hosts) {
   dk_cli_print(cli, &out);
 }
 
-static void add_string(struct dk_buf *out, const char *name, const char *text) {
-  dk_buf_printf(out, ",\"%s\":", name);
-  if (text)
-    dk_json_add_string(out, text, strlen(text));
-  else
-    dk_buf_add_text(out, "null");
-}
-
-static void add_optional(struct dk_buf *out, const char *name, bool is_there, uint64_t n) {
-  if (is_there)
-    dk_buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)n);
-  else
-    dk_buf_printf(out, ",\"%s\":null", name);
-}
-
 static void add_json(struct dk_buf *out, const struct dk_hosts_entry *entry, int64_t now) {
   const struct dk_host_config *config = &entry->config;
   uint64_t change = dk_hours_change_in(&entry->hours, now);
   dk_buf_add_text(out, "{\"provider\":");
   dk_json_add_string(out, config->provider, strlen(config->provider));
-  add_string(out, "kind", entry->provider->kind);
-  add_string(out, "host", config->name);
-  add_optional(out, "user_line", entry->user_line > 0, entry->user_line);
-  add_optional(out, "repository_line", entry->root_line > 0, entry->root_line);
-  add_optional(out, "leave", true, config->leave);
-  add_optional(out, "gpus", config->most_gpus != UINT32_MAX, config->most_gpus);
-  add_optional(out, "nice", true, (uint64_t)config->nice);
-  add_string(out, "hours", entry->hours.text);
+  dk_json_add_text_field(out, "kind", entry->provider->kind);
+  dk_json_add_text_field(out, "host", config->name);
+  dk_json_add_number_field(out, "user_line", entry->user_line > 0, entry->user_line);
+  dk_json_add_number_field(out, "repository_line", entry->root_line > 0, entry->root_line);
+  dk_json_add_number_field(out, "leave", true, config->leave);
+  dk_json_add_number_field(out, "gpus", config->most_gpus != UINT32_MAX, config->most_gpus);
+  dk_json_add_number_field(out, "nice", true, (uint64_t)config->nice);
+  dk_json_add_text_field(out, "hours", entry->hours.text);
   dk_buf_printf(out, ",\"open\":%s", dk_hours_is_open(&entry->hours, now) ? "true" : "false");
-  add_optional(out, "changes_in_seconds", change != UINT64_MAX, change);
+  dk_json_add_number_field(out, "changes_in_seconds", change != UINT64_MAX, change);
   dk_buf_printf(out, ",\"mixed\":%s", entry->mixed ? "true" : "false");
-  add_string(out, "root", config->root);
-  add_string(out, "user", config->user);
-  add_optional(out, "port", config->port > 0, config->port);
-  add_string(out, "config", config->ssh_config);
+  dk_json_add_text_field(out, "root", config->root);
+  dk_json_add_text_field(out, "user", config->user);
+  dk_json_add_number_field(out, "port", config->port > 0, config->port);
+  dk_json_add_text_field(out, "config", config->ssh_config);
   dk_buf_add_char(out, '}');
 }
 
@@ -293,8 +278,8 @@ static void print_json(struct dk_cli *cli, const struct dk_hosts *hosts) {
   dk_autobuf out = DK_BUF_INIT;
   int64_t now = time(NULL);
   dk_buf_add_text(&out, "{\"version\":1");
-  add_string(&out, "user_file", hosts->user_file);
-  add_string(&out, "repository_file", hosts->root_file);
+  dk_json_add_text_field(&out, "user_file", hosts->user_file);
+  dk_json_add_text_field(&out, "repository_file", hosts->root_file);
   dk_buf_printf(&out, ",\"trusted\":%s,\"hosts\":[", hosts->is_trusted ? "true" : "false");
   for (uint32_t i = 0; i < hosts->n; i++) {
     if (i > 0) dk_buf_add_char(&out, ',');

@@ -2,6 +2,9 @@
  * this. */
 #include "engine/report/json.h"
 
+#include <inttypes.h>
+#include <string.h>
+
 void dk_json_add_string(struct dk_buf *out, const char *text, size_t len) {
   dk_buf_add_char(out, '"');
   for (size_t i = 0; i < len;) {
@@ -64,4 +67,19 @@ void dk_json_add_number_text(struct dk_buf *out, const char *text, size_t len) {
   } else {
     dk_json_add_string(out, text, len);
   }
+}
+
+void dk_json_add_text_field(struct dk_buf *out, const char *name, const char *text) {
+  dk_buf_printf(out, ",\"%s\":", name);
+  if (text)
+    dk_json_add_string(out, text, strlen(text));
+  else
+    dk_buf_add_text(out, "null");
+}
+
+void dk_json_add_number_field(struct dk_buf *out, const char *name, bool is_known, uint64_t n) {
+  if (is_known)
+    dk_buf_printf(out, ",\"%s\":%" PRIu64, name, n);
+  else
+    dk_buf_printf(out, ",\"%s\":null", name);
 }
