@@ -156,12 +156,18 @@ static void tell_of(struct dk_rentals *rentals, const struct dk_engine_host *hos
 void dk_rentals_up(struct dk_rentals *rentals, const struct dk_engine_host *host) {
   struct dk_rental *machine = dk_rentals_machine_of(rentals, host);
 
-  if (machine) machine->is_told = false;
+  if (machine) {
+    machine->is_told = false;
+    dk_rentals_renew_keys(rentals, machine->name);
+  }
   tell_of(rentals, host, DK_RENT_EV_AGENT_UP);
   rentals->look_at = 0;
 }
 
 void dk_rentals_down(struct dk_rentals *rentals, const struct dk_engine_host *host) {
+  const struct dk_rental *machine = dk_rentals_machine_of(rentals, host);
+
+  if (machine) dk_rentals_renew_keys(rentals, machine->name); /* before it is dialled again */
   tell_of(rentals, host, DK_RENT_EV_AGENT_DOWN);
 }
 

@@ -1,8 +1,9 @@
 /* What lies in .dkrun/rented, and the script that a machine runs when it first boots: see rentals.h.
  *
  *   id, id.pub          lets this store in, made once
- *   NAME, NAME.pub      the machine's own key: it is given in the script, so that it is known and never just accepted
- *   NAME.known          the same for ssh, as known_hosts(5) */
+ *   NAME, NAME.pub      the machine's first key: it is given in the script, so that it is known and never just accepted
+ *   NAME.known          the same for ssh, as known_hosts(5), then those that ssh has learned from the machine, alone
+ *   NAME.known.old      ssh's own copy of what it was before */
 #include "engine/drive/rentals_priv.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/spawn.h"
@@ -95,6 +96,8 @@ static const char script[] =
     "cat >/etc/ssh/ssh_host_ed25519_key.pub <<'END_OF_KEY'\n"
     "%s"
     "END_OF_KEY\n"
+    "rm -f /etc/ssh/ssh_host_rsa_key* /etc/ssh/ssh_host_ecdsa_key*\n"
+    "ssh-keygen -q -t ecdsa -N '' -f /etc/ssh/ssh_host_ecdsa_key\n"
     "systemctl restart ssh || systemctl restart sshd || service ssh restart || pkill -HUP -o -x sshd\n"
     "exit 0\n";
 #define LEASE_MINUTES 15u
@@ -113,10 +116,37 @@ int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, con
   return dk_buf_ok(ret) ? 0 : dk_error_system(error, -ENOMEM, "making keys for a machine");
 }
 
-void dk_rentals_remove_keys(const struct dk_rentals *rentals, const char *name) {
-  static const char *const suffixes[] = {"", ".pub", ".known"};
+static void remove_files(const struct dk_rentals *rentals, const char *name, const char *const *suffixes) {
   dk_autobuf path = DK_BUF_INIT;
 
-  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-    if (key_path(rentals, name, suffixes[i], &path, NULL) == 0) (void)unlink(path.data);
+  for (; *suffixes; suffixes++)
+    if (key_path(rentals, name, *suffixes, &path, NULL) == 0) (void)unlink(path.data);
+}
+
+/* Those lines of `known` that are not of the key `given` ("ssh-ed25519 AAAA... comment"). */
+static void others_of(const char *known, const char *given, struct dk_buf *ret) {
+  const char *key = strchr(given, ' ');
+  size_t key_len = key ? strcspn(++key, " \n") : 0;
+
+  for (size_t len; key_len && *known; known += len) {
+    len = strcspn(known, "\n");
+    if (known[len]) len++;
+    if (!memmem(known, len, key, key_len)) dk_buf_add(ret, known, len);
+  }
+}
+
+/* Whatever fails here, the machine is reached by the key that it was given. */
+void dk_rentals_renew_keys(const struct dk_rentals *rentals, const char *name) {
+  dk_autobuf path = DK_BUF_INIT, known = DK_BUF_INIT, given = DK_BUF_INIT, others = DK_BUF_INIT;
+
+  if (key_path(rentals, name, ".pub", &path, NULL) < 0 || dk_fs_read(path.data, KEY_MOST, &given, NULL) < 0) return;
+  if (key_path(rentals, name, ".known", &path, NULL) < 0 || dk_fs_read(path.data, KEY_MOST, &known, NULL) < 0) return;
+  others_of(dk_buf_text(&known), dk_buf_text(&given), &others);
+  if (!others.len || !dk_buf_ok(&others)) return;
+  if (dk_fs_write(path.data, others.data, others.len, 0600, true, NULL) < 0) return;
+  remove_files(rentals, name, (const char *const[]){"", ".pub", ".known.old", NULL});
+}
+
+void dk_rentals_remove_keys(const struct dk_rentals *rentals, const char *name) {
+  remove_files(rentals, name, (const char *const[]){"", ".pub", ".known", ".known.old", NULL});
 }

@@ -89,6 +89,9 @@ void dk_rentals_name(const char *pool, uint32_t number, char *ret, size_t size);
 /* Makes what is missing of the keys, and the script that the machine runs when it first boots. */
 int dk_rentals_user_data(const struct dk_rentals *rentals, const char *name, const char *user, struct dk_buf *ret,
                          struct dk_error *error);
+/* The machine was reached. Who can read its user data, tasks there too, has the key that it was given; so when ssh has
+ * learned one that it made for itself, only that is accepted from then on. */
+void dk_rentals_renew_keys(const struct dk_rentals *rentals, const char *name);
 void dk_rentals_remove_keys(const struct dk_rentals *rentals, const char *name);
 
 #endif

@@ -18,13 +18,14 @@ static const char *const always[] = {
 static const char *const unattended[] = {"LogLevel=INFO", "BatchMode=yes", "ControlMaster=no"};
 static const char *const attended[] = {"BatchMode=no", "ControlMaster=auto", "ControlPersist=12h"};
 
-/* For a machine whose key is known from when it was made: nothing else says who it is, and nothing is learned. An older
- * ssh does not know KnownHostsCommand. "none" would be a file of that name for the global one. */
+/* For a machine whose key is known from when it was made: nothing else says who it is. Keys that it has made for itself
+ * are learned from it (UpdateHostKeys, in OpenSSH's PROTOCOL "hostkeys-00@openssh.com"). An older ssh does not know
+ * KnownHostsCommand. "none" would be a file of that name for the global one. */
 static const char *const known[] = {
     "GlobalKnownHostsFile=/dev/null",
     "StrictHostKeyChecking=yes",
     "CheckHostIP=no",
-    "UpdateHostKeys=no",
+    "UpdateHostKeys=yes",
     "VerifyHostKeyDNS=no",
     "IgnoreUnknown=KnownHostsCommand",
     "KnownHostsCommand=none",

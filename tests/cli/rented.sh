@@ -81,6 +81,11 @@ has 'nothing to do'
 run run long.dk --detach
 ran_at() { run instances; [ "$(grep -c ' up ' <<<"$out")" -eq 2 ]; }
 wait_long ran_at
+# The key that is in the user data is not accepted any more: ssh has learned one that the machine made for itself.
+known=$(cat .dkrun/rented/*.known)
+[ "$(grep -c ' ecdsa-sha2-nistp256 ' <<<"$known")" -eq 2 ] || fail "keys that were learned: $known"
+if grep ssh-ed25519 <<<"$known"; then fail 'the first key of a machine is kept'; fi
+ls .dkrun/rented/cloud-*.pub 2>/dev/null && fail 'the first key of a machine lies there'
 kill -KILL "$(engine_pid)"
 n_left 2 || fail "not two machines: $(machines)"
 run instances

@@ -41,7 +41,7 @@ if [ -s $seed ] && ! cmp -s $seed /var/lib/cloud/done; then
   chmod 700 /run/user-data
   /run/user-data >/var/log/user-data 2>&1
 fi
-/usr/sbin/sshd -h /etc/ssh/ssh_host_ed25519_key -E /var/log/sshd
+/usr/sbin/sshd -E /var/log/sshd
 while :; do sleep 3600 & wait $!; done
 INIT
 
