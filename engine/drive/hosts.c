@@ -47,6 +47,7 @@ static void judge_user(struct dk_hosts_reader *reader) {
   for (user->n = 0; user->n < file->n_blocks; user->n++)
     dk_hosts_read(reader, &file->blocks[user->n], &user->items[user->n]);
   dk_hosts_check_twice(reader, user);
+  dk_hosts_check_machines(reader, user);
 }
 
 static void list_read(struct dk_hosts *hosts, const struct dk_provider_file *file) {

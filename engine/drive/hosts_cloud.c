@@ -1,6 +1,7 @@
 /* What the fields of a cloud's block mean that hosts do not have, and those that its kind alone knows. */
 #include "engine/drive/hosts_priv.h"
 
+#include "engine/rent/event.h"
 #include "lang/eval/quantity.h"
 
 #include <assert.h>
@@ -69,7 +70,7 @@ static const struct {
   int64_t least, most;
   const char *wants;
 } members[SHAPE_MEMBERS] = {
-    {"name", DK_TYPE_STRING, true, 0, 0, "a name of letters a-z, digits and `. _ -`"},
+    {"name", DK_TYPE_STRING, true, 0, 0, "a name of at most 63 letters a-z, digits and `. _ -`"},
     {"cpus", DK_TYPE_INT, true, 1, COUNT_MOST, "a whole number from 1 to 65535"},
     {"gpus", DK_TYPE_INT, false, 0, COUNT_MOST, "a whole number from 0 to 65535"},
     {"memory", DK_TYPE_SIZE, false, 1, INT64_MAX, "a size such as 4GiB"},
@@ -114,7 +115,7 @@ static bool is_fine(const struct shape *shape, int i) {
   if (value->type != members[i].type) return false;
   if (members[i].type != DK_TYPE_STRING) return value->u.i >= members[i].least && value->u.i <= members[i].most;
   const char *text = dk_hosts_text(shape->reader, shape->given[i], &len);
-  return dk_hosts_is_name(text, len, NAME_CHARS);
+  return len < DK_RENT_NAME && dk_hosts_is_name(text, len, NAME_CHARS);
 }
 
 static bool collect(struct shape *shape) {
@@ -259,6 +260,63 @@ bool dk_hosts_read_cloud(struct dk_hosts_reader *reader, const struct dk_provide
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
     if (strcmp(readers[i].name, field->schema->name) == 0) return readers[i].read(reader, field, ret);
   return add_setting(reader, field, ret);
+}
+
+/* --- names --- */
+
+void dk_hosts_check_cloud_name(struct dk_hosts_reader *reader, const struct dk_provider_block *block,
+                               struct dk_declared *ret) {
+  if (!ret->provider || !ret->provider->cloud || strlen(block->name) < DK_RENT_NAME) return;
+  dk_diag_add(reader->file->diags, DK_E0224, block->name_span,
+              "the name of a provider that makes machines has at most %u bytes, not %zu", DK_RENT_NAME - 1,
+              strlen(block->name));
+  ret->is_broken = true;
+}
+
+/* Of `lab-12`, which a machine of `lab` could have: the bytes of `lab`; 0: it is no such name. */
+static size_t maker_len(const char *name) {
+  size_t end = strlen(name), at = end;
+  while (at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9') at--;
+  return at < 2 || at == end || name[at] == '0' || name[at - 1] != '-' ? 0 : at - 1;
+}
+
+struct text {
+  const char *bytes;
+  size_t len;
+};
+
+static bool is_called(const void *ctx, uint32_t item, const void *key) {
+  const struct dk_declareds *all = ctx;
+  const struct text *text = key;
+  return strlen(all->items[item].name) == text->len && memcmp(all->items[item].name, text->bytes, text->len) == 0;
+}
+
+static void check_name(struct dk_hosts_reader *reader, const struct dk_declareds *all, const struct dk_map *clouds,
+                       const struct dk_declared *of, const char *name, const char *what) {
+  struct dk_diags *diags = reader->file->diags;
+  const struct text maker = {name, maker_len(name)};
+  if (maker.len == 0) return;
+  uint32_t cloud = dk_map_find(clouds, dk_hash_bytes(name, maker.len, 0), is_called, all, &maker);
+  if (cloud == DK_MAP_NONE) return;
+  struct dk_diag *diag = dk_diag_add(diags, DK_E0225, of->name_span, "%s `%s` is named like a machine of `%s`", what,
+                                     name, all->items[cloud].name);
+  dk_diag_label_at(diags, diag, all->items[cloud].name_span, "its machines are %s-1, %s-2 ...", all->items[cloud].name,
+                   all->items[cloud].name);
+  dk_diag_help(diags, diag, "give this provider another name");
+}
+
+void dk_hosts_check_machines(struct dk_hosts_reader *reader, const struct dk_declareds *all) {
+  struct dk_map clouds;
+  dk_map_init(&clouds, reader->file->arena);
+  for (uint32_t i = 0; i < all->n; i++) {
+    const struct dk_declared *of = &all->items[i];
+    if (of->provider && of->provider->cloud) (void)dk_map_add(&clouds, dk_hash_bytes(of->name, strlen(of->name), 0), i);
+  }
+  for (uint32_t i = 0; i < all->n; i++) {
+    const struct dk_declared *of = &all->items[i];
+    check_name(reader, all, &clouds, of, of->name, "provider");
+    for (uint32_t j = 0; j < of->n_hosts; j++) check_name(reader, all, &clouds, of, of->hosts[j], "host");
+  }
 }
 
 /* --- two that may be the same --- */

@@ -270,4 +270,5 @@ void dk_hosts_limit(struct dk_hosts_reader *reader) {
     }
   }
   dk_hosts_check_twice(reader, left);
+  dk_hosts_check_machines(reader, left);
 }

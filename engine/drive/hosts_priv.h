@@ -23,6 +23,7 @@ struct dk_declared {
   struct dk_cloud_entry cloud; /* of a cloud: what hosts do not have; its shapes as a limit: names only */
   struct dk_span *shape_spans; /* as `spans` */
   uint32_t user_line, root_line;
+  struct dk_span name_span; /* of its block in the file that was read last */
   const char *place; /* "providers.dk:3", for messages about it in another file; NULL: it is written nowhere */
   bool is_broken;    /* something of it was reported: what seems wrong with it may not be */
 };
@@ -90,6 +91,11 @@ void dk_hosts_check_twice(struct dk_hosts_reader *reader, const struct dk_declar
 /* hosts_cloud.c: a field that clouds alone have, their kind's own too. False after a diagnostic. */
 bool dk_hosts_read_cloud(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
                          struct dk_declared *ret);
+/* A name that is longer than what records have room for. */
+void dk_hosts_check_cloud_name(struct dk_hosts_reader *reader, const struct dk_provider_block *block,
+                               struct dk_declared *ret);
+/* Providers and hosts that are called like a machine that a cloud may make: people could not name either. */
+void dk_hosts_check_machines(struct dk_hosts_reader *reader, const struct dk_declareds *all);
 /* What is so when the file does not say it. */
 #define DK_HOSTS_IDLE_NS (UINT64_C(300) * 1000000000u)
 #define DK_HOSTS_BOOT_NS (UINT64_C(600) * 1000000000u)

@@ -278,6 +278,7 @@ bool dk_hosts_read_field(struct dk_hosts_reader *reader, const struct dk_provide
 
 void dk_hosts_read_place(struct dk_hosts_reader *reader, struct dk_span span, struct dk_declared *ret) {
   struct dk_place place = dk_sources_place(reader->file->diags->sources, span.start);
+  ret->name_span = span;
   ret->place = dk_arena_printf(reader->file->arena, "%s:%u", place.source->path, place.line);
   if (reader->which == DK_HOSTS_USER)
     ret->user_line = place.line;
@@ -290,6 +291,7 @@ void dk_hosts_read(struct dk_hosts_reader *reader, const struct dk_provider_bloc
   ret->config = (struct dk_host_config){.provider = block->name, .most_gpus = UINT32_MAX};
   dk_hosts_read_place(reader, block->name_span, ret);
   if (block->kind) ret->provider = dk_hosts_provider(block->kind);
+  dk_hosts_check_cloud_name(reader, block, ret);
   if (ret->provider && strcmp(ret->provider->kind, DK_HOSTS_LOCAL) == 0) {
     ret->hosts = dk_arena_array(reader->file->arena, const char *, 1);
     ret->spans = dk_arena_array(reader->file->arena, struct dk_span, 1);

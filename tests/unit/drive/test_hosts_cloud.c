@@ -96,14 +96,14 @@ static void test_wrong(void **state) {
       {OF("{ cpu = 2 }"), "E0224 yours 1:70 this shape lacks `cpus`\nE0224 yours 1:70 this shape lacks `name`\n"
                           "E0224 yours 1:78 a shape has no `cpu`\n"},
       {OF("{ name = \"A\" cpus = 0 gpus = -1 memory = 4 disk = \"x\" price = 1USD }"),
-       "E0224 yours 1:79 `name` of a shape wants a name of letters a-z, digits and `. _ -`\n"
+       "E0224 yours 1:79 `name` of a shape wants a name of at most 63 letters a-z, digits and `. _ -`\n"
        "E0224 yours 1:90 `cpus` of a shape wants a whole number from 1 to 65535\n"
        "E0224 yours 1:99 `gpus` of a shape wants a whole number from 0 to 65535\n"
        "E0224 yours 1:111 `memory` of a shape wants a size such as 4GiB\n"
        "E0224 yours 1:120 `disk` of a shape wants a size such as 10GiB\n"
        "E0224 yours 1:132 `price` of a shape wants money an hour such as 0.10USD/h\n"},
       {OF("{ name = \"-a\" cpus = 65536 price = -1USD/h }"),
-       "E0224 yours 1:79 `name` of a shape wants a name of letters a-z, digits and `. _ -`\n"
+       "E0224 yours 1:79 `name` of a shape wants a name of at most 63 letters a-z, digits and `. _ -`\n"
        "E0224 yours 1:91 `cpus` of a shape wants a whole number from 1 to 65535\n"
        "E0224 yours 1:105 `price` of a shape wants money an hour such as 0.10USD/h\n"},
       {OF("{ name = \"a\" cpus = 1 }, { name = \"a\" cpus = 2 }"), "E0224 yours 1:104 shape `a` is named twice\n"},
@@ -122,6 +122,30 @@ static void test_wrong(void **state) {
 
 #define USER FAR "leave = 2 shapes = [" SMALL ", " LARGE "] }\n" /* `idle` is 5m */
 #define LIMIT(fields) USER, "provider lab { " fields " }"
+
+#define N63 "a12345678901234567890123456789012345678901234567890123456789012"
+#define NEAR_OF(name) "provider " name " { kind = \"near\" image = \"i\" max_instances = 1 }\n"
+
+/* Names that records have no room for, and those that a machine could have too. */
+static void test_names(void **state) {
+  (void)state;
+  static const struct row rows[] = {
+      {NEAR_OF(N63), NULL, N63 " near i 1x idle=300s boot=600s yours:1\n"},
+      {NEAR_OF(N63 "4"), NULL,
+       "E0224 yours 1:10 the name of a provider that makes machines has at most 63 bytes, not 64\n"},
+      {OF("{ name = \"" N63 "\" cpus = 1 }"), "lab near i 1x idle=300s boot=600s " N63 ":1/0/0/0/? yours:1\n"},
+      {OF("{ name = \"" N63 "4\" cpus = 1 }"),
+       "E0224 yours 1:79 `name` of a shape wants a name of at most 63 letters a-z, digits and `. _ -`\n"},
+      {"let n = 1\n" NEAR_OF("lab") "provider lab_1 { kind = \"pool\" hosts = [\"lab-1\"] }", NULL,
+       "E0225 yours 3:10 host `lab-1` is named like a machine of `lab`\n"},
+      {"provider p { kind = \"pool\" hosts = [\"lab-01\", \"lab-1x\", \"lab-\", \"lap-1\", \"-1\", \"lab1\"] "
+       "}\n" NEAR_OF("lab"),
+       NULL, "E0224 yours 1:74 this is no name of a host\n"},
+      {NEAR "}", "provider p { kind = \"pool\" hosts = [\"lab-1\"] }\nprovider lab { }",
+       "E0225 repository 1:10 host `lab-1` is named like a machine of `lab`\n"},
+  };
+  CHECK(rows, DK_HOSTS_AS_IF_TRUSTED);
+}
 
 static void test_limits(void **state) {
   (void)state;
@@ -207,6 +231,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_declared, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_wrong, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_trusted, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
