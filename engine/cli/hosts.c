@@ -131,6 +131,7 @@ static void fill(struct dk_hosts_row *row, const struct dk_hosts_look *look, uin
 
   *row = (struct dk_hosts_row){.host = &look->known.items[at], .state = "not reached", .used = UINT64_MAX, .gpu = ""};
   fill_stored(row, look->is_working);
+  if (row->host->is_rented) return; /* it is as its record says */
   if (!row->host->entry) {
     dk_buf_clear(&row->words);
     fill_removed(row);
@@ -151,7 +152,7 @@ static void finish_row(struct dk_hosts_row *row) {
 
 /* One that is not used any more is of interest while something of ours is there. */
 static bool is_shown(const struct dk_known_host *host) {
-  return host->entry || host->n_attempts || host->n_copies;
+  return host->entry || host->is_rented || host->n_attempts || host->n_copies;
 }
 
 /* --- the command --- */

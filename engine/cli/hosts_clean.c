@@ -59,6 +59,11 @@ static int mark(struct cleaning *c, const char *name) {
     if (name && !dk_known_host_is_remote(host))
       return dk_cli_failf(DK_EXIT_USAGE, "`%s` is this machine\nhelp: what is kept here is cleaned up by `dkrun gc`",
                           name);
+    if (name && host->is_rented)
+      return dk_cli_failf(DK_EXIT_USAGE,
+                          "`%s` is rented, and what is kept there goes with it\nhelp: `dkrun down "
+                          "%s` gives it back",
+                          name, name);
     if (name && !host->entry)
       return dk_cli_failf(DK_EXIT_ENGINE,
                           "no file of providers names `%s` any more, so nobody knows how to reach it\nhelp: name it "

@@ -195,6 +195,7 @@ static void add_json_row(const struct dk_hosts_row *row, const struct dk_survey_
   dk_json_add_string(out, dk_known_host_provider(host), strlen(dk_known_host_provider(host)));
   dk_json_add_text_field(out, "host", dk_known_host_name(host));
   dk_json_add_text_field(out, "state", row->state);
+  dk_buf_printf(out, ",\"rented\":%s", host->is_rented ? "true" : "false");
   dk_json_add_text_field(out, "words", dk_buf_text(&row->words));
   dk_json_add_number_field(out, "tasks", true, host->n_attempts);
   dk_json_add_number_field(out, "outputs", true, host->n_copies);

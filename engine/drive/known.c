@@ -2,6 +2,7 @@
 #include "engine/drive/known.h"
 
 #include "engine/store/record.h"
+#include "engine/store/rented.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -66,6 +67,13 @@ static struct dk_known_host *of_number(const struct dk_known_hosts *known, uint3
   return NULL;
 }
 
+static int take_rented(void *ctx, const struct dk_rented *rented) {
+  struct dk_known_host *host = of_number(ctx, rented->host);
+
+  if (host) host->is_rented = rented->state != DK_RENT_ENDING; /* of one that ends nothing is expected */
+  return 0;
+}
+
 static int count_copy(void *ctx, const struct dk_copy *copy) {
   struct dk_known_host *host = of_number(ctx, copy->host);
 
@@ -93,6 +101,7 @@ int dk_known_hosts_load(const struct dk_hosts *hosts, struct dk_store *store, st
   for (; ret->n < hosts->n; ret->n++) ret->items[ret->n].entry = &hosts->items[ret->n];
   if (!store) return 0;
   int r = dk_store_each_host(store, take_record, ret, error);
+  if (r == 0) r = dk_store_each_rented(store, take_rented, ret, error);
   if (r < 0 && error && !error->code) dk_error_system(error, r, "reading the hosts");
   return r;
 }

@@ -7,9 +7,10 @@
 #include "engine/store/hosts.h"
 
 struct dk_known_host {
-  const struct dk_hosts_entry *entry; /* NULL: no file names it any more */
+  const struct dk_hosts_entry *entry; /* NULL: no file names it (any more) */
   struct dk_host_record record;       /* of one that the store does not know: zeros and NULLs */
   bool has_record;
+  bool is_rented; /* a machine that is rented now: it is in no file */
   /* dk_known_hosts_count: */
   uint32_t n_attempts; /* handed out to it, and not known to have ended */
   uint32_t n_copies;   /* contents that are kept there */

@@ -1,6 +1,7 @@
 /* Hosts of the files of providers with what the store has of them, and what of a machine tasks need. */
 #include "engine/drive/known.h"
 #include "engine/drive/needs.h"
+#include "engine/store/rented.h"
 #include "lang/base/alloc.h"
 #include "tests/unit/store/fixture.h"
 
@@ -34,6 +35,14 @@ static struct dk_store *fill(void) {
   }
   const struct dk_record attempt = {.kind = DK_REC_ATTEMPT, .id = {7, 1}, .run = 1, .host = 2, .booked = 1};
   assert_int_equal(dk_batch_add_record(&batch, &attempt, NULL), 0);
+  for (uint32_t i = 0; i < 2; i++) { /* the second one has no host */
+    const struct dk_rent_record machine = {.rented = {.number = i + 1,
+                                                      .state = DK_RENT_UP,
+                                                      .pool = "old",
+                                                      .shape = {.name = "s"},
+                                                      .host = i ? DK_RENT_NO_HOST : 3}};
+    assert_int_equal(dk_batch_add_rent_record(&batch, &machine), 0);
+  }
   assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
   dk_batch_finish(&batch);
   return store;
@@ -62,6 +71,7 @@ static void are_joined(void **state) {
   assert_true(!known.items[3].entry && known.items[3].record.number == 1 && known.items[3].n_copies == 0);
   assert_true(!known.items[4].entry && known.items[4].record.number == 3 && known.items[4].n_copies == 2);
   assert_true(dk_known_host_is_remote(&known.items[4]));
+  for (uint32_t i = 0; i < known.n; i++) assert_int_equal(known.items[i].is_rented, i == 4);
   assert_true(dk_known_host_is(&known.items[4], "old") && dk_known_host_is(&known.items[4], "h1"));
   assert_false(dk_known_host_is(&known.items[4], "lab"));
   dk_known_hosts_finish(&known);
