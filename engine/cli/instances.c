@@ -107,7 +107,24 @@ static void add_cell(const struct dk_rented *rented, enum column column, const u
   }
 }
 
+/* A line for each place where there are some. */
+static void add_places(const struct instances *all, struct dk_buf *out) {
+  for (uint32_t i = 0; i < all->n; i++) {
+    const struct dk_rented *rented = &all->items[i];
+    bool is_first = *rented->where;
+    for (uint32_t k = 0; k < i; k++)
+      is_first &= strcmp(all->items[k].pool, rented->pool) != 0 || strcmp(all->items[k].where, rented->where) != 0;
+    if (!is_first) continue;
+    dk_buf_add_escaped(out, rented->pool, strlen(rented->pool));
+    dk_buf_add_text(out, " is at ");
+    dk_buf_add_escaped(out, rented->where, strlen(rented->where));
+    dk_buf_add_char(out, '\n');
+  }
+}
+
 static void add_table(const struct instances *all, const char **cells, struct dk_buf *texts, struct dk_buf *out) {
+  dk_autobuf below = DK_BUF_INIT;
+
   for (uint32_t i = 0; i < all->n * N_COLUMNS; i++) {
     add_cell(&all->items[i / N_COLUMNS], (enum column)(i % N_COLUMNS), all->store, &texts[i]);
     cells[i] = dk_buf_text(&texts[i]);
@@ -115,10 +132,13 @@ static void add_table(const struct instances *all, const char **cells, struct dk
   }
   dk_columns_add(out, heads, N_COLUMNS, cells, all->n);
   for (uint32_t i = 0; i < all->n * N_COLUMNS; i++) dk_buf_finish(&texts[i]);
+  add_places(all, &below);
   if (!all->is_working)
-    dk_buf_add_text(out,
-                    "\nNo engine works here. The next `dkrun` in this repository looks after them, and `dkrun down` "
+    dk_buf_add_text(&below,
+                    "No engine works here. The next `dkrun` in this repository looks after them, and `dkrun down` "
                     "gives them back.\nWithout work each of them ends by itself.\n");
+  dk_buf_inherit(out, &below);
+  if (below.len) dk_buf_printf(out, "\n%s", dk_buf_text(&below));
 }
 
 static int add_text(const struct instances *all, struct dk_buf *out) {
@@ -150,6 +170,7 @@ static void add_json_row(const struct dk_rented *rented, const uint8_t store[16]
   dk_buf_add_text(out, "{\"instance\":");
   dk_json_add_string(out, name, strlen(name));
   dk_json_add_text_field(out, "provider", rented->pool);
+  dk_json_add_text_field(out, "where", rented->where);
   dk_json_add_text_field(out, "state", state_of(rented));
   dk_json_add_text_field(out, "shape", rented->shape.name);
   dk_buf_printf(out, ",\"cpus\":%u,\"memory\":%" PRIu64 ",\"gpus\":%u", rented->shape.cpus, rented->shape.memory,

@@ -173,6 +173,7 @@ static int give_back(struct foreground *f, struct dk_error *error) {
   if (n == 0 || dk_engine_n_runs(f->engine) > 0) return 0;
   fprintf(stderr, "dkrun: giving back %u machine%s\n", n, dk_cli_s(n));
   int r = dk_engine_release(f->engine, NULL, false, error);
+  if (r == -EHOSTUNREACH) r = 0; /* those were told of when the providers were read */
   f->give_back_until = dk_now_ns() + GIVE_BACK_NS;
   while (r == 0 && !dk_engine_has_released(f->engine) && dk_now_ns() < f->give_back_until)
     r = dk_engine_turn(f->engine, error);

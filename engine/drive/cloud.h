@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#define DK_CLOUD_WHERE 256u /* bytes, NUL included */
+
 struct dk_cloud; /* one that is open: its connections and what it knows of who we are */
 
 /* A kind of machine that can be had. */
@@ -113,6 +115,10 @@ struct dk_cloud_provider {
   uint64_t lag_ns;   /* a list may be so much behind what was answered before it was asked for; 0: nobody knows */
   /* Reads credentials; asks nobody. 0, or negative with words: a setting, a file that cannot be read. */
   int (*open)(const struct dk_cloud_options *options, struct dk_cloud **ret, struct dk_error *error);
+  /* Which account, region, project: a short text without secrets for people and for records, the same for the same place
+   * whenever it is opened. What was made there is in no list of another one. Lent until it is closed; not empty, less
+   * than DK_CLOUD_WHERE bytes. */
+  const char *(*where)(const struct dk_cloud *cloud);
   void (*close)(struct dk_cloud *cloud); /* its calls are given up: no callback. NULL is fine */
   /* `done` is called once, from the loop, never from within. Negative: nothing was asked. */
   int (*start)(struct dk_cloud *cloud, const struct dk_cloud_order *order, dk_cloud_done_fn *done, void *ctx,

@@ -90,7 +90,8 @@ uint32_t dk_engine_n_rented(const struct dk_engine *engine);
 /* Has every one of them been asked to go, and the cloud answered? */
 bool dk_engine_has_released(const struct dk_engine *engine);
 /* Gives back the machine of this name, those of a provider, NULL: all; when what runs there has ended and is saved, or
- * at once (is_hard). -ENOENT: there is none. */
+ * at once (is_hard). -ENOENT: there is none. -EHOSTUNREACH: some are where nobody can be asked as the
+ * files of providers are now; the others go. */
 int dk_engine_release(struct dk_engine *engine, const char *name, bool is_hard, struct dk_error *error);
 
 /* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed;

@@ -182,15 +182,16 @@ static bool is_unwanted(const struct dk_engine *engine, uint32_t number) {
 }
 
 int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struct dk_error *error) {
-  int r = 0;
+  int r = dk_rentals_prepare(engine->rentals, hosts, error);
 
+  if (r < 0) return r;
   for (uint32_t i = 0; i < engine->n_hosts; i++)
     if (engine->hosts[i]) engine->hosts[i]->is_named = false;
   for (uint32_t i = 0; r == 0 && i < hosts->n; i++) r = take_entry(engine, &hosts->items[i], error);
   if (r == 0) r = collect_here(engine, error);
   for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++)
     if (is_unwanted(engine, i)) remove_host(engine->hosts[i], "no file of providers names it any more");
-  if (r == 0) r = dk_rentals_apply(engine->rentals, hosts, error);
+  if (r == 0) dk_rentals_apply(engine->rentals, hosts);
   engine->hours_at = 0; /* they may be others */
   if (engine->files_at == 0) stamp_files(engine, &engine->files);
   return r;
@@ -228,12 +229,14 @@ void dk_fleet_look_at_files(struct dk_engine *engine, uint64_t now_ns) {
 
 int dk_fleet_reload(struct dk_engine *engine, struct dk_error *error) {
   struct dk_hosts *hosts = dk_calloc(1, sizeof *hosts);
+  const struct dk_digest was = engine->files;
 
   if (!hosts || !dk_grow(engine->loaded, engine->n_loaded, engine->cap_loaded)) {
     dk_free(hosts);
     return dk_error_system(error, -ENOMEM, "reading the files of providers");
   }
   stamp_files(engine, &engine->files);
+  if (!dk_digest_equal(&was, &engine->files)) dk_rentals_edited(engine->rentals);
   int r = dk_hosts_load(engine->with.root, hosts, error);
   if (r < 0 || is_applied(engine, hosts)) {
     dk_hosts_finish(hosts);

@@ -35,6 +35,12 @@ int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
     hosts[n] = (struct dk_needs_host){.cloud = dk_rentals_cloud(engine->rentals, i)};
     n += hosts[n].cloud != NULL;
   }
+  const char *barred = dk_rentals_barred(engine->rentals);
+  if (n == 0 && barred)
+    return dk_error_set(error, -EINVAL,
+                        "no host can be given tasks: the machines of %s cannot run them\nhelp: "
+                        "`dkrun providers check %s`; it is tried again when a file of providers was edited",
+                        barred, barred);
   return dk_needs_check(plan, needs, hosts, n, error);
 }
 

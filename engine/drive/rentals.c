@@ -1,4 +1,4 @@
-/* See rentals.h. Here: the steps, and which pools there are. */
+/* See rentals.h. Here: the steps, and the door. */
 #include "engine/drive/rentals_priv.h"
 #include "engine/store/rented.h"
 #include "lang/base/alloc.h"
@@ -79,31 +79,9 @@ static int queue(struct dk_rentals *rentals, const struct dk_rent_event *event) 
   return 0;
 }
 
-static bool is_paid(const struct dk_cloud_entry *entry) {
-  for (uint32_t i = 0; i < entry->n_shapes; i++)
-    if (entry->shapes[i].price != UINT64_MAX && entry->shapes[i].price > 0) return true;
-  return false;
-}
-
-/* As it is configured by now. */
-static struct dk_rent_pool pool_of(const struct dk_rental_pool *pool) {
-  const struct dk_cloud_entry *entry = pool->entry;
-
-  return (struct dk_rent_pool){.number = pool->number,
-                               .name = pool->name,
-                               .order = pool->order,
-                               .max_instances = entry->max_instances,
-                               .idle_ns = entry->idle_ns,
-                               .boot_ns = entry->boot_ns,
-                               .lag_ns = entry->provider->cloud->lag_ns,
-                               .is_paid = is_paid(entry),
-                               .shapes = pool->shapes,
-                               .n_shapes = entry->n_shapes};
-}
-
 static struct dk_rent_event *pointed(const struct dk_rentals *rentals, struct dk_rental_event *item) {
   if (item->event.kind == DK_RENT_EV_POOL) {
-    item->pool = pool_of(rentals->pools[item->event.pool]);
+    item->pool = dk_rentals_configured(rentals->pools[item->event.pool]);
     item->event.u.configured = &item->pool;
   }
   if (item->event.kind == DK_RENT_EV_DEMAND) item->event.u.demand.needs = item->needs;
@@ -128,158 +106,6 @@ static void drain(struct dk_rentals *rentals) {
     free_event(&item);
   }
   rentals->n_queue = 0;
-}
-
-/* --- pools --- */
-
-static struct dk_rental_pool *need_pool(struct dk_rentals *rentals, const char *name) {
-  for (uint32_t i = 0; i < rentals->n_pools; i++)
-    if (strcmp(rentals->pools[i]->name, name) == 0) return rentals->pools[i];
-  struct dk_rental_pool *pool = dk_calloc(1, sizeof *pool);
-  if (pool) *pool = (struct dk_rental_pool){.rentals = rentals, .number = rentals->n_pools, .name = dk_strdup(name)};
-  if (!pool || !pool->name || !dk_grow(rentals->pools, rentals->n_pools, rentals->cap_pools)) {
-    if (pool) dk_free(pool->name);
-    dk_free(pool);
-    return NULL;
-  }
-  return rentals->pools[rentals->n_pools++] = pool;
-}
-
-static int copy_shapes(struct dk_rental_pool *pool, const struct dk_cloud_entry *entry) {
-  struct dk_rent_shape *shapes = dk_calloc(entry->n_shapes + 1u, sizeof *shapes);
-
-  if (!shapes) return -ENOMEM;
-  for (uint32_t i = 0; i < entry->n_shapes; i++) {
-    const struct dk_shape *of = &entry->shapes[i];
-    shapes[i] = (struct dk_rent_shape){
-        .cpus = of->cpus, .gpus = of->gpus, .memory = of->memory, .disk = of->disk, .price = of->price};
-    if (strlen(of->name) < DK_RENT_NAME) strcpy(shapes[i].name, of->name);
-    if (entry->host.leave < of->cpus) shapes[i].cpus -= entry->host.leave;
-    if (entry->host.most_gpus < shapes[i].gpus) shapes[i].gpus = entry->host.most_gpus;
-  }
-  dk_free(pool->shapes);
-  pool->shapes = shapes;
-  return 0;
-}
-
-/* Makes engine/rent forget what stopped the pool, too. */
-static void tell_pool(const struct dk_rental_pool *pool) {
-  dk_rentals_tell(pool->rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_POOL, .pool = pool->number});
-}
-
-/* Configured as this entry says, and at work? */
-static struct dk_rental_pool *find_same(const struct dk_rentals *rentals, const struct dk_cloud_entry *entry) {
-  for (uint32_t i = 0; i < rentals->n_pools; i++) {
-    struct dk_rental_pool *pool = rentals->pools[i];
-    if (pool->is_open && !pool->is_barred && dk_cloud_entry_equal(pool->entry, entry)) return pool;
-  }
-  return NULL;
-}
-
-bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_hosts *hosts) {
-  uint32_t n_named = 0;
-
-  for (uint32_t i = 0; i < rentals->n_pools; i++) n_named += rentals->pools[i]->is_named;
-  for (uint32_t i = 0; i < hosts->n_clouds; i++)
-    if (!find_same(rentals, &hosts->clouds[i])) return false;
-  return n_named == hosts->n_clouds;
-}
-
-static int configure(struct dk_rentals *rentals, const struct dk_cloud_entry *entry, int32_t order,
-                     struct dk_error *error) {
-  struct dk_engine *engine = rentals->engine;
-  struct dk_rental_pool *pool = need_pool(rentals, entry->config.provider);
-  struct dk_cloud_options options = {.config = entry->config, .loop = engine->with.loop, .seed = engine->incarnation};
-  struct dk_cloud *cloud = NULL;
-
-  if (!pool) return dk_error_system(error, -ENOMEM, "reading the providers");
-  memcpy(options.store, engine->store_id, sizeof options.store);
-  int r = entry->provider->cloud->open(&options, &cloud, error);
-  if (r < 0) return r;
-  if (copy_shapes(pool, entry) < 0) {
-    entry->provider->cloud->close(cloud);
-    return dk_error_system(error, -ENOMEM, "reading the providers");
-  }
-  dk_rentals_close_cloud(pool);
-  pool->cloud = cloud;
-  pool->entry = entry;
-  pool->is_named = pool->is_open = true;
-  pool->is_barred = false;
-  pool->order = order;
-  tell_pool(pool);
-  return 0;
-}
-
-void dk_rentals_wanted(struct dk_rentals *rentals) {
-  if (!rentals->was_released) return;
-  rentals->was_released = false;
-  for (uint32_t i = 0; i < rentals->n_pools; i++)
-    if (dk_rentals_cloud(rentals, i)) tell_pool(rentals->pools[i]);
-}
-
-static void stop(struct dk_rentals *rentals, struct dk_rental_pool *pool) {
-  pool->is_open = false;
-  dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_POOL_REMOVED, .pool = pool->number});
-}
-
-int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, struct dk_error *error) {
-  int r = 0;
-
-  for (uint32_t i = 0; i < rentals->n_pools; i++) rentals->pools[i]->is_named = false;
-  for (uint32_t i = 0; r == 0 && i < hosts->n_clouds; i++) {
-    struct dk_rental_pool *same = find_same(rentals, &hosts->clouds[i]);
-    if (same)
-      same->is_named = true; /* what is under way there goes on */
-    else
-      r = configure(rentals, &hosts->clouds[i], (int32_t)i, error);
-  }
-  for (uint32_t i = 0; r == 0 && i < rentals->n_pools; i++)
-    if (!rentals->pools[i]->is_named && rentals->pools[i]->is_open) stop(rentals, rentals->pools[i]);
-  rentals->look_at = 0;
-  return r;
-}
-
-uint32_t dk_rentals_n_pools(const struct dk_rentals *rentals) {
-  return rentals->n_pools;
-}
-
-const struct dk_cloud_entry *dk_rentals_cloud(const struct dk_rentals *rentals, uint32_t i) {
-  const struct dk_rental_pool *pool = rentals->pools[i];
-
-  return pool->is_named && !pool->is_barred ? pool->entry : NULL;
-}
-
-bool dk_rentals_are_open(const struct dk_rentals *rentals) {
-  for (uint32_t i = 0; i < rentals->n_pools; i++)
-    if (dk_rentals_cloud(rentals, i)) return true;
-  return false;
-}
-
-/* Nothing is there that could take what waits, and waiting would not change that. */
-static void end_runs(struct dk_engine *engine) {
-  const struct dk_ask end = {.kind = DK_EV_CANCEL};
-  struct dk_error error = {0}, words = {0};
-
-  for (uint32_t i = 0; i < engine->n_hosts; i++) {
-    const struct dk_engine_host *host = engine->hosts[i];
-    if (host && host->provider && !host->is_rented && !host->is_left && !host->is_barred) return;
-  }
-  for (uint32_t i = 0; i < engine->n_runs; i++) {
-    if (engine->runs[i]->is_over || engine->runs[i]->is_cancelled) continue;
-    dk_error_set(&words, 0, "run %u is ended: no host can be given its tasks", engine->runs[i]->record.number);
-    dk_engine_say(engine, words.text);
-    if (dk_engine_ask(engine, engine->runs[i]->record.number, &end, &error) < 0)
-      dk_engine_fail(engine, error.code, &error);
-  }
-}
-
-void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *host) {
-  const struct dk_rental *machine = dk_rentals_machine_of(rentals, host);
-
-  if (!machine || !machine->pool || machine->pool->is_barred) return;
-  machine->pool->is_barred = true;
-  stop(rentals, machine->pool);
-  if (!dk_rentals_are_open(rentals)) end_runs(rentals->engine);
 }
 
 /* --- the door --- */
@@ -331,9 +157,7 @@ void dk_rentals_destroy(struct dk_rentals *rentals) {
   for (uint32_t i = 0; i < rentals->n_pools; i++) {
     struct dk_rental_pool *pool = rentals->pools[i];
     dk_rentals_free_calls(pool);
-    dk_free(pool->shapes);
-    dk_free(pool->name);
-    dk_free(pool);
+    dk_rentals_free_pool(pool);
   }
   dk_free(rentals->pools);
   dk_rentals_free_machines(rentals);
@@ -372,11 +196,13 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
   if (rentals->n_pools > 0 && now_ns >= rentals->look_at) {
     rentals->look_at = now_ns + LOOK_NS;
     dk_rentals_look_at_loads(rentals, now_ns);
-    dk_rentals_look_at_demand(rentals);
+    dk_rentals_look_at_demand(rentals, now_ns);
   }
   if (now_ns >= dk_rent_deadline(rentals->rent))
     dk_rentals_tell(rentals, &(struct dk_rent_event){.kind = DK_RENT_EV_TICK});
   drain(rentals);
+  if (rentals->is_to_say_left) dk_rentals_say_left(rentals);
+  rentals->is_to_say_left = false;
 }
 
 uint32_t dk_rentals_count(const struct dk_rentals *rentals) {
@@ -387,13 +213,14 @@ uint32_t dk_rentals_count(const struct dk_rentals *rentals) {
   return n;
 }
 
-/* A machine is asked to go as soon as that is recorded: what is not under way any more was answered. */
 bool dk_rentals_are_leaving(const struct dk_rentals *rentals) {
   if (rentals->n_queue > 0) return false;
   for (uint32_t i = 0; i < rentals->n_pools; i++)
     if (rentals->pools[i]->calls) return false;
-  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++)
-    if (dk_rent_at(rentals->rent, i)->state != DK_RENT_ENDING) return false;
+  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++) {
+    const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
+    if (dk_rentals_can_ask(rentals, rented) && !dk_rent_is_going(rentals->rent, rented->number)) return false;
+  }
   return true;
 }
 
@@ -401,36 +228,4 @@ bool dk_rentals_owns(const struct dk_rentals *rentals, uint32_t host) {
   for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++)
     if (dk_rent_at(rentals->rent, i)->host == host) return true;
   return false;
-}
-
-/* --- people --- */
-
-static void release(struct dk_rentals *rentals, uint32_t number, uint32_t pool, bool is_hard) {
-  struct dk_rent_event event = {.kind = DK_RENT_EV_RELEASE, .number = number, .pool = pool};
-
-  event.u.release.is_hard = is_hard;
-  rentals->was_released = true;
-  dk_rentals_tell(rentals, &event);
-}
-
-int dk_rentals_release(struct dk_rentals *rentals, const char *name, bool is_hard, struct dk_error *error) {
-  if (!name) {
-    release(rentals, DK_RENT_ALL, UINT32_MAX, is_hard);
-    return 0;
-  }
-  for (uint32_t i = 0; i < rentals->n_pools; i++) {
-    if (strcmp(rentals->pools[i]->name, name) != 0) continue;
-    release(rentals, DK_RENT_ALL, i, is_hard);
-    return 0;
-  }
-  for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++) {
-    const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
-    char own[DK_RENT_NAME + 12];
-    dk_rentals_name(rented->pool, rented->number, own, sizeof own);
-    if (strcmp(own, name) != 0) continue;
-    release(rentals, rented->number, UINT32_MAX, is_hard);
-    return 0;
-  }
-  return dk_error_set(error, -ENOENT, "there is no rented machine or provider `%s`\nhelp: `dkrun instances` lists them",
-                      name);
 }

@@ -17,9 +17,15 @@ struct dk_rentals;
 int dk_rentals_create(struct dk_engine *engine, struct dk_rentals **ret, struct dk_error *error);
 void dk_rentals_destroy(struct dk_rentals *rentals); /* the machines stay; NULL is fine */
 
-/* These clouds, and no others. `hosts` is borrowed as long as the engine lives. Negative: a cloud cannot be asked as it
- * is configured. */
-int dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts, struct dk_error *error);
+/* Opens those of these clouds that are new or otherwise now. Negative: one cannot be asked as it is configured, and all
+ * is as it was. */
+int dk_rentals_prepare(struct dk_rentals *rentals, const struct dk_hosts *hosts, struct dk_error *error);
+/* These clouds, which are prepared, and no others. `hosts` is borrowed as long as the engine lives. A provider that is
+ * elsewhere now is another one: what it made before goes as if it were not named any more. */
+void dk_rentals_apply(struct dk_rentals *rentals, const struct dk_hosts *hosts);
+/* The files of providers were edited: what stopped for something that people have to mend is tried again by the next
+ * dk_rentals_apply. */
+void dk_rentals_edited(struct dk_rentals *rentals);
 bool dk_rentals_are_applied(const struct dk_rentals *rentals, const struct dk_hosts *hosts); /* as they are there? */
 uint64_t dk_rentals_deadline(const struct dk_rentals *rentals);
 void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns);
@@ -36,7 +42,7 @@ void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *hos
 
 /* Machines that there are, or may be, of the clouds that can be asked. */
 uint32_t dk_rentals_count(const struct dk_rentals *rentals);
-/* Has every machine been asked to go, and the cloud agreed? */
+/* Has every machine been asked to go, and the cloud agreed? Of the clouds that can be asked. */
 bool dk_rentals_are_leaving(const struct dk_rentals *rentals);
 /* Is the host of this number one that is rented? */
 bool dk_rentals_owns(const struct dk_rentals *rentals, uint32_t host);
@@ -45,8 +51,11 @@ bool dk_rentals_is_leaving(const struct dk_rentals *rentals, const struct dk_eng
 uint32_t dk_rentals_n_pools(const struct dk_rentals *rentals);
 const struct dk_cloud_entry *dk_rentals_cloud(const struct dk_rentals *rentals, uint32_t i);
 bool dk_rentals_are_open(const struct dk_rentals *rentals); /* is there one? */
+/* One whose machines cannot run tasks, until the files are edited; NULL: there is none. */
+const char *dk_rentals_barred(const struct dk_rentals *rentals);
 /* People want them gone: the one of this name (dk_rentals_name), all of a provider, NULL: all. Hard: with what runs
- * there. -ENOENT: there is none. */
+ * there. -ENOENT: there is none. -EHOSTUNREACH: some are at a place that no file of providers names now, where nobody
+ * can be asked; the others go. */
 int dk_rentals_release(struct dk_rentals *rentals, const char *name, bool is_hard, struct dk_error *error);
 
 #endif

@@ -41,7 +41,7 @@ static bool ask(struct dk_rental_pool *pool, const struct dk_cloud_order *order,
 static void say(const struct dk_rentals *rentals, const char *pool, const char *text) {
   struct dk_error words = {0};
 
-  dk_error_set(&words, 0, "%s: %s", pool, text);
+  dk_error_set(&words, -EIO, "%s: %s", pool, text);
   dk_engine_say(rentals->engine, words.text);
 }
 
@@ -140,33 +140,43 @@ static uint64_t age_of(const struct dk_instance *instance, int64_t now_unix) {
   return (uint64_t)(now_unix - instance->made_unix) * 1000000000u;
 }
 
+static bool is_row_of(const struct dk_rentals *rentals, const struct dk_rented *rented,
+                      const struct dk_instance *instance) {
+  char name[DK_RENT_NAME];
+
+  if (*rented->id) return strcmp(rented->id, instance->id) == 0;
+  dk_rent_name(rentals->engine->store_id, rented->incarnation, rented->number, name); /* as engine/rent finds it */
+  return strcmp(name, instance->name) == 0;
+}
+
 /* Its place and its troubles are no matter of engine/rent. */
 static void take_row(struct dk_rentals *rentals, const struct dk_rental_pool *pool,
                      const struct dk_instance *instance) {
   for (uint32_t i = 0; i < dk_rent_count(rentals->rent, UINT32_MAX); i++) {
     const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
-    if (strcmp(rented->pool, pool->name) != 0 || strcmp(rented->id, instance->id) != 0) continue;
-    uint32_t number = rented->number;
+    if (dk_rentals_pool_of(rentals, rented) != pool || !is_row_of(rentals, rented, instance)) continue;
     if (instance->state == DK_INSTANCE_FAILED && *instance->words && rented->state != DK_RENT_ENDING)
       say(rentals, pool->name, instance->words);
-    dk_rentals_address(rentals, number, instance->address);
+    dk_rentals_address(rentals, rented->number, instance->address);
     return;
   }
 }
 
-static void tell_row(const struct dk_rental_call *call, const struct dk_instance *instance, int64_t now_unix) {
+/* False: it cannot be told, so that the list is not complete. */
+static bool tell_row(const struct dk_rental_call *call, const struct dk_instance *instance, int64_t now_unix) {
   struct dk_rentals *rentals = call->rentals;
   struct dk_rent_event event = {.kind = DK_RENT_EV_LISTED, .pool = call->pool->number};
 
-  if (!*instance->id || strlen(instance->id) >= DK_RENT_ID || strlen(instance->name) >= DK_RENT_NAME) return;
+  if (!*instance->id || strlen(instance->id) >= DK_RENT_ID) return false;
   event.u.listed.serial = call->serial;
   event.u.listed.id = instance->id;
-  event.u.listed.name = instance->name;
+  event.u.listed.name = strlen(instance->name) < DK_RENT_NAME ? instance->name : ""; /* a longer one is none of ours */
   event.u.listed.seen = seen_of(instance->state);
   event.u.listed.age_ns = age_of(instance, now_unix);
   event.u.listed.is_ours = memcmp(instance->store, rentals->engine->store_id, sizeof instance->store) == 0;
-  dk_rentals_tell(rentals, &event);
   if (event.u.listed.is_ours) take_row(rentals, call->pool, instance);
+  dk_rentals_tell(rentals, &event);
+  return true;
 }
 
 static void end_list(struct dk_rentals *rentals, const struct dk_rental_pool *pool, uint32_t serial, bool is_complete) {
@@ -181,10 +191,13 @@ static void on_listed(void *ctx, const struct dk_cloud_result *result) {
   struct dk_rental_call *call = ctx;
   const struct dk_rental_call was = *call;
 
-  for (uint32_t i = 0; i < result->n_instances; i++) tell_row(call, &result->instances[i], result->now_unix);
+  bool is_complete = result->failure == DK_CLOUD_FINE && result->is_complete;
+
+  for (uint32_t i = 0; i < result->n_instances; i++)
+    if (!tell_row(call, &result->instances[i], result->now_unix)) is_complete = false;
   free_call(call);
   if (result->failure != DK_CLOUD_FINE) dk_engine_say(was.rentals->engine, result->error.text);
-  end_list(was.rentals, was.pool, was.serial, result->failure == DK_CLOUD_FINE && result->is_complete);
+  end_list(was.rentals, was.pool, was.serial, is_complete);
 }
 
 static void list(struct dk_rentals *rentals, struct dk_rental_pool *pool, uint32_t serial) {
@@ -277,56 +290,58 @@ static void tell(struct dk_rentals *rentals, const struct dk_rent_action *action
   struct dk_error words = {0};
 
   machine_name(rentals, action->number, machine, sizeof machine);
+  if (action->tell == DK_RENT_TELL_DENIED || action->tell == DK_RENT_TELL_BAD)
+    rentals->pools[action->pool]->is_refused = true;
   switch (action->tell) {
   case DK_RENT_TELL_QUOTA:
-    dk_error_set(&words, 0, "%s: the account may have no more machines than the %u that there are; going on with these",
+    dk_error_set(&words, -EIO, "%s: the account may have no more machines than the %u that there are; going on with these",
                  pool, action->count);
     break;
   case DK_RENT_TELL_CAPACITY:
-    dk_error_set(&words, 0, "%s: the cloud has no machine of such a shape left; trying others, and again later", pool);
+    dk_error_set(&words, -EIO, "%s: the cloud has no machine of such a shape left; trying others, and again later", pool);
     break;
   case DK_RENT_TELL_DENIED:
     dk_error_set(
-        &words, 0,
+        &words, -EIO,
         "%s: no machines are made until its credentials are mended\nhelp: `dkrun providers check %s` says what is "
         "wrong; an edit of the file of providers makes it try again",
         pool, pool);
     break;
   case DK_RENT_TELL_BAD:
     dk_error_set(
-        &words, 0,
+        &words, -EIO,
         "%s: no machines are made until its settings are mended\nhelp: `dkrun providers check %s` says what is "
         "wrong; an edit of the file of providers makes it try again",
         pool, pool);
     break;
   case DK_RENT_TELL_FAILING:
-    dk_error_set(&words, 0, "%s: %u machines in a row came to nothing; the next one is tried in %" PRIu64 " min", pool,
+    dk_error_set(&words, -EIO, "%s: %u machines in a row came to nothing; the next one is tried in %" PRIu64 " min", pool,
                  action->count, minutes);
     break;
   case DK_RENT_TELL_GIVEN_UP:
-    dk_error_set(&words, 0, "%s: it is not known whether it was made, and no list has it: another one takes its place",
+    dk_error_set(&words, -EIO, "%s: it is not known whether it was made, and no list has it: another one takes its place",
                  machine);
     break;
   case DK_RENT_TELL_STRANGER:
-    dk_error_set(&words, 0, "%s: a machine of this store that no record knows was found; it is deleted", machine);
+    dk_error_set(&words, -EIO, "%s: a machine of this store that no record knows was found; it is deleted", machine);
     break;
   case DK_RENT_TELL_UNSAVED:
-    dk_error_set(&words, 0,
+    dk_error_set(&words, -EIO,
                  "%s: it has stopped, with %u results that are nowhere else; it is kept\nhelp: start it again, or "
                  "`dkrun down %s --hard` gives them up",
                  machine, action->count, machine);
     break;
   case DK_RENT_TELL_LOST:
-    dk_error_set(&words, 0, "%s: the cloud has it no more, and nobody here has ended it", machine);
+    dk_error_set(&words, -EIO, "%s: the cloud has it no more, and nobody here has ended it", machine);
     break;
   case DK_RENT_TELL_STUCK:
-    dk_error_set(&words, 0,
+    dk_error_set(&words, -EIO,
                  "%s: it was asked to go %u times, and is still there; asking on\nhelp: look at it in the cloud's own "
                  "console: it may cost money",
                  machine, action->count);
     break;
   case DK_RENT_TELL_BLIND:
-    dk_error_set(&words, 0, "%s: %u lists in a row were not complete: what there is there is not known", pool,
+    dk_error_set(&words, -EIO, "%s: %u lists in a row were not complete: what there is there is not known", pool,
                  action->count);
     break;
   }

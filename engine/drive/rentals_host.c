@@ -38,12 +38,6 @@ static char *path_of(const struct dk_rentals *rentals, const char *name, const c
   return dk_buf_steal(&path);
 }
 
-static struct dk_rental_pool *pool_of(const struct dk_rentals *rentals, const char *name) {
-  for (uint32_t i = 0; i < rentals->n_pools; i++)
-    if (strcmp(rentals->pools[i]->name, name) == 0) return rentals->pools[i];
-  return NULL;
-}
-
 /* NULL: no memory. */
 static struct dk_rental *add_machine(struct dk_rentals *rentals, const struct dk_rented *rented) {
   struct dk_rental *machine = dk_calloc(1, sizeof *machine);
@@ -53,7 +47,7 @@ static struct dk_rental *add_machine(struct dk_rentals *rentals, const struct dk
     return NULL;
   }
   machine->number = rented->number;
-  machine->pool = pool_of(rentals, rented->pool);
+  machine->pool = dk_rentals_pool_of(rentals, rented);
   machine->proof_at = UINT64_MAX;
   dk_rentals_name(rented->pool, rented->number, machine->name, sizeof machine->name);
   machine->identity = path_of(rentals, "id", "");

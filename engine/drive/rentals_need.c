@@ -5,7 +5,8 @@
 #include <errno.h>
 
 #define TASKS_MOST 20000u /* that are looked at, of one run: more than the clouds of anybody would take at once */
-#define KINDS_MOST 64u    /* of needs; what waits behind them waits for the next look */
+#define FIRST_ANSWER_NS (UINT64_C(10) * 1000000000u)
+#define KINDS_MOST 64u /* of needs; what waits behind them waits for the next look */
 
 static struct dk_rent_need need_of(const struct dk_needs_of *of) {
   return of ? (struct dk_rent_need){.cpus = of->cpus, .gpus = of->gpus, .memory = of->memory}
@@ -41,12 +42,25 @@ static void add_run(const struct dk_engine_run *run, struct dk_rent_need *needs,
   }
 }
 
+/* Nobody pays for what a host of one's own would take, if it were asked: each has this long for its first answer. */
+static bool is_awaited(const struct dk_engine_host *host, uint64_t now_ns) {
+  return host && host->is_named && !host->is_left && host->link && !host->was_up &&
+         host->record.state != DK_HOST_DOWN && now_ns - host->down_at < FIRST_ANSWER_NS;
+}
+
+static bool are_hosts_awaited(const struct dk_engine *engine, uint64_t now_ns) {
+  for (uint32_t i = 0; i < engine->n_hosts; i++)
+    if (is_awaited(engine->hosts[i], now_ns)) return true;
+  return false;
+}
+
 /* Said anew each time: what was said before a machine came up counts for nothing after it. */
-void dk_rentals_look_at_demand(struct dk_rentals *rentals) {
+void dk_rentals_look_at_demand(struct dk_rentals *rentals, uint64_t now_ns) {
   const struct dk_engine *engine = rentals->engine;
   struct dk_rent_need needs[KINDS_MOST];
   struct dk_rent_event event = {.kind = DK_RENT_EV_DEMAND};
 
+  if (are_hosts_awaited(engine, now_ns)) return;
   event.u.demand.needs = needs;
   for (uint32_t i = 0; i < engine->n_runs; i++) add_run(engine->runs[i], needs, &event.u.demand.n);
   if (event.u.demand.n == 0 && !rentals->has_demand) return;

@@ -6,17 +6,27 @@
 #include "engine/drive/rentals.h"
 #include "engine/rent/rent.h"
 
-/* A provider whose machines are made; there as long as the engine, also when no file names it any more. */
+/* What a pool is to be, between dk_rentals_prepare and dk_rentals_apply. */
+struct dk_rental_next {
+  const struct dk_cloud_entry *entry;
+  struct dk_cloud *cloud; /* NULL: it stays as it is */
+  struct dk_rent_shape *shapes;
+};
+
+/* A provider at one place whose machines are made; there as long as the engine, also when no file names it any more. */
 struct dk_rental_pool {
   struct dk_rentals *rentals;
-  uint32_t number; /* its place in rentals->pools */
-  char *name;
+  uint32_t number;                    /* its place in rentals->pools */
+  char *name, *where;                 /* dk_cloud_provider.where */
   const struct dk_cloud_entry *entry; /* as it was configured last */
   struct dk_cloud *cloud;             /* NULL: it cannot be asked */
   struct dk_rent_shape *shapes;
-  bool is_open;                 /* engine/rent may make machines of it */
-  bool is_named;                /* by the files that were applied last */
-  bool is_barred;               /* what it makes cannot run tasks: stopped until it is configured anew */
+  bool is_open;    /* engine/rent may make machines of it */
+  bool is_named;   /* by the files that were applied last */
+  bool is_barred;  /* what it makes cannot run tasks: stopped until it is configured anew */
+  bool is_refused; /* engine/rent has stopped it, for what the cloud says of our calls: likewise */
+  bool is_stale;   /* it was one of the two, and the files were edited: it is configured anew */
+  struct dk_rental_next next;
   int32_t order;                /* among pools, as written */
   struct dk_rental_call *calls; /* under way */
 };
@@ -53,14 +63,26 @@ struct dk_rentals {
   struct dk_rental_event *queue; /* told since the last tick */
   uint32_t n_queue, cap_queue;
   bool was_released;
-  uint64_t looked_at; /* when it was ticked last; 0: never */
-  uint64_t look_at;   /* when demand and loads are looked at next */
-  bool has_demand;    /* some was told */
-  char *folder;       /* .dkrun/rented */
+  uint64_t looked_at;  /* when it was ticked last; 0: never */
+  uint64_t look_at;    /* when demand and loads are looked at next */
+  bool has_demand;     /* some was told */
+  bool is_to_say_left; /* when what was told is done */
+  char *folder;        /* .dkrun/rented */
 };
 
 /* Tells engine/rent with the next tick, which is due at once, and does what it says. POOL: only its number. */
 void dk_rentals_tell(struct dk_rentals *rentals, const struct dk_rent_event *event);
+
+/* rentals_pool.c */
+struct dk_rent_pool dk_rentals_configured(const struct dk_rental_pool *pool); /* as it is by now */
+void dk_rentals_free_pool(struct dk_rental_pool *pool);                       /* but for its calls */
+/* NULL: none of that name and place is known. */
+struct dk_rental_pool *dk_rentals_pool_of(const struct dk_rentals *rentals, const struct dk_rented *rented);
+/* Is there a connection to where it is? */
+bool dk_rentals_can_ask(const struct dk_rentals *rentals, const struct dk_rented *rented);
+
+/* rentals_people.c: which machines are where nobody can be asked. */
+void dk_rentals_say_left(struct dk_rentals *rentals);
 
 /* rentals_act.c */
 /* Gives up what is under way; engine/rent is told that nobody knows what came of it. */
@@ -79,7 +101,7 @@ void dk_rentals_look_at_loads(struct dk_rentals *rentals, uint64_t now_ns);
 void dk_rentals_free_machines(struct dk_rentals *rentals);
 
 /* rentals_need.c: what waits. */
-void dk_rentals_look_at_demand(struct dk_rentals *rentals);
+void dk_rentals_look_at_demand(struct dk_rentals *rentals, uint64_t now_ns);
 
 /* rentals_keys.c: what lies in .dkrun/rented. */
 /* What people and ssh call an instance: POOL-NUMBER. */

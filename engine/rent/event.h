@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DK_RENT_ID 129u  /* bytes of a cloud's id for an instance, NUL included */
-#define DK_RENT_NAME 64u /* bytes of a name of ours, NUL included: pool, shape, instance */
+#define DK_RENT_ID 129u    /* bytes of a cloud's id for an instance, NUL included */
+#define DK_RENT_NAME 64u   /* bytes of a name of ours, NUL included: pool, shape, instance */
+#define DK_RENT_WHERE 256u /* bytes of where a pool is, NUL included */
 #define DK_RENT_NO_PRICE UINT64_MAX
 #define DK_RENT_NO_HOST UINT32_MAX
 
@@ -35,6 +36,7 @@ struct dk_rented {
   uint64_t incarnation; /* of the engine that made it: part of its name (dk_rent_name) */
   enum dk_rent_state state;
   char pool[DK_RENT_NAME];
+  char where[DK_RENT_WHERE];  /* where that pool was; "": recorded by a dkrun that did not know */
   struct dk_rent_shape shape; /* as it was offered then; of a stranger: zero */
   char id[DK_RENT_ID];        /* the cloud's; "" until it is known */
   uint32_t host;              /* the number under which its agent is dialled; DK_RENT_NO_HOST: not yet */
@@ -46,10 +48,11 @@ struct dk_rented {
 
 /* A pool as it is configured. Borrowed for the call. */
 struct dk_rent_pool {
-  uint32_t number; /* the world's: the same for the same name as long as this engine lives */
-  /* Its identity, also on the disk: one name, one account and region. Of a provider that has moved to another one it is
-   * another name, else what was made there would be taken for gone. Two pools may be of one account. */
-  const char *name;
+  uint32_t number; /* the world's: the same for the same name and place as long as this engine lives */
+  /* Its identity, also on the disk: a name, and where that is (one account and region). A provider that was moved is
+   * another pool; what it made before stays in the old one, and no list of the new place says anything of it. What was
+   * recorded without a place is of the first one that is configured under its name. Two pools may be of one account. */
+  const char *name, *where;
   int32_t order; /* lower first; among equals the lower number */
   uint32_t max_instances;
   uint64_t idle_ns; /* one with nothing to do is kept so long; UINT64_MAX: until people release it */

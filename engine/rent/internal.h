@@ -14,7 +14,7 @@ struct dk_rent_offer { /* a shape as it is configured */
 };
 
 struct dk_rent_pool_state {
-  char name[DK_RENT_NAME];
+  char name[DK_RENT_NAME], where[DK_RENT_WHERE];
   uint32_t number; /* the world's; DK_RENT_NO_POOL: not configured in this engine's life */
   int32_t order;
   uint32_t max_instances, allowed; /* allowed: what there may be by what max_instances was when they were made */
@@ -57,6 +57,7 @@ struct dk_rent_machine {
   uint32_t serial; /* of the list that showed it last; is_listed: one did */
   uint64_t settled_at, boots_from, down_from, idle_from, unused_from;
   uint64_t delete_at, delete_asked;
+  bool is_agreed;                      /* the cloud has said that it goes, or that it is not there */
   uint64_t missing_from, stopped_from; /* when the first list that says so was asked for; NEVER: none does */
   bool is_standing;                    /* it was seen last as one that nobody deletes */
   bool is_missing, is_stopped;         /* a second one has confirmed it */
@@ -94,7 +95,7 @@ struct dk_rent {
   uint32_t taken;
   struct dk_rent_machine *machines; /* by number */
   uint32_t n_machines, cap_machines;
-  struct dk_rent_pool_state *pools; /* as they became known; a name that no pool has is one without a number */
+  struct dk_rent_pool_state *pools; /* as they became known; what nobody has configured is one without a number */
   uint32_t n_pools, cap_pools;
   uint32_t *order; /* indices of all pools, in the order in which they are asked */
   uint32_t cap_order;
@@ -130,7 +131,8 @@ void dk_rent_copy(char *to, uint32_t size, const char *text); /* asserts that it
 
 /* pool.c */
 struct dk_rent_pool_state *dk_rent_pool_find(struct dk_rent *rent, uint32_t number); /* NULL: there is none */
-uint32_t dk_rent_pool_need(struct dk_rent *rent, const char *name); /* index; DK_RENT_NO_POOL: no memory */
+/* index; DK_RENT_NO_POOL: no memory */
+uint32_t dk_rent_pool_need(struct dk_rent *rent, const char *name, const char *where);
 void dk_rent_pool_event(struct dk_rent *rent, const struct dk_rent_event *event);
 /* What a create call came to. */
 void dk_rent_pool_refused(struct dk_rent *rent, const struct dk_rent_machine *machine,

@@ -68,6 +68,7 @@ void dk_rent_digest(const struct dk_rent *rent, struct dk_digest *ret) {
     dk_hasher_add_u64(&hasher, of->incarnation);
     dk_hasher_add_u64(&hasher, of->state);
     dk_hasher_add_text(&hasher, of->pool);
+    dk_hasher_add_text(&hasher, of->where);
     dk_hasher_add_text(&hasher, of->shape.name);
     dk_hasher_add_u64(&hasher, of->shape.cpus);
     dk_hasher_add_u64(&hasher, of->shape.gpus);

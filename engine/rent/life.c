@@ -119,6 +119,7 @@ static void settle(struct dk_rent *rent, struct dk_rent_machine *machine, const 
 static void deleted(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk_rent_delete answer) {
   if (!machine->is_deleting) return;
   machine->is_deleting = false;
+  machine->is_agreed |= answer == DK_RENT_ACCEPTED || answer == DK_RENT_NOT_FOUND;
   machine->delete_at = rent->now + dk_rent_backoff(rent, machine->deletes);
   if (answer == DK_RENT_NOT_FOUND) dk_rent_list_missing(rent, machine, machine->delete_asked);
 }

@@ -50,10 +50,16 @@ static void sort(struct dk_rent *rent) {
   }
 }
 
-uint32_t dk_rent_pool_need(struct dk_rent *rent, const char *name) {
+static uint32_t place_of(const struct dk_rent *rent, const char *name, const char *where) {
   for (uint32_t i = 0; i < rent->n_pools; i++) {
-    if (strcmp(rent->pools[i].name, name) == 0) return i;
+    if (strcmp(rent->pools[i].name, name) == 0 && strcmp(rent->pools[i].where, where) == 0) return i;
   }
+  return DK_RENT_NO_POOL;
+}
+
+uint32_t dk_rent_pool_need(struct dk_rent *rent, const char *name, const char *where) {
+  uint32_t at = place_of(rent, name, where);
+  if (at != DK_RENT_NO_POOL) return at;
   if (!dk_grow(rent->pools, rent->n_pools, rent->cap_pools) || !dk_grow(rent->order, rent->n_pools, rent->cap_order)) {
     rent->is_failed = true;
     return DK_RENT_NO_POOL;
@@ -61,6 +67,7 @@ uint32_t dk_rent_pool_need(struct dk_rent *rent, const char *name) {
   struct dk_rent_pool_state *pool = &rent->pools[rent->n_pools++];
   *pool = (struct dk_rent_pool_state){.number = DK_RENT_NO_POOL};
   dk_rent_copy(pool->name, sizeof pool->name, name);
+  dk_rent_copy(pool->where, sizeof pool->where, where);
   sort(rent);
   return rent->n_pools - 1;
 }
@@ -79,8 +86,22 @@ static uint64_t at_most_ever(uint64_t ns) {
   return ns < UINT64_MAX / 4 ? ns : UINT64_MAX / 4;
 }
 
+/* What was recorded without a place is in this one, from now on. */
+static void place(struct dk_rent *rent, const struct dk_rent_pool *from) {
+  uint32_t at = place_of(rent, from->name, "");
+  if (at == DK_RENT_NO_POOL || place_of(rent, from->name, from->where) != DK_RENT_NO_POOL) return;
+  dk_rent_copy(rent->pools[at].where, sizeof rent->pools[at].where, from->where);
+  for (uint32_t i = 0; i < rent->n_machines; i++) {
+    struct dk_rent_machine *machine = &rent->machines[i];
+    if (machine->pool != at) continue;
+    dk_rent_copy(machine->of.where, sizeof machine->of.where, from->where);
+    dk_rent_emit_put(rent, machine);
+  }
+}
+
 static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
-  uint32_t i = dk_rent_pool_need(rent, from->name);
+  place(rent, from);
+  uint32_t i = dk_rent_pool_need(rent, from->name, from->where);
   if (i == DK_RENT_NO_POOL) return;
   struct dk_rent_pool_state *pool = &rent->pools[i];
   if (!copy_offers(pool, from)) {

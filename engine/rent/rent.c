@@ -116,6 +116,7 @@ struct dk_rent_machine *dk_rent_machine_add(struct dk_rent *rent, uint32_t pool,
                          .host = DK_RENT_NO_HOST,
                          .asked_unix_ns = unix_ns};
   memcpy(of.pool, rent->pools[pool].name, sizeof of.pool);
+  memcpy(of.where, rent->pools[pool].where, sizeof of.where);
   struct dk_rent_machine *machine = insert(rent, &of, pool);
   if (!machine) return NULL;
   rent->taken++;
@@ -131,7 +132,7 @@ int dk_rent_load(struct dk_rent *rent, const struct dk_rent_record *records, uin
     uint32_t taken = record->kind == DK_RENT_REC_TAKEN ? record->taken : record->rented.number;
     if (taken > rent->taken) rent->taken = taken;
     if (record->kind != DK_RENT_REC_RENTED || dk_rent_machine_find(rent, record->rented.number)) continue;
-    uint32_t pool = dk_rent_pool_need(rent, record->rented.pool);
+    uint32_t pool = dk_rent_pool_need(rent, record->rented.pool, record->rented.where);
     if (pool != DK_RENT_NO_POOL && insert(rent, &record->rented, pool)) rent->pools[pool].allowed++;
   }
   return rent->is_failed ? -ENOMEM : 0;
@@ -209,6 +210,11 @@ const struct dk_rented *dk_rent_at(const struct dk_rent *rent, uint32_t i) {
 const struct dk_rented *dk_rent_find(const struct dk_rent *rent, uint32_t number) {
   const struct dk_rent_machine *machine = dk_rent_machine_find(rent, number);
   return machine ? &machine->of : NULL;
+}
+
+bool dk_rent_is_going(const struct dk_rent *rent, uint32_t number) {
+  const struct dk_rent_machine *machine = dk_rent_machine_find(rent, number);
+  return machine && machine->of.state == DK_RENT_ENDING && (machine->is_agreed || !dk_rent_has_id(machine));
 }
 
 bool dk_rent_can(const struct dk_rent *rent, const struct dk_rent_need *need) {

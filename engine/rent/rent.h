@@ -85,6 +85,8 @@ uint64_t dk_rent_deadline(const struct dk_rent *rent); /* when the next TICK is 
 uint32_t dk_rent_count(const struct dk_rent *rent, uint32_t pool); /* UINT32_MAX: of all, also of unknown pools */
 const struct dk_rented *dk_rent_at(const struct dk_rent *rent, uint32_t i);
 const struct dk_rented *dk_rent_find(const struct dk_rent *rent, uint32_t number); /* NULL: there is none */
+/* It is to be deleted, and its cloud has agreed to that; or its id is not known, so that nothing can be asked yet. */
+bool dk_rent_is_going(const struct dk_rent *rent, uint32_t number);
 /* Is there a shape of a configured pool that could ever take such a task? */
 bool dk_rent_can(const struct dk_rent *rent, const struct dk_rent_need *need);
 

@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2 /* 1 lacked `where` */
+#define TAKEN_VERSION 1
 #define TAKEN "rented" /* in the table `meta`: numbers up to this were used */
 
 enum { IS_STRANGER = 1, IS_LEAVING = 2, IS_PROVEN = 4 };
@@ -31,6 +32,7 @@ int dk_rented_encode(const struct dk_rented *rented, struct dk_buf *out) {
   dk_write_u64(out, rented->shape.memory);
   dk_write_u64(out, rented->shape.disk);
   dk_write_u64(out, rented->shape.price);
+  dk_write_text(out, rented->where);
   if (dk_buf_ok(out)) return 0;
   dk_buf_truncate(out, before);
   return -ENOMEM;
@@ -57,7 +59,8 @@ int dk_rented_decode(const void *key, size_t klen, const void *value, size_t vle
   ret->incarnation = be64toh(incarnation);
   ret->number = be32toh(number);
   dk_reader_init(&reader, value, vlen);
-  if (dk_read_u8(&reader) != VERSION) reader.failed = true;
+  uint8_t version = dk_read_u8(&reader);
+  if (version < 1 || version > VERSION) reader.failed = true;
   uint8_t state = dk_read_u8(&reader), flags = dk_read_u8(&reader);
   if (state < DK_RENT_ASKED || state > DK_RENT_ENDING || flags > (IS_STRANGER | IS_LEAVING | IS_PROVEN))
     reader.failed = true;
@@ -75,6 +78,7 @@ int dk_rented_decode(const void *key, size_t klen, const void *value, size_t vle
   ret->shape.memory = dk_read_u64(&reader);
   ret->shape.disk = dk_read_u64(&reader);
   ret->shape.price = dk_read_u64(&reader);
+  if (version > 1) read_name(&reader, ret->where, sizeof ret->where);
   return dk_reader_done(&reader) && ret->number ? 0 : -EBADMSG;
 }
 
@@ -96,7 +100,7 @@ int dk_batch_add_rent_record(struct dk_batch *batch, const struct dk_rent_record
 
   if (record->kind == DK_RENT_REC_TAKEN) {
     dk_buf_add_text(&key, TAKEN);
-    dk_write_u8(&value, VERSION);
+    dk_write_u8(&value, TAKEN_VERSION);
     dk_write_u32(&value, record->taken);
     return put(batch, DK_TABLE_META, &key, &value);
   }
@@ -157,7 +161,7 @@ static int add_taken(struct dk_store *store, struct loaded *loaded, struct dk_er
   dk_reader_init(&reader, value.data, value.len);
   uint8_t version = dk_read_u8(&reader);
   uint32_t taken = dk_read_u32(&reader);
-  if (version != VERSION || !dk_reader_done(&reader))
+  if (version != TAKEN_VERSION || !dk_reader_done(&reader))
     return dk_error_set(error, -EBADMSG, "the store is damaged: the count of rented machines cannot be understood");
   struct dk_rent_record *record = add(loaded);
   if (!record) return -ENOMEM;

@@ -24,12 +24,13 @@ struct dk_cloud_texts {
 const char *dk_cloud_keep(struct dk_cloud_texts *texts, const char *text);
 void dk_cloud_texts_finish(struct dk_cloud_texts *texts);
 
-/* A cloud that is open. `open` says where it is; files and socket as in dk_http_request. */
+/* A cloud that is open. `open` says where it is, for requests and for people; files and socket as in dk_http_request. */
 struct dk_cloud_site {
   char provider[64];
   char store[DK_CLOUD_STORE];
   const char *url; /* "https://lab.example:8443"; a request's path is put behind it. With a socket: http://... */
   const char *unix_socket, *ca_file, *pin_file, *cert_file, *key_file;
+  const char *where; /* dk_cloud_provider.where: "https://lab.example:8443, project default"; kept in `texts` */
   bool allows_plain; /* http to another machine: people said so */
   void *own;         /* the driver's: site_size bytes, zeroed */
   void *session;     /* the driver's: session_size bytes, zeroed before each login */

@@ -3,6 +3,7 @@
 
 #include "lang/base/alloc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -211,6 +212,18 @@ void dk_cloud_close(struct dk_cloud *cloud) {
 
 /* --- open --- */
 
+const char *dk_cloud_where(const struct dk_cloud *cloud) {
+  return cloud->site.where;
+}
+
+/* Which machines are whose depends on it, so it is not cut. */
+static int check_where(const struct dk_cloud_site *site, struct dk_error *error) {
+  assert(site->where && *site->where);
+  if (strlen(site->where) < DK_CLOUD_WHERE) return 0;
+  return dk_error_set(error, -ENAMETOOLONG, "the settings that say where it is are longer than %u bytes together",
+                      DK_CLOUD_WHERE - 1);
+}
+
 static int check_files(const struct dk_cloud_site *site, struct dk_error *error) {
   const char *const files[] = {site->ca_file, site->pin_file, site->cert_file, site->key_file};
 
@@ -233,6 +246,7 @@ int dk_cloud_open(const struct dk_cloud_driver *driver, const struct dk_cloud_op
   site->session = dk_calloc(1, driver->session_size + 1);
   int r = site->own && site->session ? 0 : dk_error_system(error, -ENOMEM, "opening the cloud");
   if (r == 0) r = driver->open(site, &options->config, error);
+  if (r == 0) r = check_where(site, error);
   if (r == 0) r = check_files(site, error);
   if (r == 0) r = dk_http_create(options->loop, options->seed, &cloud->http, error);
   if (r < 0) {

@@ -14,6 +14,7 @@
 int dk_cloud_open(const struct dk_cloud_driver *driver, const struct dk_cloud_options *options, struct dk_cloud **ret,
                   struct dk_error *error);
 void dk_cloud_close(struct dk_cloud *cloud); /* also from a call's `done` */
+const char *dk_cloud_where(const struct dk_cloud *cloud);
 int dk_cloud_start(struct dk_cloud *cloud, const struct dk_cloud_order *order, dk_cloud_done_fn *done, void *ctx,
                    struct dk_error *error);
 uint64_t dk_cloud_deadline(const struct dk_cloud *cloud);
@@ -22,8 +23,8 @@ void dk_cloud_tick(struct dk_cloud *cloud, uint64_t now_ns);
 /* `lag`: dk_cloud_provider.lag_ns. */
 #define DK_CLOUD_PROVIDER(open_fn, lag)                                                                                \
   {                                                                                                                    \
-    .open = (open_fn), .close = dk_cloud_close, .start = dk_cloud_start, .deadline = dk_cloud_deadline,                \
-    .tick = dk_cloud_tick, .lag_ns = (lag)                                                                             \
+    .open = (open_fn), .where = dk_cloud_where, .close = dk_cloud_close, .start = dk_cloud_start,                      \
+    .deadline = dk_cloud_deadline, .tick = dk_cloud_tick, .lag_ns = (lag)                                              \
   }
 
 #endif

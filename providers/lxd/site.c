@@ -49,13 +49,17 @@ static int keep_all(struct dk_cloud_site *site, struct dk_error *error) {
   struct dk_lxd_site *own = site->own;
   const char **const texts[] = {&site->url,      &site->unix_socket, &site->cert_file, &site->key_file,
                                 &site->pin_file, &own->project,      &own->profile,    &own->pool};
+  dk_autobuf where = DK_BUF_INIT;
 
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     const char *kept = *texts[i] ? dk_cloud_keep(&site->texts, *texts[i]) : NULL;
     if (*texts[i] && !kept) return dk_error_system(error, -ENOMEM, "its settings");
     *texts[i] = kept;
   }
-  return 0;
+  const char *at = site->unix_socket ? site->unix_socket : site->url;
+  dk_buf_printf(&where, "%s, project %s", at, own->project);
+  site->where = dk_buf_ok(&where) ? dk_cloud_keep(&site->texts, where.data) : NULL;
+  return site->where ? 0 : dk_error_system(error, -ENOMEM, "its settings");
 }
 
 int dk_lxd_open_site(struct dk_cloud_site *site, const struct dk_cloud_config *config, struct dk_error *error) {

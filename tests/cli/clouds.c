@@ -17,6 +17,11 @@ static int open_cloud(const struct dk_cloud_options *options, struct dk_cloud **
   return 0;
 }
 
+static const char *where(const struct dk_cloud *cloud) {
+  (void)cloud;
+  return "far away";
+}
+
 static void close_cloud(struct dk_cloud *cloud) {
   (void)cloud;
 }
@@ -41,12 +46,14 @@ static void tick(struct dk_cloud *cloud, uint64_t now_ns) {
 }
 
 static const struct dk_cloud_provider far = {.open = open_cloud,
+                                             .where = where,
                                              .close = close_cloud,
                                              .start = start,
                                              .deadline = deadline,
                                              .tick = tick},
                                       near = {.knows_shapes = true,
                                               .open = open_cloud,
+                                              .where = where,
                                               .close = close_cloud,
                                               .start = start,
                                               .deadline = deadline,

@@ -54,6 +54,7 @@ static void make_pool(struct rs *s, uint32_t i, struct sim_random *random) {
   struct rs_pool *pool = &s->pools[i];
   pool->config = (struct dk_rent_pool){.number = i + 1,
                                        .name = names[i],
+                                       .where = "there",
                                        .order = (int32_t)sim_below(random, 3),
                                        .max_instances = 1 + sim_below(random, 6),
                                        .idle_ns = (30 + sim_below(random, 600)) * RS_SECOND,

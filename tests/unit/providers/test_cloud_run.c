@@ -29,6 +29,7 @@ static int open_site(struct dk_cloud_site *site, const struct dk_cloud_config *c
   site->url = dk_cloud_keep(&site->texts, dk_cloud_setting(config, "url"));
   site->cert_file = dk_cloud_keep(&site->texts, dk_cloud_setting(config, "cert"));
   if (site->cert_file && !*site->cert_file) site->cert_file = NULL;
+  site->where = site->url;
   *(const char **)site->own = dk_cloud_keep(&site->texts, dk_cloud_setting(config, "login"));
   return site->url && *(const char **)site->own ? 0 : dk_error_system(error, -ENOMEM, "settings");
 }

@@ -115,6 +115,7 @@ struct dk_rent_pool bed_pool(uint32_t number, const struct dk_rent_shape *shapes
   static const char *const names[] = {"none", "one", "two", "three"};
   return (struct dk_rent_pool){.number = number,
                                .name = names[number],
+                               .where = "there",
                                .max_instances = 4,
                                .idle_ns = 5 * MINUTE,
                                .boot_ns = 4 * MINUTE,

@@ -218,6 +218,76 @@ static void shared_account(void **state) {
   bed_close(&bed);
 }
 
+/* A provider that was moved is another pool: no list of the new place says anything of what it has at the old one. */
+static void moved(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_rent_pool pool = open_pool(&bed);
+  bed_demand(&bed, 1, 1);
+  bed_created(&bed, 1);
+  bed_up(&bed, 1);
+  assert_string_equal(bed_kept(&bed, 1)->where, "there");
+  bed_restart(&bed);
+  pool.where = "elsewhere";
+  bed_configure(&bed, &pool);
+  list_for(&bed, 60 * MINUTE, NULL, 0);
+  bed_release(&bed, 1, true);
+  assert_int_equal(bed_kept(&bed, 1)->state, DK_RENT_UP);
+  assert_string_equal(bed_kept(&bed, 1)->where, "there");
+  assert_int_equal(dk_rent_count(bed.rent, 1), 0);
+  pool.where = "there"; /* it is put back */
+  pool.number = 2;
+  bed_configure(&bed, &pool);
+  assert_int_equal(dk_rent_count(bed.rent, 2), 1);
+  for (uint32_t i = 0; i < 10 && bed.n_kept; i++) bed_list(&bed, 2, NULL, 0);
+  assert_int_equal(bed.n_kept, 0);
+  bed_close(&bed);
+}
+
+/* A record of a dkrun that wrote no places is of the first one that is configured, and says so from then on. */
+static void unplaced(void **state) {
+  (void)state;
+  struct bed bed;
+  struct dk_rent_pool pool = bed_pool(1, &shape, 1);
+  bed_open(&bed);
+  pool.where = "";
+  bed_configure(&bed, &pool);
+  bed_demand(&bed, 1, 1);
+  bed_created(&bed, 1);
+  assert_string_equal(bed_kept(&bed, 1)->where, "");
+  bed_restart(&bed);
+  pool.where = "there";
+  bed_configure(&bed, &pool);
+  assert_string_equal(bed_kept(&bed, 1)->where, "there");
+  assert_int_equal(dk_rent_count(bed.rent, 1), 1);
+  bed_restart(&bed);
+  pool.where = "elsewhere";
+  bed_configure(&bed, &pool);
+  assert_string_equal(bed_kept(&bed, 1)->where, "there");
+  bed_close(&bed);
+}
+
+/* What is to be deleted is on its way when the cloud has agreed, and not before. */
+static void refused_delete(void **state) {
+  (void)state;
+  struct bed bed;
+  open_pool(&bed);
+  bed_demand(&bed, 1, 1);
+  bed_created(&bed, 1);
+  bed_release(&bed, 1, true);
+  assert_non_null(bed_find(&bed, DK_RENT_DELETE));
+  assert_false(dk_rent_is_going(bed.rent, 1));
+  struct dk_rent_event answer = {.kind = DK_RENT_EV_DELETE_ANSWERED, .number = 1};
+  answer.u.deleted.answer = DK_RENT_DELETE_FAILED;
+  bed_give(&bed, answer);
+  assert_false(dk_rent_is_going(bed.rent, 1));
+  while (!bed_find(&bed, DK_RENT_DELETE)) bed_wait(&bed, MINUTE);
+  answer.u.deleted.answer = DK_RENT_ACCEPTED;
+  bed_give(&bed, answer);
+  assert_true(dk_rent_is_going(bed.rent, 1));
+  bed_close(&bed);
+}
+
 static void nobody_answers(void **state) {
   (void)state;
   struct bed bed;
@@ -244,6 +314,9 @@ int main(void) {
       cmocka_unit_test(strangers),
       cmocka_unit_test(doubled),
       cmocka_unit_test(shared_account),
+      cmocka_unit_test(moved),
+      cmocka_unit_test(unplaced),
+      cmocka_unit_test(refused_delete),
       cmocka_unit_test(nobody_answers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

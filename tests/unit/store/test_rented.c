@@ -3,6 +3,7 @@
 #include "engine/store/repair.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
+#include "lang/base/bytes.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@ static struct dk_rent_record machine(uint32_t number) {
                                             .incarnation = UINT64_MAX - 1,
                                             .state = DK_RENT_ENDING,
                                             .pool = "cloud",
+                                            .where = "https://lab, project p",
                                             .shape = {.name = "large",
                                                       .cpus = 8,
                                                       .gpus = 1,
@@ -38,6 +40,7 @@ static void check_machine(const struct dk_rented *got, uint32_t number) {
   assert_true(got->number == number && got->incarnation == want.rented.incarnation);
   assert_int_equal(got->state, DK_RENT_ENDING);
   assert_string_equal(got->pool, "cloud");
+  assert_string_equal(got->where, "https://lab, project p");
   assert_string_equal(got->id, "i-0123");
   assert_string_equal(got->shape.name, "large");
   assert_true(got->shape.cpus == 8 && got->shape.gpus == 1 && got->shape.memory == UINT64_C(64) << 30);
@@ -133,6 +136,24 @@ static void damaged_ones(void **state) {
   assert_int_equal(dk_rented_decode(key, sizeof key, bytes.data, bytes.len, &got), -EBADMSG);
 }
 
+/* As the first version wrote it: without the place, which was its last text. */
+static void old_ones(void **state) {
+  (void)state;
+  struct dk_rent_record record = machine(1);
+  struct dk_rented got;
+  uint8_t key[DK_RENTED_KEY];
+  dk_autobuf bytes = DK_BUF_INIT, place = DK_BUF_INIT;
+  key_of(1, key);
+  assert_int_equal(dk_rented_encode(&record.rented, &bytes), 0);
+  dk_write_text(&place, record.rented.where);
+  dk_buf_truncate(&bytes, bytes.len - place.len);
+  bytes.data[0] = 1;
+  assert_int_equal(dk_rented_decode(key, sizeof key, bytes.data, bytes.len, &got), 0);
+  assert_string_equal(got.where, "");
+  strcpy(got.where, record.rented.where);
+  check_machine(&got, 1);
+}
+
 /* A text that is longer than there is room for. */
 static void long_texts(void **state) {
   (void)state;
@@ -164,6 +185,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(they_are_kept, open_store, close_store),
       cmocka_unit_test(damaged_ones),
+      cmocka_unit_test(old_ones),
       cmocka_unit_test(long_texts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
