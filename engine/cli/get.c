@@ -216,7 +216,7 @@ static int copy_output(struct dk_get *get, uint32_t task, uint32_t output, const
   if (r == -ENOENT || r == -EBADMSG) {
     dk_buf_printf(&name, "output `%s` of ", t->outputs[output].name);
     dk_row_label(&get->look.rows, task, &name);
-    return dk_get_lost(get, kept, dk_buf_text(&name), r, error);
+    return dk_get_lost(get, task, kept, dk_buf_text(&name), r, error);
   }
   if (r < 0) return r;
   dk_buf_add_escaped(&line, path, strlen(path));

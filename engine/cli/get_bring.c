@@ -82,9 +82,25 @@ static bool find_holder(const struct dk_get *get, const struct dk_digest *conten
   return dk_store_each_copy(get->look.store, content, take_holder, ret, NULL) == 1;
 }
 
+/* Was it removed from a host when it was nowhere else? */
+static bool was_cleaned(const struct dk_get *get, uint32_t task, const char *name, const char *command,
+                        struct dk_error *error) {
+  struct dk_saved saved;
+
+  if (dk_store_get_saved(get->look.store, &get->look.rows.tasks[task].key, &saved, NULL) < 0) return false;
+  bool was = saved.cleaned && *saved.cleaned;
+  if (was)
+    dk_error_set(error, -ENOENT,
+                 "%s was only at host %s, and was removed there with `dkrun hosts clean`\nhelp: `%s` makes it again",
+                 name, saved.cleaned, command);
+  dk_saved_finish(&saved);
+  return was;
+}
+
 /* Which of them can be told apart by the objects alone: a run looks at what is missing or unsealed, a reading fsck at
  * the rest. */
-int dk_get_lost(const struct dk_get *get, const struct dk_kept *kept, const char *name, int r, struct dk_error *error) {
+int dk_get_lost(const struct dk_get *get, uint32_t task, const struct dk_kept *kept, const char *name, int r,
+                struct dk_error *error) {
   const struct dk_objects *objects = &get->look.objects;
   bool is_believed = dk_objects_has_content(objects, &kept->digest, kept->is_dir, NULL) > 0;
   dk_autobuf command = DK_BUF_INIT;
@@ -100,6 +116,7 @@ int dk_get_lost(const struct dk_get *get, const struct dk_kept *kept, const char
     dk_host_record_finish(&holder.host);
     return r;
   }
+  if (r == -ENOENT && was_cleaned(get, task, name, dk_buf_text(&command), error)) return r;
   return dk_error_set(error, r, "%s %s\nhelp: %s`%s` makes it again", name,
                       r == -ENOENT ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects: nothing is copied",
                       is_believed ? "`dkrun fsck --repair` drops it, then " : "", dk_buf_text(&command));

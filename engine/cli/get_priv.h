@@ -26,7 +26,8 @@ bool dk_get_has_outputs(const struct dk_get *get, uint32_t task);
 
 /* get_bring.c: all that is only at hosts, before anything is copied. 0 or a negative errno with words. */
 int dk_get_bring(struct dk_get *get, struct dk_error *error);
-/* Words for an output (`name`) that could not be copied with r, -ENOENT or -EBADMSG; returns r. */
-int dk_get_lost(const struct dk_get *get, const struct dk_kept *kept, const char *name, int r, struct dk_error *error);
+/* Words for an output (`name`) of a task that could not be copied with r, -ENOENT or -EBADMSG; returns r. */
+int dk_get_lost(const struct dk_get *get, uint32_t task, const struct dk_kept *kept, const char *name, int r,
+                struct dk_error *error);
 
 #endif

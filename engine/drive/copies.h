@@ -13,7 +13,8 @@ struct dk_copies_sum {
 /* Of the hosts for which `is_meant` says so. 0 or a negative errno with words. */
 int dk_copies_only_at(struct dk_folder *folder, dk_store_may_host_fn *is_meant, void *ctx, struct dk_copies_sum *ret,
                       struct dk_error *error);
-/* They keep nothing any more: commits that. The folder is open for writing. */
+/* They keep nothing any more: commits that, after the results that can be had nowhere else say of themselves that they
+ * were cleaned (dk_saved). The folder is open for writing. */
 int dk_copies_forget(struct dk_folder *folder, dk_store_may_host_fn *is_meant, void *ctx, struct dk_error *error);
 
 #endif

@@ -16,8 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RUNS_AGAIN "it is deleted; its task runs again"
-
 void dk_fsck_found(struct dk_fsck *fsck, bool can_mend, const char *help, const char *format, ...) {
   char what[600];
   va_list args;
@@ -51,8 +49,13 @@ int dk_fsck_move_away(struct dk_fsck *fsck, const char *path) {
   return dk_error_system(fsck->error, -errno, "moving %s away", path);
 }
 
-static int no_memory(struct dk_fsck *fsck) {
+int dk_fsck_no_memory(struct dk_fsck *fsck) {
   return dk_error_system(fsck->error, -ENOMEM, "checking %s", fsck->folder.path);
+}
+
+int dk_fsck_drop(struct dk_fsck *fsck, enum dk_table table, const void *key, size_t klen) {
+  dk_batch_del(&fsck->batch, table, key, klen);
+  return dk_buf_ok(&fsck->batch.bytes) ? 0 : dk_fsck_no_memory(fsck);
 }
 
 /* The store's files. */
@@ -87,7 +90,7 @@ static int on_damage(void *ctx, const struct dk_damage *damage) {
     hex_of(damage, hex);
     if (damage->table == DK_TABLE_META) files->cannot_open = true;
     files->needs_rebuild = true; /* what is written into a page with a wrong bit may make it worse */
-    dk_fsck_found(files->fsck, true, damage->table == DK_TABLE_RESULTS ? RUNS_AGAIN : "it is deleted",
+    dk_fsck_found(files->fsck, true, damage->table == DK_TABLE_RESULTS ? DK_FSCK_RUNS_AGAIN : "it is deleted",
                   "the value of %s in the store's table `%s` is not what was written", hex, table);
     return 0;
   }
@@ -125,7 +128,7 @@ static void tell_lost(struct dk_fsck *fsck, const struct dk_rebuilt *made) {
 static int rebuild(struct dk_fsck *fsck, const char *store) {
   struct dk_rebuilt made;
   dk_autofree char *aside = away_path(fsck, "data.mdb");
-  if (!aside) return no_memory(fsck);
+  if (!aside) return dk_fsck_no_memory(fsck);
   int err = dk_store_rebuild(store, aside, &made, fsck->error);
   if (err) return err;
   note(fsck, "the store was made anew: %llu runs, %llu tasks, %llu results could be read",
@@ -149,80 +152,19 @@ static int check_files(struct dk_fsck *fsck, bool *ret_usable) {
 
 /* Records. */
 
-struct of_record {
-  struct dk_fsck *fsck;
-  char wrong[300]; /* first thing that is wrong */
-};
-
-static int check_object(void *ctx, const struct dk_digest *digest, bool is_dir, uint64_t size) {
-  struct of_record *of = ctx;
-  char hex[DK_DIGEST_HEX + 1];
-  const char *why = dk_fsck_object(of->fsck, digest, is_dir, size);
-  struct dk_copy copy;
-  if (!why || dk_store_find_copy(of->fsck->folder.store, digest, NULL, NULL, &copy, NULL) == 0) return 0;
-  dk_digest_hex(digest, hex);
-  snprintf(of->wrong, sizeof of->wrong, "object %.2s/%.10s... %s", hex, hex + 2, why);
-  return 1;
-}
-
-static int drop(struct dk_fsck *fsck, enum dk_table table, const void *key, size_t klen) {
-  dk_batch_del(&fsck->batch, table, key, klen);
-  return dk_buf_ok(&fsck->batch.bytes) ? 0 : no_memory(fsck);
-}
-
-static int check_result(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  struct of_record of = {.fsck = ctx};
-  struct dk_saved saved;
-  const char *input;
-  of.fsck->sum->results++;
-  int err = klen == DK_DIGEST_SIZE ? dk_saved_decode(value, vlen, &saved) : -EBADMSG;
-  if (err == -ENOMEM) return no_memory(of.fsck);
-  if (err) {
-    dk_fsck_found(of.fsck, true, RUNS_AGAIN, "a result cannot be understood");
-    return drop(of.fsck, DK_TABLE_RESULTS, key, klen);
-  }
-  if (dk_result_each_object(&saved.result, check_object, &of)) {
-    dk_fsck_found(of.fsck, true, RUNS_AGAIN, "the result of %s (run %u) is not whole: %s",
-                  saved.label && *saved.label ? saved.label : "a task", saved.run, of.wrong);
-    err = drop(of.fsck, DK_TABLE_RESULTS, key, klen);
-  } else if ((input = dk_fsck_bad_input(of.fsck, &saved))) {
-    dk_fsck_found(of.fsck, true, RUNS_AGAIN,
-                  "the result of %s (run %u) is in doubt: its %s is altered, and nothing tells since when",
-                  saved.label && *saved.label ? saved.label : "a task", saved.run, input);
-    err = drop(of.fsck, DK_TABLE_RESULTS, key, klen);
-  }
-  dk_saved_finish(&saved);
-  return err;
-}
-
-static int check_failure(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
-  struct of_record of = {.fsck = ctx};
-  struct dk_result result;
-  int err = klen == 16 ? dk_result_decode(value, vlen, &result, NULL) : -EBADMSG;
-  if (err == -ENOMEM) return no_memory(of.fsck);
-  if (err == 0) {
-    err = dk_result_each_object(&result, check_object, &of);
-    dk_result_finish(&result);
-  }
-  if (err == 0) return 0;
-  dk_fsck_found(of.fsck, true, "what is told of it is deleted", "what a failed task left cannot be read%s%s",
-                of.wrong[0] ? ": " : "", of.wrong);
-  return drop(of.fsck, DK_TABLE_FAILURES, key, klen);
-}
-
 static int check_run(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
   struct dk_fsck *fsck = ctx;
   struct dk_run run;
   uint64_t size = 0;
   fsck->sum->runs++;
   int err = dk_run_decode(value, vlen, &run);
-  if (err == -ENOMEM) return no_memory(fsck);
+  if (err == -ENOMEM) return dk_fsck_no_memory(fsck);
   bool is_whole = err == 0 && dk_objects_has(&fsck->folder.objects, &run.plan, &size) &&
                   !dk_fsck_object(fsck, &run.plan, false, size);
   if (!is_whole) {
     dk_fsck_found(fsck, true, "the run is taken from the list; results that it made stay",
                   err ? "a run cannot be understood" : "the plan of run %u is missing or altered", run.number);
-    err = drop(fsck, DK_TABLE_RUNS, key, klen);
+    err = dk_fsck_drop(fsck, DK_TABLE_RUNS, key, klen);
   }
   dk_run_finish(&run);
   return err;
@@ -257,7 +199,7 @@ static int check_of_run(void *ctx, const void *key, size_t klen, const void *val
                   is_bad ? "an entry of the store's table `%s` cannot be understood"
                          : "the store's table `%s` has entries of run %u, which is not there",
                   dk_store_table_name(dangling->table), run);
-  return drop(dangling->fsck, dangling->table, key, klen);
+  return dk_fsck_drop(dangling->fsck, dangling->table, key, klen);
 }
 
 /* A table in which an entry that cannot be understood would be the end of the next engine. */
@@ -272,7 +214,7 @@ static int check_strict(void *ctx, const void *key, size_t klen, const void *val
   if (dk_store_table_of(key, klen, value, vlen) == strict->table) return 0;
   dk_fsck_found(strict->fsck, true, strict->then, "an entry of the store's table `%s` cannot be understood",
                 dk_store_table_name(strict->table));
-  return drop(strict->fsck, strict->table, key, klen);
+  return dk_fsck_drop(strict->fsck, strict->table, key, klen);
 }
 
 /* Without its host a copy is nowhere. */
@@ -284,11 +226,11 @@ static int check_copy(void *ctx, const void *key, size_t klen, const void *value
   if (err == 0) err = dk_store_get_host(fsck->folder.store, copy.host, &host, NULL);
   dk_host_record_finish(&host);
   if (err == 0) return 0;
-  if (err == -ENOMEM) return no_memory(fsck);
+  if (err == -ENOMEM) return dk_fsck_no_memory(fsck);
   dk_fsck_found(fsck, true, "it is deleted; what is nowhere else is made again",
                 err == -ENOENT ? "the store's table `copies` names a host that is not known"
                                : "an entry of the store's table `copies` cannot be understood");
-  return drop(fsck, DK_TABLE_COPIES, key, klen);
+  return dk_fsck_drop(fsck, DK_TABLE_COPIES, key, klen);
 }
 
 static int commit(struct dk_fsck *fsck) {
@@ -325,8 +267,11 @@ static int check_records(struct dk_fsck *fsck) {
   for (size_t i = 0; i < sizeof stricts / sizeof *stricts && err == 0; i++)
     err = walk(fsck, stricts[i].table, check_strict, &stricts[i]);
   if (err == 0) err = walk(fsck, DK_TABLE_COPIES, check_copy, fsck);
-  if (err == 0) err = walk(fsck, DK_TABLE_RESULTS, check_result, fsck);
-  if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, check_failure, fsck);
+  if (err == 0) err = walk(fsck, DK_TABLE_RESULTS, dk_fsck_result, fsck);
+  if (err == 0 && fsck->n_cleaned)
+    note(fsck, "outputs of %u result%s were removed with `dkrun hosts clean`: made again when they are asked for",
+         fsck->n_cleaned, fsck->n_cleaned == 1 ? "" : "s");
+  if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, dk_fsck_failure, fsck);
   return err;
 }
 
@@ -353,7 +298,7 @@ static int forget_source(struct dk_fsck *fsck, uint32_t number) {
   int err = dk_store_get_run(fsck->folder.store, number, &run, fsck->error);
   if (err) return err;
   if (run.snapshot) run.snapshot[0] = '\0';
-  err = dk_batch_put_run(&fsck->batch, &run) ? no_memory(fsck) : 0;
+  err = dk_batch_put_run(&fsck->batch, &run) ? dk_fsck_no_memory(fsck) : 0;
   dk_run_finish(&run);
   note(fsck, "the source of run %u is lost: no commit that is left has it", number);
   return err;
@@ -372,7 +317,7 @@ static int check_sources(struct dk_fsck *fsck) {
   if (err) return err == -EBADMSG && !fsck->options->repair ? 0 : err; /* told of before */
   struct dk_source_pin *pins = dk_calloc(refs.n_runs + 1, sizeof *pins);
   struct sources sources = {fsck, &refs, false};
-  if (!pins) err = no_memory(fsck);
+  if (!pins) err = dk_fsck_no_memory(fsck);
   for (uint32_t i = 0; i < refs.n_runs && err == 0; i++)
     pins[i] = (struct dk_source_pin){refs.runs[i].commit, refs.runs[i].pinned, false};
   if (err == 0) err = dk_source_check(fsck->folder.path, pins, refs.n_runs, bad_source, &sources, fsck->error);

@@ -17,15 +17,24 @@ struct dk_fsck {
       unmarked;
   struct dk_batch batch; /* what mending deletes from the store */
   uint32_t n_moved;
+  uint32_t n_cleaned; /* results of which outputs were removed from hosts, and are nowhere */
   struct dk_error *error;
 };
 
 /* Tells of a finding; what can be mended counts as mended when `repair` is set. */
 void dk_fsck_found(struct dk_fsck *fsck, bool can_mend, const char *help, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Out of memory, in words. */
+int dk_fsck_no_memory(struct dk_fsck *fsck);
+/* With the next commit (repair only). 0 or -ENOMEM with words. */
+int dk_fsck_drop(struct dk_fsck *fsck, enum dk_table table, const void *key, size_t klen);
+#define DK_FSCK_RUNS_AGAIN "it is deleted; its task runs again"
 /* Moves a file or folder of the state folder to damaged/ (repair only). */
 int dk_fsck_move_away(struct dk_fsck *fsck, const char *path);
 
+/* fsck_results.c: as in dk_store_each, of one entry; after the objects were looked at. ctx is the dk_fsck. */
+int dk_fsck_result(void *ctx, const void *key, size_t klen, const void *value, size_t vlen);
+int dk_fsck_failure(void *ctx, const void *key, size_t klen, const void *value, size_t vlen);
 /* fsck_objects.c */
 int dk_fsck_objects(struct dk_fsck *fsck);  /* the files themselves; fills `bad` */
 int dk_fsck_move_bad(struct dk_fsck *fsck); /* after the records that named them are gone */

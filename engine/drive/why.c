@@ -115,8 +115,12 @@ static int tell_gone(struct dk_why_book *book, const struct dk_template *tmpl, c
     int state = dk_lookup_output_state(&objects, output, NULL);
     if (state < 0) return state;
     if (state == DK_OUTPUT_THERE || state == DK_OUTPUT_ELSEWHERE) continue;
-    dk_buf_printf(&answer->text, "output `%s` %s", tmpl->outputs[i].name,
-                  state == DK_OUTPUT_GONE ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects");
+    if (state == DK_OUTPUT_GONE && saved->cleaned && *saved->cleaned)
+      dk_buf_printf(&answer->text, "output `%s` was only at host %s, and removed there (dkrun hosts clean)",
+                    tmpl->outputs[i].name, saved->cleaned);
+    else
+      dk_buf_printf(&answer->text, "output `%s` %s", tmpl->outputs[i].name,
+                    state == DK_OUTPUT_GONE ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects");
     break;
   }
   if (answer->text.len == 0) dk_buf_add_text(&answer->text, "it does not have the outputs that are declared");

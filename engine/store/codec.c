@@ -159,13 +159,17 @@ int dk_task_record_decode(const void *data, size_t len, struct dk_task_record *r
   return dk_reader_error(&reader);
 }
 
+#define CLEANED_VERSION 2 /* of a result: outputs of it were removed from a host */
+
 int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out) {
   size_t before = out->len;
-  dk_write_u8(out, VERSION);
+  bool is_cleaned = saved->cleaned && *saved->cleaned;
+  dk_write_u8(out, is_cleaned ? CLEANED_VERSION : VERSION);
   write_id(out, saved->attempt);
   dk_write_u32(out, saved->run);
   dk_write_text(out, saved->label);
   dk_write_text(out, saved->host);
+  if (is_cleaned) dk_write_text(out, saved->cleaned);
   dk_write_varint(out, saved->n_parts);
   for (uint32_t i = 0; i < saved->n_parts; i++) {
     dk_write_text(out, saved->parts[i].name);
@@ -182,6 +186,7 @@ int dk_saved_encode(const struct dk_saved *saved, struct dk_buf *out) {
 static void finish_head(struct dk_saved *saved) {
   dk_free(saved->label);
   dk_free(saved->host);
+  dk_free(saved->cleaned);
   for (uint32_t i = 0; i < saved->n_parts; i++) dk_free(saved->parts[i].name);
   dk_free(saved->parts);
 }
@@ -203,11 +208,13 @@ int dk_saved_decode(const void *data, size_t len, struct dk_saved *ret) {
   struct dk_reader reader;
   dk_reader_init(&reader, data, len);
   memset(ret, 0, sizeof *ret);
-  read_version(&reader);
+  uint8_t version = dk_read_u8(&reader);
+  if (version != VERSION && version != CLEANED_VERSION) reader.failed = true;
   ret->attempt = read_id(&reader);
   ret->run = dk_read_u32(&reader);
   ret->label = dk_read_text(&reader);
   ret->host = dk_read_text(&reader);
+  if (version == CLEANED_VERSION) ret->cleaned = dk_read_text(&reader);
   int err = read_parts(&reader, ret);
   if (err == 0) err = dk_result_decode(reader.at, (size_t)(reader.end - reader.at), &ret->result, NULL);
   if (err) {

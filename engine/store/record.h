@@ -47,6 +47,9 @@ struct dk_saved {
   uint32_t run; /* that made it */
   char *label;  /* "train lr=0.1", as it was called then */
   char *host;
+  char *
+      cleaned; /* a host whose copies people removed (`dkrun hosts clean`), outputs that were only there with them: that
+                    they cannot be had is no damage. "" or NULL: none */
   struct dk_key_part_record *parts;
   uint32_t n_parts;
   struct dk_result result;

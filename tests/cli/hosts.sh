@@ -116,6 +116,15 @@ count 2 'freed'
 [ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
 run plan e.dk
 has '0 cached, 4 to run'
+# That they are gone was announced: it is no damage.
+run fsck
+has 'outputs of 4 results were removed with `dkrun hosts clean`'
+has 'nothing is damaged'
+run -e 4 get t1
+has_err 'was only at host h'
+has_err 'help: `dkrun run e.dk` makes it again'
+run why e.dk t1
+has 'and removed there (dkrun hosts clean)'
 # The program also goes from where nothing of this repository is.
 run providers check
 [ "$(ls "$(there 1)")" = bin ] || fail "not the program alone: $(ls "$(there 1)")"
@@ -130,6 +139,8 @@ count 2 ': 0 B freed'
 rmdir "$(there 2)/another"
 run run e.dk
 has 'done: 4 ran'
+run fsck
+lacks 'hosts clean'
 
 # --- one that is taken out of the file keeps what it has ---
 

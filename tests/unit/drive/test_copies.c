@@ -1,4 +1,5 @@
 /* What is recorded to be at hosts, for who cleans, weighs and checks the state folder. */
+#include "engine/drive/copies.h"
 #include "engine/drive/fsck.h"
 #include "engine/drive/gc.h"
 #include "engine/drive/usage.h"
@@ -12,12 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static char root[64];
 static struct dk_folder folder;
 static const struct dk_digest used = {{1}}, unused = {{2}}, directory = {{3}};
+static const struct dk_digest made = {{9}}, made_too = {{10}};
 
 static void put_copies(struct dk_batch *batch) {
   const struct dk_host_record host = {.number = 3,
@@ -31,11 +34,17 @@ static void put_copies(struct dk_batch *batch) {
   for (size_t i = 0; i < 3; i++) assert_int_equal(dk_batch_put_copy(batch, &copies[i]), 0);
 }
 
+static void put_result(struct dk_batch *batch, const struct dk_digest *key, const struct dk_saved *saved) {
+  dk_autobuf bytes = DK_BUF_INIT;
+  assert_int_equal(dk_saved_encode(saved, &bytes), 0);
+  const struct dk_record record = {.kind = DK_REC_RESULT, .key = *key, .len = (uint32_t)bytes.len};
+  assert_int_equal(dk_batch_add_record(batch, &record, &bytes), 0);
+}
+
 /* A result with two outputs that are at h3, and a copy that nothing names. */
 static int set_up(void **state) {
   (void)state;
   struct dk_batch batch = DK_BATCH_INIT;
-  dk_autobuf bytes = DK_BUF_INIT;
   struct dk_kept outputs[] = {{.digest = used, .size = 1000, .total = 1000},
                               {.digest = directory, .size = 7, .total = 7, .is_dir = true}};
   struct dk_saved saved = {.run = 1, .label = (char *)"make", .host = (char *)"h3"};
@@ -46,9 +55,7 @@ static int set_up(void **state) {
   assert_non_null(mkdtemp(root));
   assert_int_equal(dk_folder_open(root, "test", &folder, NULL), 0);
   put_copies(&batch);
-  assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
-  const struct dk_record record = {.kind = DK_REC_RESULT, .key = {{9}}, .len = (uint32_t)bytes.len};
-  assert_int_equal(dk_batch_add_record(&batch, &record, &bytes), 0);
+  put_result(&batch, &made, &saved);
   assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
   dk_batch_finish(&batch);
   return 0;
@@ -134,11 +141,65 @@ static void fsck_checks_them(void **state) {
   assert_non_null(strstr(all, "the result of make (run 1) is not whole"));
 }
 
+static bool is_h3(void *ctx, uint32_t host) {
+  (void)ctx;
+  return host == 3;
+}
+
+static bool is_cleaned(const struct dk_digest *key) {
+  struct dk_saved saved;
+  assert_int_equal(dk_store_get_saved(folder.store, key, &saved, NULL), 0);
+  bool is = saved.cleaned && strcmp(saved.cleaned, "h3") == 0;
+  dk_saved_finish(&saved);
+  return is;
+}
+
+/* A second result, whose output is here and at h3. */
+static void put_one_here(struct dk_digest *ret_content) {
+  struct dk_batch batch = DK_BATCH_INIT;
+  struct dk_kept output = {.size = 4, .total = 4};
+  struct dk_saved saved = {.run = 2, .label = (char *)"keep", .host = (char *)"h3"};
+  assert_int_equal(dk_objects_put(&folder.objects, "here", 4, &output.digest, NULL), 0);
+  saved.result.text = (char *)"";
+  saved.result.outputs = &output;
+  saved.result.n_outputs = 1;
+  put_result(&batch, &made_too, &saved);
+  const struct dk_copy copy = {output.digest, 3, 4, false};
+  assert_int_equal(dk_batch_put_copy(&batch, &copy), 0);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+  *ret_content = output.digest;
+}
+
+/* What people gave up is no damage; what is lost of the rest is. */
+static void fsck_knows_what_was_cleaned(void **state) {
+  (void)state;
+  char all[2000];
+  struct dk_digest content;
+  struct dk_copies_sum sum;
+  dk_autobuf path = DK_BUF_INIT;
+  put_one_here(&content);
+  assert_int_equal(dk_copies_only_at(&folder, is_h3, NULL, &sum, NULL), 0);
+  assert_true(sum.n_results == 1 && sum.bytes == 1007 && !is_cleaned(&made));
+  assert_int_equal(dk_copies_forget(&folder, is_h3, NULL, NULL), 0);
+  assert_true(!has(&used) && !has(&directory) && !has(&content));
+  assert_true(is_cleaned(&made) && !is_cleaned(&made_too));
+  if (check(false, all) != 0) fail_msg("%s", all);
+  assert_non_null(strstr(all, "outputs of 1 result were removed"));
+  assert_int_equal(check(true, all), 0);
+  assert_true(is_cleaned(&made));
+  dk_objects_path(&folder.objects, &content, &path);
+  assert_int_equal(unlink(dk_buf_text(&path)), 0);
+  assert_int_equal(check(false, all), 1);
+  assert_non_null(strstr(all, "the result of keep (run 2) is not whole"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(gc_forgets_them, set_up, tear_down),
       cmocka_unit_test_setup_teardown(du_weighs_them, set_up, tear_down),
       cmocka_unit_test_setup_teardown(fsck_checks_them, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(fsck_knows_what_was_cleaned, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

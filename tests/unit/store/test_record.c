@@ -100,6 +100,17 @@ static void test_saved(void **state) {
   assert_memory_equal(back.result.out.bytes, "abc", 3);
   assert_int_equal(back.result.n_outputs, 2);
   assert_true(back.result.outputs[1].is_dir);
+  assert_null(back.cleaned);
+  dk_saved_finish(&back);
+  /* Only one that was cleaned is written in a way that older programs do not know. */
+  assert_int_equal(bytes.data[0], 1);
+  saved.cleaned = (char *)(uintptr_t) "h3";
+  dk_buf_clear(&bytes);
+  assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
+  assert_int_equal(dk_saved_decode(bytes.data, bytes.len, &back), 0);
+  assert_string_equal(back.cleaned, "h3");
+  assert_string_equal(back.parts[1].name, "code");
+  assert_int_equal(back.result.n_outputs, 2);
   dk_saved_finish(&back);
 }
 
@@ -326,6 +337,10 @@ static void test_mutated(void **state) {
   const struct dk_task_record task = {.state = DK_TASK_DONE, .code = 3};
   assert_int_equal(dk_run_encode(&run, &bytes), 0);
   mutate(&bytes, try_run);
+  dk_buf_clear(&bytes);
+  assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
+  mutate(&bytes, try_saved);
+  saved.cleaned = (char *)(uintptr_t) "h3";
   dk_buf_clear(&bytes);
   assert_int_equal(dk_saved_encode(&saved, &bytes), 0);
   mutate(&bytes, try_saved);
