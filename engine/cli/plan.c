@@ -230,8 +230,8 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
 }
 
 /* What each task would do, by a look at all of them. */
-static int look_ahead(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder, struct dk_preview *ret,
-                      struct dk_error *error) {
+static int look_ahead(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder,
+                      const struct dk_plan_where *where, struct dk_preview *ret, struct dk_error *error) {
   struct dk_lookup_state lookup;
   struct dk_why_options why = {folder->store, &folder->objects, cli->state, session->plan->name};
   struct dk_why_book *book = NULL;
@@ -242,6 +242,7 @@ static int look_ahead(struct dk_cli *cli, struct dk_session *session, struct dk_
       .code = session->snapshot.code,
       .root = cli->root,
       .dry = true,
+      .has_hosts = dk_hosts_has_remote(&where->hosts),
   };
   int r = dk_lookup_init(&lookup, &with, error);
 
@@ -272,7 +273,7 @@ static int preview_session(struct dk_cli *cli, struct dk_session *session, struc
     r = dk_preview_all_cached(session->plan, &preview);
     if (r < 0) dk_error_system(&error, r, "looking ahead");
   } else {
-    r = look_ahead(cli, session, folder, &preview, &error);
+    r = look_ahead(cli, session, folder, where, &preview, &error);
   }
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
   print_plan(cli, session, &preview, where);

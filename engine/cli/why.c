@@ -1,5 +1,6 @@
 /* dkrun why: what a run would do with a task and why, or why it ran in a run that was. */
 #include "engine/cli/look.h"
+#include "engine/cli/providers.h"
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
 #include "engine/drive/preview.h"
@@ -290,7 +291,7 @@ static int look_ahead(struct why *why, const uint32_t *tasks, uint32_t n, struct
   return dk_preview_make(why->lookup, NULL, wanted, why->preview, error);
 }
 
-static int why_now(struct dk_cli *cli, struct dk_session *session, const uint32_t *tasks, uint32_t n) {
+static int why_now(struct dk_cli *cli, struct dk_session *session, bool has_hosts, const uint32_t *tasks, uint32_t n) {
   struct dk_error error = {0};
   struct dk_folder folder = {0};
   struct dk_lookup_state lookup;
@@ -307,6 +308,7 @@ static int why_now(struct dk_cli *cli, struct dk_session *session, const uint32_
       .code = session->snapshot.code,
       .root = cli->root,
       .dry = true,
+      .has_hosts = has_hosts,
   };
   r = dk_lookup_init(&lookup, &with, &error);
   if (r == 0) {
@@ -325,6 +327,17 @@ static int why_now(struct dk_cli *cli, struct dk_session *session, const uint32_
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
 }
 
+/* As the run would: only whether tasks may go elsewhere matters here. */
+static int find_hosts(struct dk_cli *cli, bool *ret_has) {
+  struct dk_hosts hosts;
+  struct dk_error error = {0};
+  int code = dk_hosts_load(cli->root, &hosts, &error) < 0 ? dk_providers_fail(cli, &hosts, &error) : DK_EXIT_OK;
+
+  *ret_has = dk_hosts_has_remote(&hosts);
+  dk_hosts_finish(&hosts);
+  return code;
+}
+
 static bool is_file_name(const char *word) {
   size_t len = strlen(word);
   return strchr(word, '/') || (len > 3 && strcmp(word + len - 3, ".dk") == 0);
@@ -335,11 +348,13 @@ static int open_and_tell(struct dk_cli *cli, const char *file, const struct dk_c
   struct dk_session session;
   dk_autofree uint32_t *tasks = NULL;
   uint32_t n = 0;
+  bool has_hosts = false;
   int code = dk_session_open(cli, file, params, &session);
 
   if (code != DK_EXIT_OK) return code;
   code = select_tasks(session.plan, words, n_words, &tasks, &n);
-  if (code == DK_EXIT_OK) code = why_now(cli, &session, tasks, n);
+  if (code == DK_EXIT_OK) code = find_hosts(cli, &has_hosts);
+  if (code == DK_EXIT_OK) code = why_now(cli, &session, has_hosts, tasks, n);
   dk_session_close(&session);
   return code;
 }

@@ -236,6 +236,12 @@ int dk_hosts_load(const char *root, struct dk_hosts *ret, struct dk_error *error
   return dk_hosts_load_as(root, DK_HOSTS_AS_TRUSTED, ret, error);
 }
 
+bool dk_hosts_has_remote(const struct dk_hosts *hosts) {
+  for (uint32_t i = 0; i < hosts->n; i++)
+    if (hosts->items[i].provider->is_remote) return true;
+  return hosts->n_clouds > 0;
+}
+
 void dk_hosts_finish(struct dk_hosts *hosts) {
   struct dk_hosts_priv *priv = hosts->priv;
   dk_free(hosts->items);

@@ -68,6 +68,9 @@ int dk_hosts_load(const char *root, struct dk_hosts *ret, struct dk_error *error
 int dk_hosts_load_as(const char *root, enum dk_hosts_trust trust, struct dk_hosts *ret, struct dk_error *error);
 void dk_hosts_finish(struct dk_hosts *hosts);
 
+/* May tasks run on other machines than this one? */
+bool dk_hosts_has_remote(const struct dk_hosts *hosts);
+
 /* Would an engine do the same with both? */
 bool dk_cloud_entry_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b);
 

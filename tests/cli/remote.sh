@@ -118,6 +118,10 @@ task read over g {
 }
 END
 only '"h1", "h2"'
+run plan m.dk
+has '0 cached, 4 to run'
+run why m.dk t1
+has 'it never ran'
 run run m.dk --foreground
 has '4 ran'
 for t in t1 t2 t3 t4; do
