@@ -27,6 +27,29 @@ unsigned dk_ssh_patience(const struct dk_dial *dial) {
   return is_tending ? TENDING_MS : DEADLINE_MS;
 }
 
+static void enter(struct dk_dial *dial, enum dk_ssh_step step) {
+  dial->step = step;
+  dk_ssh_set_timer(dial, dk_ssh_patience(dial));
+}
+
+static void tell_silence(const struct dk_dial *dial, struct dk_error *ret) {
+  const char *last = dial->trouble.last[0] ? dial->trouble.last : dial->talk.noise;
+  dk_autobuf by_hand = DK_BUF_INIT;
+
+  dk_ssh_by_hand(&dial->with.host, &by_hand);
+  dk_error_set(
+      ret, -ETIMEDOUT,
+      "nothing came of it for %u s while %s%s%s\n"
+      "help: what its login starts (~/.profile, ~/.bashrc, ...) or a file server there may hang; does this come "
+      "to a prompt: %s",
+      dk_ssh_patience(dial) / 1000,
+      dial->step == DK_STEP_PUSH    ? "the agent's program was sent"
+      : dial->step == DK_STEP_LOGIN ? "its login shell was to start the agent"
+      : dial->talk.has_spoken       ? "it was set up"
+                                    : "ssh logged in",
+      *last ? "; the last that was said: " : "", last, dk_buf_text(&by_hand));
+}
+
 void dk_ssh_on_timer(void *ctx, int fd, short revents) {
   struct dk_dial *dial = ctx;
   struct dk_error error = {0};
@@ -38,13 +61,7 @@ void dk_ssh_on_timer(void *ctx, int fd, short revents) {
     dk_ssh_look(dial);
     return;
   }
-  const char *last = dial->trouble.last[0] ? dial->trouble.last : dial->talk.noise;
-  dk_error_set(&error, -ETIMEDOUT, "nothing came of it for %u s while %s%s%s", dk_ssh_patience(dial) / 1000,
-               dial->step == DK_STEP_PUSH    ? "the agent's program was sent"
-               : dial->step == DK_STEP_LOGIN ? "its login shell was to start the agent"
-               : dial->talk.has_spoken       ? "it was set up"
-                                             : "ssh logged in",
-               *last ? "; the last that was said: " : "", last);
+  tell_silence(dial, &error);
   dk_ssh_over(dial, &error);
 }
 
@@ -109,7 +126,7 @@ static void answer(struct dk_dial *dial) {
     over_memory(dial);
     return;
   }
-  dial->step = DK_STEP_ORDER;
+  enter(dial, DK_STEP_ORDER);
   flush(dial);
 }
 
@@ -164,7 +181,6 @@ static void flooded(struct dk_dial *dial) {
 static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
   bool has_stream = dial->with.way == DK_DIAL_AGENT || dial->with.way == DK_DIAL_TRY;
 
-  dk_ssh_set_timer(dial, dk_ssh_patience(dial));
   switch (said) {
   case DK_SSH_NOTHING: break;
   case DK_SSH_FAILED: fail(dial); break;
@@ -180,7 +196,7 @@ static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
       refuse(dial, "it wants what it was not offered");
       break;
     }
-    dial->step = DK_STEP_PUSH;
+    enter(dial, DK_STEP_PUSH);
     dial->pushed = 0;
     flush(dial);
     break;
@@ -189,7 +205,7 @@ static void handle(struct dk_dial *dial, enum dk_ssh_said said) {
         (dial->step == DK_STEP_PUSH && dial->pushed < dial->program.size))
       refuse(dial, "it goes on without the program");
     else
-      dial->step = DK_STEP_LOGIN;
+      enter(dial, DK_STEP_LOGIN);
     break;
   case DK_SSH_READY: give_away(dial); break;
   case DK_SSH_DONE:
