@@ -97,7 +97,8 @@ static void add_clock(struct dk_hosts_row *row, int64_t ahead_ns) {
   dk_buf_printf(&row->words, "%s%s", row->words.len ? "\n" : "", words.text);
 }
 
-static void fill_answered(struct dk_hosts_row *row, const struct dk_survey_answer *answer) {
+static void fill_answered(struct dk_hosts_row *row, const struct dk_hosts_look *look, uint32_t at) {
+  const struct dk_survey_answer *answer = &look->answers[at];
   const struct dk_known_host *host = row->host;
   struct dk_error words = {0};
 
@@ -119,7 +120,9 @@ static void fill_answered(struct dk_hosts_row *row, const struct dk_survey_answe
   row->state = "up";
   dk_buf_clear(&row->system);
   if (!dk_known_host_is_remote(host)) return;
-  if (dk_judge_system(&answer->facts, dk_known_host_provider(host), host->entry->mixed, &row->system, &words) < 0) {
+  int r = dk_judge_system(&answer->facts, dk_known_host_provider(host), host->entry->mixed, &row->system, &words);
+  if (r == 0) r = dk_hosts_judge_twin(look, at, &words);
+  if (r < 0) {
     row->state = "no tasks";
     dk_buf_add_text(&row->words, words.text);
   }
@@ -138,7 +141,7 @@ static void fill(struct dk_hosts_row *row, const struct dk_hosts_look *look, uin
     return;
   }
   if (answer->has_answered)
-    fill_answered(row, answer);
+    fill_answered(row, look, at);
   else if (row->is_counted)
     add_clock(row, row->host->record.clock_ns);
   if (!dk_known_host_is_remote(row->host) && row->system.len == 0) dk_environment_text(&row->system);

@@ -24,6 +24,8 @@ void dk_hosts_look_close(struct dk_hosts_look *look);
 /* Asks those that are marked; answers are in look->answers. `answered` may be NULL. */
 int dk_hosts_ask(struct dk_cli *cli, struct dk_hosts_look *look, enum dk_dial_way way, const bool *is_meant,
                  void (*answered)(void *ctx, uint32_t index), void *ctx, struct dk_error *error);
+/* Is it, as the answers have it, the same machine as one that comes before it? -EXDEV with words; 0: no. */
+int dk_hosts_judge_twin(const struct dk_hosts_look *look, uint32_t at, struct dk_error *error);
 /* Of what people typed: no such host or provider; an exit code, not 0. */
 int dk_hosts_no_such(const struct dk_hosts *hosts, const char *name);
 /* "lab h2" */

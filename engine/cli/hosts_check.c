@@ -92,8 +92,9 @@ static void tell(struct check *check, uint32_t at) {
     dk_cli_print(check->cli, &out);
     return;
   }
-  if (is_remote)
-    (void)dk_judge_system(&answer->facts, host->entry->config.provider, host->entry->mixed, &words, &system);
+  if (is_remote &&
+      dk_judge_system(&answer->facts, host->entry->config.provider, host->entry->mixed, &words, &system) == 0)
+    (void)dk_hosts_judge_twin(&check->look, at, &system);
   dk_buf_add_text(&words, words.len ? "; " : "");
   add_machine(answer, &words);
   if (is_remote) dk_buf_printf(&words, " in %.*s", (int)dir_len(answer->facts.root), answer->facts.root);

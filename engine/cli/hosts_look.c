@@ -3,6 +3,7 @@
 
 #include "engine/cli/providers.h"
 #include "engine/cli/session.h"
+#include "engine/drive/judge.h"
 #include "engine/sys/fs.h"
 #include "lang/base/alloc.h"
 
@@ -89,6 +90,17 @@ int dk_hosts_ask(struct dk_cli *cli, struct dk_hosts_look *look, enum dk_dial_wa
   int r = dk_survey(&options, entries, n, answers, error);
   for (uint32_t i = 0; i < n; i++) dk_survey_answer_finish(&answers[i]);
   return r;
+}
+
+int dk_hosts_judge_twin(const struct dk_hosts_look *look, uint32_t at, struct dk_error *error) {
+  const struct dk_survey_answer *answer = &look->answers[at];
+
+  for (uint32_t i = 0; *answer->facts.place && i < at; i++)
+    if (strcmp(look->answers[i].facts.place, answer->facts.place) == 0)
+      return dk_judge_twin(dk_known_host_provider(&look->known.items[at]),
+                           dk_known_host_provider(&look->known.items[i]), dk_known_host_name(&look->known.items[i]),
+                           error);
+  return 0;
 }
 
 int dk_hosts_no_such(const struct dk_hosts *hosts, const char *name) {

@@ -2,6 +2,7 @@
 #include "engine/drive/fleet.h"
 
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/fleet_place.h"
 #include "engine/drive/judge.h"
 #include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
@@ -77,11 +78,12 @@ static int recall_host(void *ctx, const struct dk_host_record *record) {
   if (!host) return -ENOMEM;
   struct dk_host_record *own = &host->record;
   *own = *record;
-  own->provider = own->name = own->words = own->system = own->gpu = NULL;
+  own->provider = own->name = own->words = own->system = own->gpu = own->place = NULL;
   int r = name_host(host, record->provider, record->name);
   if (r == 0) r = set_text(&own->words, record->words);
   if (r == 0) r = set_text(&own->system, record->system);
   if (r == 0) r = set_text(&own->gpu, record->gpu);
+  if (r == 0 && record->place) r = set_text(&own->place, record->place);
   return r;
 }
 
@@ -231,6 +233,7 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
     if (now_ns >= lost_at(host) && now_ns - lost_at(host) > GAP_NS) host->down_at = now_ns;
     if (now_ns >= lost_at(host)) {
       host->is_lost = true;
+      dk_fleet_leave_place(host);
       dk_pull_lost(engine->pulls, host);
     }
   }
@@ -264,15 +267,9 @@ static bool are_all_barred(const struct dk_engine *engine) {
   return !dk_rentals_are_open(engine->rentals);
 }
 
-static void judge(struct dk_engine_host *host) {
-  dk_autobuf system = DK_BUF_INIT;
-  struct dk_error words = {0};
-
-  int r = dk_judge_system(dk_link_facts(host->link), host->record.provider, host->mixed, &system, &words);
-  (void)set_text(&host->record.system, dk_buf_text(&system));
-  host->is_barred = r < 0;
-  dk_fleet_set_state(host, r < 0 ? DK_HOST_BARRED : DK_HOST_UP, r < 0 ? words.text : "");
-  if (r == 0) return;
+static void bar(struct dk_engine_host *host, struct dk_error words) {
+  host->is_barred = true;
+  dk_fleet_set_state(host, DK_HOST_BARRED, words.text);
   dk_fleet_say(host, words.text);
   if (host->is_rented) {
     dk_rentals_bar(host->engine->rentals, host);
@@ -282,6 +279,19 @@ static void judge(struct dk_engine_host *host) {
   dk_fleet_save(host->engine); /* an engine that has failed commits nothing */
   dk_error_prefix(&words, "no host can be given tasks: %s", host->record.name); /* waiting would not change that */
   dk_engine_fail(host->engine, words.code, &words);
+}
+
+static void judge(struct dk_engine_host *host) {
+  dk_autobuf system = DK_BUF_INIT;
+  struct dk_error words = {0};
+
+  int r = dk_judge_system(dk_link_facts(host->link), host->record.provider, host->mixed, &system, &words);
+  (void)set_text(&host->record.system, dk_buf_text(&system));
+  host->is_barred = false;
+  if (r < 0)
+    bar(host, words);
+  else
+    dk_fleet_set_state(host, DK_HOST_UP, "");
 }
 
 static void take_clock(struct dk_engine_host *host, uint64_t unix_ns) {
@@ -309,6 +319,7 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
   record->gpus = message->u.welcome.gpus;
   record->free = message->u.welcome.free;
   record->seen_unix_ns = dk_unix_ns();
+  (void)set_text(&record->place, host->met);
   (void)set_text(&record->gpu, message->u.welcome.gpu ? message->u.welcome.gpu : "");
   host->has_changed = true;
   if (dk_fleet_is_remote(host)) {
@@ -327,6 +338,16 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
   host->has_changed = true;
 }
 
+/* By dk_fleet_met, before it had a session. */
+static void turn_away(struct dk_engine_host *host, const char *why) {
+  struct dk_error words = {0};
+
+  host->is_turned_away = false;
+  dk_error_set(&words, -EXDEV, "%s", why);
+  bar(host, words);
+  dk_fleet_judge_runs(host->engine);
+}
+
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
   if (host->session) host->down_at = dk_now_ns();
   host->session = 0;
@@ -334,7 +355,12 @@ void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried
   dk_held_clear(&host->held, host);
   dk_pull_down(host->engine->pulls, host);
   dk_reads_down(host, why);
-  dk_fleet_set_state(host, DK_HOST_DOWN, why);
-  dk_fleet_say_down(host, why, is_retried);
+  if (!host->was_up || host->is_lost) dk_fleet_leave_place(host);
+  if (host->is_turned_away) {
+    turn_away(host, why);
+  } else {
+    dk_fleet_set_state(host, DK_HOST_DOWN, why);
+    dk_fleet_say_down(host, why, is_retried);
+  }
   dk_fleet_tell_where(host->engine);
 }

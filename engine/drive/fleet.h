@@ -20,7 +20,8 @@ struct dk_engine_host {
   struct dk_held held;     /* its results that are not taken yet */
   struct dk_host_record record;
   bool mixed;
-  bool is_barred; /* as its system was when it was there last; record.state says so only while it is there */
+  bool is_barred; /* as its system was when it was there last, or it is a twin; record.state says so only while it is
+                     there, or a twin */
   bool is_named;  /* by the hosts that were applied last */
   bool is_rented; /* made by a cloud, there until that says otherwise (rentals.h); in no file */
   bool is_left;   /* this machine, which no file names any more: what ran here is collected, nothing new comes */
@@ -34,6 +35,9 @@ struct dk_engine_host {
   uint64_t down_at;      /* since when it is not up, dk_now_ns */
   uint64_t full_until;   /* its disk was full: no tasks before that, dk_now_ns; 0: it was not */
   bool was_up;           /* in the life of this engine */
+  char met[sizeof((struct dk_host_facts *)0)->place]; /* its place (provider.h), which it holds: fleet_twin.c; "" */
+  const struct dk_engine_host *twin; /* that held its place when it was met last; NULL: none did */
+  bool is_turned_away;               /* for that, by the dial that is about to end */
   uint64_t lost_after_ns;
   bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
 };
@@ -96,6 +100,13 @@ void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message
 void dk_fleet_is_full(struct dk_engine_host *host);
 /* is_retried: its link tries again by itself. */
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
+
+/* fleet_twin.c: hosts that are one machine by several names have one agent, which has one session: one of the names holds
+ * the place, and the others are barred, before anything is said to the agent. The `met` of a link (link.h); ctx is the
+ * host. */
+int dk_fleet_met(void *ctx, const struct dk_host_facts *facts, struct dk_error *error);
+/* Lets go of it: those that were turned away are tried again at once. */
+void dk_fleet_leave_place(struct dk_engine_host *host);
 
 /* A content that was recorded to be at the host is not there any more. */
 void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *content);

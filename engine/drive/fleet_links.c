@@ -38,6 +38,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_hosts_entry
                .loop = engine->with.loop},
       .incarnation = engine->incarnation,
       .after = host->last_session,
+      .met = dk_fleet_met,
       .message = on_message,
       .down = on_down,
       .room = on_room,
@@ -47,6 +48,7 @@ static int connect_host(struct dk_engine_host *host, const struct dk_hosts_entry
   memcpy(link.dial.store, engine->store_id, sizeof link.dial.store);
   host->down_at = dk_now_ns();
   host->is_barred = false;
+  host->twin = NULL;
   if (dk_fleet_is_remote(host)) dk_fleet_set_state(host, DK_HOST_NEW, ""); /* whatever it was in the store */
   return dk_link_create(&link, &host->link, error);
 }
@@ -57,6 +59,7 @@ static void disconnect(struct dk_engine_host *host, const char *why) {
   host->last_session = dk_link_session(host->link);
   dk_link_destroy(host->link);
   host->link = NULL;
+  dk_fleet_leave_place(host);
   if (!host->session) return;
   dk_fleet_down(host, why, false);
   dk_engine_push(host->engine, &down, NULL);

@@ -29,7 +29,7 @@ int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
 
   if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left)
+    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left && !engine->hosts[i]->twin)
       hosts[n++] = known(engine->hosts[i]);
   for (uint32_t i = 0; i < n_pools; i++) {
     hosts[n] = (struct dk_needs_host){.cloud = dk_rentals_cloud(engine->rentals, i)};

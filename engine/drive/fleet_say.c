@@ -58,10 +58,12 @@ static bool trouble_of(const struct dk_engine_host *host, struct dk_error *ret) 
     down_words(host->record.words, true, ret);
     return host->down_told_at != 0; /* a state that the store kept was not told */
   }
-  if (!host->session) return false;
-  if (host->record.state == DK_HOST_BARRED)
+  if (host->record.state == DK_HOST_BARRED) {
     dk_error_set(ret, -EXDEV, "%s", host->record.words);
-  else if (host->full_until)
+    return true;
+  }
+  if (!host->session) return false;
+  if (host->full_until)
     dk_error_set(ret, -ENOSPC, DK_FLEET_FULL);
   else if (!host->was_open)
     dk_error_set(ret, -EAGAIN, DK_FLEET_CLOSED);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* Clocks of machines that are kept by NTP differ by less; from here on files' times mislead people. */
 #define CLOCK_TOLERATED_NS 5000000000
@@ -24,6 +25,15 @@ int dk_judge_system(const struct dk_host_facts *facts, const char *provider, boo
                       "help: results would not be what this machine makes; `mixed = true` in the block of provider "
                       "`%s` allows it",
                       dk_buf_text(ret_system), dk_buf_text(&here), provider);
+}
+
+int dk_judge_twin(const char *provider, const char *twin_provider, const char *twin_name, struct dk_error *error) {
+  bool is_other = strcmp(provider, twin_provider) != 0;
+
+  return dk_error_set(error, -EXDEV,
+                      "this is the same machine as %s%s%s%s: only one of them is used\n"
+                      "help: take this name out of providers.dk",
+                      twin_name, is_other ? " of provider `" : "", is_other ? twin_provider : "", is_other ? "`" : "");
 }
 
 int dk_judge_clock(int64_t ahead_ns, struct dk_error *error) {

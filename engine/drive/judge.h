@@ -10,6 +10,9 @@
  * 12, glibc 2.36". 0; -EXDEV with words, or what else is wrong with them. */
 int dk_judge_system(const struct dk_host_facts *facts, const char *provider, bool is_mixed, struct dk_buf *ret_system,
                     struct dk_error *error);
+/* It is reached by two names: another host of that provider is the same machine. -EXDEV with words for the one that is
+ * not used, whose provider is `provider`. */
+int dk_judge_twin(const char *provider, const char *twin_provider, const char *twin_name, struct dk_error *error);
 /* Its clock is so much ahead of this machine's. 0; -ETIME with words when that is more than clocks differ by. */
 int dk_judge_clock(int64_t ahead_ns, struct dk_error *error);
 

@@ -31,7 +31,8 @@ static int copy_record(const struct dk_host_record *from, struct dk_host_record 
   ret->words = dk_strdup(from->words);
   ret->system = dk_strdup(from->system);
   ret->gpu = dk_strdup(from->gpu);
-  if (ret->provider && ret->name && ret->words && ret->system && ret->gpu) return 0;
+  ret->place = from->place ? dk_strdup(from->place) : NULL;
+  if (ret->provider && ret->name && ret->words && ret->system && ret->gpu && !ret->place == !from->place) return 0;
   dk_host_record_finish(ret);
   return -ENOMEM;
 }

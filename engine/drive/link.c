@@ -130,6 +130,12 @@ static void on_dialled(void *ctx, int r, int fd, const struct dk_host_facts *fac
   if (say_hello(link) < 0) drop(link, "out of memory");
 }
 
+static int on_met(void *ctx, const struct dk_host_facts *facts, struct dk_error *error) {
+  const struct dk_link *link = ctx;
+
+  return link->with.met(link->with.ctx, facts, error);
+}
+
 static int connect_now(struct dk_link *link, struct dk_error *error) {
   struct dk_dial *dial = NULL;
 
@@ -154,6 +160,7 @@ int dk_link_create(const struct dk_link_options *options, struct dk_link **ret, 
   *ret = NULL;
   if (!link) return dk_error_system(error, -ENOMEM, "connecting to the agent");
   link->with = *options;
+  link->with.dial.met = on_met;
   link->with.dial.done = on_dialled;
   link->with.dial.ctx = link;
   link->fd = -1;
@@ -261,6 +268,11 @@ static void on_ready(void *ctx, int fd, short revents) {
 
 uint64_t dk_link_session(const struct dk_link *link) {
   return link->session;
+}
+
+void dk_link_hurry(struct dk_link *link) {
+  link->retry_at = 0;
+  link->retry_after = RETRY_FIRST_NS;
 }
 
 const struct dk_host_facts *dk_link_facts(const struct dk_link *link) {

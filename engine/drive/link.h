@@ -14,9 +14,11 @@ struct dk_link;
 
 struct dk_link_options {
   const struct dk_provider *provider;
-  struct dk_dial_options dial; /* done and ctx are the link's own */
+  struct dk_dial_options dial; /* met, done and ctx are the link's own */
   uint64_t incarnation;
   uint64_t after; /* its sessions are higher than this one: the last of an earlier link with the host */
+  /* As in dk_dial_options: may its agent be spoken to? Negative: `down` is told the words. */
+  int (*met)(void *ctx, const struct dk_host_facts *facts, struct dk_error *error);
   /* Called for each message (WELCOME first); it may take what the message owns by clearing those fields. */
   void (*message)(void *ctx, uint64_t session, struct dk_message *message);
   /* The stream is gone, or (session 0) the host could not be reached; the link tries again by itself. `why` is for
@@ -38,6 +40,8 @@ uint64_t dk_link_session(const struct dk_link *link); /* the last one; 0: there 
 /* Ends the session: not now, but with the next tick. Until then nothing is heard. Another one is tried for after a
  * while, and not before `pause_ns` are over. `why` is for people. */
 void dk_link_break(struct dk_link *link, const char *why, uint64_t pause_ns);
+/* What kept it from being reached may be gone: it is tried again with the next tick. */
+void dk_link_hurry(struct dk_link *link);
 /* What was found out of the host when it was reached last. */
 const struct dk_host_facts *dk_link_facts(const struct dk_link *link);
 /* Bytes that wait to be sent: who has much to send waits until there are few. */

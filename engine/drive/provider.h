@@ -37,6 +37,9 @@ struct dk_host_facts {
   char libc[32];     /* "2.36" of glibc, "musl 1.2.3" */
   char node[65];     /* uname -n */
   char root[256];    /* the directory there for what is ours of this store, there or not */
+  /* Its kernel since it booted, and the directory there for what is ours, of all stores. Hosts that say the same are one
+   * machine by two names, with one agent; "": not known. */
+  char place[96];
   char note[400];    /* what people should know of that place, one line in the host's words */
   uint64_t used;  /* bytes on disk of what is ours of this store; UINT64_MAX: not asked (all but TRY), or not known */
   uint64_t freed; /* CLEAN, REMOVE: bytes on disk that are free now */
@@ -61,10 +64,13 @@ struct dk_dial_options {
   uint32_t slots;            /* tasks at a time; 0: the host's processors but for host.leave */
   uint8_t store[16];         /* id of the store: agents of several stores share a host */
   struct dk_loop *loop;
+  /* AGENT, of a remote one: called when *facts are known and no agent was started or spoken to yet. Negative with words:
+   * it is not to be, and `done` is called with that. NULL: it may be. Must not hang up. */
+  int (*met)(void *ctx, const struct dk_host_facts *facts, struct dk_error *error);
   /* Called once, from the loop or from within dial: r 0: *facts, and `fd` is a non-blocking stream to the agent, the
    * callee's to close (CLEAN, REMOVE: -1). Negative: `error` says why in words. */
   void (*done)(void *ctx, int r, int fd, const struct dk_host_facts *facts, const struct dk_error *error);
-  void *ctx;
+  void *ctx; /* of both */
 };
 
 /* A way to a host's agent: from the first try until the stream is given up. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define VERSION 1
+#define PLACE_VERSION 2 /* of a host whose place is known */
 
 static int put(struct dk_batch *batch, enum dk_table table, const struct dk_buf *key, const struct dk_buf *value) {
   if (!dk_buf_ok(key) || !dk_buf_ok(value)) return -ENOMEM;
@@ -33,7 +34,8 @@ int dk_host_record_encode(const struct dk_host_record *host, struct dk_buf *out)
   size_t before = out->len;
 
   if (!dk_buf_ok(out)) return -ENOMEM;
-  dk_write_u8(out, VERSION);
+  bool has_place = host->place && *host->place;
+  dk_write_u8(out, has_place ? PLACE_VERSION : VERSION);
   dk_write_u8(out, (uint8_t)host->state);
   dk_write_text(out, host->provider);
   dk_write_text(out, host->name);
@@ -48,6 +50,7 @@ int dk_host_record_encode(const struct dk_host_record *host, struct dk_buf *out)
   dk_write_u32(out, host->slots);
   dk_write_u32(out, host->cpus);
   dk_write_u32(out, host->gpus);
+  if (has_place) dk_write_text(out, host->place);
   if (dk_buf_ok(out)) return 0;
   dk_buf_truncate(out, before);
   return -ENOMEM;
@@ -58,7 +61,8 @@ int dk_host_record_decode(const void *data, size_t len, struct dk_host_record *r
 
   *ret = (struct dk_host_record){0};
   dk_reader_init(&reader, data, len);
-  if (dk_read_u8(&reader) != VERSION) reader.failed = true;
+  uint8_t version = dk_read_u8(&reader);
+  if (version < VERSION || version > PLACE_VERSION) reader.failed = true;
   uint8_t state = dk_read_u8(&reader);
   if (state > DK_HOST_REMOVED) reader.failed = true;
   ret->state = (enum dk_host_state)state;
@@ -75,6 +79,7 @@ int dk_host_record_decode(const void *data, size_t len, struct dk_host_record *r
   ret->slots = dk_read_u32(&reader);
   ret->cpus = dk_read_u32(&reader);
   ret->gpus = dk_read_u32(&reader);
+  if (version >= PLACE_VERSION) ret->place = dk_read_text(&reader);
   if (dk_reader_done(&reader)) return 0;
   dk_host_record_finish(ret);
   return dk_reader_error(&reader);
@@ -86,6 +91,7 @@ void dk_host_record_finish(struct dk_host_record *host) {
   dk_free(host->words);
   dk_free(host->system);
   dk_free(host->gpu);
+  dk_free(host->place);
   *host = (struct dk_host_record){0};
 }
 

@@ -22,6 +22,7 @@ struct dk_host_record {
   char *provider, *name;    /* together its identity */
   char *words;              /* "" when there are none */
   char *system;             /* "x86_64, debian 12, glibc 2.36"; "" until it was reached */
+  char *place;              /* as in dk_host_facts (drive/provider.h) when it was up last; "" or NULL: not known */
   char *gpu;                /* models of its GPUs, a newline between two; "" */
   uint64_t changed_unix_ns; /* when it came into that state */
   uint64_t seen_unix_ns;    /* when its agent was heard last; 0: never */

@@ -117,6 +117,10 @@ static void flush(struct dk_dial *dial) {
 static void answer(struct dk_dial *dial) {
   struct dk_error error = {0};
 
+  if (dial->with.met && dial->with.met(dial->with.ctx, &dial->talk.facts, &error) < 0) {
+    dk_ssh_over(dial, &error);
+    return;
+  }
   if (dk_ssh_program_open(dial->with.agent_program, dial->talk.facts.arch, &dial->program, &error) < 0) {
     dk_ssh_over(dial, &error);
     return;

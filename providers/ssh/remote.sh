@@ -158,6 +158,8 @@ esac
 said=$(mkdir -p "$base/$node" 2>&1) || fail "$(last_words)"
 if [ "$base" = "$temporary" ]; then check_ours "$base"; fi
 check_ours "$base/$node"
+# What all names of one machine have in common: the kernel, and the directory. Without stat(1) nobody is told.
+if read -r boot </proc/sys/kernel/random/boot_id && said=$(stat -c %d:%i "$base/$node"); then say place "$boot $said"; fi 2>/dev/null
 said=$(mkdir -p "$bin" "$root" 2>&1) || fail "$(last_words)"
 check_ours "$bin"
 check_ours "$root"

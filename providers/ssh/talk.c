@@ -63,6 +63,7 @@ static enum dk_ssh_said take_ours(struct dk_ssh_talk *talk, const char *line) {
   if ((text = value(line, "node"))) TAKE(talk->facts.node, text);
   if ((text = value(line, "libc"))) TAKE(talk->facts.libc, text);
   if ((text = value(line, "root"))) TAKE_WORDS(talk->facts.root, text);
+  if ((text = value(line, "place"))) TAKE(talk->facts.place, text);
   if ((text = value(line, "note"))) TAKE_WORDS(talk->facts.note, text);
   if ((text = value(line, "help"))) TAKE_WORDS(talk->help, text);
   if ((text = value(line, "release"))) take_release(&talk->facts, text);
