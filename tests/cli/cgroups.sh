@@ -1,12 +1,47 @@
 #!/bin/bash
-# Memory limits by both versions of cgroups, and by a user's own group, on kernels of its own (user-mode Linux), so that the groups of this
-# machine stay as they are. By hand, after a change of what it tests: DK_TEST_KERNELS=1, with Debian's user-mode-linux. Else it is skipped: such
-# a kernel takes minutes on a busy machine.
+# Memory limits by cgroups (memory.sh). Where a group may be made, on this machine: in one of the test's own, so that those of others stay as
+# they are. By hand, after a change of what it tests, on kernels of its own instead, with both versions and a user's own group:
+# DK_TEST_KERNELS=1, with Debian's user-mode-linux; such a kernel takes minutes on a busy machine.
 set -euo pipefail
 dkrun=$(realpath "${DKRUN:?the program to test}")
 here=$(cd "$(dirname "$0")" && pwd)
-[ -n "${DK_TEST_KERNELS-}" ] || { echo "skipped: DK_TEST_KERNELS is not set"; exit 77; }
-kernel=$(command -v linux.uml) || { echo "skipped: no user-mode Linux here (linux.uml)"; exit 77; }
+
+# Where the hierarchy is that limits memory: v1, or v2 if its root hands that on.
+hierarchy() {
+  local mount kind options
+  while read -r _ mount kind options _; do
+    if [[ $kind == cgroup && ,$options, == *,memory,* ]] ||
+      { [ "$kind" = cgroup2 ] && grep -qw memory "$mount/cgroup.subtree_control"; }; then
+      echo "$mount"
+      return
+    fi
+  done </proc/mounts
+}
+# What was killed in it may be leaving.
+# shellcheck disable=SC2317 # the trap calls it
+drop_group() {
+  local n
+  for ((n = 0; n < 250; n++)); do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && return
+    sleep 0.02
+  done
+  echo "it cannot be removed: $group"
+  exit 1
+}
+
+if [ -z "${DK_TEST_KERNELS-}" ]; then
+  group=$(hierarchy)
+  if [ -z "$group" ] || ! mkdir "$group/dkrun-test-$$" 2>/dev/null; then
+    echo "skipped: no group that limits memory can be made here; on kernels of the test's own: DK_TEST_KERNELS=1"
+    exit 77
+  fi
+  group=$group/dkrun-test-$$
+  trap drop_group EXIT
+  DKRUN=$dkrun DK_TEST_CGROUP=$group bash "$here/memory.sh" cgroups
+  exit
+fi
+
+kernel=$(command -v linux.uml) || { echo "no user-mode Linux here (linux.uml): Debian's user-mode-linux"; exit 1; }
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 chmod 755 "$room"
