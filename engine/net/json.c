@@ -194,6 +194,21 @@ int dk_json_text(const struct dk_json *in, const char *name, const char **ret, s
   return 0;
 }
 
+int dk_json_copy_text(const struct dk_json *in, const char *name, char *ret, size_t size, struct dk_error *error) {
+  const char *text = NULL;
+  int r = dk_json_text(in, name, &text, error);
+
+  if (r < 0) return r;
+  if (!*text) return dk_json_refuse(in, name, "is empty", error);
+  if (strlen(text) >= size) return dk_json_refuse(in, name, "is too long", error);
+  memcpy(ret, text, strlen(text) + 1);
+  return 0;
+}
+
+void dk_json_copy_some(const struct dk_json *in, const char *name, char *ret, size_t size) {
+  snprintf(ret, size, "%.*s", (int)size - 1, dk_json_text_or(in, name, ""));
+}
+
 int dk_json_int(const struct dk_json *in, const char *name, int64_t *ret, struct dk_error *error) {
   struct dk_json at;
   int r = dk_json_get(in, name, &at, error);

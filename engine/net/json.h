@@ -54,6 +54,9 @@ int dk_json_bool(const struct dk_json *in, const char *name, bool *ret, struct d
 int dk_json_time(const struct dk_json *in, const char *name, int64_t *ret, struct dk_error *error);
 /* What is there, when it is a text; else `otherwise`. */
 const char *dk_json_text_or(const struct dk_json *in, const char *name, const char *otherwise);
+/* A text that must be there, not be empty, and fit with its NUL; one that may be missing, and is cut. */
+int dk_json_copy_text(const struct dk_json *in, const char *name, char *ret, size_t size, struct dk_error *error);
+void dk_json_copy_some(const struct dk_json *in, const char *name, char *ret, size_t size);
 /* The place itself: its text, NULL when it is none. */
 const char *dk_json_text_of(const struct dk_json *at);
 

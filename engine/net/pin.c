@@ -3,8 +3,10 @@
 #include "engine/net/pin.h"
 
 #include "engine/sys/fs.h"
+#include "lang/base/base64.h"
 #include "lang/base/digest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -36,16 +38,6 @@ static bool decode_base64(const char *text, const char *end, struct dk_buf *ret)
     dk_buf_add_char(ret, (char)(bits >> n & 0xff));
   }
   return true;
-}
-
-static void encode_base64(const struct dk_digest *digest, char *ret) {
-  for (size_t i = 0; i < DK_DIGEST_SIZE; i += 3) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 3; j++) bits = bits << 8 | (i + j < DK_DIGEST_SIZE ? digest->bytes[i + j] : 0u);
-    for (int shift = 18; shift >= 0; shift -= 6) *ret++ = alphabet[bits >> shift & 63];
-  }
-  ret[-1] = '='; /* 32 bytes leave the last of 44 characters empty */
-  *ret = '\0';
 }
 
 /* The next element: *ret is its content, and `in` goes behind it. Its whole is from where `in` was to ret->end. */
@@ -84,7 +76,7 @@ static bool find_key(struct der certificate, struct der *ret) {
 }
 
 int dk_pin_of(const char *pem, size_t len, char ret_pin[DK_PIN_TEXT]) {
-  dk_autobuf der = DK_BUF_INIT;
+  dk_autobuf der = DK_BUF_INIT, pin = DK_BUF_INIT;
   struct dk_digest digest;
   struct der key;
   const char *begin = memmem(pem, len, BEGIN, strlen(BEGIN));
@@ -98,8 +90,11 @@ int dk_pin_of(const char *pem, size_t len, char ret_pin[DK_PIN_TEXT]) {
   const uint8_t *bytes = (const uint8_t *)dk_buf_text(&der);
   if (!find_key((struct der){bytes, bytes + der.len}, &key)) return -EINVAL;
   dk_digest_of(key.at, (size_t)(key.end - key.at), &digest);
-  memcpy(ret_pin, PREFIX, sizeof PREFIX);
-  encode_base64(&digest, ret_pin + strlen(PREFIX));
+  dk_buf_add_text(&pin, PREFIX);
+  dk_base64_add(&pin, digest.bytes, sizeof digest.bytes);
+  if (!dk_buf_ok(&pin)) return -ENOMEM;
+  assert(pin.len < DK_PIN_TEXT);
+  memcpy(ret_pin, pin.data, pin.len + 1);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "lang/base/alloc.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,13 @@ void dk_cloud_header(struct dk_cloud_ask *ask, const char *name, const char *val
     ask->headers[ask->n_headers++] = (struct dk_http_header){name, kept};
   else
     ask->failed = true;
+}
+
+void dk_cloud_escape(struct dk_buf *out, const char *text) {
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
+    dk_buf_printf(out, isalnum(c) || strchr("-._~", c) ? "%c" : "%%%02X", c);
+  }
 }
 
 enum dk_cloud_turn dk_cloud_end(struct dk_cloud_work *work, enum dk_cloud_failure failure,

@@ -104,6 +104,8 @@ struct dk_cloud_ask *dk_cloud_ask(struct dk_cloud_work *work, const char *what, 
                                   enum dk_http_class class);
 /* `value` is copied. Too many, or no memory: ask->failed. */
 void dk_cloud_header(struct dk_cloud_ask *ask, const char *name, const char *value);
+/* What a name is in a path or a query: all but letters, digits and -._~ in percents (RFC 3986, 2.3). */
+void dk_cloud_escape(struct dk_buf *out, const char *text);
 /* The end. `error`: NULL when it is FINE. */
 enum dk_cloud_turn dk_cloud_end(struct dk_cloud_work *work, enum dk_cloud_failure failure,
                                 const struct dk_error *error);

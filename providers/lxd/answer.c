@@ -67,23 +67,6 @@ enum dk_lxd_reason dk_lxd_open(const struct dk_lxd_answer *answer, struct dk_jso
   return r < 0 ? DK_LXD_UNKNOWN : DK_LXD_FINE;
 }
 
-int dk_lxd_copy_text(const struct dk_json *in, const char *name, char *ret, size_t size, struct dk_error *error) {
-  const char *text = NULL;
-  int r = dk_json_text(in, name, &text, error);
-
-  if (r < 0) return r;
-  if (!*text) return dk_json_refuse(in, name, "is empty", error);
-  if (strlen(text) >= size) return dk_json_refuse(in, name, "is too long", error);
-  memcpy(ret, text, strlen(text) + 1);
-  return 0;
-}
-
-void dk_lxd_copy_some(const struct dk_json *in, const char *name, char *ret, size_t size) {
-  const char *text = dk_json_text_or(in, name, "");
-
-  snprintf(ret, size, "%.*s", (int)size - 1, text);
-}
-
 /* What an operation that ended well says besides: it may be nothing. */
 static void read_result(const struct dk_json *in, struct dk_lxd_operation *ret) {
   struct dk_json result;

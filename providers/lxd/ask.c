@@ -2,9 +2,9 @@
 #include "providers/lxd/api.h"
 
 #include "lang/base/alloc.h"
+#include "providers/cloud/driver.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,17 +116,10 @@ static const struct {
     [DK_LXD_PROJECT] = {"GET", "/1.0/projects/%", NULL},
 };
 
-static void add_percent(struct dk_buf *out, const char *text) {
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    dk_buf_printf(out, isalnum(c) || c == '-' || c == '_' || c == '~' || (c == '.') ? "%c" : "%%%02X", c);
-  }
-}
-
 static void add_query(struct dk_buf *path, const char *name, const char *value) {
   dk_buf_add_char(path, memchr(dk_buf_text(path), '?', path->len) ? '&' : '?');
   dk_buf_printf(path, "%s=", name);
-  add_percent(path, value);
+  dk_cloud_escape(path, value);
 }
 
 static void add_path(struct dk_buf *path, const char *pattern, const struct dk_lxd_ask *ask) {
@@ -135,7 +128,7 @@ static void add_path(struct dk_buf *path, const char *pattern, const struct dk_l
 
   dk_buf_add(path, pattern, hole ? (size_t)(hole - pattern) : strlen(pattern));
   if (hole) {
-    add_percent(path, ask->name);
+    dk_cloud_escape(path, ask->name);
     dk_buf_add_text(path, hole + 1);
   }
   if (ask->project) add_query(path, "project", ask->project);

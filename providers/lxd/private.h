@@ -13,12 +13,7 @@ enum dk_lxd_reason dk_lxd_open(const struct dk_lxd_answer *answer, struct dk_jso
 /* What a failure to read, -EBADMSG or -ENOMEM, comes to. */
 enum dk_lxd_reason dk_lxd_unread(int r);
 
-/* A text that must be there, not be empty, and fit. 0, -EBADMSG with words. */
-int dk_lxd_copy_text(const struct dk_json *in, const char *name, char *ret, size_t size, struct dk_error *error);
-/* One that may be missing, and is cut. */
-void dk_lxd_copy_some(const struct dk_json *in, const char *name, char *ret, size_t size);
-
-#define COPY_TEXT(in, name, field, error) dk_lxd_copy_text(in, name, field, sizeof(field), error)
-#define COPY_SOME(in, name, field) dk_lxd_copy_some(in, name, field, sizeof(field))
+#define COPY_TEXT(in, name, field, error) dk_json_copy_text(in, name, field, sizeof(field), error)
+#define COPY_SOME(in, name, field) dk_json_copy_some(in, name, field, sizeof(field))
 
 #endif
