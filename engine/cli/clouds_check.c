@@ -45,7 +45,8 @@ static int wait_for(const struct dk_cloud_provider *provider, struct dk_cloud *c
 
 int dk_clouds_check(const struct dk_cloud_entry *entry, struct dk_buf *ret_words, struct dk_error *error) {
   const struct dk_cloud_provider *provider = entry->provider->cloud;
-  const struct dk_cloud_order order = {.kind = DK_CLOUD_CHECK, .image = entry->image};
+  const struct dk_cloud_order order = {
+      .kind = DK_CLOUD_CHECK, .image = entry->image, .shapes = entry->shapes, .n_shapes = entry->n_shapes};
   struct asked asked = {.words = ret_words, .error = error};
   struct dk_cloud *cloud = NULL;
   struct dk_loop *loop = NULL;

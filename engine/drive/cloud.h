@@ -59,7 +59,10 @@ struct dk_cloud_order {
   const char *id;               /* DELETE: as CREATE or a list gave it */
   const char *image;            /* CREATE; CHECK: is it there? NULL: not asked */
   const struct dk_shape *shape; /* CREATE */
-  const char *user_data;        /* CREATE: a script, "#!/bin/sh ..." */
+  const struct dk_shape
+      *shapes; /* CHECK: are there machines of these? At most 64 are looked at; n_shapes 0: not asked */
+  uint32_t n_shapes;
+  const char *user_data; /* CREATE: a script, "#!/bin/sh ..." */
 };
 
 enum dk_instance_state {

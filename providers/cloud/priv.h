@@ -19,7 +19,7 @@ struct dk_cloud_call {
   bool is_login, is_short; /* is_short: people wait for it */
   enum dk_cloud_state state;
   struct dk_cloud_work work;
-  struct dk_shape shape;
+  struct dk_shape shape, *shapes; /* of its order */
   struct dk_http_call *http;
   dk_cloud_done_fn *done;
   void *ctx;

@@ -20,6 +20,7 @@ static void free_call(struct dk_cloud_call *call) {
   dk_cloud_texts_finish(&work->texts);
   dk_free(work->instances);
   dk_free(work->own);
+  dk_free(call->shapes);
   dk_free(call);
 }
 
@@ -38,11 +39,20 @@ static bool copy_text(struct dk_cloud_texts *texts, const char **text) {
   return *text;
 }
 
+static bool copy_shapes(struct dk_cloud_call *call, const struct dk_cloud_order *order) {
+  call->work.order.shapes = call->shapes = dk_memdup(order->shapes, order->n_shapes * sizeof *order->shapes);
+  bool is_kept = call->shapes;
+  for (uint32_t i = 0; i < order->n_shapes && is_kept; i++)
+    is_kept = copy_text(&call->work.texts, &call->shapes[i].name);
+  return is_kept;
+}
+
 static bool copy_order(struct dk_cloud_call *call, const struct dk_cloud_order *order) {
   struct dk_cloud_order *copy = &call->work.order;
   struct dk_cloud_texts *texts = &call->work.texts;
 
   *copy = *order;
+  if (order->n_shapes > 0 && !copy_shapes(call, order)) return false;
   if (order->shape) {
     call->shape = *order->shape;
     copy->shape = &call->shape;
