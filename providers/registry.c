@@ -2,6 +2,7 @@
 #include "engine/drive/provider.h"
 #include "providers/local/local.h"
 #include "providers/lxd/lxd.h"
+#include "providers/openstack/openstack.h"
 #include "providers/ssh/child.h"
 #include "providers/ssh/master.h"
 #include "providers/ssh/schema.h"
@@ -23,6 +24,13 @@ const struct dk_provider dk_providers[] = {
      .schema = &dk_lxd_schema,
      .is_remote = true,
      .cloud = &dk_lxd_cloud,
+     .dial = dk_ssh_dial,
+     .why = dk_ssh_why,
+     .hang_up = dk_ssh_hang_up},
+    {.kind = "openstack",
+     .schema = &dk_openstack_schema,
+     .is_remote = true,
+     .cloud = &dk_openstack_cloud,
      .dial = dk_ssh_dial,
      .why = dk_ssh_why,
      .hang_up = dk_ssh_hang_up},
