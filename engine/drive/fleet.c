@@ -152,9 +152,10 @@ static uint64_t lost_at(const struct dk_engine_host *host) {
 static uint64_t host_deadline(const struct dk_engine_host *host) {
   uint64_t at = dk_link_deadline(host->link), lost = lost_at(host);
 
-  uint64_t silent = dk_pull_silent_at(host->engine->pulls, host);
+  uint64_t silent = dk_pull_silent_at(host->engine->pulls, host), unread = dk_reads_silent_at(host);
   if (host->full_until && host->full_until < at) at = host->full_until;
   if (silent < at) at = silent;
+  if (unread < at) at = unread;
   return lost < at ? lost : at;
 }
 
@@ -165,8 +166,7 @@ void dk_fleet_is_full(struct dk_engine_host *host) {
 
 /* A new session may help. When it does not, the host is of no use as it is: it rests until it counts as lost, so that
  * its tasks are done elsewhere. Nothing is taken without what did not come: it is still there. */
-static void give_up_silent(struct dk_engine_host *host) {
-  bool is_again = dk_pull_silent(host->engine->pulls, host);
+static void give_up_silent(struct dk_engine_host *host, bool is_again) {
   struct dk_error why = {0};
 
   dk_error_set(&why, -ETIMEDOUT, "its agent answers, but has sent nothing of what it was asked for in %u s%s",
@@ -223,7 +223,10 @@ void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     struct dk_engine_host *host = engine->hosts[i];
     if (!host || !host->link) continue;
-    if (now_ns >= dk_pull_silent_at(engine->pulls, host)) give_up_silent(host);
+    if (now_ns >= dk_pull_silent_at(engine->pulls, host))
+      give_up_silent(host, dk_pull_silent(engine->pulls, host));
+    else if (now_ns >= dk_reads_silent_at(host))
+      give_up_silent(host, false);
     if (now_ns >= dk_link_deadline(host->link)) dk_link_tick(host->link, now_ns);
     if (host->full_until && now_ns >= host->full_until) {
       host->full_until = 0;

@@ -16,6 +16,7 @@ struct item {
   struct dk_wanted wanted;
   uint64_t size; /* bytes of it, as its first host says */
   bool is_under_way;
+  const struct dk_engine_host *awaited; /* it counts as lost, and may still come back; NULL: none */
 };
 
 struct dk_reach {
@@ -80,6 +81,12 @@ static void tell_none(int r, const char *words, struct dk_error *why) {
 
 static void on_here(void *ctx, int r, const char *words);
 
+/* The only hosts that have it count as lost: each who asks waits for their lost_after, however long ago the silence
+ * began. It is looked for with each tick. */
+static bool can_wait(const struct item *item) {
+  return dk_now_ns() < item->reach->since + item->awaited->lost_after_ns;
+}
+
 /* Asks for it at the hosts that have it. `words`: why it did not come from those that were asked before. */
 static void look_for(struct item *item, int last, const char *words) {
   struct dk_engine *engine = item->reach->engine;
@@ -89,13 +96,18 @@ static void look_for(struct item *item, int last, const char *words) {
   struct dk_error why = {0};
   int r = dk_pull_copies(engine->pulls, &wanted->content, wanted->is_dir, on_here, item, &why);
 
+  item->awaited = NULL;
   if (r == 0) {
     item->is_under_way = true;
     if (dk_pull_progress(engine->pulls, &wanted->content, wanted->is_dir, &progress)) item->size = progress.total;
     return;
   }
   if (r == -ENOENT) {
-    if (dk_store_find_copy(engine->with.folder->store, &wanted->content, NULL, NULL, &copy, NULL) == 0)
+    bool is_somewhere = dk_store_find_copy(engine->with.folder->store, &wanted->content, NULL, NULL, &copy, NULL) == 0;
+    const struct dk_engine_host *host = is_somewhere ? dk_fleet_find(engine, copy.host) : NULL;
+    item->awaited = host && host->provider ? host : NULL;
+    if (item->awaited && can_wait(item)) return;
+    if (is_somewhere)
       tell_lost(engine, &copy, &why);
     else
       tell_none(last, words, &why);
@@ -199,6 +211,7 @@ static void tell_progress(struct dk_reach *reach) {
     const struct item *item = &reach->items[i];
     const struct dk_wanted *wanted = &item->wanted;
     struct dk_pull_progress of;
+    if (!away) away = item->awaited;
     if (!item->is_under_way || !dk_pull_progress(reach->engine->pulls, &wanted->content, wanted->is_dir, &of)) continue;
     here += of.here;
     total += of.total;
@@ -225,6 +238,11 @@ static void end(struct dk_reach *reach) {
   destroy(reach);
 }
 
+static void look_again(struct dk_reach *reach) {
+  for (uint32_t i = 0; i < reach->n; i++)
+    if (reach->items[i].awaited && reach->failed == 0) look_for(&reach->items[i], 0, "");
+}
+
 void dk_reaches_tick(struct dk_engine *engine, uint64_t now_ns) {
   struct dk_reach **at = &engine->reaches.reaches;
 
@@ -238,6 +256,7 @@ void dk_reaches_tick(struct dk_engine *engine, uint64_t now_ns) {
       continue;
     }
     if (now_ns >= reach->progress_at) {
+      look_again(reach);
       tell_progress(reach);
       reach->progress_at = now_ns + PROGRESS_NS;
     }

@@ -1,7 +1,8 @@
 /* What is at hosts, for who asks the engine for it: contents come here, and what a running task writes is read there.
  *
  * Nothing is waited for that cannot come: a content that no host has is refused at once, one of a host that cannot be
- * reached when that counts as lost. */
+ * reached when that counts as lost and its lost_after is over since it was asked for. A part of a log that is not
+ * answered for DK_PULL_SILENT_NS ends the session. */
 #ifndef DK_DRIVE_REACH_H
 #define DK_DRIVE_REACH_H
 

@@ -2,6 +2,7 @@
 #include "engine/drive/reach.h"
 
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@ struct dk_read {
   struct dk_reading reading;
   dk_reading_fn *fn;
   void *ctx;
+  uint64_t since; /* dk_now_ns: asked, or the last answer before its own */
 };
 
 static void cannot_reach(const struct dk_engine_host *host, const char *why, struct dk_error *error) {
@@ -32,7 +34,7 @@ int dk_engine_read(struct dk_engine *engine, const struct dk_reading *reading, d
   }
   struct dk_read *read = dk_calloc(1, sizeof *read);
   if (!read) return dk_error_system(error, -ENOMEM, "reading a log");
-  *read = (struct dk_read){.reading = *reading, .fn = fn, .ctx = ctx};
+  *read = (struct dk_read){.reading = *reading, .fn = fn, .ctx = ctx, .since = dk_now_ns()};
   message.session = host->session;
   message.u.log.stream = reading->stream;
   message.u.log.offset = reading->offset;
@@ -56,12 +58,30 @@ static void answer(struct dk_read *read, int r, const struct dk_message *log, co
   dk_free(read);
 }
 
+static struct dk_read *first_of(const struct dk_engine_host *host) {
+  struct dk_read *read = host->engine->reaches.reads;
+
+  while (read && read->reading.host != host->record.number) read = read->next;
+  return read;
+}
+
+uint64_t dk_reads_silent_at(const struct dk_engine_host *host) {
+  const struct dk_read *read = first_of(host);
+  uint64_t pulls_at = dk_pull_silent_at(host->engine->pulls, host);
+
+  if (!read) return UINT64_MAX;
+  uint64_t at = read->since + DK_PULL_SILENT_NS;
+  return pulls_at != UINT64_MAX && pulls_at > at ? pulls_at : at;
+}
+
 void dk_reads_answer(struct dk_engine_host *host, const struct dk_message *log) {
   for (struct dk_read **at = &host->engine->reaches.reads; *at; at = &(*at)->next) {
     struct dk_read *read = *at;
     if (read->reading.host != host->record.number) continue;
     if (!is_answer(read, log)) return; /* to nothing that was asked */
     *at = read->next;
+    struct dk_read *next = first_of(host);
+    if (next) next->since = dk_now_ns();
     answer(read, 0, log, "");
     return;
   }

@@ -19,6 +19,9 @@ void dk_reaches_tick(struct dk_engine *engine, uint64_t now_ns);
 /* reach_log.c */
 void dk_reads_answer(struct dk_engine_host *host, const struct dk_message *log);
 void dk_reads_down(struct dk_engine_host *host, const char *why); /* none of what was asked there is answered */
-void dk_reads_leave(struct dk_engine *engine, const void *ctx);   /* NULL: everybody */
+/* When its agent counts as one that does not answer, though it may say other things: for DK_PULL_SILENT_NS neither the
+ * first of what was asked there came nor a part of a content, which may be before it. UINT64_MAX: nothing was asked. */
+uint64_t dk_reads_silent_at(const struct dk_engine_host *host);
+void dk_reads_leave(struct dk_engine *engine, const void *ctx); /* NULL: everybody */
 
 #endif
