@@ -1,6 +1,6 @@
 /* Asks a cloud through the provider's interface, for the tests in this folder.
  *
- *   cloud [-s STORE] KIND [SETTING=VALUE]... check [IMAGE]
+ *   cloud [-s STORE] [-f SHAPE] KIND [SETTING=VALUE]... check [IMAGE]
  *                                          | create IMAGE FILE NAME...   FILE: the user data; all at once
  *                                          | list
  *                                          | delete ID...                all at once
@@ -33,8 +33,8 @@ static void show(const struct dk_cloud_order *order, const struct dk_cloud_resul
   case DK_CLOUD_LIST:
     for (uint32_t i = 0; i < result->n_instances; i++) {
       const struct dk_instance *at = &result->instances[i];
-      printf("%s %s %s store=%02x age=%lld address=%s\n", at->name, at->id, states[at->state], at->store[0],
-             (long long)(result->now_unix - at->made_unix), at->address);
+      printf("%s %s %s store=%02x age=%lld address=%s%s%s\n", at->name, at->id, states[at->state], at->store[0],
+             (long long)(result->now_unix - at->made_unix), at->address, *at->words ? " " : "", at->words);
     }
     printf("FINE %s\n", result->is_complete ? "complete" : "incomplete");
   }
@@ -65,7 +65,8 @@ static unsigned read_orders(char **args, int n, const struct dk_shape *shape, st
   unsigned n_orders = 0;
 
   if (n >= 1 && strcmp(args[0], "check") == 0)
-    ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_CHECK, .image = n > 1 ? args[1] : NULL};
+    ret[n_orders++] = (struct dk_cloud_order){
+        .kind = DK_CLOUD_CHECK, .image = n > 1 ? args[1] : NULL, .shapes = shape, .n_shapes = 1};
   if (n == 1 && strcmp(args[0], "list") == 0) ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_LIST};
   for (int i = 1; i < n && i < CALLS_MOST && strcmp(args[0], "delete") == 0; i++)
     ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_DELETE, .id = args[i]};
@@ -116,7 +117,7 @@ static int run(const struct dk_cloud_provider *provider, struct dk_cloud_options
 int main(int argc, char **argv) {
   static struct dk_cloud_setting settings[SETTINGS_MOST];
   static struct dk_cloud_order orders[CALLS_MOST];
-  const struct dk_shape shape = {.name = "small", .cpus = 1, .memory = UINT64_C(300) << 20, .disk = UINT64_C(1) << 30};
+  struct dk_shape shape = {.name = "small", .cpus = 1, .memory = UINT64_C(300) << 20, .disk = UINT64_C(1) << 30};
   struct dk_cloud_options options = {.config = {.provider = "lab", .settings = settings}, .seed = 1};
   const struct dk_provider *provider = dk_providers;
 
@@ -124,9 +125,10 @@ int main(int argc, char **argv) {
   dk_alloc_init();
   signal(SIGPIPE, SIG_IGN);
   options.store[0] = 1;
-  for (int c; (c = getopt(argc, argv, "+s:")) != -1;) {
-    if (c != 's') return 2;
-    options.store[0] = (uint8_t)atoi(optarg);
+  for (int c; (c = getopt(argc, argv, "+s:f:")) != -1;) {
+    if (c != 's' && c != 'f') return 2;
+    if (c == 'f') shape.name = optarg;
+    if (c == 's') options.store[0] = (uint8_t)atoi(optarg);
   }
   argv += optind;
   if (optind >= argc) return 2;

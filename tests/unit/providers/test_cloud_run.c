@@ -50,6 +50,7 @@ static enum dk_cloud_turn step(struct dk_cloud_work *work, const struct dk_http_
     return DK_CLOUD_OVER;
   if (!*path) {
     work->result.id = work->order.name;
+    if (work->order.n_shapes > 1) work->result.words = work->order.shapes[1].name;
     work->result.is_complete = true;
     return dk_cloud_end(work, DK_CLOUD_FINE, NULL);
   }
@@ -112,6 +113,7 @@ struct outcome {
   uint64_t retry_after_ns;
   uint32_t n_instances;
   bool is_complete, closes;
+  char said[16];        /* of a CHECK */
   struct outcome *next; /* is started from within */
 };
 
@@ -155,6 +157,7 @@ static void on_done(void *ctx, const struct dk_cloud_result *result) {
   out->n_instances = result->n_instances;
   out->is_complete = result->is_complete;
   snprintf(out->words, sizeof out->words, "%s", result->error.text);
+  snprintf(out->said, sizeof out->said, "%s", result->words ? result->words : "");
   assert_int_equal(result->failure == DK_CLOUD_FINE, result->error.code == 0);
   if (result->failure != DK_CLOUD_FINE) assert_memory_equal(result->error.text, "lab: ", 5);
   assert_null(strstr(result->error.text, TOKEN));
@@ -263,6 +266,22 @@ static void nobody_is_there(void **state) {
   assert_int_equal(out.failure, DK_CLOUD_TRANSIENT);
   assert_has(out.words, "lab: create dk-1: go on: no connection to 127.0.0.1");
   server = server_start(NULL);
+}
+
+/* What is lent for the start of a call is its own afterwards. */
+static void shapes(void **state) {
+  char name[] = "large";
+  struct dk_shape two[] = {{.name = "small"}, {.name = name}};
+  struct dk_cloud_order order = {.kind = DK_CLOUD_CHECK, .image = "/ok", .shapes = two, .n_shapes = 2};
+  struct outcome out = {0};
+  (void)state;
+
+  assert_int_equal(open_cloud(&plain, "", NULL), 0);
+  assert_int_equal(dk_cloud_start(cloud, &order, on_done, &out, NULL), 0);
+  memset(name, 'x', sizeof name - 1);
+  memset(two, 0, sizeof two);
+  run_until_done(&out);
+  assert_string_equal(out.said, "large");
 }
 
 static void clocks(void **state) {
@@ -440,12 +459,19 @@ static void without_memory(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(what_it_comes_to), TEST(nobody_is_there),
-      TEST(clocks),           TEST(sessions),
-      TEST(no_session),       TEST(a_session_is_lost_halfway),
-      TEST(too_long),         TEST(no_end),
-      TEST(from_within),      TEST(files),
-      TEST(without_memory),   cmocka_unit_test(too_many_instances),
+      TEST(what_it_comes_to),
+      TEST(nobody_is_there),
+      TEST(shapes),
+      TEST(clocks),
+      TEST(sessions),
+      TEST(no_session),
+      TEST(a_session_is_lost_halfway),
+      TEST(too_long),
+      TEST(no_end),
+      TEST(from_within),
+      TEST(files),
+      TEST(without_memory),
+      cmocka_unit_test(too_many_instances),
   };
   signal(SIGPIPE, SIG_IGN);
   return cmocka_run_group_tests(tests, NULL, NULL);
