@@ -24,14 +24,18 @@ static int commit(struct dk_rentals *rentals, struct dk_error *error) {
   return r;
 }
 
-/* What is kept of machines whose records go is of no use any more. */
-static void drop_kept(struct dk_rentals *rentals, const struct dk_rent_record *record) {
+/* The keys of a machine that the cloud has no more are of no use; they go before its record, by which alone the next
+ * engine would know whose they are. */
+static void drop_keys(const struct dk_rentals *rentals, const struct dk_rent_record *record) {
   char name[DK_RENT_NAME + 12];
 
   if (record->kind != DK_RENT_REC_RENTED || !record->del) return;
   dk_rentals_name(record->rented.pool, record->rented.number, name, sizeof name);
   dk_rentals_remove_keys(rentals, name);
-  dk_rentals_forget(rentals, record->rented.number);
+}
+
+static void forget_gone(struct dk_rentals *rentals, const struct dk_rent_record *record) {
+  if (record->kind == DK_RENT_REC_RENTED && record->del) dk_rentals_forget(rentals, record->rented.number);
 }
 
 /* One event, with all that it brings; what is done may bring more, which waits. */
@@ -44,12 +48,13 @@ static void step(struct dk_rentals *rentals, struct dk_rent_event *event) {
     dk_rent_out_clear(&rentals->out);
     int r = dk_rent_step(rentals->rent, dk_now_ns(), ++rentals->seq, event, &rentals->out);
     if (r < 0) dk_error_system(&error, r, "looking after rented machines");
+    for (uint32_t i = 0; r == 0 && i < rentals->out.n_records; i++) drop_keys(rentals, &rentals->out.records[i]);
     if (r == 0) r = commit(rentals, &error);
     if (r < 0) {
       dk_engine_fail(engine, r, &error);
       return;
     }
-    for (uint32_t i = 0; i < rentals->out.n_records; i++) drop_kept(rentals, &rentals->out.records[i]);
+    for (uint32_t i = 0; i < rentals->out.n_records; i++) forget_gone(rentals, &rentals->out.records[i]);
     for (uint32_t i = 0; i < rentals->out.n_actions && engine->failed == 0; i++)
       dk_rentals_act(rentals, &rentals->out.actions[i]);
     *event = (struct dk_rent_event){.kind = DK_RENT_EV_TICK, .unix_ns = event->unix_ns};
