@@ -36,8 +36,8 @@ struct dk_engine_host {
   uint64_t full_until;   /* its disk was full: no tasks before that, dk_now_ns; 0: it was not */
   bool was_up;           /* in the life of this engine */
   char met[sizeof((struct dk_host_facts *)0)->place]; /* its place (provider.h), which it holds: fleet_twin.c; "" */
-  const struct dk_engine_host *twin; /* that held its place when it was met last; NULL: none did */
-  bool is_turned_away;               /* for that, by the dial that is about to end */
+  const struct dk_engine_host *twin;                  /* that held its place when it was met last; NULL: none did */
+  bool is_turned_away;                                /* for that, by the dial that is about to end */
   uint64_t lost_after_ns;
   bool is_lost; /* down for lost_after: nothing is expected of it until it comes back */
 };

@@ -28,6 +28,7 @@ int dk_fleet_met(void *ctx, const struct dk_host_facts *facts, struct dk_error *
   struct dk_engine_host *host = ctx;
   const struct dk_engine *engine = host->engine;
 
+  if (strcmp(host->met, facts->place) == 0) return 0;
   host->met[0] = '\0';
   for (uint32_t i = 0; *facts->place && i < engine->n_hosts; i++) {
     const struct dk_engine_host *other = engine->hosts[i];

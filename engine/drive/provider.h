@@ -40,7 +40,7 @@ struct dk_host_facts {
   /* Its kernel since it booted, and the directory there for what is ours, of all stores. Hosts that say the same are one
    * machine by two names, with one agent; "": not known. */
   char place[96];
-  char note[400];    /* what people should know of that place, one line in the host's words */
+  char note[400]; /* what people should know of that place, one line in the host's words */
   uint64_t used;  /* bytes on disk of what is ours of this store; UINT64_MAX: not asked (all but TRY), or not known */
   uint64_t freed; /* CLEAN, REMOVE: bytes on disk that are free now */
 };

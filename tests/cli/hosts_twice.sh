@@ -76,6 +76,12 @@ start again.dk
 wait_until said "^$other: this is the same machine as $used: only one of them is used\$"
 wait_until began again
 
+# --- its connection breaks: nobody comes between ---
+
+host_kill_sshd 1
+host_start_sshd 1
+wait_until said "^$used: it is there again"
+
 # --- an engine that dies, and the next one: tasks go on under the name that had them ---
 
 kill -KILL "$engine"
@@ -83,11 +89,6 @@ wait "$engine" 2>/dev/null || true
 start again.dk
 wait_until said "^$other: this is the same machine as $used"
 
-# --- its connection breaks: nobody comes between ---
-
-host_kill_sshd 1
-host_start_sshd 1
-wait_until said "^$used: it is there again"
 go again
 ends_well again 6
 
@@ -98,7 +99,12 @@ providers eval 'provider lab "\"h1\""; provider more "\"hx\"" "nice = 5"'
 start limits.dk
 wait_until said '^h[1x]: this is the same machine as h[1x] of provider `[a-z]*`: only one of them is used$'
 wait_until began limits
-serving() { host_exec 1 sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <"$p/cmdline" 2>/dev/null | grep -q " serve " && echo "$p"; done; true'; }
+serving() {
+  local pid
+  for pid in $(ip netns pids "$(host_space 1)"); do
+    if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q '/dkagent-.* serve '; then echo "$pid"; fi
+  done
+}
 before=$(serving)
 [ "$(wc -l <<<"$before")" -eq 1 ] || fail "not one agent: $before"
 sleep 3

@@ -22,6 +22,7 @@ static struct dk_host_record lab_host(uint32_t number) {
                                  .words = (char *)"another system",
                                  .system = (char *)"x86_64, debian 12, glibc 2.36",
                                  .gpu = (char *)"V100\nT4",
+                                 .place = (char *)"0b31 254:1",
                                  .changed_unix_ns = 1,
                                  .seen_unix_ns = UINT64_MAX,
                                  .memory = 1u << 30,
@@ -38,6 +39,7 @@ static void check_host(const struct dk_host_record *host) {
   assert_string_equal(host->name, "h1");
   assert_string_equal(host->words, "another system");
   assert_string_equal(host->gpu, "V100\nT4");
+  assert_string_equal(host->place, "0b31 254:1");
   assert_true(host->seen_unix_ns == UINT64_MAX && host->clock_ns == -5000000000 && host->memory == 1u << 30);
   assert_true(host->slots == 2 && host->cpus == 4 && host->gpus == 3 && host->free == 7);
 }
@@ -107,6 +109,20 @@ static void damaged_hosts(void **state) {
   }
 }
 
+/* As older versions wrote them. */
+static void hosts_without_a_place(void **state) {
+  (void)state;
+  struct dk_host_record host = lab_host(1), got;
+  dk_autobuf bytes = DK_BUF_INIT;
+  host.place = NULL;
+  assert_int_equal(dk_host_record_encode(&host, &bytes), 0);
+  assert_int_equal(bytes.data[0], 1);
+  assert_int_equal(dk_host_record_decode(bytes.data, bytes.len, &got), 0);
+  assert_null(got.place);
+  assert_int_equal(got.gpus, 3);
+  dk_host_record_finish(&got);
+}
+
 struct seen {
   uint32_t hosts[8], n;
 };
@@ -164,6 +180,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(hosts_are_kept, open_store, close_store),
       cmocka_unit_test(damaged_hosts),
+      cmocka_unit_test(hosts_without_a_place),
       cmocka_unit_test_setup_teardown(copies_are_kept, open_store, close_store),
       cmocka_unit_test(task_says_where),
   };
