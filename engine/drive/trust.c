@@ -1,4 +1,5 @@
-/* See trust.h. A line is `v1 DIGEST PATH`; what begins otherwise is a later version's, and is left alone. */
+/* See trust.h. A line is `v1 DIGEST PATH`; one that begins with another version is a later program's, and is left alone.
+ * Anything else is damage, and then the whole file is not believed, nor written. */
 #include "engine/drive/trust.h"
 
 #include "engine/drive/config.h"
@@ -16,6 +17,33 @@
 #define FILE_MAX ((size_t)4 << 20)
 #define LOCK_TRIES 500 /* of 10 ms: who holds it writes a few kilobytes */
 
+static bool is_line(const char *line, size_t len) {
+  size_t digits = strspn(line + 1, "0123456789");
+  struct dk_digest digest;
+
+  if (len == 0) return true;
+  if (memchr(line, '\0', len) || line[0] != 'v' || digits == 0 || line[1 + digits] != ' ') return false;
+  if (strncmp(line, MARK, MARK_LEN) != 0) return true;
+  return len > PATH_AT && line[PATH_AT - 1] == ' ' && line[PATH_AT] == '/' &&
+         dk_digest_parse(line + MARK_LEN, DK_DIGEST_HEX, &digest) == 0;
+}
+
+/* A line that was cut off could name another repository than the one that was trusted. */
+static int check(const char *path, const struct dk_buf *text, struct dk_error *error) {
+  const char *line = dk_buf_text(text), *all = line + text->len;
+
+  for (unsigned n = 1; line < all; n++) {
+    const char *end = memchr(line, '\n', (size_t)(all - line));
+    if (!end || !is_line(line, (size_t)(end - line)))
+      return dk_error_set(error, -EBADMSG,
+                          "%s is damaged: line %u is not `v1 DIGEST PATH` with a line end, so nothing in it counts\n"
+                          "help: remove that line, or the file, and then say `dkrun trust` again where you want it",
+                          path, n);
+    line = end + 1;
+  }
+  return 0;
+}
+
 /* Who could write to it could trust anything in the user's name. Not there: it stays empty. */
 static int read_all(const char *path, struct dk_buf *ret, struct dk_error *error) {
   struct stat st;
@@ -29,7 +57,8 @@ static int read_all(const char *path, struct dk_buf *ret, struct dk_error *error
                         "%s can be written to by others, so what it says does not count\nhelp: look at what is in it, "
                         "then chmod go-w it",
                         path);
-  return dk_fs_read(path, FILE_MAX, ret, error);
+  int r = dk_fs_read(path, FILE_MAX, ret, error);
+  return r < 0 ? r : check(path, ret, error);
 }
 
 /* Is this line (without its newline) about the repository? */

@@ -210,6 +210,17 @@ chmod g+w "$trusted"
 run -e 4 providers
 has_err 'what it says does not count'
 chmod g-w "$trusted"
+cp "$trusted" "$room/before"
+echo 'v1 no digest' >>"$trusted"
+cp "$trusted" "$room/damaged"
+for words in providers 'trust --yes' 'trust --not'; do
+  # shellcheck disable=SC2086 # words
+  run -e 4 $words
+  has_err "$trusted is damaged: line $(wc -l <"$trusted")"
+  has_err 'help: remove that line'
+done
+cmp "$trusted" "$room/damaged" || fail 'what was damaged was written'
+cp "$room/before" "$trusted"
 run providers
 # Without a home there is no file of one's own.
 unset XDG_CONFIG_HOME HOME

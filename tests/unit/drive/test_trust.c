@@ -88,7 +88,7 @@ static void set_find_take_back(void **state) {
 }
 
 static void other_lines_stay(void **state) {
-  static const char text[] = "v2 of a later version\n\nnonsense\nv1 short /a\n";
+  static const char text[] = "v2 of a later version\n\nv10 short /a\n";
   dk_autobuf now = DK_BUF_INIT;
   (void)state;
   assert_int_equal(dk_fs_mkdirs(at(""), 0700, NULL), 0);
@@ -153,6 +153,51 @@ static void not_believed(void **state) {
   assert_non_null(strstr(error.text, "line end"));
 }
 
+/* What nobody wrote so: nothing of the file counts, and it stays as it is. */
+static void damaged(void **state) {
+  static const struct {
+    const char *text;
+    size_t len;
+    const char *line;
+  } cases[] = {
+#define CASE(text, line) {text, sizeof text - 1, line}
+      CASE("nonsense\n", "line 1"),
+      CASE("v2 later\nv1 short /a\n", "line 2"),
+      CASE("v1 GOOD /a\nv1 GOOD /b", "line 2"), /* cut off: it may have been /bc */
+      CASE("v1 GOOD a\n", "line 1"),
+      CASE("v1 GOOD/a\n", "line 1"),
+      CASE("v1 BAD_ /a\n", "line 1"),
+      CASE("v /a\n", "line 1"),
+      CASE("\0\0\0\0\n", "line 1"),
+      CASE("v2 \0\n", "line 1"),
+#undef CASE
+  };
+  struct dk_digest digest = digest_of("x");
+  char good[DK_DIGEST_HEX + 1], bad[DK_DIGEST_HEX + 1];
+  (void)state;
+  dk_digest_hex(&digest, good);
+  memcpy(bad, good, sizeof bad);
+  bad[DK_DIGEST_HEX - 1] = 'g';
+  assert_int_equal(dk_fs_mkdirs(at(""), 0700, NULL), 0);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    dk_autobuf text = DK_BUF_INIT, now = DK_BUF_INIT;
+    for (size_t k = 0; k < cases[i].len; k++) {
+      const char *rest = cases[i].text + k;
+      bool is_good = strncmp(rest, "GOOD", 4) == 0, is_bad = strncmp(rest, "BAD_", 4) == 0;
+      if (is_good || is_bad)
+        dk_buf_add_text(&text, is_good ? good : bad);
+      else
+        dk_buf_add_char(&text, *rest);
+      if (is_good || is_bad) k += 3;
+    }
+    assert_int_equal(dk_fs_write(at("trusted"), text.data, text.len, 0600, false, NULL), 0);
+    refuses(-EBADMSG, cases[i].line);
+    refuses(-EBADMSG, "help: remove that line");
+    assert_int_equal(dk_fs_read(at("trusted"), 1000, &now, NULL), 0);
+    assert_true(now.len == text.len && memcmp(now.data, text.data, text.len) == 0);
+  }
+}
+
 /* A disk that takes nothing more: a limit on the size of files does the same. */
 static void full_disk(void **state) {
   struct rlimit none = {0, RLIM_INFINITY}, before;
@@ -197,6 +242,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(other_lines_stay, set_up, tear_down),
       cmocka_unit_test_setup_teardown(several_at_once, set_up, tear_down),
       cmocka_unit_test_setup_teardown(not_believed, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(damaged, set_up, tear_down),
       cmocka_unit_test_setup_teardown(full_disk, set_up, tear_down),
       cmocka_unit_test_setup_teardown(where_it_is, set_up, tear_down),
   };
