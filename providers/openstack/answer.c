@@ -48,6 +48,7 @@ static enum dk_cloud_failure refuse(const struct dk_http_answer *answer, const c
   snprintf(line, sizeof line, "%s", words);
   for (char *c = line; *c; c++)
     if (*c == '\n' || *c == '\r') *c = ' ';
+  for (size_t len = strlen(line); len > 0 && strchr(" .", line[len - 1]); len--) line[len - 1] = '\0';
   dk_error_set(error, code_of(failure), "%s: %s (status %d)%s", answer->label, line, answer->status,
                help_of(answer->status, failure));
   return failure;
