@@ -142,6 +142,26 @@ static const char *write_url(struct dk_cloud_texts *texts, const char *auth_url)
   return dk_cloud_keep(texts, url);
 }
 
+/* A project has what is made in it, whoever asks. In which one an application credential is only Keystone knows, so that
+ * another one counts as another place. */
+static const char *write_where(struct dk_cloud_texts *texts, const char *url, const struct dk_openstack_who *who) {
+  const char *project = who->project_id ? who->project_id : who->project_name;
+  const char *domain = who->project_domain_id ? who->project_domain_id : who->project_domain_name;
+  dk_autobuf where = DK_BUF_INIT;
+
+  dk_buf_add_text(&where, url);
+  if (who->credential_secret && who->credential_id)
+    dk_buf_printf(&where, ", application credential %s", who->credential_id);
+  else if (who->credential_secret)
+    dk_buf_printf(&where, ", application credential %s of %s", who->credential_name,
+                  who->user_id ? who->user_id : who->user_name);
+  else
+    dk_buf_printf(&where, ", project %s", project);
+  if (!who->credential_secret && !who->project_id && domain) dk_buf_printf(&where, " of %s", domain);
+  if (who->region) dk_buf_printf(&where, ", region %s", who->region);
+  return dk_buf_ok(&where) ? dk_cloud_keep(texts, where.data) : NULL;
+}
+
 /* "publicURL", as of old, is "public". */
 static const char *write_interface(struct dk_cloud_texts *texts, const char *interface) {
   const char *end = interface ? strstr(interface, "URL") : NULL;
@@ -181,7 +201,8 @@ static int read_site(struct source *source, struct dk_cloud_site *site, const st
   if (r < 0) return r;
   own->who.interface = write_interface(&site->texts, own->who.interface);
   site->url = write_url(&site->texts, own->who.auth_url);
-  return own->who.interface && site->url ? 0 : dk_error_system(error, -ENOMEM, "its settings");
+  if (site->url) site->where = write_where(&site->texts, site->url, &own->who);
+  return own->who.interface && site->where ? 0 : dk_error_system(error, -ENOMEM, "its settings");
 }
 
 /* openstack/config/loader.py: a name, else OS_CLOUD, else the variables, else the only cloud of the file. */

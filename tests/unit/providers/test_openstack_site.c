@@ -91,6 +91,7 @@ static void files(void **state) {
   write_file("openstack/secure.yaml", "clouds: {lab: {auth: {password: s3cr3t}}}\n");
   assert_int_equal(open_site(lab, &error), 0);
   assert_string_equal(site.url, "https://cloud:5000/v3");
+  assert_string_equal(site.where, "https://cloud:5000/v3, project 0610275, region One");
   assert_string_equal(own.who.user_name, "anna");
   assert_string_equal(own.who.password, "s3cr3t");
   assert_string_equal(own.who.project_name, "lab");
@@ -105,6 +106,7 @@ static void files(void **state) {
 
   assert_int_equal(open_site(here, &error), 0);
   assert_string_equal(own.who.region, "Two");
+  assert_string_equal(site.where, "https://cloud:5000/v3, project 0610275, region Two");
   assert_true(site.allows_plain);
   dk_cloud_texts_finish(&site.texts);
 
@@ -112,6 +114,7 @@ static void files(void **state) {
   assert_string_equal(own.who.credential_secret, "s3cr3t");
   assert_string_equal(own.who.interface, "public");
   assert_string_equal(site.url, "http://cloud/identity/v3");
+  assert_string_equal(site.where, "http://cloud/identity/v3, application credential c1");
   dk_cloud_texts_finish(&site.texts);
 
   /* OS_CLOUD; no name at all; another file, where secure.yaml of here does not count. */
@@ -148,6 +151,7 @@ static void environment(void **state) {
   dk_cloud_texts_finish(&site.texts);
   setenv("OS_PROJECT_NAME", "lab", 1);
   assert_int_equal(open_site(none, &error), 0);
+  assert_string_equal(site.where, "https://cloud:5000/v3, project lab");
   assert_string_equal(own.who.project_name, "lab");
   assert_null(own.who.project_id);
   dk_cloud_texts_finish(&site.texts);
