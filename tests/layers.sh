@@ -23,7 +23,7 @@ engine/objects: lang/base engine/sys
 engine/source:  lang/base engine/sys
 engine/core:    lang/base lang/plan engine/wire/id.h engine/wire/message.h
 engine/rent:    lang/base
-engine/store:   lang/base engine/sys engine/core/event.h engine/rent/event.h engine/wire/id.h engine/wire/message.h
+engine/store:   lang/base engine/sys engine/core/event.h engine/rent/event.h engine/rent/money.h engine/wire/id.h engine/wire/message.h
 engine/drive:   lang engine/core engine/rent engine/store engine/objects engine/source engine/net engine/wire engine/sys
 engine/report:  lang engine/store engine/objects engine/sys engine/core/event.h engine/wire/id.h engine/wire/message.h
 engine/cli:     lang engine stdlib

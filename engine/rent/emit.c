@@ -46,6 +46,12 @@ void dk_rent_emit_taken(struct dk_rent *rent) {
   add_record(rent, DK_RENT_REC_TAKEN)->taken = rent->taken;
 }
 
+void dk_rent_emit_spent(struct dk_rent *rent, const char *currency) {
+  struct dk_money *spent = &add_record(rent, DK_RENT_REC_SPENT)->spent;
+  dk_rent_copy(spent->currency, sizeof spent->currency, currency);
+  spent->micro = dk_purse_of(&rent->spent, currency);
+}
+
 void dk_rent_emit_act(struct dk_rent *rent, enum dk_rent_action_kind kind, const struct dk_rent_machine *machine) {
   struct dk_rent_action *action = add_action(rent, kind);
   action->gate = machine->gate;

@@ -5,6 +5,8 @@
 #ifndef DK_RENT_EVENT_H
 #define DK_RENT_EVENT_H
 
+#include "engine/rent/money.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,8 +28,9 @@ enum dk_rent_state {
 struct dk_rent_shape {
   char name[DK_RENT_NAME];
   uint32_t cpus, gpus;
-  uint64_t memory, disk; /* bytes */
-  uint64_t price;        /* 1e-6 of a currency an hour; DK_RENT_NO_PRICE: unknown */
+  uint64_t memory, disk;      /* bytes */
+  uint64_t price;             /* 1e-6 of `currency` an hour; DK_RENT_NO_PRICE: unknown */
+  char currency[DK_CURRENCY]; /* "": unknown, or recorded by a dkrun that kept none: what it costs is not reckoned */
 };
 
 /* What lasts of an instance. */
@@ -40,11 +43,14 @@ struct dk_rented {
   struct dk_rent_shape shape; /* as it was offered then; of a stranger: zero */
   char id[DK_RENT_ID];        /* the cloud's; "" until it is known */
   uint32_t host;              /* the number under which its agent is dialled; DK_RENT_NO_HOST: not yet */
-  uint64_t asked_unix_ns;     /* when it was recorded first; for people, nothing is decided by it */
+  uint64_t asked_unix_ns;     /* when it was recorded first: what it costs is reckoned from then on */
   bool is_stranger;           /* found with this store's id, and no record: known by its id alone */
   bool is_leaving;            /* people released it: it gets no more tasks, and ends when it has nothing left */
   bool is_proven;             /* a task on it ended well, or lived a minute */
 };
+
+/* What it has cost until then, of its currency; 0: not known. */
+uint64_t dk_rented_cost(const struct dk_rented *rented, uint64_t unix_ns);
 
 /* A pool as it is configured. Borrowed for the call. */
 struct dk_rent_pool {
@@ -68,6 +74,8 @@ struct dk_rent_need {
   uint32_t cpus, gpus; /* cpus 0 counts as 1 */
   uint64_t memory;     /* bytes */
   uint32_t n;
+  bool may_pay;               /* a shape with a price above 0 may be made for it */
+  char currency[DK_CURRENCY]; /* only of one whose price is in this currency; "": in any */
 };
 
 enum dk_rent_event_kind {
@@ -123,7 +131,7 @@ enum dk_rent_delete { DK_RENT_ACCEPTED, DK_RENT_NOT_FOUND, DK_RENT_DELETE_FAILED
 
 struct dk_rent_event {
   enum dk_rent_event_kind kind;
-  uint64_t unix_ns; /* of the wall clock; only written into records */
+  uint64_t unix_ns; /* of the wall clock; only written into records, and what machines cost is reckoned by it */
   /* CREATED ... CREATE_DOUBT, GONE, DELETE_ANSWERED ... RELEASE. Of one that is not there: dropped. */
   uint32_t number;
   uint32_t pool; /* POOL_REMOVED, LISTED, LIST_END, RELEASE. Of one that is not there: dropped */
@@ -174,12 +182,14 @@ struct dk_rent_event {
 enum dk_rent_record_kind {
   DK_RENT_REC_RENTED,
   DK_RENT_REC_TAKEN, /* one fact: numbers up to this were used */
+  DK_RENT_REC_SPENT, /* one fact for each currency: what machines cost that are gone */
 };
 struct dk_rent_record {
   enum dk_rent_record_kind kind;
   bool del;                /* RENTED: as it was last; its number and incarnation say which */
   struct dk_rented rented; /* RENTED */
   uint32_t taken;          /* TAKEN */
+  struct dk_money spent;   /* SPENT: in all, never less than before */
 };
 
 enum dk_rent_action_kind {

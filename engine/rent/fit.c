@@ -3,6 +3,7 @@
 #include "lang/base/alloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -21,6 +22,11 @@ static uint32_t fitting(uint32_t cpus, uint32_t gpus, uint64_t memory, const str
   if (need->gpus && gpus / need->gpus < n) n = gpus / need->gpus;
   if (need->memory && memory / need->memory < n) n = (uint32_t)(memory / need->memory);
   return n < need->n ? n : need->n;
+}
+
+bool dk_rent_fit_may(const struct dk_rent_shape *shape, const struct dk_rent_need *need) {
+  bool is_free = shape->price == DK_RENT_NO_PRICE || shape->price == 0;
+  return is_free || (need->may_pay && (!*need->currency || strcmp(need->currency, shape->currency) == 0));
 }
 
 bool dk_rent_fit_takes(const struct dk_rent_shape *shape, const struct dk_rent_need *need) {
@@ -117,7 +123,7 @@ uint32_t dk_rent_fit_shape(const struct dk_rent *rent, const struct dk_rent_pool
   for (uint32_t i = 0; i < pool->n_offers; i++) {
     const struct dk_rent_offer *offer = &pool->offers[i];
     uint32_t takes = fitting(offer->shape.cpus, offer->shape.gpus, offer->shape.memory, need);
-    if (!takes) continue;
+    if (!takes || !dk_rent_fit_may(&offer->shape, need)) continue;
     if (rent->now < offer->closed_until) {
       if (offer->closed_until < *ret_at) *ret_at = offer->closed_until;
       continue;

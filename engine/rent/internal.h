@@ -93,6 +93,8 @@ struct dk_rent {
   struct dk_rent_action no_action;
 
   uint32_t taken;
+  struct dk_purse spent;            /* on machines that are gone */
+  uint64_t unix_ns;                 /* of this step */
   struct dk_rent_machine *machines; /* by number */
   uint32_t n_machines, cap_machines;
   struct dk_rent_pool_state *pools; /* as they became known; what nobody has configured is one without a number */
@@ -180,6 +182,8 @@ void dk_rent_list_missing(struct dk_rent *rent, struct dk_rent_machine *machine,
 uint64_t dk_rent_list_deadline(const struct dk_rent *rent);
 
 /* fit.c */
+/* It costs nothing, or may be paid for. */
+bool dk_rent_fit_may(const struct dk_rent_shape *shape, const struct dk_rent_need *need);
 bool dk_rent_fit_takes(const struct dk_rent_shape *shape, const struct dk_rent_need *need);
 /* The rooms of what there is, filled with the demand in its order: rent->left is what is left of it. False: no
  * memory. */
@@ -198,6 +202,7 @@ bool dk_rent_emit_is_full(const struct dk_rent *rent);
 void dk_rent_emit_put(struct dk_rent *rent, struct dk_rent_machine *machine);
 void dk_rent_emit_del(struct dk_rent *rent, const struct dk_rent_machine *machine);
 void dk_rent_emit_taken(struct dk_rent *rent);
+void dk_rent_emit_spent(struct dk_rent *rent, const char *currency);
 /* About an instance: gated by its last record. */
 void dk_rent_emit_act(struct dk_rent *rent, enum dk_rent_action_kind kind, const struct dk_rent_machine *machine);
 void dk_rent_emit_list(struct dk_rent *rent, const struct dk_rent_pool_state *pool);

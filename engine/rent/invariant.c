@@ -1,6 +1,7 @@
 /* What must always be true, found anew from nothing, and the digest of what lasts. For tests and for a debug command.
  */
 #include "engine/rent/internal.h"
+#include "lang/base/map.h"
 
 #include <errno.h>
 #include <string.h>
@@ -75,11 +76,19 @@ void dk_rent_digest(const struct dk_rent *rent, struct dk_digest *ret) {
     dk_hasher_add_u64(&hasher, of->shape.memory);
     dk_hasher_add_u64(&hasher, of->shape.disk);
     dk_hasher_add_u64(&hasher, of->shape.price);
+    dk_hasher_add_text(&hasher, of->shape.currency);
     dk_hasher_add_text(&hasher, of->id);
     dk_hasher_add_u64(&hasher, of->host);
     dk_hasher_add_u64(&hasher, of->asked_unix_ns);
     dk_hasher_add_u64(&hasher,
                       (uint64_t)of->is_stranger | (uint64_t)of->is_leaving << 1 | (uint64_t)of->is_proven << 2);
   }
+  uint64_t spent = 0; /* in whichever order the currencies came */
+  for (uint32_t i = 0; i < rent->spent.n; i++) {
+    const struct dk_money *item = &rent->spent.items[i];
+    spent += dk_hash_u64(item->micro, (uint64_t)item->currency[0] << 16 | (uint64_t)item->currency[1] << 8 |
+                                          (uint64_t)item->currency[2]);
+  }
+  dk_hasher_add_u64(&hasher, spent);
   dk_hasher_get(&hasher, ret);
 }

@@ -69,11 +69,20 @@ static void enter(struct dk_rent *rent, struct dk_rent_machine *machine, enum dk
   }
 }
 
+/* In the commit that takes the record out: then it is counted once. */
+static void settle_cost(struct dk_rent *rent, const struct dk_rent_machine *machine) {
+  uint64_t cost = dk_rent_has_id(machine) ? dk_rented_cost(&machine->of, rent->unix_ns) : 0;
+  if (!cost) return;
+  dk_purse_add(&rent->spent, machine->of.shape.currency, cost);
+  dk_rent_emit_spent(rent, machine->of.shape.currency);
+}
+
 static void leave(struct dk_rent *rent, struct dk_rent_machine *machine) {
   bool was_doubt = machine->of.state == DK_RENT_DOUBT;
   machine->is_gone = true;
   machine->gate = rent->seq;
   dk_rent_emit_del(rent, machine);
+  settle_cost(rent, machine);
   forget(rent, machine);
   if (was_doubt)
     dk_rent_emit_tell(rent, DK_RENT_TELL_GIVEN_UP, machine->of.number, dk_rent_pool_of(rent, machine)->number, 0, 0);

@@ -129,6 +129,10 @@ int dk_rent_load(struct dk_rent *rent, const struct dk_rent_record *records, uin
   for (uint32_t i = 0; i < n && !rent->is_failed; i++) {
     const struct dk_rent_record *record = &records[i];
     if (record->del) continue;
+    if (record->kind == DK_RENT_REC_SPENT) {
+      dk_purse_add(&rent->spent, record->spent.currency, record->spent.micro);
+      continue;
+    }
     uint32_t taken = record->kind == DK_RENT_REC_TAKEN ? record->taken : record->rented.number;
     if (taken > rent->taken) rent->taken = taken;
     if (record->kind != DK_RENT_REC_RENTED || dk_rent_machine_find(rent, record->rented.number)) continue;
@@ -166,6 +170,7 @@ int dk_rent_step(struct dk_rent *rent, uint64_t now_ns, uint64_t seq, const stru
   assert(now_ns >= rent->now && seq >= rent->seq);
   rent->now = now_ns;
   rent->seq = seq;
+  rent->unix_ns = event->unix_ns;
   rent->out = out;
   rent->out_limit = out->n_records + out->n_actions + rent->policy.max_out;
   if (!rent->has_begun) dk_rent_life_begin(rent);
@@ -217,12 +222,20 @@ bool dk_rent_is_going(const struct dk_rent *rent, uint32_t number) {
   return machine && machine->of.state == DK_RENT_ENDING && (machine->is_agreed || !dk_rent_has_id(machine));
 }
 
+struct dk_purse dk_rent_spent(const struct dk_rent *rent, uint64_t unix_ns) {
+  struct dk_purse spent = rent->spent;
+  for (uint32_t i = 0; i < rent->n_machines; i++)
+    dk_purse_add(&spent, rent->machines[i].of.shape.currency, dk_rented_cost(&rent->machines[i].of, unix_ns));
+  return spent;
+}
+
 bool dk_rent_can(const struct dk_rent *rent, const struct dk_rent_need *need) {
   for (uint32_t i = 0; i < rent->n_pools; i++) {
     const struct dk_rent_pool_state *pool = &rent->pools[i];
     if (!dk_rent_is_configured(pool) || pool->is_removed || pool->max_instances == 0) continue;
     for (uint32_t k = 0; k < pool->n_offers; k++) {
-      if (dk_rent_fit_takes(&pool->offers[k].shape, need)) return true;
+      const struct dk_rent_shape *shape = &pool->offers[k].shape;
+      if (dk_rent_fit_takes(shape, need) && dk_rent_fit_may(shape, need)) return true;
     }
   }
   return false;

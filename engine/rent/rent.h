@@ -5,6 +5,8 @@
  * crash, loading the committed records gives the state that was committed (dk_rent_digest). What a machine runs is the
  * core's business: here it is a host number, and how many tasks and unsaved results it has.
  *
+ * What is spent is reckoned from the records alone (dk_rent_spent), so that an engine that died leaves no gap in it.
+ *
  * **What is kept true.**
  * - Nothing is created or deleted that is not recorded. An instance is made under a name that follows from its record,
  *   so that it is found again whatever broke. One that may have been made is not replaced before it is known not to be.
@@ -87,8 +89,12 @@ const struct dk_rented *dk_rent_at(const struct dk_rent *rent, uint32_t i);
 const struct dk_rented *dk_rent_find(const struct dk_rent *rent, uint32_t number); /* NULL: there is none */
 /* It is to be deleted, and its cloud has agreed to that; or its id is not known, so that nothing can be asked yet. */
 bool dk_rent_is_going(const struct dk_rent *rent, uint32_t number);
-/* Is there a shape of a configured pool that could ever take such a task? */
+/* Is there a shape of a configured pool that could ever take such a task, and may be made for it? */
 bool dk_rent_can(const struct dk_rent *rent, const struct dk_rent_need *need);
+
+/* What all machines of this store have cost until then, those that are gone too. A machine counts from its record until
+ * it is known to be gone; one that was never made, or was found nowhere, counts for nothing once that is known. */
+struct dk_purse dk_rent_spent(const struct dk_rent *rent, uint64_t unix_ns);
 
 int dk_rent_check(const struct dk_rent *rent, struct dk_error *error);  /* invariants; -EINVAL with the first broken */
 void dk_rent_digest(const struct dk_rent *rent, struct dk_digest *ret); /* of what lasts */

@@ -77,7 +77,7 @@ static bool is_meta(const void *key, size_t klen) {
                                       "generation", "incarnation", "copied-from", "rented"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (klen == strlen(names[i]) && memcmp(key, names[i], klen) == 0) return true;
-  return false;
+  return klen == strlen(DK_STORE_SPENT) + DK_CURRENCY - 1 && memcmp(key, DK_STORE_SPENT, strlen(DK_STORE_SPENT)) == 0;
 }
 
 enum dk_table dk_store_table_of(const void *key, size_t klen, const void *value, size_t vlen) {

@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 2 /* 1 lacked `where` */
+#define VERSION 3 /* 1 lacked `where`, 2 the currency */
 #define TAKEN_VERSION 1
-#define TAKEN "rented" /* in the table `meta`: numbers up to this were used */
+#define SPENT_VERSION 1
+/* In the table `meta`: numbers up to this were used; and, with three letters behind it, what was spent in a currency. */
+#define TAKEN "rented"
+#define SPENT DK_STORE_SPENT
 
 enum { IS_STRANGER = 1, IS_LEAVING = 2, IS_PROVEN = 4 };
 
@@ -33,6 +36,7 @@ int dk_rented_encode(const struct dk_rented *rented, struct dk_buf *out) {
   dk_write_u64(out, rented->shape.disk);
   dk_write_u64(out, rented->shape.price);
   dk_write_text(out, rented->where);
+  dk_write_text(out, rented->shape.currency);
   if (dk_buf_ok(out)) return 0;
   dk_buf_truncate(out, before);
   return -ENOMEM;
@@ -79,6 +83,7 @@ int dk_rented_decode(const void *key, size_t klen, const void *value, size_t vle
   ret->shape.disk = dk_read_u64(&reader);
   ret->shape.price = dk_read_u64(&reader);
   if (version > 1) read_name(&reader, ret->where, sizeof ret->where);
+  if (version > 2) read_name(&reader, ret->shape.currency, sizeof ret->shape.currency);
   return dk_reader_done(&reader) && ret->number ? 0 : -EBADMSG;
 }
 
@@ -102,6 +107,12 @@ int dk_batch_add_rent_record(struct dk_batch *batch, const struct dk_rent_record
     dk_buf_add_text(&key, TAKEN);
     dk_write_u8(&value, TAKEN_VERSION);
     dk_write_u32(&value, record->taken);
+    return put(batch, DK_TABLE_META, &key, &value);
+  }
+  if (record->kind == DK_RENT_REC_SPENT) {
+    dk_buf_printf(&key, SPENT "%s", record->spent.currency);
+    dk_write_u8(&value, SPENT_VERSION);
+    dk_write_u64(&value, record->spent.micro);
     return put(batch, DK_TABLE_META, &key, &value);
   }
   rented_key(&key, &record->rented);
@@ -170,10 +181,26 @@ static int add_taken(struct dk_store *store, struct loaded *loaded, struct dk_er
   return 0;
 }
 
+static int add_spent(void *ctx, const void *key, size_t klen, const void *value, size_t vlen) {
+  struct dk_reader reader;
+
+  dk_reader_init(&reader, value, vlen);
+  uint8_t version = dk_read_u8(&reader);
+  uint64_t micro = dk_read_u64(&reader);
+  if (klen != strlen(SPENT) + DK_CURRENCY - 1 || version != SPENT_VERSION || !dk_reader_done(&reader)) return -EBADMSG;
+  struct dk_rent_record *record = add(ctx);
+  if (!record) return -ENOMEM;
+  record->kind = DK_RENT_REC_SPENT;
+  record->spent.micro = micro;
+  memcpy(record->spent.currency, (const char *)key + strlen(SPENT), DK_CURRENCY - 1);
+  return 0;
+}
+
 int dk_store_load_rented(struct dk_store *store, struct dk_rent_record **ret, uint32_t *ret_n, struct dk_error *error) {
   struct loaded loaded = {.n = 0};
   int r = add_taken(store, &loaded, error);
 
+  if (r == 0) r = dk_store_each(store, DK_TABLE_META, SPENT, strlen(SPENT), add_spent, &loaded, error);
   if (r == 0) r = dk_store_each_rented(store, add_rented, &loaded, error);
   if (r < 0) {
     dk_free(loaded.records);
@@ -185,4 +212,20 @@ int dk_store_load_rented(struct dk_store *store, struct dk_rent_record **ret, ui
   *ret = loaded.records;
   *ret_n = loaded.n;
   return 0;
+}
+
+int dk_store_spent(struct dk_store *store, uint64_t unix_ns, struct dk_purse *ret, struct dk_error *error) {
+  struct dk_rent_record *records;
+  uint32_t n;
+  int r = dk_store_load_rented(store, &records, &n, error);
+
+  *ret = (struct dk_purse){.n = 0};
+  for (uint32_t i = 0; i < n; i++) {
+    const struct dk_rented *rented = &records[i].rented;
+    if (records[i].kind == DK_RENT_REC_SPENT) dk_purse_add(ret, records[i].spent.currency, records[i].spent.micro);
+    if (records[i].kind == DK_RENT_REC_RENTED)
+      dk_purse_add(ret, rented->shape.currency, dk_rented_cost(rented, unix_ns));
+  }
+  dk_free(records);
+  return r;
 }

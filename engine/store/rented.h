@@ -6,6 +6,7 @@
 #include "engine/rent/event.h"
 #include "engine/store/store.h"
 
+#define DK_STORE_SPENT "spent."
 #define DK_RENTED_KEY 12u /* bytes: u64 incarnation, u32 number, big-endian */
 
 int dk_rented_encode(const struct dk_rented *rented, struct dk_buf *out); /* -ENOMEM, nothing appended */
@@ -19,5 +20,8 @@ int dk_store_load_rented(struct dk_store *store, struct dk_rent_record **ret, ui
 /* Stops when fn returns non-zero, which is returned. */
 typedef int dk_store_rented_fn(void *ctx, const struct dk_rented *rented);
 int dk_store_each_rented(struct dk_store *store, dk_store_rented_fn *fn, void *ctx, struct dk_error *error);
+
+/* What machines of this store have cost until then: see dk_rent_spent. */
+int dk_store_spent(struct dk_store *store, uint64_t unix_ns, struct dk_purse *ret, struct dk_error *error);
 
 #endif

@@ -173,6 +173,7 @@ struct rs {
   struct dk_rented *rented;
   uint32_t n_rented, cap_rented;
   uint32_t taken;
+  struct dk_purse spent;
   struct dk_digest durable;
 
   uint64_t tells[DK_RENT_TELL_BLIND + 1];

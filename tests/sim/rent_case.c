@@ -41,6 +41,7 @@ static void make_shapes(struct rs *s, struct rs_pool *pool, struct sim_random *r
     shape->cpus = 1u << sim_below(random, 5);
     shape->gpus = sim_chance(random, 250) ? 1 + sim_below(random, 2) : 0;
     shape->memory = shape->cpus * (sim_chance(random, 300) ? 8 : 4) * GIB;
+    if (has_prices) strcpy(shape->currency, "USD");
     shape->price =
         has_prices ? shape->cpus * 40000 + shape->gpus * 900000 + sim_below(random, 20000) : DK_RENT_NO_PRICE;
     if (!sim_chance(random, 300)) continue;
@@ -89,6 +90,7 @@ static void make_kinds(struct rs *s, struct sim_random *random) {
     const struct rs_pool *pool = &s->pools[sim_below(random, s->n_pools)];
     const struct dk_rent_shape *shape = &pool->shapes[sim_below(random, pool->config.n_shapes)];
     struct dk_rent_need *need = &s->kinds[i];
+    need->may_pay = true;
     need->cpus = 1 + sim_below(random, shape->cpus);
     if (sim_chance(random, 500)) need->cpus = 1;
     need->gpus = shape->gpus && sim_chance(random, 500) ? 1 : 0;

@@ -201,6 +201,11 @@ void rs_check_record(struct rs *s, const struct dk_rent_record *record) {
     if (record->taken <= s->taken) rs_fail(s, "number %u is taken again", record->taken);
     return;
   }
+  if (record->kind == DK_RENT_REC_SPENT) {
+    if (record->spent.micro <= dk_purse_of(&s->spent, record->spent.currency))
+      rs_fail(s, "less %s was spent than before", record->spent.currency);
+    return;
+  }
   const struct dk_rented *was = rs_record(s, record->rented.number), *is = &record->rented;
   if (record->del) {
     if (was && is_left(s, was)) rs_fail(s, "the record of instance %u goes, and the cloud has it", was->number);

@@ -39,6 +39,11 @@ static void apply(struct rs *s, const struct dk_rent_record *record) {
     s->taken = record->taken;
     return;
   }
+  if (record->kind == DK_RENT_REC_SPENT) {
+    uint64_t was = dk_purse_of(&s->spent, record->spent.currency);
+    dk_purse_add(&s->spent, record->spent.currency, record->spent.micro - was);
+    return;
+  }
   struct dk_rented *there = rs_record(s, record->rented.number);
   if (record->del) {
     if (there) *there = s->rented[--s->n_rented];
@@ -62,6 +67,10 @@ static void load(struct rs *s) {
     r = dk_rent_load(s->rent, &record, 1);
   }
   if (r == 0) r = dk_rent_load(s->rent, &taken, 1);
+  for (uint32_t i = 0; r == 0 && i < s->spent.n; i++) {
+    struct dk_rent_record spent = {.kind = DK_RENT_REC_SPENT, .spent = s->spent.items[i]};
+    r = dk_rent_load(s->rent, &spent, 1);
+  }
   assert(r == 0);
   dk_rent_digest(s->rent, &digest);
   if (s->committed && !dk_digest_equal(&digest, &s->durable)) rs_fail(s, "what was loaded is not what was committed");

@@ -25,6 +25,10 @@ void bed_restart(struct bed *bed) {
   assert_int_equal(dk_rent_create(&bed->rent, &bed->policy, store, 8, 1), 0);
   struct dk_rent_record record = {.kind = DK_RENT_REC_TAKEN, .taken = bed->taken};
   assert_int_equal(dk_rent_load(bed->rent, &record, 1), 0);
+  for (uint32_t i = 0; i < bed->spent.n; i++) {
+    record = (struct dk_rent_record){.kind = DK_RENT_REC_SPENT, .spent = bed->spent.items[i]};
+    assert_int_equal(dk_rent_load(bed->rent, &record, 1), 0);
+  }
   for (uint32_t i = bed->n_kept; i > 0; i--) {
     record = (struct dk_rent_record){.rented = bed->kept[i - 1]};
     assert_int_equal(dk_rent_load(bed->rent, &record, 1), 0);
@@ -37,6 +41,12 @@ static void keep(struct bed *bed, const struct dk_rent_record *record) {
   uint32_t i = 0;
   if (record->kind == DK_RENT_REC_TAKEN) {
     bed->taken = record->taken;
+    return;
+  }
+  if (record->kind == DK_RENT_REC_SPENT) {
+    uint64_t was = dk_purse_of(&bed->spent, record->spent.currency);
+    assert_true(record->spent.micro > was);
+    dk_purse_add(&bed->spent, record->spent.currency, record->spent.micro - was);
     return;
   }
   while (i < bed->n_kept && bed->kept[i].number != record->rented.number) i++;
@@ -53,10 +63,11 @@ void bed_give(struct bed *bed, struct dk_rent_event event) {
   struct dk_error error = {0};
   dk_rent_out_clear(&bed->out);
   bed->seq++;
+  event.unix_ns = BED_UNIX + bed->now;
   uint32_t times = 0;
   do {
     assert_int_equal(dk_rent_step(bed->rent, bed->now, bed->seq, &event, &bed->out), 0);
-    event = (struct dk_rent_event){.kind = DK_RENT_EV_TICK};
+    event = (struct dk_rent_event){.kind = DK_RENT_EV_TICK, .unix_ns = event.unix_ns};
     assert_true(++times < 1000);
   } while (bed->out.more);
   if (dk_rent_check(bed->rent, &error) < 0) fail_msg("%s", error.text);
@@ -129,7 +140,7 @@ void bed_configure(struct bed *bed, const struct dk_rent_pool *pool) {
 }
 
 void bed_demand(struct bed *bed, uint32_t cpus, uint32_t n) {
-  const struct dk_rent_need need = {.cpus = cpus, .n = n};
+  const struct dk_rent_need need = {.cpus = cpus, .n = n, .may_pay = true};
   struct dk_rent_event event = {.kind = DK_RENT_EV_DEMAND};
   event.u.demand.needs = &need;
   event.u.demand.n = 1;

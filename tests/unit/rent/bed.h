@@ -16,6 +16,8 @@
 #define MINUTE (60 * SECOND)
 #define GIB (UINT64_C(1) << 30)
 
+#define BED_UNIX (UINT64_C(1700000000) * SECOND) /* the wall clock when `now` is 0 */
+
 struct bed {
   struct dk_rent *rent;
   struct dk_rent_policy policy;
@@ -23,6 +25,7 @@ struct bed {
   uint64_t now, seq;
   struct dk_rented kept[64]; /* records */
   uint32_t n_kept, taken;
+  struct dk_purse spent;                                                       /* records */
   uint32_t n_told[DK_RENT_TELL_BLIND + 1], count_told[DK_RENT_TELL_BLIND + 1]; /* how often; the last count */
   uint32_t listing[4]; /* by pool: serial of the list that is asked for; 0: none */
 };

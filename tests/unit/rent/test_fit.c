@@ -6,8 +6,8 @@ static const struct dk_rent_shape plain[] = {
     {.name = "eight", .cpus = 8, .memory = 32 * GIB, .price = DK_RENT_NO_PRICE},
 };
 static const struct dk_rent_shape priced[] = {
-    {.name = "two", .cpus = 2, .memory = 8 * GIB, .price = 30000},
-    {.name = "eight", .cpus = 8, .memory = 32 * GIB, .price = 100000},
+    {.name = "two", .cpus = 2, .memory = 8 * GIB, .price = 30000, .currency = "USD"},
+    {.name = "eight", .cpus = 8, .memory = 32 * GIB, .price = 100000, .currency = "USD"},
 };
 
 /* "two two eight": the shapes of what is asked for, in the order of their numbers. */
@@ -60,15 +60,31 @@ static void by_size(void **state) {
 static void by_price(void **state) {
   (void)state;
   /* 30000 / 2 against 100000 / 8. */
-  const struct dk_rent_need eight = {.cpus = 1, .n = 8};
+  const struct dk_rent_need eight = {.cpus = 1, .n = 8, .may_pay = true};
   check_one(priced, 2, &eight, 1, "eight");
   /* 30000 / 2 against 100000 / 5; then one is left: 30000 against 100000. */
-  const struct dk_rent_need five = {.cpus = 1, .n = 5};
+  const struct dk_rent_need five = {.cpus = 1, .n = 5, .may_pay = true};
   check_one(priced, 2, &five, 1, "two two two");
   /* What has no price comes after what has one. */
   const struct dk_rent_shape mixed[] = {plain[0], priced[1]};
-  const struct dk_rent_need one = {.cpus = 1, .n = 1};
+  const struct dk_rent_need one = {.cpus = 1, .n = 1, .may_pay = true};
   check_one(mixed, 2, &one, 1, "eight");
+}
+
+/* Who does not pay gets what is free; who pays in one currency nothing of another. */
+static void by_consent(void **state) {
+  (void)state;
+  struct dk_rent_need need = {.cpus = 1, .n = 1};
+  check_one(priced, 2, &need, 1, "");
+  const struct dk_rent_shape free_too[] = {priced[0], plain[1]}, at_nothing[] = {{.name = "nought", .cpus = 2}};
+  check_one(free_too, 2, &need, 1, "eight");
+  check_one(at_nothing, 1, &need, 1, "nought");
+  need.may_pay = true;
+  check_one(free_too, 2, &need, 1, "two");
+  strcpy(need.currency, "EUR");
+  check_one(free_too, 2, &need, 1, "eight");
+  strcpy(need.currency, "USD");
+  check_one(free_too, 2, &need, 1, "two");
 }
 
 static void with_gpus(void **state) {
@@ -137,8 +153,9 @@ static void cheapest_is_kept(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(by_size),         cmocka_unit_test(by_price),  cmocka_unit_test(with_gpus),
-      cmocka_unit_test(packed_together), cmocka_unit_test(next_pool), cmocka_unit_test(cheapest_is_kept),
+      cmocka_unit_test(by_size),          cmocka_unit_test(by_price),        cmocka_unit_test(by_consent),
+      cmocka_unit_test(with_gpus),        cmocka_unit_test(packed_together), cmocka_unit_test(next_pool),
+      cmocka_unit_test(cheapest_is_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,8 @@ static struct dk_rent_record machine(uint32_t number) {
                                                       .gpus = 1,
                                                       .memory = UINT64_C(64) << 30,
                                                       .disk = 100,
-                                                      .price = DK_RENT_NO_PRICE},
+                                                      .price = 2500000,
+                                                      .currency = "USD"},
                                             .id = "i-0123",
                                             .host = 7,
                                             .asked_unix_ns = 5,
@@ -44,7 +45,8 @@ static void check_machine(const struct dk_rented *got, uint32_t number) {
   assert_string_equal(got->id, "i-0123");
   assert_string_equal(got->shape.name, "large");
   assert_true(got->shape.cpus == 8 && got->shape.gpus == 1 && got->shape.memory == UINT64_C(64) << 30);
-  assert_true(got->shape.disk == 100 && got->shape.price == DK_RENT_NO_PRICE);
+  assert_true(got->shape.disk == 100 && got->shape.price == 2500000);
+  assert_string_equal(got->shape.currency, "USD");
   assert_true(got->host == 7 && got->asked_unix_ns == 5);
   assert_true(!got->is_stranger && got->is_leaving && got->is_proven);
 }
@@ -136,7 +138,7 @@ static void damaged_ones(void **state) {
   assert_int_equal(dk_rented_decode(key, sizeof key, bytes.data, bytes.len, &got), -EBADMSG);
 }
 
-/* As the first version wrote it: without the place, which was its last text. */
+/* As earlier versions wrote it: the second one had no currency, the first one no place, which are the last two texts. */
 static void old_ones(void **state) {
   (void)state;
   struct dk_rent_record record = machine(1);
@@ -145,13 +147,39 @@ static void old_ones(void **state) {
   dk_autobuf bytes = DK_BUF_INIT, place = DK_BUF_INIT;
   key_of(1, key);
   assert_int_equal(dk_rented_encode(&record.rented, &bytes), 0);
+  dk_buf_truncate(&bytes, bytes.len - 4); /* "USD" with its length */
+  bytes.data[0] = 2;
+  assert_int_equal(dk_rented_decode(key, sizeof key, bytes.data, bytes.len, &got), 0);
+  assert_string_equal(got.shape.currency, "");
+  strcpy(got.shape.currency, "USD");
+  check_machine(&got, 1);
   dk_write_text(&place, record.rented.where);
   dk_buf_truncate(&bytes, bytes.len - place.len);
   bytes.data[0] = 1;
   assert_int_equal(dk_rented_decode(key, sizeof key, bytes.data, bytes.len, &got), 0);
   assert_string_equal(got.where, "");
   strcpy(got.where, record.rented.where);
+  strcpy(got.shape.currency, "USD");
   check_machine(&got, 1);
+}
+
+/* What was spent on machines that are gone, and on those that are there. */
+static void what_is_spent(void **state) {
+  const struct fixture *f = *state;
+  const uint64_t hour = UINT64_C(3600) * 1000000000u;
+  struct dk_purse spent;
+  assert_int_equal(dk_store_spent(f->store, 5 + hour, &spent, NULL), 0);
+  assert_int_equal(spent.n, 0);
+  struct dk_rent_record record = machine(1);
+  commit(f, &record);
+  commit(f, &(struct dk_rent_record){.kind = DK_RENT_REC_SPENT, .spent = {"EUR", 7}});
+  commit(f, &(struct dk_rent_record){.kind = DK_RENT_REC_SPENT, .spent = {"USD", 10}});
+  commit(f, &(struct dk_rent_record){.kind = DK_RENT_REC_SPENT, .spent = {"USD", 30}}); /* in all */
+  assert_int_equal(dk_store_spent(f->store, 5 + hour, &spent, NULL), 0);
+  assert_int_equal(dk_purse_of(&spent, "EUR"), 7);
+  assert_int_equal(dk_purse_of(&spent, "USD"), 2500030);
+  assert_int_equal(dk_store_table_of("spent.USD", 9, "", 0), DK_TABLE_META);
+  assert_int_equal(dk_store_table_of("spend.USD", 9, "", 0), DK_N_TABLES);
 }
 
 /* A text that is longer than there is room for. */
@@ -184,6 +212,7 @@ static void long_texts(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(they_are_kept, open_store, close_store),
+      cmocka_unit_test_setup_teardown(what_is_spent, open_store, close_store),
       cmocka_unit_test(damaged_ones),
       cmocka_unit_test(old_ones),
       cmocka_unit_test(long_texts),
