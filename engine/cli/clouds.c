@@ -41,7 +41,7 @@ void dk_clouds_add_shapes(const struct dk_cloud_entry *cloud, struct dk_buf *out
   }
 }
 
-static void add_cost_of(const struct dk_cloud_entry *cloud, struct dk_buf *out) {
+void dk_clouds_add_cost_of(const struct dk_cloud_entry *cloud, struct dk_buf *out) {
   const char *currency = "";
   uint64_t price = 0, most = INT64_MAX / cloud->max_instances;
   uint32_t n_unknown = 0;
@@ -66,7 +66,7 @@ static void add_cost_of(const struct dk_cloud_entry *cloud, struct dk_buf *out) 
 void dk_clouds_add_cost(const struct dk_hosts *hosts, struct dk_buf *out) {
   for (uint32_t i = 0; i < hosts->n_clouds; i++) {
     dk_buf_add_text(out, i ? "; " : "");
-    add_cost_of(&hosts->clouds[i], out);
+    dk_clouds_add_cost_of(&hosts->clouds[i], out);
   }
 }
 

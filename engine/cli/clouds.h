@@ -14,6 +14,8 @@ void dk_clouds_add_shapes(const struct dk_cloud_entry *cloud, struct dk_buf *out
 int dk_clouds_check(const struct dk_cloud_entry *cloud, struct dk_buf *ret_words, struct dk_error *error);
 /* What all instances of all clouds together cost at most, as far as it is known: "at most 0.4USD/h for lab". */
 void dk_clouds_add_cost(const struct dk_hosts *hosts, struct dk_buf *out);
+/* The same of one: "at most 0.4USD/h for lab". */
+void dk_clouds_add_cost_of(const struct dk_cloud_entry *cloud, struct dk_buf *out);
 /* Processors that tasks may have of all instances together. */
 uint64_t dk_clouds_cpus(const struct dk_hosts *hosts);
 /* Is it of this name? NULL: of any. */

@@ -8,6 +8,7 @@
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 #include "lang/base/number.h"
+#include "lang/eval/quantity.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,7 +62,7 @@ static const char *state_of(const struct dk_rented *rented) {
 
 /* --- as a table --- */
 
-enum column { INSTANCE, STATE, SHAPE, CPUS, MEMORY, GPUS, SINCE, CLOUD, N_COLUMNS };
+enum column { INSTANCE, STATE, SHAPE, CPUS, MEMORY, GPUS, SINCE, COST, CLOUD, N_COLUMNS };
 static const struct dk_column_head heads[N_COLUMNS] = {
     [INSTANCE] = {.title = "instance"},
     [STATE] = {.title = "state"},
@@ -70,6 +71,7 @@ static const struct dk_column_head heads[N_COLUMNS] = {
     [MEMORY] = {.title = "memory", .is_number = true},
     [GPUS] = {.title = "gpus", .is_number = true, .is_optional = true},
     [SINCE] = {.title = "since"},
+    [COST] = {.title = "cost", .is_number = true, .is_optional = true},
     [CLOUD] = {.title = "in the cloud"},
 };
 
@@ -98,6 +100,12 @@ static void add_cell(const struct dk_rented *rented, enum column column, const u
   case SINCE:
     dk_number_duration_text(now > rented->asked_unix_ns ? (now - rented->asked_unix_ns) / SECOND * SECOND : 0, text);
     dk_buf_add_text(out, text);
+    break;
+  case COST:
+    if (dk_rented_cost(rented, now) > 0)
+      dk_quantity_money_text(rented->shape.currency, dk_rented_cost(rented, now), out);
+    else
+      dk_buf_add_char(out, '-');
     break;
   case CLOUD: /* under its name there until it has an id */
     dk_rent_name(store, rented->incarnation, rented->number, own);
@@ -176,6 +184,8 @@ static void add_json_row(const struct dk_rented *rented, const uint8_t store[16]
   dk_buf_printf(out, ",\"cpus\":%u,\"memory\":%" PRIu64 ",\"gpus\":%u", rented->shape.cpus, rented->shape.memory,
                 rented->shape.gpus);
   add_price(out, rented->shape.price);
+  dk_json_add_text_field(out, "currency", *rented->shape.currency ? rented->shape.currency : NULL);
+  dk_buf_printf(out, ",\"cost_millionths\":%" PRIu64, dk_rented_cost(rented, dk_unix_ns()));
   dk_buf_printf(out, ",\"asked_unix\":%" PRIu64, rented->asked_unix_ns / SECOND);
   dk_json_add_text_field(out, "name", own);
   dk_json_add_text_field(out, "id", rented->id);

@@ -72,10 +72,9 @@ static const struct dk_command commands[] = {
      "  -d, --detach              hand the run over and return\n"
      "  --foreground              in this process, also on a terminal\n"
      "  --clean                   refuse when files differ from the last commit\n"
-     "  --as-restored             end what runs here and the store, put back from a\n"
-     "                            backup, never heard of\n"
-     "  --prune                   end what earlier runs of FILE still do and this one\n"
-     "                            does not ask for\n"
+     "  --max-cost AMOUNT         end before machines cost more: 5USD; 0: none\n"
+     "  --as-restored             end what a restored store does not know of\n"
+     "  --prune                   end what only earlier runs of FILE ask for\n"
      "  -q, --quiet               only failures and the summary\n"
      "  --plain                   lines instead of a live view, also on a terminal\n",
      dk_cmd_run},

@@ -1,5 +1,6 @@
 /* dkrun run: the experiment, until everything that was asked has ended. */
 #include "engine/cli/again.h"
+#include "engine/cli/consent.h"
 #include "engine/cli/remote.h"
 #include "engine/cli/session.h"
 #include "engine/cli/take.h"
@@ -22,6 +23,7 @@ struct options {
   const char *file;
   struct dk_cli_params params;
   uint32_t jobs; /* 0: the machine's processors */
+  struct dk_consent consent;
   bool clean, quiet, plain, detach, foreground, prune;
 };
 
@@ -36,6 +38,7 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
                                           {"detach", no_argument, NULL, 'd'},
                                           {"foreground", no_argument, NULL, 'f'},
                                           {"prune", no_argument, NULL, 'r'},
+                                          {"max-cost", required_argument, NULL, 'm'},
                                           {"as-restored", no_argument, NULL, 'R'},
                                           DK_CLI_OPTIONS,
                                           {NULL, 0, NULL, 0}};
@@ -62,6 +65,10 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     case 'd': ret->detach = true; break;
     case 'f': ret->foreground = true; break;
     case 'r': ret->prune = true; break;
+    case 'm':
+      if (!dk_consent_parse(optarg, &ret->consent))
+        return dk_cli_usage("run", "--max-cost takes an amount such as 5USD, or 0, not `%s`", optarg);
+      break;
     case 'R': cli->as_restored = true; break;
     default:
       r = dk_cli_option(cli, opt, argc, argv, options);
@@ -144,6 +151,7 @@ static int submit(struct foreground *f, const struct options *options, const str
       .foreground = true,
       .refuse_dirty = options->clean,
       .prune = options->prune,
+      .consent = options->consent,
   };
   int r = dk_engine_submit(f->engine, &submission, &submitted, error);
 
@@ -271,7 +279,8 @@ static int hand_over(struct dk_client *client, const struct options *options, co
                                     .n_variables = n_variables,
                                     .jobs = options->jobs,
                                     .refuse_dirty = options->clean,
-                                    .prune = options->prune}};
+                                    .prune = options->prune,
+                                    .consent = options->consent}};
   return dk_client_call(client, &talk, ret, error);
 }
 
@@ -365,7 +374,8 @@ int dk_cmd_run(struct dk_cli *cli, int argc, char **argv) {
   if (r < 0) {
     r = dk_session_open(cli, options.file, &options.params, &session);
     if (r == DK_EXIT_OK) {
-      r = run_session(cli, &options, &session);
+      r = dk_consent_get(cli, &options.consent);
+      if (r == DK_EXIT_OK) r = run_session(cli, &options, &session);
       dk_session_close(&session);
     }
   }

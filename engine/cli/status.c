@@ -4,9 +4,11 @@
 #include "engine/report/cell.h"
 #include "engine/report/json.h"
 #include "engine/report/summary.h"
+#include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,6 +180,18 @@ static void add_json_run(const struct dk_run *run, enum dk_run_phase phase, stru
                 run->n_cached, run->n_failed, run->n_not_run);
 }
 
+/* Of each currency, millionths of it: exact, and what JSON's numbers hold. */
+static void add_json_cost(struct dk_store *store, const struct dk_run *run, struct dk_buf *out) {
+  struct dk_purse cost;
+  if (dk_store_run_cost(store, run, dk_unix_ns(), &cost, NULL) < 0) cost = run->cost;
+  dk_buf_add_text(out, ",\"cost\":[");
+  for (uint32_t i = 0; i < cost.n; i++) {
+    dk_buf_printf(out, "%s{\"currency\":\"%s\",\"millionths\":%" PRIu64 "}", i ? "," : "", cost.items[i].currency,
+                  cost.items[i].micro);
+  }
+  dk_buf_add_char(out, ']');
+}
+
 static void render_runs(const struct dk_cli *cli, const struct options *options, struct runs *runs,
                         struct dk_buf *out) {
   uint32_t pid, first = options->all || runs->n <= SHOWN_RUNS ? 0 : runs->n - SHOWN_RUNS;
@@ -188,6 +202,7 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
       dk_buf_add_text(out, i > first ? ",\n" : "\n");
       count_run(runs, &runs->items[i]);
       add_json_run(&runs->items[i], dk_run_phase(runs->store, &runs->items[i], alive, pid), out);
+      add_json_cost(runs->store, &runs->items[i], out);
       dk_buf_add_char(out, '}');
     }
     dk_buf_add_text(out, "]}\n");
@@ -318,6 +333,7 @@ static int show_run(struct dk_cli *cli, const struct options *options) {
   int r = 0;
   if (options->json) {
     add_json_run(&look.rows.run, phase, &out);
+    add_json_cost(look.store, &look.rows.run, &out);
     dk_buf_add_text(&out, ",\"templates\":[");
     add_json_templates(&look, &out);
     dk_buf_add_text(&out, "],\"failures\":[");

@@ -66,6 +66,7 @@ struct dk_submission {
   int32_t priority;
   bool paused, foreground;
   bool refuse_dirty; /* --clean */
+  struct dk_consent consent; /* UNSAID, of a run that is under way: what was said before holds */
   bool prune;        /* ends what other runs of the file still do and this one does not ask for */
 };
 struct dk_submitted {

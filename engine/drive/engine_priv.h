@@ -42,6 +42,7 @@ struct dk_engine_run {
   uint32_t n_bars, cap_bars;
   uint32_t n_asked;
   bool is_cancelled; /* as a whole */
+  bool is_spent;     /* its limit has been reached, and was told */
   bool is_over;      /* FINISHED was done: to be taken off */
 };
 

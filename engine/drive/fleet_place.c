@@ -2,6 +2,7 @@
 #include "engine/drive/fleet_place.h"
 
 #include "engine/drive/engine_priv.h"
+#include "engine/drive/money.h"
 #include "engine/drive/pull.h"
 #include "lang/base/alloc.h"
 
@@ -23,8 +24,9 @@ static struct dk_needs_host known(const struct dk_engine_host *host) {
 }
 
 int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
-                  struct dk_error *error) {
+                  const struct dk_consent *consent, struct dk_error *error) {
   uint32_t n = 0, n_pools = dk_rentals_n_pools(engine->rentals);
+  const char *unpaid = NULL;
   dk_autofree struct dk_needs_host *hosts = dk_calloc(engine->n_hosts + n_pools + 1u, sizeof *hosts);
 
   if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
@@ -32,8 +34,9 @@ int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
     if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left && !engine->hosts[i]->twin)
       hosts[n++] = known(engine->hosts[i]);
   for (uint32_t i = 0; i < n_pools; i++) {
-    hosts[n] = (struct dk_needs_host){.cloud = dk_rentals_cloud(engine->rentals, i)};
-    n += hosts[n].cloud != NULL;
+    const struct dk_cloud_entry *cloud = dk_rentals_cloud(engine->rentals, i);
+    if (cloud && !dk_money_may_make(cloud, consent)) unpaid = cloud->config.provider;
+    if (cloud && dk_money_may_make(cloud, consent)) hosts[n++] = (struct dk_needs_host){.cloud = cloud};
   }
   const char *barred = dk_rentals_barred(engine->rentals);
   if (n == 0 && barred)
@@ -41,7 +44,16 @@ int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
                         "no host can be given tasks: the machines of %s cannot run them\nhelp: "
                         "`dkrun providers check %s`; it is tried again when a file of providers was edited",
                         barred, barred);
-  return dk_needs_check(plan, needs, hosts, n, error);
+  if (n == 0 && unpaid)
+    return dk_error_set(
+        error, -EINVAL,
+        "no host can be given tasks\nhelp: machines of %s cost money, and are made with `--max-cost AMOUNT`", unpaid);
+  struct dk_error why = {0};
+  int r = dk_needs_check(plan, needs, hosts, n, &why);
+  if (r == 0) return 0;
+  return dk_error_set(error, r,
+                      unpaid ? "%s\nhelp: machines of %s cost money, and are made with `--max-cost AMOUNT`" : "%s",
+                      why.text, unpaid);
 }
 
 void dk_fleet_judge_runs(struct dk_engine *engine) {
@@ -50,7 +62,9 @@ void dk_fleet_judge_runs(struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_runs; i++) {
     const struct dk_engine_run *run = engine->runs[i];
     struct dk_error why = {0}, words = {0};
-    if (run->is_over || run->is_cancelled || dk_fleet_fits(engine, run->plan, &run->needs, &why) != -EINVAL) continue;
+    if (run->is_over || run->is_cancelled ||
+        dk_fleet_fits(engine, run->plan, &run->needs, &run->record.consent, &why) != -EINVAL)
+      continue;
     dk_error_set(&words, -EINVAL, "run %u is ended: %s", run->record.number, why.text);
     dk_engine_say(engine, words.text);
     if (dk_engine_ask(engine, run->record.number, &end, &why) < 0) dk_engine_fail(engine, why.code, &why);

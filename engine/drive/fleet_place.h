@@ -9,10 +9,10 @@
 
 struct dk_engine_run;
 
-/* -EINVAL with "task needs 8 gpus, ..." for the first that no host can ever run, as far as they are known. 0; -ENOMEM.
- */
+/* -EINVAL with "task needs 8 gpus, ..." for the first that no host can ever run, as far as they are known, and no
+ * machine that may be made and paid for. 0; -ENOMEM. */
 int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, const struct dk_needs *needs,
-                  struct dk_error *error);
+                  const struct dk_consent *consent, struct dk_error *error);
 
 /* More is known of a host now: runs with tasks that no host can ever run are ended, with words. */
 void dk_fleet_judge_runs(struct dk_engine *engine);

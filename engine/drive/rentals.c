@@ -1,4 +1,5 @@
 /* See rentals.h. Here: the steps, and the door. */
+#include "engine/drive/money.h"
 #include "engine/drive/rentals_priv.h"
 #include "engine/store/rented.h"
 #include "lang/base/alloc.h"
@@ -201,6 +202,7 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
   if (rentals->n_pools > 0 && now_ns >= rentals->look_at) {
     rentals->look_at = now_ns + LOOK_NS;
     dk_rentals_look_at_loads(rentals, now_ns);
+    dk_money_look(rentals->engine);
     dk_rentals_look_at_demand(rentals, now_ns);
   }
   if (now_ns >= dk_rent_deadline(rentals->rent))

@@ -294,11 +294,13 @@ static void tell(struct dk_rentals *rentals, const struct dk_rent_action *action
     rentals->pools[action->pool]->is_refused = true;
   switch (action->tell) {
   case DK_RENT_TELL_QUOTA:
-    dk_error_set(&words, -EIO, "%s: the account may have no more machines than the %u that there are; going on with these",
-                 pool, action->count);
+    dk_error_set(&words, -EIO,
+                 "%s: the account may have no more machines than the %u that there are; going on with these", pool,
+                 action->count);
     break;
   case DK_RENT_TELL_CAPACITY:
-    dk_error_set(&words, -EIO, "%s: the cloud has no machine of such a shape left; trying others, and again later", pool);
+    dk_error_set(&words, -EIO, "%s: the cloud has no machine of such a shape left; trying others, and again later",
+                 pool);
     break;
   case DK_RENT_TELL_DENIED:
     dk_error_set(
@@ -315,12 +317,12 @@ static void tell(struct dk_rentals *rentals, const struct dk_rent_action *action
         pool, pool);
     break;
   case DK_RENT_TELL_FAILING:
-    dk_error_set(&words, -EIO, "%s: %u machines in a row came to nothing; the next one is tried in %" PRIu64 " min", pool,
-                 action->count, minutes);
+    dk_error_set(&words, -EIO, "%s: %u machines in a row came to nothing; the next one is tried in %" PRIu64 " min",
+                 pool, action->count, minutes);
     break;
   case DK_RENT_TELL_GIVEN_UP:
-    dk_error_set(&words, -EIO, "%s: it is not known whether it was made, and no list has it: another one takes its place",
-                 machine);
+    dk_error_set(&words, -EIO,
+                 "%s: it is not known whether it was made, and no list has it: another one takes its place", machine);
     break;
   case DK_RENT_TELL_STRANGER:
     dk_error_set(&words, -EIO, "%s: a machine of this store that no record knows was found; it is deleted", machine);

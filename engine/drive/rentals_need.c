@@ -1,8 +1,10 @@
 /* What waits for machines, and whether one could be made for it: see rentals.h. */
+#include "engine/drive/money.h"
 #include "engine/drive/rentals_priv.h"
 #include "lang/base/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define TASKS_MOST 20000u /* that are looked at, of one run: more than the clouds of anybody would take at once */
 #define FIRST_ANSWER_NS (UINT64_C(10) * 1000000000u)
@@ -18,11 +20,18 @@ static bool is_for_clouds(const struct dk_needs_of *of) {
   return !of || !of->gpu;
 }
 
-static void add(struct dk_rent_need *needs, uint32_t *n, const struct dk_needs_of *of) {
+static bool is_same(const struct dk_rent_need *a, const struct dk_rent_need *b) {
+  return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->may_pay == b->may_pay &&
+         strcmp(a->currency, b->currency) == 0;
+}
+
+static void add(const struct dk_engine_run *run, struct dk_rent_need *needs, uint32_t *n,
+                const struct dk_needs_of *of) {
   struct dk_rent_need need = need_of(of);
   uint32_t i = 0;
 
-  while (i < *n && (needs[i].cpus != need.cpus || needs[i].gpus != need.gpus || needs[i].memory != need.memory)) i++;
+  dk_money_of_need(run, &need);
+  while (i < *n && !is_same(&needs[i], &need)) i++;
   if (i == *n && *n == KINDS_MOST) return;
   if (i == *n) needs[(*n)++] = need;
   needs[i].n++;
@@ -38,7 +47,7 @@ static void add_run(const struct dk_engine_run *run, struct dk_rent_need *needs,
     task = dk_core_next_ready(core, run->record.number, task);
     if (task == UINT32_MAX) return;
     const struct dk_needs_of *of = dk_needs_find(&run->needs, task++);
-    if (is_for_clouds(of)) add(needs, n, of);
+    if (is_for_clouds(of)) add(run, needs, n, of);
   }
 }
 

@@ -63,6 +63,10 @@ static void release(struct dk_rentals *rentals, uint32_t number, uint32_t pool, 
   dk_rentals_tell(rentals, &event);
 }
 
+void dk_rentals_let_go(struct dk_rentals *rentals, uint32_t number, bool is_hard) {
+  release(rentals, number, UINT32_MAX, is_hard);
+}
+
 static bool release_pools(struct dk_rentals *rentals, const char *name, bool is_hard) {
   bool is_known = false;
 
@@ -94,7 +98,7 @@ int dk_rentals_release(struct dk_rentals *rentals, const char *name, bool is_har
     if (!dk_rentals_can_ask(rentals, rented))
       left = rented;
     else if (!is_provider)
-      release(rentals, rented->number, UINT32_MAX, is_hard);
+      dk_rentals_let_go(rentals, rented->number, is_hard);
   }
   if (left) return set_left(rentals, left, error);
   if (is_known) return 0;

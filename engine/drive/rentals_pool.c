@@ -95,6 +95,7 @@ static struct dk_rent_shape *copy_shapes(const struct dk_cloud_entry *entry) {
     const struct dk_shape *of = &entry->shapes[i];
     shapes[i] = (struct dk_rent_shape){
         .cpus = of->cpus, .gpus = of->gpus, .memory = of->memory, .disk = of->disk, .price = of->price};
+    memcpy(shapes[i].currency, of->currency, sizeof shapes[i].currency);
     strcpy(shapes[i].name, of->name); /* hosts_cloud.c has seen to it that it fits */
     if (entry->host.leave < of->cpus) shapes[i].cpus -= entry->host.leave;
     if (entry->host.most_gpus < shapes[i].gpus) shapes[i].gpus = entry->host.most_gpus;

@@ -83,6 +83,8 @@ bool dk_rentals_can_ask(const struct dk_rentals *rentals, const struct dk_rented
 
 /* rentals_people.c: which machines are where nobody can be asked. */
 void dk_rentals_say_left(struct dk_rentals *rentals);
+/* This one is to go, as dk_rentals_release has it. */
+void dk_rentals_let_go(struct dk_rentals *rentals, uint32_t number, bool is_hard);
 
 /* rentals_act.c */
 /* Gives up what is under way; engine/rent is told that nobody knows what came of it. */

@@ -1,6 +1,7 @@
 /* The engine's runs: how they begin, go on after an earlier engine, are asked for things, and end. */
 #include "engine/drive/engine_priv.h"
 #include "engine/drive/file.h"
+#include "engine/drive/money.h"
 #include "engine/drive/unchanged.h"
 #include "engine/sys/proc.h"
 #include "lang/base/alloc.h"
@@ -199,6 +200,8 @@ static int fill_record(struct dk_engine_run *run, const struct dk_submission *su
       .params = dk_strdup(submission->params),
       .started_unix_ns = dk_unix_ns(),
       .engine_pid = (uint32_t)getpid(),
+      .consent = submission->consent,
+      .before = dk_money_spent(engine),
   };
   const struct dk_run *record = &run->record;
   if (!record->name || !record->file || !record->commit || !record->snapshot || !record->params)
@@ -249,17 +252,18 @@ int dk_engine_submit(struct dk_engine *engine, const struct dk_submission *submi
   if (r == -ENOMEM) dk_error_system(error, r, "looking at what tasks need");
   if (r == 0) r = dk_fleet_reload(engine, error);
   if (r == 0) dk_rentals_wanted(engine->rentals);
-  if (r == 0) r = dk_fleet_fits(engine, run->plan, &run->needs, error);
+  if (r == 0) r = dk_fleet_fits(engine, run->plan, &run->needs, &submission->consent, error);
   struct dk_asked what = {engine->with.root, submission->file, submission->params};
   if (r == 0 && dk_unchanged_sources(&what, run->load, since, &run->sources) < 0)
     r = dk_error_system(error, -ENOMEM, "reading %s", submission->file);
   if (r == 0) r = pin(run, submission, error);
   if (r == 0) r = fill_record(run, submission, error);
   if (r == 0) same = find_same(engine, run);
+  if (same) r = dk_money_consent(same, &submission->consent, error);
   if (r == 0 && !same) r = init_lookup(run, error);
   if (r == 0 && !same) r = record(run, submission, &asked, error);
   if (r < 0 || same) {
-    if (same) *ret = (struct dk_submitted){.run = same->record.number, .is_under_way = true};
+    if (r == 0) *ret = (struct dk_submitted){.run = same->record.number, .is_under_way = true};
     destroy(run);
     return r;
   }
@@ -368,6 +372,8 @@ void dk_engine_finish_run(struct dk_engine *engine, uint32_t number) {
   if (!run) return;
   run->record.state = count_run(run);
   run->record.ended_unix_ns = dk_unix_ns();
+  const struct dk_purse spent = dk_money_spent(engine);
+  run->record.cost = dk_purse_since(&spent, &run->record.before);
   int r = dk_batch_put_run(&batch, &run->record);
   dk_batch_append(&batch, &run->lookup.extra);
   if (r == 0 && run->record.state == DK_RUN_DONE) {
@@ -514,6 +520,8 @@ static bool is_listed(const struct dk_engine *engine, const struct dk_engine_run
 static int interrupt(struct dk_engine *engine, struct dk_run *record, struct dk_error *error) {
   struct dk_batch batch = DK_BATCH_INIT;
 
+  const struct dk_purse spent = dk_money_spent(engine);
+  record->cost = dk_purse_since(&spent, &record->before);
   record->state = DK_RUN_INTERRUPTED;
   int r = dk_batch_put_run(&batch, record);
   if (r == 0) r = dk_batch_del_asked(&batch, engine->with.folder->store, record->number, error);

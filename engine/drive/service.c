@@ -108,6 +108,7 @@ static void on_submit(struct dk_service_client *client, const struct dk_talk *ta
       .paused = talk->submit.paused,
       .refuse_dirty = talk->submit.refuse_dirty,
       .prune = talk->submit.prune,
+      .consent = talk->submit.consent,
   };
   int r = dk_engine_submit(client->service->engine, &submission, &submitted, &error);
   if (r < 0) {

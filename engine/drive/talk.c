@@ -26,6 +26,7 @@ static void put_submit(struct dk_buf *out, const struct dk_talk *talk) {
   dk_write_u32(out, talk->submit.jobs);
   dk_write_signed(out, talk->submit.priority);
   dk_write_u8(out, (uint8_t)(talk->submit.paused | talk->submit.refuse_dirty << 1 | talk->submit.prune << 2));
+  dk_consent_write(out, &talk->submit.consent);
 }
 
 enum { NOTE_STARTED = 1, NOTE_METRICS = 2, NOTE_CHOICE = 4, NOTE_TEXT = 8, NOTE_MEMORY = 16 };
@@ -177,6 +178,7 @@ static void get_submit(struct dk_reader *reader, struct dk_talk *ret) {
   ret->submit.paused = flags & 1;
   ret->submit.refuse_dirty = flags & 2;
   ret->submit.prune = flags & 4;
+  dk_consent_read(reader, &ret->submit.consent);
 }
 
 static void get_note(struct dk_reader *reader, struct dk_talk *ret) {

@@ -6,14 +6,15 @@
  * passed over. The first frame of each side is HELLO and WELCOME; with another protocol number nothing else is said. So
  * the number is raised whenever a frame gets a field, a flag or a kind, though it be one that is seldom sent: an engine
  * and a command of two versions, which only meet over an upgrade, then say so instead of breaking off in the middle. 2:
- * a note may say what memory comes next. 3: FETCH and READ; WHERE says where. 4: RELEASE. */
+ * a note may say what memory comes next. 3: FETCH and READ; WHERE says where. 4: RELEASE. 5: SUBMIT says what
+ * may be paid. */
 #ifndef DK_DRIVE_TALK_H
 #define DK_DRIVE_TALK_H
 
 #include "engine/drive/reach.h"
 #include "engine/sys/outbox.h"
 
-#define DK_TALK_PROTOCOL 4
+#define DK_TALK_PROTOCOL 5
 #define DK_TALK_SOCKET "engine.sock" /* in the state folder */
 #define DK_TALK_MAX (64u << 20)
 
@@ -55,6 +56,7 @@ struct dk_talk {
     uint32_t n_given, n_variables, jobs;
     int32_t priority;
     bool paused, refuse_dirty, prune;
+    struct dk_consent consent;
   } submit;
   struct dk_wanted *wanted; /* FETCH; owned */
   uint32_t n_wanted;

@@ -3,7 +3,9 @@
 #include "engine/report/cell.h"
 #include "engine/report/missing.h"
 #include "engine/report/summary_priv.h"
+#include "engine/sys/loop.h"
 #include "lang/base/number.h"
+#include "lang/eval/quantity.h"
 
 #include <errno.h>
 #include <math.h>
@@ -80,11 +82,24 @@ static void head_text(const struct summary *s, struct dk_buf *out) {
   }
 }
 
+/* Nothing of what could not cost anything. */
+static void add_cost(const struct summary *s, struct dk_buf *out) {
+  const struct dk_run *run = &s->rows->run;
+  struct dk_purse cost;
+
+  if (dk_store_run_cost(s->rows->store, run, dk_unix_ns(), &cost, NULL) < 0) cost = run->cost;
+  for (uint32_t i = 0; i < cost.n; i++) {
+    dk_buf_add_text(out, i ? " and " : ", cost ");
+    dk_quantity_money_text(cost.items[i].currency, cost.items[i].micro, out);
+  }
+}
+
 static void put_head(struct summary *s) {
   const struct dk_run *run = &s->rows->run;
   dk_autobuf head = DK_BUF_INIT, clock = DK_BUF_INIT;
   head_text(s, &head);
   if (s->options->where && s->done + s->failed > 0) dk_buf_printf(&head, ", on %s", s->options->where);
+  if (!s->options->is_again) add_cost(s, &head);
   if (run->ended_unix_ns > run->started_unix_ns && !s->options->is_again) {
     dk_clock_text(run->ended_unix_ns - run->started_unix_ns, &clock);
   }

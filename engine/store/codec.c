@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define VERSION 1
+#define RUN_VERSION 2 /* 1 knew nothing of costs */
 
 static int written(struct dk_buf *out, size_t before) {
   if (dk_buf_ok(out)) return 0;
@@ -44,9 +45,50 @@ static void read_version(struct dk_reader *reader) {
   if (dk_read_u8(reader) != VERSION) reader->failed = true;
 }
 
+static void write_money(struct dk_buf *out, const struct dk_money *money) {
+  dk_buf_add(out, money->currency, sizeof money->currency);
+  dk_write_varint(out, money->micro);
+}
+
+static void read_money(struct dk_reader *reader, struct dk_money *ret) {
+  *ret = (struct dk_money){.micro = 0};
+  const void *currency = dk_read_fixed(reader, sizeof ret->currency);
+  if (currency) memcpy(ret->currency, currency, sizeof ret->currency);
+  if (ret->currency[sizeof ret->currency - 1]) reader->failed = true;
+  ret->micro = dk_read_varint(reader);
+}
+
+static void write_purse(struct dk_buf *out, const struct dk_purse *purse) {
+  dk_write_varint(out, purse->n);
+  for (uint32_t i = 0; i < purse->n; i++) write_money(out, &purse->items[i]);
+}
+
+static void read_purse(struct dk_reader *reader, struct dk_purse *ret) {
+  *ret = (struct dk_purse){.n = 0};
+  uint64_t n = dk_read_varint(reader);
+  if (n > DK_PURSE_MOST) reader->failed = true;
+  for (uint64_t i = 0; i < n && !reader->failed; i++) {
+    struct dk_money money;
+    read_money(reader, &money);
+    dk_purse_add(ret, money.currency, money.micro);
+  }
+}
+
+void dk_consent_write(struct dk_buf *out, const struct dk_consent *consent) {
+  dk_write_u8(out, (uint8_t)consent->pay);
+  write_money(out, &consent->limit);
+}
+
+void dk_consent_read(struct dk_reader *reader, struct dk_consent *ret) {
+  uint8_t pay = dk_read_u8(reader);
+  if (pay > DK_PAY_ANY) reader->failed = true;
+  ret->pay = (enum dk_pay)pay;
+  read_money(reader, &ret->limit);
+}
+
 int dk_run_encode(const struct dk_run *run, struct dk_buf *out) {
   size_t before = out->len;
-  dk_write_u8(out, VERSION);
+  dk_write_u8(out, RUN_VERSION);
   dk_write_u32(out, run->number);
   dk_write_u8(out, (uint8_t)run->state);
   dk_write_text(out, run->name);
@@ -61,6 +103,9 @@ int dk_run_encode(const struct dk_run *run, struct dk_buf *out) {
   const uint32_t counts[] = {run->n_tasks, run->n_done, run->n_cached, run->n_failed, run->n_not_run};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) dk_write_varint(out, counts[i]);
   dk_write_u32(out, run->engine_pid);
+  dk_consent_write(out, &run->consent);
+  write_purse(out, &run->before);
+  write_purse(out, &run->cost);
   return written(out, before);
 }
 
@@ -74,7 +119,8 @@ int dk_run_decode(const void *data, size_t len, struct dk_run *ret) {
   struct dk_reader reader;
   dk_reader_init(&reader, data, len);
   memset(ret, 0, sizeof *ret);
-  read_version(&reader);
+  uint8_t version = dk_read_u8(&reader);
+  if (version < 1 || version > RUN_VERSION) reader.failed = true;
   ret->number = dk_read_u32(&reader);
   uint8_t state = dk_read_u8(&reader);
   if (state < DK_RUN_RUNNING || state > DK_RUN_INTERRUPTED) reader.failed = true;
@@ -91,6 +137,11 @@ int dk_run_decode(const void *data, size_t len, struct dk_run *ret) {
   uint32_t *const counts[] = {&ret->n_tasks, &ret->n_done, &ret->n_cached, &ret->n_failed, &ret->n_not_run};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) *counts[i] = read_small(&reader);
   ret->engine_pid = dk_read_u32(&reader);
+  if (version > 1) {
+    dk_consent_read(&reader, &ret->consent);
+    read_purse(&reader, &ret->before);
+    read_purse(&reader, &ret->cost);
+  }
   int err = dk_reader_error(&reader);
   if (err) dk_run_finish(ret);
   return err;

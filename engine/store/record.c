@@ -2,6 +2,7 @@
 #include "engine/store/record.h"
 #include "engine/store/codec.h"
 #include "engine/store/private.h"
+#include "engine/store/rented.h"
 #include "lang/base/alloc.h"
 
 #include <assert.h>
@@ -340,6 +341,16 @@ int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret, s
   if (err) return err;
   err = dk_run_decode(value.data, value.len, ret);
   return err ? bad_value(err, DK_TABLE_RUNS, error) : 0;
+}
+
+int dk_store_run_cost(struct dk_store *store, const struct dk_run *run, uint64_t unix_ns, struct dk_purse *ret,
+                      struct dk_error *error) {
+  struct dk_purse spent;
+  *ret = run->cost;
+  if (run->state != DK_RUN_RUNNING) return 0;
+  int r = dk_store_spent(store, unix_ns, &spent, error);
+  if (r == 0) *ret = dk_purse_since(&spent, &run->before);
+  return r;
 }
 
 int dk_store_get_task(struct dk_store *store, uint32_t run, uint32_t task, struct dk_task_record *ret,

@@ -4,8 +4,21 @@
 #define DK_STORE_RECORD_H
 
 #include "engine/core/event.h"
+#include "engine/rent/money.h"
 #include "engine/store/store.h"
 #include "engine/wire/message.h"
+
+/* May machines that cost something be made for a run? On disk: only add. */
+enum dk_pay {
+  DK_PAY_UNSAID = 0, /* nobody has said so */
+  DK_PAY_NOTHING = 1,
+  DK_PAY_UP_TO = 2,
+  DK_PAY_ANY = 3, /* a person has answered that */
+};
+struct dk_consent {
+  enum dk_pay pay;
+  struct dk_money limit; /* UP_TO */
+};
 
 struct dk_run {
   uint32_t number;         /* 1, 2, 3 ... in this store */
@@ -20,6 +33,9 @@ struct dk_run {
   uint64_t started_unix_ns, ended_unix_ns;
   uint32_t n_tasks, n_done, n_cached, n_failed, n_not_run;
   uint32_t engine_pid;
+  struct dk_consent consent;
+  struct dk_purse before; /* what the store's machines had cost when it started */
+  struct dk_purse cost;   /* and what more until it ended, also by what else went on then */
 };
 
 struct dk_task_record {
@@ -72,6 +88,10 @@ struct dk_choice {
   uint32_t n_candidates;
 };
 
+/* Inside another value, or a message. What a reader refuses fails it. */
+struct dk_reader;
+void dk_consent_write(struct dk_buf *out, const struct dk_consent *consent);
+void dk_consent_read(struct dk_reader *reader, struct dk_consent *ret);
 int dk_run_encode(const struct dk_run *run, struct dk_buf *out);
 int dk_run_decode(const void *data, size_t len, struct dk_run *ret); /* -EBADMSG, -ENOMEM */
 void dk_run_finish(struct dk_run *run);
@@ -109,6 +129,10 @@ int dk_store_get_environment(struct dk_store *store, const struct dk_digest *id,
  * drive's. */
 int dk_batch_put_unchanged(struct dk_batch *batch, const struct dk_digest *asked, const void *data, size_t len);
 int dk_store_get_unchanged(struct dk_store *store, const struct dk_digest *asked, struct dk_buf *ret);
+
+/* What machines cost while the run went on: until this time, or until its end. */
+int dk_store_run_cost(struct dk_store *store, const struct dk_run *run, uint64_t unix_ns, struct dk_purse *ret,
+                      struct dk_error *error);
 
 /* Reading. -ENOENT when there is none. */
 int dk_store_get_run(struct dk_store *store, uint32_t run, struct dk_run *ret, struct dk_error *error);

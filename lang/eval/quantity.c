@@ -162,6 +162,13 @@ static void money_text(uint64_t millionths, uint16_t unit, struct dk_buf *out) {
   dk_buf_add_text(out, currency);
 }
 
+void dk_quantity_money_text(const char *currency, uint64_t millionths, struct dk_buf *out) {
+  uint64_t fine = 100, most = UINT64_MAX / fine * fine;
+  if (millionths > most) millionths = most;
+  if (millionths > fine) millionths = (millionths + fine - 1) / fine * fine;
+  money_text(millionths, dk_currency_pack(currency), out);
+}
+
 void dk_quantity_text(enum dk_type type, uint16_t unit, int64_t amount, struct dk_buf *out) {
   uint64_t size = amount < 0 ? 0 - (uint64_t)amount : (uint64_t)amount;
   if (amount < 0) dk_buf_add_char(out, '-');

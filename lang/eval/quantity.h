@@ -31,6 +31,9 @@ enum dk_quantity_error dk_quantity_parse(const char *text, size_t len, struct dk
 /* Exact text that reads back: "1h30m", "512MiB", "1.5USD/h". */
 void dk_quantity_text(enum dk_type type, uint16_t unit, int64_t amount, struct dk_buf *out);
 
+/* Money for people: "4.9334USD", rounded up to a hundredth of a hundredth where there is more. */
+void dk_quantity_money_text(const char *currency, uint64_t millionths, struct dk_buf *out);
+
 /* Every unit's name, for messages and suggestions (currencies are not among them). */
 const char *const *dk_quantity_units(uint32_t *ret_n);
 

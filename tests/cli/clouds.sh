@@ -106,3 +106,46 @@ run -e 2 hosts clean big
 has_err '`big` is a cloud, and none of its machines is there'
 run -e 4 hosts clean
 has_err 'there is no other host than this machine'
+
+# What costs money is asked for: here nobody can be asked
+rm providers.dk
+echo 'provider here { kind = "local" }' >>"$mine"
+run -e 2 run fits.dk
+has_err 'machines may be made that cost money (lab: up to 4 instances of small or large, at most 6USD/h for lab), and nobody can be asked here'
+has_err 'help: --max-cost 5USD says how much'
+for bad in '' 5 USD -1USD 5m 5USD/h 5usd 1e3USD 99999999999999USD 0.0000001USD; do
+  run -e 2 run fits.dk --max-cost "$bad"
+  has_err "--max-cost takes an amount such as 5USD, or 0, not \`$bad\`"
+done
+run -e 2 run fits.dk --max-cost 5EUR
+has_err '--max-cost is in EUR, and the prices of `lab` are in USD'
+run -e 4 run both.dk --max-cost 0
+has_err 't needs 3 gpus'
+run run small.dk --max-cost 0
+has 'nothing to do: 1 cached'
+put free.dk <<'END'
+task t { run = "echo free" }
+END
+put large.dk <<'END'
+task t { run = "true"  needs = { cpus = 7  memory = 32GiB } }
+END
+commit
+run run free.dk --max-cost 0
+has '1 ran, 0 cached'
+run -e 4 run large.dk --max-cost 0 # only what costs money could take it
+has_err 'help: machines of lab cost money, and are made with `--max-cost AMOUNT`'
+# On a terminal people are asked; what they refuse is not begun
+answer() { script -qec "$dkrun run free.dk -p x=$1 --plain" /dev/null <<<"$2" >"$room/asked" 2>&1; }
+answer_code() { code=0; answer "$@" || code=$?; }
+put free.dk <<'END'
+param x = 1
+task t { run = "echo free {{x}}" }
+END
+commit
+answer_code 2 n
+[ "$code" -eq 1 ] || fail "a refusal: exit code $code: $(cat "$room/asked")"
+grep -q 'Machines may be made that cost money (lab: ' "$room/asked" || fail "$(cat "$room/asked")"
+grep -q 'nothing was run; with --max-cost 0 no such machine is made' "$room/asked" || fail "$(cat "$room/asked")"
+answer_code 3 y
+[ "$code" -eq 0 ] || fail "agreed: exit code $code: $(cat "$room/asked")"
+grep -q '1 ran, 0 cached' "$room/asked" || fail "$(cat "$room/asked")"

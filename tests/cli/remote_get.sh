@@ -121,7 +121,7 @@ wait_until grep -qE "h$at (does not answer yet|cannot be reached)" "$room/a.err"
 kill -TERM "$first"
 code=0
 wait "$first" || code=$?
-[ "$code" -eq 143 ] || fail "a get that was ended: exit code $code"
+[ "$code" -eq 143 ] || fail "a get that was ended: exit code $code: $(cat "$room/a.err")"
 wait_until no_engine
 [ -z "$(ls -A .dkrun/objects/tmp)" ] || fail "something is left in tmp/"
 host_drop "$at" off

@@ -39,7 +39,8 @@ static struct dk_talk submission(void) {
                                      .n_variables = 2,
                                      .jobs = 3,
                                      .priority = -7,
-                                     .prune = true}};
+                                     .prune = true,
+                                     .consent = {DK_PAY_UP_TO, {"EUR", 70}}}};
 }
 
 static void test_submit(void **state) {
@@ -52,6 +53,9 @@ static void test_submit(void **state) {
   assert_null(back.submit.variables[2]);
   assert_int_equal(back.submit.priority, -7);
   assert_true(back.submit.prune && !back.submit.refuse_dirty && !back.submit.paused);
+  assert_int_equal(back.submit.consent.pay, DK_PAY_UP_TO);
+  assert_string_equal(back.submit.consent.limit.currency, "EUR");
+  assert_int_equal(back.submit.consent.limit.micro, 70);
   dk_talk_finish(&back);
 }
 

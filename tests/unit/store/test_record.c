@@ -26,7 +26,10 @@ static struct dk_run a_run(uint32_t number) {
                          .started_unix_ns = 1700000000000000000,
                          .n_tasks = 1000000,
                          .n_cached = 77,
-                         .engine_pid = 4711};
+                         .engine_pid = 4711,
+                         .consent = {DK_PAY_UP_TO, {"USD", 5000000}},
+                         .before = {{{"USD", 7}, {"EUR", 8}}, 2},
+                         .cost = {{{"USD", 9}}, 1}};
 }
 
 static void test_runs(void **state) {
@@ -55,6 +58,12 @@ static void test_runs(void **state) {
   assert_int_equal(run.n_tasks, expected.n_tasks);
   assert_int_equal(run.n_cached, expected.n_cached);
   assert_int_equal(run.engine_pid, expected.engine_pid);
+  assert_int_equal(run.consent.pay, DK_PAY_UP_TO);
+  assert_string_equal(run.consent.limit.currency, "USD");
+  assert_int_equal(run.consent.limit.micro, 5000000);
+  assert_int_equal(dk_purse_of(&run.before, "EUR"), 8);
+  assert_int_equal(run.before.n, 2);
+  assert_int_equal(dk_purse_of(&run.cost, "USD"), 9);
   assert_true(dk_digest_equal(&run.plan, &expected.plan));
   dk_run_finish(&run);
   assert_int_equal(dk_store_get_run(store, 301, &run, &error), -ENOENT);
