@@ -142,7 +142,9 @@ struct dk_event {
   } u;
 };
 
-/* Attempts of a task that came to nothing in its run, as its limits count them (lang/plan/graph.h, dk_retry). */
+/* Attempts of a task that came to nothing in its run, as its limits count them (lang/plan/graph.h, dk_retry): what
+ * decides whether it is tried again. That is not how often it began: an order that a host refused for lack of room never
+ * began and counts here, one that was asked back never began either and counts nowhere. */
 struct dk_tries {
   uint8_t lost, oom, other;
   bool
@@ -166,13 +168,13 @@ enum dk_record_kind {
 struct dk_record {
   enum dk_record_kind kind;
   bool del;
-  struct dk_id id;       /* ATTEMPT, FAILURE; TASK: last attempt or none */
-  struct dk_digest key;  /* ATTEMPT, TASK, RESULT */
-  uint32_t run, task;    /* ATTEMPT, TASK, RUN */
-  uint32_t host;         /* ATTEMPT: where it is; TASK: where the last one is, or was */
-  uint32_t booked;       /* ATTEMPT: slots, there */
-  uint8_t state, cause;  /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
-  uint8_t attempts;      /* TASK: attempts made in this run */
+  struct dk_id id;      /* ATTEMPT, FAILURE; TASK: last attempt or none */
+  struct dk_digest key; /* ATTEMPT, TASK, RESULT */
+  uint32_t run, task;   /* ATTEMPT, TASK, RUN */
+  uint32_t host;        /* ATTEMPT: where it is; TASK: where the last one is, or was */
+  uint32_t booked;      /* ATTEMPT: slots, there */
+  uint8_t state, cause; /* TASK: dk_task_state, dk_cause; RUN: dk_run_state */
+  uint8_t attempts;     /* TASK: those of this run that may have begun, for people: a limit on retries counts `tries` */
   struct dk_tries tries; /* TASK: those that count against a limit */
   int32_t code;          /* TASK: exit code or signal */
   uint32_t slot;         /* TASK RUNNING */

@@ -49,7 +49,7 @@ struct dk_claim {
   uint64_t due;           /* BACKOFF */
   uint32_t heap_at;       /* in core->timers, or DK_NONE */
   uint32_t next;          /* free, draining and retired ones are lists */
-  uint8_t attempts;       /* made in this run */
+  uint8_t attempts;       /* of this run that may have begun: for people only (limits: `tries`) */
   uint8_t holds;          /* orders of it in a row that could not be sent yet */
   bool is_full_elsewhere; /* its attempt that ends now failed for lack of room on another machine */
   struct dk_tries tries;

@@ -43,7 +43,15 @@ static void came_to_nothing(struct dk_core *core, uint32_t claim, enum dk_cause 
     end_owner(core, claim, TASK_FAIL, cause, code);
 }
 
-/* The order never started; it counts for nothing. */
+/* It is known that it never began: it is none of the attempts that people read of. */
+static void uncount(struct dk_core *core, uint32_t i) {
+  const struct dk_attempt *attempt = &core->attempts[i];
+  if (attempt->claim == DK_NONE || attempt->flags & ATTEMPT_STARTED) return;
+  uint8_t *attempts = &core->claims[attempt->claim].attempts;
+  if (*attempts > 0 && *attempts < UINT8_MAX) --*attempts;
+}
+
+/* The order never started, as far as is known; it counts against no limit. */
 static void was_not_started(struct dk_core *core, uint32_t claim) {
   struct dk_claim *of = &core->claims[claim];
   if (dk_claim_is_stopped(of)) {
@@ -105,6 +113,7 @@ static void record_end(struct dk_core *core, const struct dk_attempt *attempt, c
 
 static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event) {
   bool is_ok = event->u.ended.cause == DK_CAUSE_OK;
+  if (event->session == 0) uncount(core, i);
   if (is_ok || core->attempts[i].task != DK_NO_TASK) take_back(core, i, is_ok ? AHEAD_OF_ALL : AHEAD_OF_NONE, true);
   struct dk_attempt gone = core->attempts[i];
   struct dk_host *host = &core->hosts[gone.host];
@@ -136,6 +145,7 @@ static void ended(struct dk_core *core, uint32_t i, const struct dk_event *event
 
 static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
   uint32_t claim = core->attempts[i].claim, host = core->attempts[i].host;
+  if (reason != DK_REFUSED_STALE) uncount(core, i); /* of a stale one nobody knows what became of it */
   dk_attempt_remove(core, i);
   if (reason == DK_REFUSED_BUSY) core->hosts[host].hold_until = core->now + core->policy.backoff_ns;
   if (claim == DK_NONE) return;
@@ -159,10 +169,10 @@ static void refused(struct dk_core *core, uint32_t i, uint8_t reason) {
 /* The world has not sent the order: as if it had not been made. Its claim, for what follows; DK_NONE: nothing does. */
 static uint32_t unmake(struct dk_core *core, uint32_t i) {
   uint32_t claim = core->attempts[i].claim;
+  uncount(core, i);
   dk_attempt_remove(core, i);
   if (claim == DK_NONE) return claim;
   struct dk_claim *of = &core->claims[claim];
-  if (of->attempts > 0 && of->attempts < UINT8_MAX) of->attempts--;
   if (!dk_claim_is_stopped(of)) return claim;
   was_not_started(core, claim);
   return DK_NONE;
@@ -276,6 +286,7 @@ static void has_end(struct dk_core *core, uint32_t host) {
     if (!attempt->is_used || attempt->host != host || attempt->flags & ATTEMPT_SEEN) continue;
     uint32_t claim = attempt->claim;
     bool is_started = attempt->flags & ATTEMPT_STARTED;
+    uncount(core, i);
     dk_attempt_remove(core, i);
     if (claim == DK_NONE) continue;
     if (is_started)
@@ -334,6 +345,7 @@ void dk_session_event(struct dk_core *core, const struct dk_event *event) {
   case DK_EV_REVOKED:
     if (i != DK_NONE) {
       uint32_t claim = core->attempts[i].claim;
+      uncount(core, i);
       dk_attempt_remove(core, i);
       if (claim != DK_NONE) was_not_started(core, claim);
     }
