@@ -51,9 +51,14 @@ static void add_closed(struct dk_hosts_row *row) {
   row->state = "closed";
 }
 
-static void fill_removed(struct dk_hosts_row *row) {
+static void fill_removed(struct dk_hosts_row *row, bool is_working) {
   const struct dk_known_host *host = row->host;
 
+  if (is_working && dk_known_host_is_remote(host) && host->record.state == DK_HOST_UP) { /* DK_FLEET_LEAVING */
+    row->state = "leaving";
+    dk_buf_add_text(&row->words, host->record.words);
+    return;
+  }
   row->state = "removed";
   dk_buf_add_text(&row->words, "no file of providers names it any more, and ");
   if (host->n_attempts)
@@ -137,7 +142,7 @@ static void fill(struct dk_hosts_row *row, const struct dk_hosts_look *look, uin
   if (row->host->is_rented) return; /* it is as its record says */
   if (!row->host->entry) {
     dk_buf_clear(&row->words);
-    fill_removed(row);
+    fill_removed(row, look->is_working);
     return;
   }
   if (answer->has_answered)

@@ -4,6 +4,7 @@
 #include "engine/report/cell.h"
 #include "engine/report/json.h"
 #include "engine/report/summary.h"
+#include "engine/store/hosts.h"
 #include "engine/sys/loop.h"
 #include "lang/base/alloc.h"
 
@@ -225,6 +226,14 @@ static void render_runs(const struct dk_cli *cli, const struct options *options,
   }
 }
 
+/* Of a host that is there and all the same gets no tasks the engine left words: it was taken out of the files. */
+static int add_leaving(void *ctx, const struct dk_host_record *host) {
+  if (host->state == DK_HOST_UP && *host->words) {
+    dk_buf_printf(ctx, "  %s: %s\n", host->name, host->words);
+  }
+  return 0;
+}
+
 static int list_runs(struct dk_cli *cli, const struct options *options) {
   struct dk_error error = {0};
   struct runs runs = {0};
@@ -237,7 +246,12 @@ static int list_runs(struct dk_cli *cli, const struct options *options) {
     dk_error_system(&error, r, "reading the list of runs");
   }
   if (r == 0) {
+    uint32_t pid;
     render_runs(cli, options, &runs, &out);
+    r = !options->json && dk_cli_engine_alive(cli, &pid) ? dk_store_each_host(runs.store, add_leaving, &out, &error)
+                                                         : 0;
+  }
+  if (r == 0) {
     dk_cli_print(cli, &out);
   }
   runs_finish(&runs);
@@ -348,6 +362,7 @@ static int show_run(struct dk_cli *cli, const struct options *options) {
     r = dk_summary_render(&look.rows, &summary, &out, &error);
     if (dk_run_phase_is_alive(phase)) {
       add_running(&look, &out);
+      r = r < 0 ? r : dk_store_each_host(look.store, add_leaving, &out, &error);
       dk_buf_printf(&out, "  an engine is at work (process %u)\n", pid);
     }
   }

@@ -109,6 +109,7 @@ struct dk_event {
     } decided; /* not ok: no candidate left; the pick fails */
     struct {
       uint64_t lost_after_ns; /* 0: policy.lost_after_ns */
+      bool is_leaving; /* it will be removed: orders that wait there are asked back now (policy.place sends no more) */
     } host_added;
     struct {
       uint32_t slots;

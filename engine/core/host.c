@@ -95,12 +95,21 @@ static void host_removed(struct dk_core *core, uint32_t number) {
   if (!host->is_lost) lose(core, number);
 }
 
+/* What has begun goes on. */
+static void ask_back(struct dk_core *core, uint32_t number) {
+  for (uint32_t i = 0; i < core->n_attempts; i++) {
+    const struct dk_attempt *attempt = &core->attempts[i];
+    if (attempt->is_used && attempt->host == number && attempt->claim != DK_NONE) dk_session_revoke(core, i);
+  }
+}
+
 void dk_host_event(struct dk_core *core, const struct dk_event *event) {
   if (event->kind == DK_EV_HOST_ADDED) {
     struct dk_host *host = dk_host_need(core, event->host);
     if (!host) return;
     host->is_removed = false;
     host->lost_after_ns = event->u.host_added.lost_after_ns;
+    if (event->u.host_added.is_leaving) ask_back(core, event->host);
   } else if (event->host < core->n_hosts && core->hosts[event->host].is_known) {
     host_removed(core, event->host);
   }

@@ -217,6 +217,7 @@ uint64_t dk_fleet_deadline(const struct dk_engine *engine) {
 }
 
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns) {
+  dk_fleet_let_go(engine);
   if (engine->save_at && now_ns >= engine->save_at) dk_fleet_save(engine);
   if (now_ns >= engine->hours_at) look_at_all_hours(engine, now_ns);
   if (engine->n_runs > 0 && now_ns >= engine->files_at) dk_fleet_look_at_files(engine, now_ns);
@@ -265,7 +266,8 @@ void dk_fleet_tell_where(struct dk_engine *engine) {
 static bool are_all_barred(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++) {
     const struct dk_engine_host *host = engine->hosts[i];
-    if (host && (host->is_named || host->is_rented) && !host->is_left && !host->is_barred) return false;
+    if (!host || !(host->is_named || host->is_rented) || host->is_left) continue;
+    if (!host->is_barred || (host->twin && !dk_fleet_is_twin(host))) return false;
   }
   return !dk_rentals_are_open(engine->rentals);
 }
@@ -351,19 +353,23 @@ static void turn_away(struct dk_engine_host *host, const char *why) {
   dk_fleet_judge_runs(host->engine);
 }
 
-void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
+void dk_fleet_cut(struct dk_engine_host *host, const char *why) {
   if (host->session) host->down_at = dk_now_ns();
   host->session = 0;
   dk_supply_clear(&host->supply);
   dk_held_clear(&host->held, host);
   dk_pull_down(host->engine->pulls, host);
   dk_reads_down(host, why);
+}
+
+void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried) {
+  dk_fleet_cut(host, why);
   if (!host->was_up || host->is_lost) dk_fleet_leave_place(host);
   if (host->is_turned_away) {
     turn_away(host, why);
   } else {
     dk_fleet_set_state(host, DK_HOST_DOWN, why);
-    dk_fleet_say_down(host, why, is_retried);
+    if (!dk_fleet_is_leaving(host)) dk_fleet_say_down(host, why, is_retried);
   }
   dk_fleet_tell_where(host->engine);
 }

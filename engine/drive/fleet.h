@@ -24,7 +24,9 @@ struct dk_engine_host {
                      there, or a twin */
   bool is_named;  /* by the hosts that were applied last */
   bool is_rented; /* made by a cloud, there until that says otherwise (rentals.h); in no file */
-  bool is_left;   /* this machine, which no file names any more: what ran here is collected, nothing new comes */
+  /* No file names it any more: what runs there goes on, nothing new comes. This machine: for as long as the engine
+   * works. Another one: fleet_leave.c. */
+  bool is_left;
   struct dk_hours hours;
   bool was_open;         /* as `hours` had it when the core was told last */
   bool has_changed;      /* the record is to be written with the next commit */
@@ -80,8 +82,7 @@ void dk_fleet_save(struct dk_engine *engine);
 void dk_fleet_save_last(struct dk_engine *engine);
 
 /* fleet_where.c: two lines without a last newline: where tasks run ("this machine, lab: h1 h2"; empty while no host is
- * up), and which hosts get none ("down: h3; not reached yet: h4;
- * no tasks: h5"; empty). */
+ * up), and which hosts get none ("down: h3; not reached yet: h4; no tasks: h5; taken out: h6"; empty). */
 #define DK_FLEET_HERE "this machine"
 void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out);
 void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
@@ -90,6 +91,7 @@ void dk_fleet_tell_where(struct dk_engine *engine); /* to who looks on */
  * was tried once more. */
 #define DK_FLEET_FULL "its disk is full: for now it gets no tasks"
 #define DK_FLEET_CLOSED "its hours are over: what runs there goes on"
+#define DK_FLEET_LEAVING "no file of providers names it any more: what runs there goes on, and it gets no new tasks"
 void dk_fleet_tell(const struct dk_engine_host *host, const char *words);
 void dk_fleet_say(struct dk_engine_host *host, const char *words);
 void dk_fleet_say_down(struct dk_engine_host *host, const char *why, bool is_retried);
@@ -98,13 +100,23 @@ void dk_fleet_welcome(struct dk_engine_host *host, uint64_t session, const struc
 void dk_fleet_pong(struct dk_engine_host *host, const struct dk_message *message);
 /* A task there failed for lack of room: for a while others go elsewhere. */
 void dk_fleet_is_full(struct dk_engine_host *host);
+void dk_fleet_cut(struct dk_engine_host *host, const char *why); /* its session is over; people are told nothing */
 /* is_retried: its link tries again by itself. */
 void dk_fleet_down(struct dk_engine_host *host, const char *why, bool is_retried);
+
+/* fleet_leave.c: a host that was taken out of the files while tasks run there: they go on for as long as its connection holds, and its outputs are used until the runs have ended. */
+bool dk_fleet_is_leaving(const struct dk_engine_host *host);
+/* Called for each host that nobody names (any more): lets it go, at once or when it has nothing left. */
+void dk_fleet_take_out(struct dk_engine_host *host);
+void dk_fleet_let_go(struct dk_engine *engine); /* those of which that is true by now; not in a callback of a link */
+/* fleet_links.c: removes it, which is said before. */
+void dk_fleet_remove(struct dk_engine_host *host);
 
 /* fleet_twin.c: hosts that are one machine by several names have one agent, which has one session: one of the names holds
  * the place, and the others are barred, before anything is said to the agent. The `met` of a link (link.h); ctx is the
  * host. */
 int dk_fleet_met(void *ctx, const struct dk_host_facts *facts, struct dk_error *error);
+bool dk_fleet_is_twin(const struct dk_engine_host *host); /* of one that stays: it gets no tasks */
 /* Lets go of it: those that were turned away are tried again at once. */
 void dk_fleet_leave_place(struct dk_engine_host *host);
 

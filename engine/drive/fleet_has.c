@@ -29,7 +29,9 @@ void dk_fleet_lose_copy(struct dk_engine_host *host, const struct dk_digest *con
 
 bool dk_fleet_has_remote(const struct dk_engine *engine) {
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->provider && dk_fleet_is_remote(engine->hosts[i])) return true;
+    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left &&
+        dk_fleet_is_remote(engine->hosts[i]))
+      return true;
   return false;
 }
 

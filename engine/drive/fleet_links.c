@@ -53,7 +53,8 @@ static int connect_host(struct dk_engine_host *host, const struct dk_hosts_entry
   return dk_link_create(&link, &host->link, error);
 }
 
-static void disconnect(struct dk_engine_host *host, const char *why) {
+/* `is_told`: people are told why. */
+static void disconnect(struct dk_engine_host *host, const char *why, bool is_told) {
   struct dk_event down = {.kind = DK_EV_AGENT_DOWN, .host = host->record.number, .session = host->session};
 
   host->last_session = dk_link_session(host->link);
@@ -61,7 +62,10 @@ static void disconnect(struct dk_engine_host *host, const char *why) {
   host->link = NULL;
   dk_fleet_leave_place(host);
   if (!host->session) return;
-  dk_fleet_down(host, why, false);
+  if (is_told)
+    dk_fleet_down(host, why, false);
+  else
+    dk_fleet_cut(host, why);
   dk_engine_push(host->engine, &down, NULL);
 }
 
@@ -91,7 +95,7 @@ static int take_entry(struct dk_engine *engine, const struct dk_hosts_entry *ent
 
   if (r < 0) return r;
   bool is_kept = is_same(host, entry);
-  if (host->link && !is_kept) disconnect(host, "its settings were changed");
+  if (host->link && !is_kept) disconnect(host, "its settings were changed", true);
   host->provider = entry->provider;
   host->config = entry->config;
   host->mixed = entry->mixed;
@@ -99,6 +103,7 @@ static int take_entry(struct dk_engine *engine, const struct dk_hosts_entry *ent
   host->was_open = dk_hours_is_open(&host->hours, (int64_t)(dk_unix_ns() / 1000000000u));
   host->lost_after_ns = entry->lost_after_ns ? entry->lost_after_ns : engine->lost_after_ns;
   host->is_named = true;
+  if (dk_fleet_is_leaving(host)) dk_fleet_set_state(host, host->record.state, ""); /* it stays */
   host->is_left = false;
   if (host->record.state == DK_HOST_REMOVED) dk_fleet_set_state(host, DK_HOST_NEW, "");
   host->has_changed = true;
@@ -122,14 +127,19 @@ static int collect_here(struct dk_engine *engine, struct dk_error *error) {
   return r;
 }
 
-static void remove_host(struct dk_engine_host *host, const char *why) {
+static void remove_host(struct dk_engine_host *host, const char *why, bool is_told) {
   struct dk_event removed = {.kind = DK_EV_HOST_REMOVED, .host = host->record.number};
 
-  if (host->link) disconnect(host, why);
+  if (host->link) disconnect(host, why, is_told);
   host->provider = NULL;
+  host->is_left = false;
   dk_fleet_set_state(host, DK_HOST_REMOVED, "");
   dk_pull_lost(host->engine->pulls, host);
   dk_engine_push(host->engine, &removed, NULL);
+}
+
+void dk_fleet_remove(struct dk_engine_host *host) {
+  remove_host(host, "no file of providers names it any more", false);
 }
 
 static void add_stamp(struct dk_hasher *hasher, const char *path) {
@@ -171,7 +181,7 @@ int dk_fleet_rent(struct dk_engine *engine, const struct dk_hosts_entry *entry, 
 }
 
 void dk_fleet_give_back(struct dk_engine_host *host) {
-  remove_host(host, "it was given back");
+  remove_host(host, "it was given back", true);
   host->is_rented = false;
   host->config = (struct dk_host_config){.name = host->record.name}; /* what it pointed to goes */
   host->hours = (struct dk_hours){0};
@@ -193,7 +203,7 @@ int dk_fleet_apply(struct dk_engine *engine, const struct dk_hosts *hosts, struc
   for (uint32_t i = 0; r == 0 && i < hosts->n; i++) r = take_entry(engine, &hosts->items[i], error);
   if (r == 0) r = collect_here(engine, error);
   for (uint32_t i = 0; r == 0 && i < engine->n_hosts; i++)
-    if (is_unwanted(engine, i)) remove_host(engine->hosts[i], "no file of providers names it any more");
+    if (is_unwanted(engine, i)) dk_fleet_take_out(engine->hosts[i]);
   if (r == 0) dk_rentals_apply(engine->rentals, hosts);
   engine->hours_at = 0; /* they may be others */
   if (engine->files_at == 0) stamp_files(engine, &engine->files);

@@ -31,7 +31,8 @@ int dk_fleet_fits(const struct dk_engine *engine, const struct dk_plan *plan, co
 
   if (!hosts) return dk_error_system(error, -ENOMEM, "looking at what tasks need");
   for (uint32_t i = 0; i < engine->n_hosts; i++)
-    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left && !engine->hosts[i]->twin)
+    if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left &&
+        !dk_fleet_is_twin(engine->hosts[i]))
       hosts[n++] = known(engine->hosts[i]);
   for (uint32_t i = 0; i < n_pools; i++) {
     const struct dk_cloud_entry *cloud = dk_rentals_cloud(engine->rentals, i);

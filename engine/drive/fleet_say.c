@@ -54,6 +54,10 @@ void dk_fleet_say_down(struct dk_engine_host *host, const char *why, bool is_ret
 /* The one that weighs most; false: it is well, or was not heard of yet. */
 static bool trouble_of(const struct dk_engine_host *host, struct dk_error *ret) {
   if (!host->link) return false;
+  if (dk_fleet_is_leaving(host)) {
+    dk_error_set(ret, -EAGAIN, DK_FLEET_LEAVING);
+    return true;
+  }
   if (host->record.state == DK_HOST_DOWN) {
     down_words(host->record.words, true, ret);
     return host->down_told_at != 0; /* a state that the store kept was not told */

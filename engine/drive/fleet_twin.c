@@ -7,6 +7,7 @@
 #include "engine/drive/fleet.h"
 #include "engine/drive/judge.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,11 +36,20 @@ int dk_fleet_met(void *ctx, const struct dk_host_facts *facts, struct dk_error *
     if (!holds(other, host, facts->place)) continue;
     host->twin = other;
     host->is_turned_away = true;
+    if (other->is_left)
+      return dk_error_set(error, -EXDEV,
+                          "this is the same machine as %s, which no file of providers names any more: it gets tasks "
+                          "when what runs there has ended",
+                          other->record.name);
     return dk_judge_twin(host->record.provider, other->record.provider, other->record.name, error);
   }
   host->twin = NULL;
   snprintf(host->met, sizeof host->met, "%s", facts->place);
   return 0;
+}
+
+bool dk_fleet_is_twin(const struct dk_engine_host *host) {
+  return host->twin && !host->twin->is_left;
 }
 
 void dk_fleet_leave_place(struct dk_engine_host *host) {

@@ -7,8 +7,13 @@
 
 #define NAMED_MOST 4u /* hosts of one provider; of more only the number is said */
 
+/* One that was taken out of the files, and is connected still, is shown as such, also when it is up. */
+static enum dk_host_state shown(const struct dk_engine_host *host) {
+  return host->is_left ? DK_HOST_REMOVED : host->record.state;
+}
+
 static bool is_of(const struct dk_engine_host *host, const char *provider, enum dk_host_state state) {
-  return host && host->provider && dk_fleet_is_remote(host) && host->record.state == state &&
+  return host && host->provider && dk_fleet_is_remote(host) && shown(host) == state &&
          (!provider || strcmp(host->record.provider, provider) == 0);
 }
 
@@ -55,4 +60,5 @@ void dk_fleet_where(const struct dk_engine *engine, struct dk_buf *out) {
   add_away(engine, DK_HOST_DOWN, "down", out);
   add_away(engine, DK_HOST_NEW, "not reached yet", out);
   add_away(engine, DK_HOST_BARRED, "no tasks", out);
+  add_away(engine, DK_HOST_REMOVED, "taken out", out);
 }

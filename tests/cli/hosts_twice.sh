@@ -110,7 +110,7 @@ before=$(serving)
 sleep 3
 [ "$(serving)" = "$before" ] || fail "the agent was started anew"
 
-# --- the one that is used is taken out of the file: the other one is used at once ---
+# --- the one that is used is taken out of the file: the other one is used when what runs there has ended, which is not started again ---
 
 go limits
 ends_well limits 6
@@ -120,10 +120,11 @@ start taken.dk
 wait_until said "this is the same machine as $used "
 wait_until began taken
 if [ "$used" = h1 ]; then providers provider more '"hx"' 'nice = 5'; else providers provider lab '"h1"'; fi
-gone() { "$dkrun" hosts | grep -qE 'h[1x] .*up '; }
-wait_until gone
+wait_until said "^$used: no file of providers names it any more: what runs there goes on, and it gets no new tasks\$"
+sleep 3 # tries of the other one
 go taken
-wait "$engine" || fail "the run failed: $(cat "$room/log")"
+ends_well taken 6
+said '^h[1x]: nothing runs there any more: its connection is closed$'
 
 # --- before a run, and asked ---
 

@@ -194,6 +194,7 @@ static void check_order(struct sim *s, struct rank last) {
 /* An order that is asked back from a busy host could go to another one. */
 static void check_recall(struct sim *s, const struct dk_action *action) {
   uint32_t number, task;
+  if (s->hosts[action->host].is_leaving) return;
   if (!dk_core_attempt_task(s->core, action->id, &number, &task)) return;
   const struct sim_run *run = sim_run_of(s, number);
   if (is_behind(s, run) || is_kept_back(run, task)) return;

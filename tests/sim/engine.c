@@ -156,8 +156,9 @@ static void hear(struct sim *s, const struct dk_event *event) {
   struct sim_host *host = &s->hosts[event->host];
   if (event->kind == DK_EV_AGENT_UP && event->session > host->highest_session) {
     host->engine_session = host->highest_session = event->session;
-    host->is_lost = host->is_removed = false;
+    host->is_lost = host->is_removed = host->is_leaving = false;
   }
+  if (event->kind == DK_EV_HOST_ADDED && event->u.host_added.is_leaving) host->is_leaving = true;
   if (event->kind == DK_EV_HOST_REMOVED) {
     host->engine_session = host->listens_since = 0;
     host->silent_since = s->now;
@@ -294,7 +295,7 @@ static void new_life(struct sim *s) {
     struct sim_host *host = &s->hosts[i];
     host->engine_session = host->highest_session = host->listens_since = 0;
     host->silent_since = s->now;
-    host->is_lost = host->is_removed = false;
+    host->is_lost = host->is_removed = host->is_leaving = false;
     host->conn = 0;
     host->late_from = host->last_conn;
   }

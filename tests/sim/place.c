@@ -101,6 +101,12 @@ void sim_places_begin(struct sim *s) {
 
 void sim_host_remove(struct sim *s, struct sim_host *host, uint64_t random) {
   if (s->c->has_mounts || !s->policy.place) return; /* what only it has could run nowhere; or nobody would say so */
+  if ((random >> 40) % 4 == 0) {                    /* what waits there is asked back; it stays after all */
+    struct dk_event leaving = {.kind = DK_EV_HOST_ADDED, .host = host->number, .u.host_added.is_leaving = true};
+    sim_trace(s, "host %u is to leave", host->number);
+    sim_engine_push(s, &leaving, NULL);
+    return;
+  }
   sim_trace(s, "host %u is removed", host->number);
   sim_break(s, host);
   host->removed_until = s->now + 1 + (random >> 20) % (sim_chance(&s->engine, 500) ? SIM_SECOND : 100 * SIM_SECOND);

@@ -168,6 +168,7 @@ struct sim_host {
   uint64_t idle_since;    /* it has no attempt; 0: it has */
   bool is_lost;           /* it was silent for so long, or removed, that its attempts were given up */
   bool is_removed;        /* as the core knows it */
+  bool is_leaving;        /* the same: what waits there is asked back, wherever else it could go */
   uint32_t unclaimed;
 };
 
