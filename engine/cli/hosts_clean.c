@@ -110,8 +110,9 @@ static int check_idle(const struct cleaning *c) {
     if (!c->is_meant[i] || !host->n_attempts) continue;
     dk_hosts_add_name(host, &name);
     return dk_cli_failf(DK_EXIT_ENGINE,
-                        "%u task%s may still run at %s: nothing was removed\nhelp: `dkrun attach` goes on with the "
-                        "run; clean up when it has ended, or name other hosts",
+                        "%u task%s may still run at %s: nothing was removed, on no host\nhelp: `dkrun attach` goes on "
+                        "with a run that has not ended; what is left of one that has is ended by the next `dkrun run` "
+                        "that reaches the host. Clean up after that, or name other hosts",
                         host->n_attempts, dk_cli_s(host->n_attempts), dk_buf_text(&name));
   }
   return DK_EXIT_OK;

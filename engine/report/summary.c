@@ -290,6 +290,8 @@ int dk_summary_render(struct dk_row_source *rows, const struct dk_summary_option
   dk_summary_failures(&s);
   dk_summary_not_run(&s);
   dk_missing_metrics(rows, "  note    ", out);
+  int r = dk_summary_left(&s, error);
+  if (r < 0) return r;
   put_next(&s);
   return dk_buf_ok(out) ? dk_row_failure(rows, error) : dk_error_system(error, -ENOMEM, "summing up the run");
 }

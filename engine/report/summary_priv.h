@@ -1,4 +1,5 @@
-/* Between summary.c (head, templates), summary_picks.c (what was chosen) and summary_failures.c (what went wrong). */
+/* Between summary.c (head, templates), summary_picks.c (what was chosen), summary_failures.c (what went wrong) and
+ * summary_left.c (what may still run). */
 #ifndef DK_REPORT_SUMMARY_PRIV_H
 #define DK_REPORT_SUMMARY_PRIV_H
 
@@ -16,5 +17,6 @@ void dk_summary_name(struct summary *s, const char *name); /* starts a line: ind
 void dk_summary_pick(struct summary *s, uint32_t index);
 void dk_summary_failures(struct summary *s);
 void dk_summary_not_run(struct summary *s);
+int dk_summary_left(struct summary *s, struct dk_error *error); /* 0, or what the store said */
 
 #endif
