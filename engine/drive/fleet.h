@@ -72,7 +72,7 @@ uint64_t dk_fleet_deadline(const struct dk_engine *engine);
 void dk_fleet_tick(struct dk_engine *engine, uint64_t now_ns);
 /* Is a copy there to be counted on? Not when the host has been silent for lost_after. dk_store_may_host_fn */
 bool dk_fleet_has_copies(void *engine, uint32_t number);
-bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured? */
+bool dk_fleet_has_remote(const struct dk_engine *engine); /* is one configured, or may one be rented? */
 /* Bytes of memory that a task may have at a host; at the largest one that is there: UINT32_MAX. */
 uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number);
 /* fleet_save.c: what changed of the hosts goes with this commit; or by itself: who looks reads the store, and while no

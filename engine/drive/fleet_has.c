@@ -32,7 +32,7 @@ bool dk_fleet_has_remote(const struct dk_engine *engine) {
     if (engine->hosts[i] && engine->hosts[i]->provider && !engine->hosts[i]->is_left &&
         dk_fleet_is_remote(engine->hosts[i]))
       return true;
-  return false;
+  return dk_rentals_are_open(engine->rentals);
 }
 
 uint64_t dk_fleet_memory(const struct dk_engine *engine, uint32_t number) {

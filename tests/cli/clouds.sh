@@ -57,6 +57,28 @@ run -e 4 plan both.dk
 has_err 't needs 3 gpus, and no shape of lab has so many'
 run -e 4 plan model.dk
 has_err 't needs 1 V100 gpu, and which gpus the machines of lab have is not known'
+
+# What is mounted on the machines that are made need not be here: such a task waits for one, where nothing was made yet
+put mounts.dk <<'END'
+task t {
+  inputs { data = mount("/only/there", version = "1") }
+  run = "ls {{inputs.data}}"
+}
+END
+commit
+run plan mounts.dk
+has '0 cached, 1 to run'
+"$dkrun" run mounts.dk --foreground --plain >"$room/log" 2>&1 </dev/null &
+engine=$!
+waits() { is_there "$engine" || fail "the run ended: $(cat "$room/log")"; "$dkrun" status 1 2>/dev/null | grep -q 'run 1  running'; }
+wait_until waits
+sleep 1 # it is looked up in no time
+waits || fail "it does not wait: $(cat "$room/log")"
+run cancel --now
+wait "$engine" || true
+! grep -q '/only/there' "$room/log" || fail "it was looked for here: $(cat "$room/log")"
+grep -q '1 cancelled' "$room/log" || fail "it did not wait: $(cat "$room/log")"
+
 run doctor || true
 has 'other hosts configured: 0, clouds: 1'
 
