@@ -68,7 +68,7 @@ END
 commit
 run plan mounts.dk
 has '0 cached, 1 to run'
-"$dkrun" run mounts.dk --foreground --plain >"$room/log" 2>&1 </dev/null &
+"$dkrun" run mounts.dk --foreground --plain --max-cost 5USD >"$room/log" 2>&1 </dev/null &
 engine=$!
 waits() { is_there "$engine" || fail "the run ended: $(cat "$room/log")"; "$dkrun" status 1 2>/dev/null | grep -q 'run 1  running'; }
 wait_until waits

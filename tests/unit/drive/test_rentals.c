@@ -202,9 +202,10 @@ static const struct dk_rented *rented(uint32_t number) {
   return dk_rent_find(bed.engine->rentals->rent, number);
 }
 
-/* Takes the first call of the kind out of those that are under way, waiting for it. */
+/* Takes the first call of the kind out of those that are under way, waiting for it: after a refusal by chance up to 10 s
+ * (dk_rent_backoff). */
 static struct call take(enum dk_cloud_kind kind) {
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < 6000; i++) {
     for (uint32_t k = 0; k < n_calls; k++) {
       if (calls[k].kind != kind) continue;
       struct call call = calls[k];
