@@ -267,17 +267,52 @@ static int release(struct dk_cli *cli, const char *name, bool is_hard, struct dk
   return 0;
 }
 
+static bool is_named(const struct dk_rented *rented, char *const *names, int n_names) {
+  char own[NAME_SIZE];
+
+  name_of(rented, own);
+  for (int i = 0; i < n_names; i++)
+    if (strcmp(names[i], rented->pool) == 0 || strcmp(names[i], own) == 0) return true;
+  return n_names == 0;
+}
+
+/* How many machines there are of these names (none: of all), and whether an engine works here. */
+static int count(struct dk_cli *cli, char *const *names, int n_names, uint32_t *ret, bool *ret_is_working,
+                 struct dk_error *error) {
+  struct instances all;
+  int r = look(cli, &all, error);
+
+  *ret = 0;
+  *ret_is_working = all.is_working;
+  for (uint32_t i = 0; r == 0 && i < all.n; i++) *ret += is_named(&all.items[i], names, n_names);
+  dk_free(all.items);
+  return r;
+}
+
+/* An engine is told also when there is none: it may be about to have one made. */
+static int give_back(struct dk_cli *cli, char *const *names, int n_names, bool is_hard, uint32_t *ret_n,
+                     struct dk_error *error) {
+  bool is_working;
+  int r = count(cli, names, n_names, ret_n, &is_working, error);
+
+  if (r < 0 || (*ret_n == 0 && n_names == 0 && !is_working)) return r;
+  if (n_names == 0) r = release(cli, "", is_hard, error);
+  for (int i = 0; r == 0 && i < n_names; i++) r = release(cli, names[i], is_hard, error);
+  return r < 0 ? r : count(cli, names, n_names, ret_n, &is_working, error);
+}
+
 int dk_cmd_down(struct dk_cli *cli, int argc, char **argv) {
   struct dk_error error = {0};
   bool is_hard = false;
+  uint32_t n = 0;
   int code = parse_down(cli, argc, argv, &is_hard);
 
   if (code >= 0) return code;
   int r = dk_cli_find_root(cli, &error);
-  if (r == 0 && optind == argc) r = release(cli, "", is_hard, &error);
-  for (int i = optind; r == 0 && i < argc; i++) r = release(cli, argv[i], is_hard, &error);
+  if (r == 0) r = give_back(cli, argv + optind, argc - optind, is_hard, &n, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
-  dk_cli_printf(cli, is_hard ? "they go now: dkrun instances\n"
-                             : "they go when what runs there has ended and is saved: dkrun instances\n");
+  dk_cli_printf(cli, n == 0    ? (optind == argc ? "No machine is rented.\n" : "No machine of that name is rented.\n")
+                     : is_hard ? "they go now: dkrun instances\n"
+                               : "they go when what runs there has ended and is saved: dkrun instances\n");
   return DK_EXIT_OK;
 }

@@ -35,6 +35,9 @@ has '"hosts":['
 has '],"clouds":[{"provider":"lab",'
 
 repo
+run down # what no engine has to be started for
+is 'No machine is rented.'
+[ ! -e .dkrun ] || fail 'an engine was started'
 put fits.dk <<'END'
 task t { run = "true"  needs = { cpus = 8  memory = 32GiB } }
 END
