@@ -20,7 +20,7 @@
 # Two tests at once have networks of their own (10.214.K.0/24, claimed in /run/dkrun-test-lxd/K). A watcher takes all down when
 # the test is gone, however it ended; should that be killed too, the next test that starts does.
 
-lxd='' lxd_network='' lxd_url=''
+lxd='' lxd_network='' lxd_url='' lxd_patience=120
 
 lxd_skip() { echo "skipped: $*"; exit 77; }
 
@@ -115,13 +115,17 @@ done
 END
 )
 
-# Waits until a command succeeds; not longer than 30 s, and not when the server is gone.
+# Waits until a command succeeds; not longer than $lxd_patience s (a busy machine takes half a minute), and not when the server is gone.
+# Then it says so, with the end of the server's log.
 lxd_wait() {
-  for _ in {1..600}; do
+  local until=$((SECONDS + lxd_patience)) why="it is not so after $lxd_patience s"
+  while ((SECONDS < until)); do
     if "$@" >/dev/null 2>&1; then return 0; fi
-    kill -0 "$(cat "$lxd/leader")" 2>/dev/null || return 1
+    kill -0 "$(cat "$lxd/leader")" 2>/dev/null || { why='the server is gone'; break; }
     sleep 0.05
   done
+  echo "LXD: $why: $*" >&2
+  tail -n 20 "$lxd/init.log" "$lxd/log" >&2 2>/dev/null || true
   return 1
 }
 

@@ -86,6 +86,8 @@ ip3=$(address c3)
 # The server ends and comes again; its machines do not notice.
 lxd_server down
 if lxd_api GET /1.0 >/dev/null 2>&1; then fail 'it answers'; fi
+if said=$(lxd_patience=1 && lxd_wait lxd_api GET /1.0 2>&1); then fail 'it answers'; fi
+[[ $said == 'LXD: it is not so after 1 s: lxd_api GET /1.0'* && $said == *level=* ]] || fail "what is told of a slow one: $said"
 on_c3=$(ssh_to "$ip3" uname -n)
 [ "$on_c3" = c3 ] || fail 'c3 went with it'
 started=$EPOCHREALTIME
