@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define DK_CLOUD_WHERE 256u /* bytes, NUL included */
+#define DK_CLOUD_OWNER 256u /* likewise: what any cloud takes as a tag */
 
 struct dk_cloud; /* one that is open: its connections and what it knows of who we are */
 
@@ -43,6 +44,9 @@ struct dk_cloud_options {
   struct dk_loop *loop;
   uint64_t seed;
   uint8_t store[16]; /* id of the store: what we make carries it */
+  const char
+      *owner; /* who makes it and where, UTF-8, less than DK_CLOUD_OWNER bytes (engine/drive/owner.h): carried, too;
+                        NULL: not said */
 };
 
 enum dk_cloud_kind {
@@ -78,6 +82,7 @@ struct dk_instance {
   const char *name, *id;
   const char *address; /* where it can be reached; "": not known yet */
   uint8_t store[16];   /* whose it is */
+  const char *owner;   /* the same for people, as who made it said; "": not said */
   enum dk_instance_state state;
   int64_t made_unix; /* seconds, by the cloud's clock; 0: not known */
   const char *words; /* why it failed; "" */
@@ -114,8 +119,9 @@ struct dk_cloud_call;
 typedef void dk_cloud_done_fn(void *ctx, const struct dk_cloud_result *result);
 
 struct dk_cloud_provider {
-  bool knows_shapes; /* `shapes` may be left out of its block */
-  uint64_t lag_ns;   /* a list may be so much behind what was answered before it was asked for; 0: nobody knows */
+  bool knows_shapes;    /* `shapes` may be left out of its block */
+  bool deletes_stopped; /* a machine that is switched off, from inside too, is deleted */
+  uint64_t lag_ns;      /* a list may be so much behind what was answered before it was asked for; 0: nobody knows */
   /* Reads credentials; asks nobody. 0, or negative with words: a setting, a file that cannot be read. */
   int (*open)(const struct dk_cloud_options *options, struct dk_cloud **ret, struct dk_error *error);
   /* Which account, region, project: a short text without secrets for people and for records, the same for the same place

@@ -1,4 +1,5 @@
 /* What engine/rent wants done, asked of the clouds, and what they answer: see rentals.h. */
+#include "engine/drive/reap.h"
 #include "engine/drive/rentals_priv.h"
 #include "lang/base/alloc.h"
 
@@ -134,12 +135,6 @@ static enum dk_rent_seen seen_of(enum dk_instance_state state) {
   return DK_RENT_UNKNOWN;
 }
 
-/* By both clocks of the cloud's: this machine's does not matter. */
-static uint64_t age_of(const struct dk_instance *instance, int64_t now_unix) {
-  if (!instance->made_unix || !now_unix || now_unix < instance->made_unix) return UINT64_MAX;
-  return (uint64_t)(now_unix - instance->made_unix) * 1000000000u;
-}
-
 static bool is_row_of(const struct dk_rentals *rentals, const struct dk_rented *rented,
                       const struct dk_instance *instance) {
   char name[DK_RENT_NAME];
@@ -172,7 +167,7 @@ static bool tell_row(const struct dk_rental_call *call, const struct dk_instance
   event.u.listed.id = instance->id;
   event.u.listed.name = strlen(instance->name) < DK_RENT_NAME ? instance->name : ""; /* a longer one is none of ours */
   event.u.listed.seen = seen_of(instance->state);
-  event.u.listed.age_ns = age_of(instance, now_unix);
+  event.u.listed.age_ns = dk_reap_age(instance, now_unix);
   event.u.listed.is_ours = memcmp(instance->store, rentals->engine->store_id, sizeof instance->store) == 0;
   if (event.u.listed.is_ours) take_row(rentals, call->pool, instance);
   dk_rentals_tell(rentals, &event);

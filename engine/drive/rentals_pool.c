@@ -1,4 +1,5 @@
 /* Which pools there are, as the files of providers have them: see rentals.h. */
+#include "engine/drive/owner.h"
 #include "engine/drive/rentals_priv.h"
 #include "lang/base/alloc.h"
 
@@ -134,7 +135,10 @@ static int prepare(struct dk_rentals *rentals, const struct dk_cloud_entry *entr
   const struct dk_engine *engine = rentals->engine;
   struct dk_cloud_options options = {.config = entry->config, .loop = engine->with.loop, .seed = engine->incarnation};
   struct dk_rental_next next = {.entry = entry};
+  char owner[DK_CLOUD_OWNER];
 
+  dk_owner_write(engine->with.root, owner);
+  options.owner = owner;
   memcpy(options.store, engine->store_id, sizeof options.store);
   int r = entry->provider->cloud->open(&options, &next.cloud, error);
   if (r < 0) return r;

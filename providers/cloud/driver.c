@@ -94,8 +94,9 @@ bool dk_cloud_add(struct dk_cloud_work *work, const struct dk_instance *instance
   added.name = dk_cloud_keep(&work->texts, instance->name);
   added.id = dk_cloud_keep(&work->texts, instance->id);
   added.address = dk_cloud_keep(&work->texts, instance->address);
+  added.owner = dk_cloud_keep(&work->texts, instance->owner);
   added.words = dk_cloud_keep(&work->texts, instance->words);
-  bool is_kept = added.name && added.id && added.address && added.words;
+  bool is_kept = added.name && added.id && added.address && added.owner && added.words;
   if (work->n_instances == INSTANCES_MOST)
     dk_error_set(&error, -EMSGSIZE, "%s: the cloud lists more than %u machines", work->site->provider, INSTANCES_MOST);
   else if (!is_kept || !dk_grow(work->instances, work->n_instances, work->cap_instances))

@@ -28,7 +28,8 @@ void dk_cloud_texts_finish(struct dk_cloud_texts *texts);
 struct dk_cloud_site {
   char provider[64];
   char store[DK_CLOUD_STORE];
-  const char *url; /* "https://lab.example:8443"; a request's path is put behind it. With a socket: http://... */
+  const char *owner; /* NULL: not said */
+  const char *url;   /* "https://lab.example:8443"; a request's path is put behind it. With a socket: http://... */
   const char *unix_socket, *ca_file, *pin_file, *cert_file, *key_file;
   const char *where; /* dk_cloud_provider.where: "https://lab.example:8443, project default"; kept in `texts` */
   bool allows_plain; /* http to another machine: people said so */

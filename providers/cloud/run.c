@@ -254,7 +254,9 @@ int dk_cloud_open(const struct dk_cloud_driver *driver, const struct dk_cloud_op
   for (size_t i = 0; i < sizeof options->store; i++) snprintf(site->store + 2 * i, 3, "%02x", options->store[i]);
   site->own = dk_calloc(1, driver->site_size + 1);
   site->session = dk_calloc(1, driver->session_size + 1);
-  int r = site->own && site->session ? 0 : dk_error_system(error, -ENOMEM, "opening the cloud");
+  if (options->owner) site->owner = dk_cloud_keep(&site->texts, options->owner);
+  bool is_whole = site->own && site->session && (site->owner || !options->owner);
+  int r = is_whole ? 0 : dk_error_system(error, -ENOMEM, "opening the cloud");
   if (r == 0) r = driver->open(site, &options->config, error);
   if (r == 0) r = check_where(site, error);
   if (r == 0) r = check_files(site, error);

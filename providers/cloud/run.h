@@ -1,7 +1,7 @@
 /* The dk_cloud_provider (engine/drive/cloud.h) of any driver: sends what the driver wants asked, waits for answers, and
  * ends each call within its time. A kind's own `open` calls dk_cloud_open with its driver:
  *
- *   const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_lxd, 0);
+ *   const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_lxd, true, 0);
  *
  * What is kept true: a call ends once, from the tick; within 5 minutes (CHECK: 1), after at most 1000 requests, with at
  * most 100000 instances. A CREATE that failed and may have made something is a DOUBT, whatever the driver says; so is a
@@ -20,11 +20,11 @@ int dk_cloud_start(struct dk_cloud *cloud, const struct dk_cloud_order *order, d
 uint64_t dk_cloud_deadline(const struct dk_cloud *cloud);
 void dk_cloud_tick(struct dk_cloud *cloud, uint64_t now_ns);
 
-/* `lag`: dk_cloud_provider.lag_ns. */
-#define DK_CLOUD_PROVIDER(open_fn, lag)                                                                                \
+/* `is_deleted`: dk_cloud_provider.deletes_stopped; `lag`: lag_ns. */
+#define DK_CLOUD_PROVIDER(open_fn, is_deleted, lag)                                                                    \
   {                                                                                                                    \
     .open = (open_fn), .where = dk_cloud_where, .close = dk_cloud_close, .start = dk_cloud_start,                      \
-    .deadline = dk_cloud_deadline, .tick = dk_cloud_tick, .lag_ns = (lag)                                              \
+    .deadline = dk_cloud_deadline, .tick = dk_cloud_tick, .deletes_stopped = (is_deleted), .lag_ns = (lag)             \
   }
 
 #endif

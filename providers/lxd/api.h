@@ -23,6 +23,7 @@
 
 #define DK_LXD_NAME 64u /* bytes, NUL included; as the other ones */
 #define DK_LXD_TAG 128u
+#define DK_LXD_OWNER 256u
 #define DK_LXD_FINGERPRINT 65u
 
 /* What is sent. */
@@ -153,8 +154,8 @@ struct dk_lxd_instance {
   char name[DK_LXD_NAME];
   char id[DK_LXD_NAME]; /* tells it from an earlier one of its name; "": not known */
   enum dk_lxd_state state;
-  int64_t created;                                            /* Unix seconds; 0: not known */
-  char store[DK_LXD_TAG], run[DK_LXD_TAG], owner[DK_LXD_TAG]; /* "": it has no such tag */
+  int64_t created;                                              /* Unix seconds; 0: not known */
+  char store[DK_LXD_TAG], run[DK_LXD_TAG], owner[DK_LXD_OWNER]; /* "": it has no such tag */
   char address[46]; /* of INSTANCES: the first one, as ADDRESSES has them; "": none yet */
   bool is_hidden;   /* the server cannot say more than its name now: it may have tags */
 };

@@ -98,7 +98,7 @@ static enum dk_cloud_turn send_make(struct dk_cloud_work *work) {
                                        .memory = shape->memory,
                                        .cpus = shape->cpus,
                                        .user_data = work->order.user_data,
-                                       .tags = {.store = work->site->store}}};
+                                       .tags = {.store = work->site->store, .owner = work->site->owner}}};
 
   work->step = MAKE;
   return send_call(work, &ask);
@@ -277,8 +277,12 @@ static enum dk_cloud_turn after_list(struct dk_cloud_work *work, const struct dk
   enum dk_lxd_reason reason = dk_lxd_read_instances(answer, &list, &error);
   for (uint32_t i = 0; i < list.n && is_kept; i++) {
     const struct dk_lxd_instance *at = &list.items[i];
-    struct dk_instance instance = {
-        .name = at->name, .id = at->name, .address = at->address, .state = state_of(at), .made_unix = at->created};
+    struct dk_instance instance = {.name = at->name,
+                                   .id = at->name,
+                                   .address = at->address,
+                                   .state = state_of(at),
+                                   .made_unix = at->created,
+                                   .owner = at->owner};
     is_complete = is_complete && !at->is_hidden;
     if (dk_cloud_read_store(at->store, instance.store)) is_kept = dk_cloud_add(work, &instance);
   }
@@ -371,4 +375,4 @@ static int open_cloud(const struct dk_cloud_options *options, struct dk_cloud **
 }
 
 /* Its lists are read from the database that an operation's end was written to. */
-const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_cloud, 1000000000u);
+const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_cloud, true, 1000000000u);

@@ -17,6 +17,7 @@
 
 #define DK_OPENSTACK_MICROVERSION "2.69"
 #define DK_OPENSTACK_STORE "dkrun-store" /* metadata: the store's id in hex */
+#define DK_OPENSTACK_OWNER "dkrun-owner" /* metadata: who made it, for people */
 #define DK_OPENSTACK_TAG "dkrun"         /* for people: openstack server list --tags dkrun */
 /* Bytes of user data in base64 (nova/api/openstack/compute/schemas/servers.py: maxLength). */
 #define DK_OPENSTACK_USER_DATA_MOST 65535u
@@ -50,7 +51,7 @@ int dk_openstack_login_body(const struct dk_openstack_who *who, struct dk_buf *r
 struct dk_openstack_machine {
   const char *name, *flavor, *image, *network; /* flavor, image, network: ids */
   const char *security_group;                  /* a name; NULL: the project's default one */
-  const char *store, *user_data;
+  const char *store, *owner, *user_data;       /* owner: NULL: not said */
   uint64_t disk; /* bytes of a volume that it boots from, and that goes with it; 0: the flavor's own disk */
 };
 /* POST /servers */
@@ -78,7 +79,7 @@ enum dk_cloud_failure dk_openstack_read_deleted(const struct dk_http_answer *ans
                                                 bool *ret_is_absent, struct dk_error *error);
 
 struct dk_openstack_server {
-  char id[DK_OPENSTACK_ID], name[DK_OPENSTACK_NAME], store[DK_OPENSTACK_ID];
+  char id[DK_OPENSTACK_ID], name[DK_OPENSTACK_NAME], store[DK_OPENSTACK_ID], owner[DK_OPENSTACK_NAME];
   char address[46]; /* by inet_pton: a floating one, else IPv4, else IPv6; "": none yet */
   char words[DK_OPENSTACK_NAME];
   enum dk_instance_state state;

@@ -90,10 +90,10 @@ static json_t *disk_of(const struct dk_openstack_machine *machine) {
 }
 
 static json_t *server_of(const struct dk_openstack_machine *machine, const char *user_data) {
-  json_t *server =
-      json_pack("{ss ss s[{ss}] ss s{ss} s[s] sb ss*}", "name", machine->name, "flavorRef", machine->flavor, "networks",
-                "uuid", machine->network, "user_data", user_data, "metadata", DK_OPENSTACK_STORE, machine->store,
-                "tags", DK_OPENSTACK_TAG, "config_drive", 1, "imageRef", machine->disk ? NULL : machine->image);
+  json_t *server = json_pack("{ss ss s[{ss}] ss s{ss ss*} s[s] sb ss*}", "name", machine->name, "flavorRef",
+                             machine->flavor, "networks", "uuid", machine->network, "user_data", user_data, "metadata",
+                             DK_OPENSTACK_STORE, machine->store, DK_OPENSTACK_OWNER, machine->owner, "tags",
+                             DK_OPENSTACK_TAG, "config_drive", 1, "imageRef", machine->disk ? NULL : machine->image);
   bool is_whole = server;
 
   if (is_whole && machine->disk)
@@ -107,8 +107,8 @@ static json_t *server_of(const struct dk_openstack_machine *machine, const char 
 }
 
 int dk_openstack_machine_body(const struct dk_openstack_machine *machine, struct dk_buf *ret, struct dk_error *error) {
-  const char *const texts[] = {machine->name,    machine->flavor,         machine->image,
-                               machine->network, machine->security_group, machine->store};
+  const char *const texts[] = {machine->name,           machine->flavor, machine->image, machine->network,
+                               machine->security_group, machine->store,  machine->owner};
   dk_autobuf user_data = DK_BUF_INIT;
 
   int r = CHECK_TEXTS(texts, error);

@@ -76,6 +76,7 @@ static int read_server(const struct dk_json *in, struct dk_openstack_server *ret
   *ret_is_hidden = !dk_json_find(in, "metadata", &metadata);
   if (*ret_is_hidden) return 0;
   dk_json_copy_some(&metadata, DK_OPENSTACK_STORE, ret->store, sizeof ret->store);
+  dk_json_copy_some(&metadata, DK_OPENSTACK_OWNER, ret->owner, sizeof ret->owner);
   dk_json_copy_some(in, "name", ret->name, sizeof ret->name);
   ret->state = read_state(in);
   ret->created = read_time(in, "created");

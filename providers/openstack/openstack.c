@@ -85,6 +85,7 @@ static enum dk_cloud_turn send_make(struct dk_cloud_work *work) {
                                                .network = own->network,
                                                .security_group = site->security_group,
                                                .store = work->site->store,
+                                               .owner = work->site->owner,
                                                .user_data = work->order.user_data,
                                                .disk = disk > own->flavor_disk ? disk : 0};
   struct dk_error error = {0};
@@ -275,6 +276,7 @@ static enum dk_cloud_turn after_list(struct dk_cloud_work *work, const struct dk
                                    .address = at->address,
                                    .state = at->state,
                                    .made_unix = at->created,
+                                   .owner = at->owner,
                                    .words = at->words};
     if (dk_cloud_read_store(at->store, instance.store)) is_kept = dk_cloud_add(work, &instance);
   }
@@ -390,4 +392,4 @@ static int open_cloud(const struct dk_cloud_options *options, struct dk_cloud **
 
 /* Lists are read from the database that the answer to a create or a delete was written to; where that is a cluster, its
  * other members are behind by what is on the way to them. */
-const struct dk_cloud_provider dk_openstack_cloud = DK_CLOUD_PROVIDER(open_cloud, 5000000000u);
+const struct dk_cloud_provider dk_openstack_cloud = DK_CLOUD_PROVIDER(open_cloud, false, 5000000000u);

@@ -25,7 +25,7 @@ static void begin(enum dk_cloud_kind kind) {
   static const struct dk_shape shape = {.name = "small", .cpus = 2, .memory = 1 << 30};
   struct dk_error error = {0};
 
-  site = (struct dk_cloud_site){.provider = "lab", .store = STORE};
+  site = (struct dk_cloud_site){.provider = "lab", .store = STORE, .owner = "anna@desk:/exp"};
   site.own = dk_calloc(1, dk_lxd_driver.site_size);
   assert_int_equal(dk_lxd_driver.open(&site, &config, &error), 0);
   work = (struct dk_cloud_work){
@@ -220,6 +220,7 @@ static void what_a_machine_is(void **state) {
   const char *body = dk_buf_text(&work.ask.body);
   assert_non_null(strstr(body, "\"ephemeral\":true"));
   assert_non_null(strstr(body, "\"user.dkrun.store\":\"" STORE "\""));
+  assert_non_null(strstr(body, "\"user.dkrun.owner\":\"anna@desk:/exp\""));
   assert_non_null(strstr(body, "\"limits.cpu\":\"2\",\"limits.memory\":\"1073741824B\""));
   assert_non_null(strstr(body, "\"profiles\":[\"default\"]"));
   assert_non_null(strstr(body, "#!/bin/sh"));
@@ -297,6 +298,7 @@ static void list(void **state) {
   assert_int_equal(first->state, DK_INSTANCE_RUNNING);
   assert_true(first->made_unix > 1700000000);
   assert_int_equal(first->store[1], 0x23);
+  assert_string_equal(first->owner, "anna@desk");
   assert_int_equal(work.instances[1].state, DK_INSTANCE_STOPPED);
   assert_string_equal(work.instances[1].address, "");
   end();

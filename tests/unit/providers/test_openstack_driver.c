@@ -19,8 +19,12 @@ static void begin(enum dk_cloud_kind kind) {
   session =
       (struct dk_openstack_session){.token = "T0K3N", .is = {.user = "anna", .project = "lab", .region = "RegionOne"}};
   strcpy(session.is.url[DK_OPENSTACK_COMPUTE], "https://cloud:8774/v2.1");
-  site = (struct dk_cloud_site){
-      .provider = "lab", .store = STORE, .url = "https://cloud:5000/v3", .own = &own, .session = &session};
+  site = (struct dk_cloud_site){.provider = "lab",
+                                .store = STORE,
+                                .owner = "anna@desk:/exp",
+                                .url = "https://cloud:5000/v3",
+                                .own = &own,
+                                .session = &session};
   work = (struct dk_cloud_work){
       .site = &site,
       .order = {.kind = kind, .name = "m1", .id = "m1", .image = "base", .shape = &shape, .user_data = "#!/bin/sh\n"}};
@@ -181,7 +185,7 @@ static void what_a_machine_is(void **state) {
   (void)state;
   const char *body = body_of_machine(0);
   assert_non_null(strstr(body, "\"name\":\"m1\",\"flavorRef\":\"1\""));
-  assert_non_null(strstr(body, "\"metadata\":{\"dkrun-store\":\"" STORE "\"}"));
+  assert_non_null(strstr(body, "\"metadata\":{\"dkrun-store\":\"" STORE "\",\"dkrun-owner\":\"anna@desk:/exp\"}"));
   assert_non_null(strstr(body, "\"tags\":[\"dkrun\"]"));
   assert_non_null(strstr(body, "\"user_data\":\"IyEvYmluL3NoCg==\""));
   assert_non_null(strstr(body, "\"config_drive\":true"));
@@ -246,7 +250,8 @@ static void list(void **state) {
       {"GET", "/servers/detail",
        "200 {\"servers\":[{\"id\":\"a1\",\"metadata\":{}}],\"servers_links\":[{\"rel\":\"next\",\"href\":\"x\"}]}"},
       {"GET", "/servers/detail?marker=a1",
-       "200 {\"servers\":[{\"id\":\"a2\",\"status\":\"ACTIVE\",\"metadata\":{\"dkrun-store\":\"" STORE "\"}}]}"},
+       "200 {\"servers\":[{\"id\":\"a2\",\"status\":\"ACTIVE\",\"metadata\":{\"dkrun-store\":\"" STORE
+       "\",\"dkrun-owner\":\"eve@desk\"}}]}"},
       {0}};
   /* nova/doc/api_samples/servers/v2.69: of a cell that does not answer. */
   static const struct turn hidden[] = {
@@ -279,6 +284,7 @@ static void list(void **state) {
   assert_true(work.result.is_complete);
   assert_int_equal(work.n_instances, 1);
   assert_string_equal(work.instances[0].id, "a2");
+  assert_string_equal(work.instances[0].owner, "eve@desk");
   end();
   begin(DK_CLOUD_LIST);
   go_through(hidden);
