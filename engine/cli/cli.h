@@ -65,6 +65,7 @@ int dk_cmd_hosts(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_instances(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_down(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_reap(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_trust(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_fsck(struct dk_cli *cli, int argc, char **argv);
@@ -84,6 +85,9 @@ int dk_cmd_help(struct dk_cli *cli, int argc, char **argv);
   }
 void dk_cli_options_reset(void);
 int dk_cli_option(struct dk_cli *cli, int opt, int argc, char **argv, const struct option *options);
+
+/* "30d", "12h", "90m", "0s", "2w" in nanoseconds. */
+bool dk_cli_age(const char *text, uint64_t *ret_ns);
 
 /* Parameters: -p NAME=VALUE. */
 struct dk_cli_params {

@@ -26,13 +26,11 @@ static bool parse_with_unit(const char *text, const struct unit *units, double *
 }
 
 static bool parse_age(const char *text, uint64_t *ret_before_ns) {
-  static const struct unit units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}, {NULL, 0}};
-  double seconds;
-  if (!parse_with_unit(text, units, &seconds)) {
+  uint64_t age, now = dk_unix_ns();
+  if (!dk_cli_age(text, &age)) {
     return false;
   }
-  uint64_t now = dk_unix_ns();
-  *ret_before_ns = seconds * 1e9 < (double)now ? now - (uint64_t)(seconds * 1e9) : 1;
+  *ret_before_ns = age < now ? now - age : 1;
   return true;
 }
 

@@ -185,7 +185,7 @@ static const struct dk_command commands[] = {
      "A repository's file that declares providers of its own, with `kind`, counts when\n"
      "you trust it: `dkrun help trust`.\n",
      dk_cmd_providers},
-    {"instances", "where", "instances [--format text|json]", "the machines that are rented; dkrun down",
+    {"instances", "where", "instances [--format text|json]", "rented machines; dkrun down, dkrun reap",
      "Lists the machines that clouds have made for this repository, and that may cost\n"
      "money: as the engine has written them down. Each is there until the cloud has\n"
      "said twice that it is not.\n"
@@ -204,6 +204,19 @@ static const struct dk_command commands[] = {
      "  --hard                    at once: what runs there is lost, and runs again\n"
      "                            elsewhere when it is wanted\n",
      dk_cmd_down},
+    {"reap", NULL, "reap [PROVIDER] [--store ID]... [--older-than AGE] [--yes]", "machines that nobody answers for",
+     "Asks the clouds (all, or PROVIDER) which machines dkrun made there, and lists\n"
+     "those that no store of this machine has on record: whose they are, how old, and\n"
+     "whether they end by themselves. Asks, or takes --yes, and deletes those of this\n"
+     "repository's store; of another store only with --store. What a store here has\n"
+     "on record is left alone: `dkrun down` there gives it back.\n"
+     "\n"
+     "  --store ID                those of this store, too, as the list has it\n"
+     "  --older-than AGE          default: 15m; younger ones stay: 1h, 2d, 0s\n"
+     "  -y, --yes                 delete them without a question\n"
+     "\n"
+     "It works in any folder, and beside a working engine.\n",
+     dk_cmd_reap},
     {"trust", NULL, "trust [--yes | --not]", "let this repository declare providers",
      "Shows which hosts the providers.dk of this repository declares, and asks whether\n"
      "to trust it. A trusted file counts as if it were yours: it says whom ssh\n"

@@ -1,10 +1,12 @@
 /* Output, messages and options of the commands; contract in cli.h. */
 #include "engine/cli/cli.h"
 #include "lang/base/alloc.h"
+#include "lang/base/number.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static int write_all(int fd, const char *data, size_t len) {
@@ -232,4 +234,21 @@ bool dk_cli_is_agreed(struct dk_cli *cli, const char *question) {
   do n = read(STDIN_FILENO, line, sizeof line);
   while (n < 0 && errno == EINTR);
   return n > 0 && (line[0] == 'y' || line[0] == 'Y');
+}
+
+bool dk_cli_age(const char *text, uint64_t *ret_ns) {
+  static const struct {
+    const char *name;
+    double seconds;
+  } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
+  size_t digits = strspn(text, "0123456789.");
+  double value;
+
+  for (size_t i = 0; digits > 0 && i < sizeof units / sizeof *units; i++) {
+    if (strcasecmp(text + digits, units[i].name) != 0 || dk_number_parse(text, digits, &value) < 0) continue;
+    value *= units[i].seconds * 1e9;
+    *ret_ns = value < 9e18 ? (uint64_t)value : 0;
+    return value < 9e18;
+  }
+  return false;
 }

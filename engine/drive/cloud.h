@@ -44,9 +44,8 @@ struct dk_cloud_options {
   struct dk_loop *loop;
   uint64_t seed;
   uint8_t store[16]; /* id of the store: what we make carries it */
-  const char
-      *owner; /* who makes it and where, UTF-8, less than DK_CLOUD_OWNER bytes (engine/drive/owner.h): carried, too;
-                        NULL: not said */
+  /* Who makes it and where (owner.h): carried, too. UTF-8, less than DK_CLOUD_OWNER bytes; NULL: not said. */
+  const char *owner;
 };
 
 enum dk_cloud_kind {
