@@ -96,3 +96,49 @@ has '"state":"up"'
 wait_long none_left # when all is done they are idle for ten seconds, and then they go
 run results --format csv
 [ "$(grep -cE '^t[0-9],[0-9],[0-9]$' <<<"$out")" -eq 3 ] || fail "results: $out"
+
+# --- the provider is pointed to another project while machines live in this one: none is lost, with an engine and without ---
+
+lxd_lxc project create elsewhere -c features.images=false -c features.profiles=false -c features.storage.volumes=false >/dev/null
+there() { lxd_lxc list --project elsewhere --format csv --columns n; }
+moved='max_instances = 2  idle = 10s  project = "elsewhere"'
+put slow.dk <<'EOF'
+grid g { x in 1..3 }
+task slow over g {
+  outputs { out = "out" }
+  metrics { n = match(stdout, 'n=([0-9]+)') }
+  run = "sleep 8; x={{x}}; echo n=$((x + 5)); echo $x > out"
+}
+EOF
+commit
+run run slow.dk --detach
+wait_long ran_at
+providers "$moved" # what runs there ends there; what waits may go to the other place
+"$dkrun" attach --plain >"$room/attached" 2>&1 || fail "attach: $(cat "$room/attached")"
+run results --format csv
+[ "$(grep -cE '^t[0-9],[0-9],[0-9]$' <<<"$out")" -eq 3 ] || fail "results: $out"
+gone_here() { [ -z "$(machines)" ] && [ -z "$(there)" ]; }
+wait_long gone_here
+
+providers 'max_instances = 2  idle = 10m'
+put slow.dk <<<"$(sed 's/x + 5/x + 6/' slow.dk)"
+commit
+run run slow.dk --detach
+wait_long ran_at
+before=$(machines | sort)
+kill -KILL "$(engine_pid)"
+providers "$moved"
+run instances # what is on record is there, and where that is
+has "cloud is at $lxd/lxd/unix.socket, project default"
+count 2 ' up '
+run -e 4 down cloud # nobody can be asked there
+has_err 'cloud: it is elsewhere now, and 2 machines of it may still be at'
+[ "$(machines | sort)" = "$before" ] || fail "there were $before, and are: $(machines)"
+run instances
+count 1 "cloud is at $lxd/lxd/unix.socket, project default"
+providers 'max_instances = 2  idle = 10s' # put back: they are found, with what they have made
+"$dkrun" attach --plain >"$room/attached" 2>&1 || fail "attach: $(cat "$room/attached")"
+run results --format csv
+[ "$(grep -cE '^t[0-9],[0-9],[0-9]$' <<<"$out")" -eq 3 ] || fail "results: $out"
+run down cloud
+wait_long gone_here
