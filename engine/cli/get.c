@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct dk_get_options *ret) {
   static const struct option options[] = {{"run", required_argument, NULL, 'R'},
@@ -189,8 +190,32 @@ static int too_many(const struct dk_get *get) {
                       get->n_tasks, dk_buf_text(&such), get->n_tasks > 3 ? ", ..." : "");
 }
 
+/* mkdir -p, with a list of what was not there before; of what was made before an error too. */
+static int make_folder(struct dk_get *get, const char *path, struct dk_error *error) {
+  dk_autofree char *copy = dk_strdup(path);
+
+  if (!copy) return dk_error_system(error, -ENOMEM, "copying outputs");
+  for (size_t len = strlen(path), i = 1; i <= len; i++) {
+    if (path[i] != '/' && i < len) continue;
+    copy[i] = '\0';
+    if (mkdir(copy, 0755) == 0) dk_buf_add(&get->made, copy, i + 1);
+    copy[i] = path[i];
+  }
+  if (!dk_buf_ok(&get->made)) return dk_error_system(error, -ENOMEM, "copying outputs");
+  return dk_fs_mkdirs(path, 0755, error); /* what could not be made is said */
+}
+
+/* The last first; what has come into one stays with it. */
+static void unmake_folders(struct dk_get *get) {
+  for (size_t at = dk_buf_ok(&get->made) ? get->made.len : 0; at > 0;) {
+    for (at--; at > 0 && get->made.data[at - 1]; at--)
+      ;
+    rmdir(get->made.data + at);
+  }
+}
+
 /* Does -o name the folder to put things into, rather than the copy? Made if it has to be. An exit code. */
-static int prepare_place(const struct dk_get *get, bool *ret_is_folder) {
+static int prepare_place(struct dk_get *get, bool *ret_is_folder) {
   const char *to = get->options->to;
   struct dk_error error = {0};
   struct stat st;
@@ -202,7 +227,7 @@ static int prepare_place(const struct dk_get *get, bool *ret_is_folder) {
   if (!must_be || is_folder(to)) return DK_EXIT_OK;
   if (is_there)
     return dk_cli_failf(DK_EXIT_USAGE, "%s is no folder\nhelp: several outputs, or a name with `/`, want one", to);
-  return dk_fs_mkdirs(to, 0755, &error) < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
+  return make_folder(get, to, &error) < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
 }
 
 /* --- copying --- */
@@ -234,7 +259,7 @@ static int copy_outputs(struct dk_get *get, uint32_t task, const struct dk_resul
   if (get->n_tasks > 1) {
     dk_autobuf folder = DK_BUF_INIT;
     add_folder(get, task, to_folder, &folder);
-    r = dk_buf_ok(&folder) ? dk_fs_mkdirs(dk_buf_text(&folder), 0755, error)
+    r = dk_buf_ok(&folder) ? make_folder(get, dk_buf_text(&folder), error)
                            : dk_error_system(error, -ENOMEM, "copying outputs");
   }
   for (uint32_t i = 0; i < t->n_outputs && i < result->n_outputs && r == 0; i++) {
@@ -333,13 +358,15 @@ static int get_all(struct dk_get *get) {
   for (uint32_t i = 0; i < get->n_tasks && code == DK_EXIT_OK; i++)
     if (copy_task(get, get->tasks[i], to_folder, &error) < 0) code = dk_cli_fail(DK_EXIT_ENGINE, &error);
   if (code == DK_EXIT_OK) say_too_large(get);
-  return code == DK_EXIT_OK && get->n_without ? say_without(get) : code;
+  if (code == DK_EXIT_OK && get->n_without) code = say_without(get);
+  if (code != DK_EXIT_OK) unmake_folders(get);
+  return code;
 }
 
 int dk_cmd_get(struct dk_cli *cli, int argc, char **argv) {
   struct dk_get_options options = {.to = "."};
   struct dk_error error = {0};
-  struct dk_get get = {.cli = cli, .options = &options};
+  struct dk_get get = {.cli = cli, .options = &options, .made = DK_BUF_INIT};
   int code = parse(cli, argc, argv, &options);
 
   if (code >= 0) return code;
@@ -349,6 +376,7 @@ int dk_cmd_get(struct dk_cli *cli, int argc, char **argv) {
   code = select_tasks(&get, words);
   if (code == DK_EXIT_OK) code = get_all(&get);
   dk_free(get.tasks);
+  dk_buf_finish(&get.made);
   dk_look_close(&get.look);
   return code;
 }

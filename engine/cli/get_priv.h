@@ -18,6 +18,7 @@ struct dk_get {
   const char *output; /* the one that is asked for; NULL: all of a task */
   uint32_t *tasks, n_tasks;
   uint32_t n_without, without; /* tasks that have no result, and the first of them */
+  struct dk_buf made; /* directories that were made for what comes, each with a NUL, a parent before its child */
 };
 
 /* get.c */

@@ -107,6 +107,20 @@ has_err 'bad has no outputs in run 1: failed'
 run -e 4 get final.model --run 7
 has_err 'no run 7'
 
+# What is refused leaves no folder that it made, nor those above it; what was there stays.
+mkdir ../kept
+for to in ../made/ ../made/by/get/ ../kept/made//by/ ../made/../made/by/ ../made/../kept/ ../made/by/../../kept/made/by/; do
+  run -e 1 get bad.x -o "$to"
+  run -e 2 get fnal.model -o "$to"
+  run -e 4 get final.model --run 7 -o "$to"
+done
+run -e 1 get bad.x -o ../kept
+run -e 1 get bad.x -o ../kept/
+run -e 4 get final.model -o final.bin/made/by/
+[ -d ../kept ] || fail 'what was there before is gone'
+[ -z "$(ls -A ../kept)" ] || fail "left: $(ls -A ../kept)"
+[ ! -e ../made ] || fail "left: $(find ../made)"
+
 run -e 2 get lr=0.1 final.model
 has_err '`lr=0.1` is a value of a column'
 run -e 2 get 3
@@ -138,6 +152,8 @@ run -e 1 run e.dk -q
 object=$(find .dkrun/objects -type f -exec cmp -s {} final.bin \; -print)
 chmod u+w "$object"
 echo wrong >"$object"
+run -e 4 get final.model -o ../made/by/
+[ ! -e ../made ] || fail "left: $(find ../made)"
 run -e 4 get final.model -o again.bin
 has_err 'was altered in .dkrun/objects'
 has_err '`dkrun run e.dk` makes it again'
