@@ -86,13 +86,43 @@ can_write() {
   [ -d "${at:-/}" ] && [ -w "${at:-/}" ]
 }
 
+# Something stands where one of ours has to be: PATH, and what that is. Whoever put it there knows whether it is needed.
+in_the_way() {
+  if [ -h "$1" ]; then
+    kind='a symbolic link'
+    [ -e "$1" ] || kind="$kind to nothing"
+  elif [ -d "$1" ]; then
+    kind='a directory'
+  elif [ -p "$1" ]; then
+    kind='a fifo'
+  elif [ -S "$1" ]; then
+    kind='a socket'
+  elif [ -f "$1" ]; then
+    kind='a file'
+  else
+    kind='a device'
+  fi
+  say help "it was left as it is: move it away there, or name another directory: root = \"/...\""
+  fail "$1 is no $2 but $kind"
+}
+
+# Makes directories, with those above them.
+make_dirs() {
+  said=$(mkdir -p "$@" 2>&1) && return
+  for at in "$@"; do
+    while [ ! -e "$at" ] && [ ! -h "$at" ] && [ "$at" ]; do at=${at%/*}; done
+    [ -d "${at:-/}" ] || in_the_way "$at" directory
+  done
+  fail "$(last_words)"
+}
+
 # Ours, a directory and no link; no one else may change what is in it.
 check_ours() {
   # shellcheck disable=SC2012 # one name, and stat(1) is not everywhere
   said=$(ls -ldn "$1" 2>&1) || fail "$(last_words)"
   # shellcheck disable=SC2086 # its fields
   set -- "$1" $said
-  case $2 in d*) ;; *) fail "$1 is no directory" ;; esac
+  case $2 in d*) ;; *) in_the_way "$1" directory ;; esac
   [ "$4" = "$uid" ] || fail "$1 belongs to another user (uid $4)"
   case $2 in d????-??-*) ;; *) chmod go-w "$1" || fail "others may write in $1" ;; esac
 }
@@ -129,12 +159,19 @@ case $want_root in
 esac
 if [ "$want_root" ] && is_network "$(fs_type "$base")"; then say note "its root $base is on a network file system"; fi
 base=${base%/}
-# The program goes too, when it is nobody else's.
+# The files that the find(1) words choose of those that lie in a directory; not of those below it.
+remove_files() {
+  dir=$1
+  shift
+  find "$dir/." ! -name . -prune -type f "$@" -exec rm -f {} + 2>/dev/null
+}
+# The program goes too, when it is nobody else's. What somebody else has put beside it stays.
 drop_program() {
   for at in "$base/$node"/* "$base/$node"/.try-*; do
-    if [ -e "$at" ] && [ "$at" != "$bin" ]; then return; fi
+    if { [ -e "$at" ] || [ -h "$at" ]; } && [ "$at" != "$bin" ]; then return; fi
   done
-  rm -rf "$bin"
+  if [ ! -h "$bin" ]; then remove_files "$bin" \( -name 'dkagent-*' -o -name '.dkagent-*' \); fi
+  rmdir "$bin" 2>/dev/null
   rmdir "$base/$node" 2>/dev/null && rmdir "$base" 2>/dev/null
 }
 
@@ -155,12 +192,12 @@ clean | remove)
   fi
   ;;
 esac
-said=$(mkdir -p "$base/$node" 2>&1) || fail "$(last_words)"
+make_dirs "$base/$node"
 if [ "$base" = "$temporary" ]; then check_ours "$base"; fi
 check_ours "$base/$node"
 # What all names of one machine have in common: the kernel, and the directory. Without stat(1) nobody is told.
 if read -r boot </proc/sys/kernel/random/boot_id && said=$(stat -c %d:%i "$base/$node"); then say place "$boot $said"; fi 2>/dev/null
-said=$(mkdir -p "$bin" "$root" 2>&1) || fail "$(last_words)"
+make_dirs "$bin" "$root"
 check_ours "$bin"
 check_ours "$root"
 say root "$own"
@@ -190,8 +227,10 @@ say ask
 read -r name size digest sum || exit 1
 program=$bin/$name
 if ! is_whole "$program"; then
+  # mv(1) would go into a directory; behind a link or a fifo may be what somebody needs.
+  if [ -h "$program" ] || { [ -e "$program" ] && [ ! -f "$program" ]; }; then in_the_way "$program" file; fi
   new=$bin/.$name.$$
-  find "$bin" -name '.dkagent-*' -mtime +0 -exec rm -f {} + 2>/dev/null # of those that were killed
+  remove_files "$bin" -name '.dkagent-*' -mtime +0 # of those that were killed
   rm -f "$new"
   trap 'rm -f "$new"' EXIT
   trap 'exit 1' HUP INT TERM PIPE

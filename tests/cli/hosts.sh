@@ -136,7 +136,23 @@ run hosts clean --all
 count 2 ': 0 B freed'
 [ ! -e "$hosts/h1/home/.cache/dkrun" ] || fail "something is left: $(find "$hosts/h1/home/.cache/dkrun")"
 [ -d "$(there 2)/bin" ] || fail "the program is gone, and another repository has a folder there"
+# What others put beside the program stays, and so do the folders that it is in.
 rmdir "$(there 2)/another"
+bin=$(there 2)/bin
+mkdir -p "$bin/dkagent-mine"
+touch "$bin/mine" "$bin/dkagent-mine/dkagent-x" "$bin/.dkagent-cut.9"
+ln -s nowhere "$bin/dkagent-link"
+run hosts clean --all
+[ "$(ls -A "$bin")" = $'dkagent-link\ndkagent-mine\nmine' ] || fail "of others are left: $(ls -A "$bin")"
+[ -e "$bin/dkagent-mine/dkagent-x" ] || fail "a file in a folder of others is gone"
+rm -r "$bin"
+mkdir "$hosts/h2/home/others"
+touch "$hosts/h2/home/others/dkagent-x"
+ln -s ../../../others "$bin"
+run hosts clean --all
+[ -h "$bin" ] || fail "a link of others is gone"
+[ -e "$hosts/h2/home/others/dkagent-x" ] || fail "a file behind a link is gone"
+rm "$bin"
 run run e.dk
 has 'done: 4 ran'
 run fsck

@@ -62,7 +62,7 @@ up -r "$odd" h1
 has "root: $odd/h1/0000000000000001"
 host_exec 1 sh -c 'rm -rf /var/tmp/it*; echo >/var/tmp/file'
 down -r /var/tmp/file h1
-has 'Not a directory'
+has '/var/tmp/file is no directory but a file'
 down -r relative/path h1
 has 'its root is no absolute path: relative/path'
 # What somebody else has prepared in /var/tmp
@@ -77,6 +77,52 @@ host_exec 1 sh -c 'rm -rf /var/tmp/dkrun-0; mkdir -m 777 /var/tmp/dkrun-0'
 up h1
 [ "$(host_exec 1 stat -c %a /var/tmp/dkrun-0)" = 755 ] || fail "others may still write: $(host_exec 1 stat -c %a /var/tmp/dkrun-0)"
 host_exec 1 umount /root
+clear 1
+
+# Something else stands where one of ours has to be: it is named, and nothing of it is lost
+stands() { # PATH, what it has to be, what it is
+  down h1
+  has "failed: $1 is no $2 but $3"
+  has 'help: it was left as it is: move it away there, or name another directory: root = "/..."'
+}
+up h1
+at=/root/.cache/dkrun/h1
+program=$at/bin/$(bin 1)
+host_exec 1 sh -c "rm $program; mkdir $program; echo mine >$program/mine"
+stands "$program" file 'a directory'
+[ "$(host_exec 1 ls -A "$program")" = mine ] || fail "put into a directory of others: $(host_exec 1 ls -A "$program")"
+[ "$(host_exec 1 cat "$program/mine")" = mine ] || fail "it is lost"
+host_exec 1 sh -c "rm -r $program; mkdir -p /root/mine; ln -s /root/mine $program"
+stands "$program" file 'a symbolic link'
+[ -z "$(host_exec 1 ls -A /root/mine)" ] || fail "put behind a link: $(host_exec 1 ls -A /root/mine)"
+host_exec 1 sh -c "rm $program; ln -s /root/elsewhere $program"
+stands "$program" file 'a symbolic link to nothing'
+[ "$(host_exec 1 readlink "$program")" = /root/elsewhere ] || fail "the link is lost"
+host_exec 1 sh -c "rm $program; mkfifo $program"
+stands "$program" file 'a fifo'
+host_exec 1 test -p "$program" || fail "the fifo is lost"
+[ "$(bin 1)" = "${program##*/}" ] || fail "left: $(bin 1)"
+host_exec 1 rm "$program"
+up h1
+for path in "$at/bin" "$at/0000000000000001" "$at"; do
+  host_exec 1 sh -c "rm -rf $path; ln -s /root/elsewhere $path"
+  stands "$path" directory 'a symbolic link to nothing'
+  host_exec 1 sh -c "rm $path; echo mine >$path"
+  stands "$path" directory 'a file'
+  [ "$(host_exec 1 cat "$path")" = mine ] || fail "$path is lost"
+  host_exec 1 sh -c "rm $path; mkfifo $path"
+  stands "$path" directory 'a fifo'
+  host_exec 1 rm "$path"
+  up h1
+done
+# Above what is its own nothing can be written then, which is no matter; a link to nothing looks as if it could.
+host_exec 1 sh -c "rm -rf /root/.cache; ln -s /root/elsewhere /root/.cache"
+stands /root/.cache directory 'a symbolic link to nothing'
+[ "$(host_exec 1 readlink /root/.cache)" = /root/elsewhere ] || fail "the link is lost"
+host_exec 1 rm /root/.cache
+up h1
+host_exec 1 sh -c "mv $at/bin /root/mine; ln -s /root/mine/bin $at/bin"
+stands "$at/bin" directory 'a symbolic link'
 clear 1
 
 # Without sha256sum the cksum has to do
