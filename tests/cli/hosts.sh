@@ -15,7 +15,7 @@ put e.dk <<'END'
 grid g { x in 1..4 }
 task make over g {
   outputs { out = "out" }
-  run     = "echo {{x}}; head -c 3000000 /dev/urandom > {{outputs.out}}"
+  run     = "until [ -e /run/host/begin ]; do sleep 0.1; done; echo {{x}}; head -c 3000000 /dev/urandom > {{outputs.out}}"
 }
 END
 put long.dk <<'END'
@@ -69,8 +69,13 @@ has_err 'no provider or host `h7`: did you mean `h1`?'
 
 # --- a run ---
 
-run run e.dk
-has 'done: 4 ran, 0 cached, 0 failed, on lab: h'
+"$dkrun" run --plain e.dk >"$room/first" 2>&1 </dev/null &
+first=$!
+are_up() { run hosts && [ "$(grep -c ' up ' <<<"$out")" -eq 2 ]; }
+wait_until are_up
+touch "$hosts/h1/begin" "$hosts/h2/begin"
+wait "$first" || fail "the run ended with $?: $(<"$room/first")"
+grep -q 'done: 4 ran, 0 cached, 0 failed, on lab: h' "$room/first" || fail "$(<"$room/first")"
 run hosts
 count 2 'up '
 has 'No engine works here: this is as of'

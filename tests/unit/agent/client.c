@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS 20000000000u
+#define PATIENCE_NS 120000000000u
 
 void client_sh(const char *command) {
   char *argv[] = {(char *)"/bin/sh", (char *)"-ec", (char *)command, NULL};
@@ -168,7 +168,7 @@ bool client_greet(struct client *client, int fd, struct dk_message *ret) {
   if (dk_conn_flush(&client->conn) < 0) return false;
   for (;;) {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    if (poll(&poll_fd, 1, 20000) <= 0) fail_msg("the agent does not answer");
+    if (poll(&poll_fd, 1, 120000) <= 0) fail_msg("the agent does not answer");
     int ended = dk_conn_fill(&client->conn);
     if (dk_conn_next(&client->conn, ret, NULL) > 0) return true;
     if (ended < 0) return false;

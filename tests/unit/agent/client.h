@@ -30,7 +30,7 @@ void client_connect(struct client *client);
 bool client_greet(struct client *client, int fd, struct dk_message *ret_welcome);
 void client_disconnect(struct client *client);
 void client_send(struct client *client, struct dk_message *message); /* session is filled in */
-/* The next message, at most 20 s later; fails the test otherwise. */
+/* The next message, at most 2 min later; fails the test otherwise. */
 void client_next(struct client *client, struct dk_message *ret);
 /* The next one of this type; others are dropped. */
 void client_expect(struct client *client, enum dk_message_type type, struct dk_message *ret);
@@ -61,7 +61,7 @@ void client_run(struct client *client, uint64_t n, struct dk_job *job, struct dk
 /* The living keeper of a slot; fails when there is none. */
 pid_t client_keeper(const struct client *client, uint32_t slot);
 pid_t client_find_keeper(const struct client *client, uint32_t slot); /* the same, or 0 */
-bool client_wait_for(bool (*is_true)(void *ctx), void *ctx);          /* polls up to 20 s */
+bool client_wait_for(bool (*is_true)(void *ctx), void *ctx);          /* polls up to 2 min */
 bool client_is_alive(pid_t pid);
 /* Text of a kept thing: inline or from the object. Heap. */
 char *client_text(const struct client *client, const struct dk_kept *kept);

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS 20000000000u
+#define PATIENCE_NS 120000000000u
 #define FILE_MAX (16u << 20)
 
 /* Files. */

@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS 20000000000u
+#define PATIENCE_NS 120000000000u
 
 static struct client client;
 static pid_t bridge;
@@ -99,7 +99,7 @@ static void expect_ready(int fd) {
   char line[15] = "";
   for (size_t n = 0; n < 14;) {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    assert_int_equal(poll(&poll_fd, 1, 20000), 1);
+    assert_int_equal(poll(&poll_fd, 1, 120000), 1);
     ssize_t got = read(fd, line + n, 14 - n);
     assert_true(got > 0);
     n += (size_t)got;

@@ -273,7 +273,7 @@ static void garbage_closes_only_its_connection(void **state) {
   ssize_t n;
   struct pollfd fd = {.fd = client.conn.fd, .events = POLLIN};
   do {
-    assert_int_equal(poll(&fd, 1, 20000), 1);
+    assert_int_equal(poll(&fd, 1, 120000), 1);
     n = read(client.conn.fd, &byte, 1);
   } while (n > 0);
   client_connect(&client);

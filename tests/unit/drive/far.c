@@ -314,7 +314,7 @@ static int turns(struct far_engine *f, const bool *is_done, uint64_t ms, struct 
 }
 
 int far_turns(struct far_engine *f, const bool *is_done, struct dk_error *error) {
-  int r = turns(f, is_done, 20000, error);
+  int r = turns(f, is_done, 120000, error);
   assert_true(r < 0 || *is_done);
   return r;
 }

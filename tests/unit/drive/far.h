@@ -80,7 +80,7 @@ int far_setup(void **state);
 int far_teardown(void **state);
 int far_start(struct far_engine *f, uint64_t lost_after_ms, struct dk_error *error);
 void far_stop(struct far_engine *f);
-/* Turns until *is_done, at most 20 s (the test fails). Returns what the engine's turn does. */
+/* Turns until *is_done, at most 2 min (the test fails). Returns what the engine's turn does. */
 int far_turns(struct far_engine *f, const bool *is_done, struct dk_error *error);
 void far_rest(struct far_engine *f, uint64_t ms); /* turns for so long */
 
