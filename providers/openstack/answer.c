@@ -24,17 +24,19 @@ static const char *help_of(int status, enum dk_cloud_failure failure) {
 }
 
 /* Faults are one object with a message, under a name: {"forbidden": {"code": 403, "message": ...}} of Nova, {"error":
- * ...} of Keystone, {"NeutronError": ...} of Neutron. NULL: it is none. */
+ * ...} of Keystone, {"NeutronError": ...} of Neutron. Glance's are webob's (webob/exc.py, WSGIHTTPException), without a
+ * name: {"message": ..., "code": "404 Not Found", "title": "Not Found"}; of a message alone nobody knows whose it is.
+ * NULL: it is none. */
 static const char *find_message(const struct dk_json *document) {
+  const char *code = dk_json_text_or(document, "code", ""), *title = dk_json_text_or(document, "title", "");
   struct dk_json at = {0};
-  const char *words = NULL;
+  const char *words = *title && strstr(code, title) ? dk_json_text_or(document, "message", NULL) : NULL;
 
   while (!words && dk_json_next(document, &at)) words = dk_json_text_or(&at, "message", NULL);
   return words;
 }
 
-/* A refusal without a fault: whoever stands before the service, or Glance, which answers pages (its refusals are 404 and
- * 403: what is asked of it is only read). */
+/* A refusal without a fault: whoever stands before the service. */
 static enum dk_cloud_failure refuse_page(const struct dk_http_answer *answer, struct dk_error *error) {
   dk_http_refuse(answer, error);
   return answer->status == 429 || (answer->status == 503 && answer->retry_after_ns) ? DK_CLOUD_THROTTLED
@@ -46,6 +48,7 @@ static enum dk_cloud_failure refuse(const struct dk_http_answer *answer, const c
   char line[600];
 
   snprintf(line, sizeof line, "%s", words);
+  line[strcspn(line, "<")] = '\0'; /* Glance's end with "<br /><br />" */
   for (char *c = line; *c; c++)
     if (*c == '\n' || *c == '\r') *c = ' ';
   for (size_t len = strlen(line); len > 0 && strchr(" .", line[len - 1]); len--) line[len - 1] = '\0';

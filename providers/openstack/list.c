@@ -243,7 +243,7 @@ enum dk_cloud_failure dk_openstack_read_images(const struct dk_http_answer *answ
   int r = 0;
 
   *ret = (struct dk_openstack_found){0};
-  /* Glance's own refusals are pages (glance/db/sqlalchemy/api.py, _image_get; it answers by webob). */
+  /* In JSON or in a page, as it answers by webob (glance/db/sqlalchemy/api.py, _image_get). */
   if (answer->status == 404 && strstr(answer->body, "No image found with ID")) return DK_CLOUD_FINE;
   enum dk_cloud_failure failure = dk_openstack_open(answer, &document, error);
   if (failure == DK_CLOUD_FINE) r = read_images(&document, ret, error);

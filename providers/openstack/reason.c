@@ -6,9 +6,10 @@
 #include <string.h>
 
 /* "Quota exceeded for instances: Requested 1, but already used 10 of 10 instances", "Maximum number of ports exceeded"
- * (nova/exception.py, OverQuota and what is made of it), "Quota exceeded for resources: ['port']" (neutron-lib). */
+ * (nova/exception.py, OverQuota and what is made of it), "The number of defined ports: 4 is over the limit: 0"
+ * (nova/network/neutron.py, validate_networks), "Quota exceeded for resources: ['port']" (neutron-lib). */
 static bool is_quota(const char *words) {
-  return strstr(words, "uota exceeded") || strstr(words, "Maximum number of");
+  return strstr(words, "uota exceeded") || strstr(words, "Maximum number of") || strstr(words, "is over the limit");
 }
 
 enum dk_cloud_failure dk_openstack_failure_of(int status, const char *words) {

@@ -129,7 +129,7 @@ static void create(void **state) {
        ""},
       /* Refused, by Nova. */
       {{LOOK_UP, {MAKE, "create_quota.403"}}, DK_CLOUD_QUOTA, false, "uota exceeded"},
-      {{LOOK_UP, {MAKE, "create_no_group.400"}}, DK_CLOUD_BAD, false, "ecurity group"},
+      {{LOOK_UP, {MAKE, "create_no_group.400"}}, DK_CLOUD_BAD, false, "ecurity_group"},
       {{LOOK_UP, {MAKE, "403 {\"forbidden\":{\"code\":403,\"message\":\"Policy doesn't allow it\"}}"}},
        DK_CLOUD_DENIED,
        false,
@@ -184,7 +184,7 @@ static const char *body_of_machine(uint64_t disk) {
 static void what_a_machine_is(void **state) {
   (void)state;
   const char *body = body_of_machine(0);
-  assert_non_null(strstr(body, "\"name\":\"m1\",\"flavorRef\":\"1\""));
+  assert_non_null(strstr(body, "\"name\":\"m1\",\"flavorRef\":\"32837bad-"));
   assert_non_null(strstr(body, "\"metadata\":{\"dkrun-store\":\"" STORE "\",\"dkrun-owner\":\"anna@desk:/exp\"}"));
   assert_non_null(strstr(body, "\"tags\":[\"dkrun\"]"));
   assert_non_null(strstr(body, "\"user_data\":\"IyEvYmluL3NoCg==\""));
