@@ -27,7 +27,7 @@ check() {
 
   while read -r name; do
     complain "packages.txt: cannot read the line: $name"
-  done < <(grep -vE '^(#.*|\[(build|run|test|arm64|bench)\]( +# .+)?|[a-z0-9][a-z0-9.+-]* +# .+|)$' packages.txt)
+  done < <(grep -vE '^(#.*|\[(build|run|test|arm64|openstack|bench)\]( +# .+)?|[a-z0-9][a-z0-9.+-]* +# .+|)$' packages.txt)
   while read -r name; do complain "$name is listed twice"; done < <(listed | sort | uniq -d)
 
   while read -r name; do

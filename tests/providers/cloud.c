@@ -1,9 +1,11 @@
 /* Asks a cloud through the provider's interface, for the tests in this folder.
  *
- *   cloud [-s STORE] [-f SHAPE] KIND [SETTING=VALUE]... check [IMAGE]
+ *   cloud [-s STORE] [-f SHAPE] [-w FILE] KIND [SETTING=VALUE]... check [IMAGE]
  *                                          | create IMAGE FILE NAME...   FILE: the user data; all at once
  *                                          | list
  *                                          | delete ID...                all at once
+ *
+ * With -w it lists first, then waits until FILE is gone: sessions end meanwhile.
  *
  * Prints a line for each call: `FINE` and what came of it, or the failure and its words. A list: a line for each
  * instance, then `FINE complete` or `FINE incomplete`. Exit code 1 when one failed, or anything is left open. */
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SETTINGS_MOST 16
 #define CALLS_MOST 32
@@ -87,8 +90,26 @@ static unsigned count_open(void) {
   return n;
 }
 
+/* false: a call could not be started. */
+static bool ask(const struct dk_cloud_provider *provider, struct dk_cloud *cloud, struct dk_loop *loop,
+                const struct dk_cloud_order *orders, unsigned n) {
+  struct dk_error error = {0};
+
+  for (unsigned i = 0; i < n; i++) {
+    void *ctx = (void *)(uintptr_t)&orders[i];
+    if (provider->start(cloud, &orders[i], on_done, ctx, &error) < 0) return false;
+    n_left++;
+  }
+  while (n_left > 0) {
+    dk_loop_once(loop, provider->deadline(cloud));
+    provider->tick(cloud, dk_now_ns());
+  }
+  return true;
+}
+
 static int run(const struct dk_cloud_provider *provider, struct dk_cloud_options *options,
-               const struct dk_cloud_order *orders, unsigned n) {
+               const struct dk_cloud_order *orders, unsigned n, const char *gate) {
+  static const struct dk_cloud_order list = {.kind = DK_CLOUD_LIST};
   struct dk_cloud *cloud;
   struct dk_error error = {0};
 
@@ -98,15 +119,9 @@ static int run(const struct dk_cloud_provider *provider, struct dk_cloud_options
     printf("failed: %s\n", error.text);
     return 1;
   }
-  for (unsigned i = 0; i < n; i++) {
-    void *ctx = (void *)(uintptr_t)&orders[i];
-    if (provider->start(cloud, &orders[i], on_done, ctx, &error) < 0) return 2;
-    n_left++;
-  }
-  while (n_left > 0) {
-    dk_loop_once(options->loop, provider->deadline(cloud));
-    provider->tick(cloud, dk_now_ns());
-  }
+  if (gate && !ask(provider, cloud, options->loop, &list, 1)) return 2;
+  while (gate && access(gate, F_OK) == 0) usleep(50000);
+  if (!ask(provider, cloud, options->loop, orders, n)) return 2;
   provider->close(cloud);
   bool is_left = count_open() != before;
   if (is_left) printf("descriptors were left open\n");
@@ -120,13 +135,15 @@ int main(int argc, char **argv) {
   struct dk_shape shape = {.name = "small", .cpus = 1, .memory = UINT64_C(300) << 20, .disk = UINT64_C(1) << 30};
   struct dk_cloud_options options = {.config = {.provider = "lab", .settings = settings}, .seed = 1};
   const struct dk_provider *provider = dk_providers;
+  const char *gate = NULL;
 
   setvbuf(stdout, NULL, _IOLBF, 0);
   dk_alloc_init();
   signal(SIGPIPE, SIG_IGN);
   options.store[0] = 1;
-  for (int c; (c = getopt(argc, argv, "+s:f:")) != -1;) {
-    if (c != 's' && c != 'f') return 2;
+  for (int c; (c = getopt(argc, argv, "+s:f:w:")) != -1;) {
+    if (c != 's' && c != 'f' && c != 'w') return 2;
+    if (c == 'w') gate = optarg;
     if (c == 'f') shape.name = optarg;
     if (c == 's') options.store[0] = (uint8_t)atoi(optarg);
   }
@@ -142,5 +159,5 @@ int main(int argc, char **argv) {
   while (argv[1 + n]) n++;
   unsigned n_orders = n ? read_orders(argv + 1, n, &shape, orders) : 0;
   if (n_orders == 0) return 2;
-  return run(provider->cloud, &options, orders, n_orders);
+  return run(provider->cloud, &options, orders, n_orders, gate);
 }
