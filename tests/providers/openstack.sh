@@ -210,7 +210,7 @@ commit
 run providers check
 has "anna in project lab at $openstack_url"
 run run e.dk --foreground --plain
-has '4 ran, 0 cached, 0 failed, on uni: uni-1'
+has '4 ran, 0 cached, 0 failed, on uni: uni-'
 has_err 'giving back '
 took 'dkrun run'
 wait_long listed 'FINE complete'

@@ -55,6 +55,7 @@ cp "$here/openstack/machine_shutdown.sh" "$out/machine/usr/sbin/shutdown"
 chmod 755 "$out/machine/usr/sbin/init" "$out/machine/usr/sbin/shutdown"
 cp "$here/openstack/machine_cloud.cfg" "$out/machine/etc/cloud/cloud.cfg.d/99_dkrun.cfg"
 rm -f "$out"/machine/etc/ssh/ssh_host_* "$out/machine/usr/sbin/policy-rc.d"
+: >"$out/machine/etc/resolv.conf" # no name server is reached from there: cloud-init would wait for one for 30 s
 umount -R "$out/machine/proc" "$out/machine/dev"
 rm -rf "$out"/machine/var/lib/apt/lists/*
 tar -C "$out/machine" --numeric-owner -cf "$out/machine.tar" .
