@@ -112,6 +112,13 @@ static int fill(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx, struct dk_
   return r;
 }
 
+/* The machine has no process to give: it has too many, or goes down (fork says ENOMEM where the first process of its
+ * namespace is gone: pid_namespaces(7)). That says nothing of the task: it is tried again as often as one that was lost. */
+static enum dk_cause cause_of_spawn(int code) {
+  if (dk_error_is_disk(code)) return DK_CAUSE_DISK;
+  return code == -ENOMEM || code == -EAGAIN ? DK_CAUSE_LOST : DK_CAUSE_SPAWN;
+}
+
 static int start(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   struct dk_error error = {0};
   int r = dk_log_open(&task->out, task->slot->dir, "out", task->job.log_cap, &error);
@@ -122,7 +129,7 @@ static int start(struct dk_task *task, dk_fs_stop_fn *stop, void *ctx) {
   if (r == 0) {
     task->started_ns = dk_now_ns();
     r = spawn(task, &error);
-    if (r < 0) decide(task, dk_error_is_disk(r) ? DK_CAUSE_DISK : DK_CAUSE_SPAWN, error.text);
+    if (r < 0) decide(task, cause_of_spawn(r), error.text);
   }
   return r;
 }
