@@ -470,7 +470,13 @@ static void a_refused_delete(void **state) {
   }
   gone = take(DK_CLOUD_DELETE);
   answer(&gone, (struct dk_cloud_result){.failure = DK_CLOUD_FINE});
-  rest(10);
+  for (int i = 0; i < 1000 && !dk_engine_has_released(bed.engine); i++) {
+    if (is_asked(DK_CLOUD_LIST)) { /* by chance, when the refusal was long ago; its answer is waited for too */
+      list = take(DK_CLOUD_LIST);
+      answer(&list, (struct dk_cloud_result){.is_complete = false});
+    }
+    rest(10);
+  }
   assert_false(is_asked(DK_CLOUD_DELETE));
   assert_true(dk_engine_has_released(bed.engine));
 }
