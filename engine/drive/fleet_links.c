@@ -105,7 +105,10 @@ static int take_entry(struct dk_engine *engine, const struct dk_hosts_entry *ent
   host->is_named = true;
   if (dk_fleet_is_leaving(host)) dk_fleet_set_state(host, host->record.state, ""); /* it stays */
   host->is_left = false;
-  if (host->record.state == DK_HOST_REMOVED) dk_fleet_set_state(host, DK_HOST_NEW, "");
+  if (host->record.state == DK_HOST_REMOVED) {
+    dk_fleet_set_state(host, DK_HOST_NEW, "");
+    dk_fleet_save(engine); /* at once: who looks for copies asks the store whether it is named */
+  }
   host->has_changed = true;
   added.host = host->record.number;
   added.u.host_added.lost_after_ns = entry->lost_after_ns;
