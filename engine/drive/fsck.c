@@ -246,6 +246,20 @@ static int walk(struct dk_fsck *fsck, enum dk_table table, dk_store_each_fn *fn,
   return err ? err : commit(fsck);
 }
 
+static int note_away(struct dk_fsck *fsck) {
+  for (uint32_t i = 0; i < fsck->n_away; i++) {
+    struct dk_host_record host;
+    uint32_t n = fsck->away[i].n;
+    if (n == 0) continue;
+    int err = dk_store_get_host(fsck->folder.store, fsck->away[i].host, &host, fsck->error);
+    if (err) return err;
+    note(fsck, "what %u task%s made is at host %s alone, which no file of providers names now: not looked at", n,
+         n == 1 ? "" : "s", host.name);
+    dk_host_record_finish(&host);
+  }
+  return 0;
+}
+
 static int check_records(struct dk_fsck *fsck) {
   static const struct {
     enum dk_table table;
@@ -272,7 +286,7 @@ static int check_records(struct dk_fsck *fsck) {
     note(fsck, "outputs of %u result%s were removed with `dkrun hosts clean`: made again when they are asked for",
          fsck->n_cleaned, fsck->n_cleaned == 1 ? "" : "s");
   if (err == 0) err = walk(fsck, DK_TABLE_FAILURES, dk_fsck_failure, fsck);
-  return err;
+  return err ? err : note_away(fsck);
 }
 
 /* Sources. */
@@ -352,6 +366,7 @@ int dk_fsck(const struct dk_fsck_options *options, struct dk_fsck_sum *ret, stru
   dk_batch_finish(&fsck.batch);
   dk_uses_finish(&fsck.bad);
   dk_uses_finish(&fsck.unmarked);
+  dk_free(fsck.away);
   dk_folder_close(&fsck.folder);
   return err;
 }

@@ -7,6 +7,13 @@
 #include "engine/drive/refs.h"
 #include "engine/store/record.h"
 
+/* A host that no file of providers names now, and that alone has what records name. */
+struct dk_fsck_away {
+  uint32_t host;
+  uint32_t n;    /* results and failures that name such contents, and are whole but for what cannot be looked at */
+  bool is_named; /* by the record that is looked at */
+};
+
 struct dk_fsck {
   const struct dk_fsck_options *options;
   struct dk_fsck_sum *sum;
@@ -18,6 +25,8 @@ struct dk_fsck {
   struct dk_batch batch; /* what mending deletes from the store */
   uint32_t n_moved;
   uint32_t n_cleaned; /* results of which outputs were removed from hosts, and are nowhere */
+  struct dk_fsck_away *away;
+  uint32_t n_away, cap_away;
   struct dk_error *error;
 };
 

@@ -172,7 +172,17 @@ has 'removed'
 has "lab $keeper: no file of providers names it any more, and it keeps "
 run -e 4 hosts clean "$keeper"
 has_err "no file of providers names \`$keeper\` any more"
+# The engine knows it from now on: what is there is no damage, and a mended store has it still.
+put none.dk <<<'task none { run = "true" }'
+run run none.dk
+run fsck
+[[ $out =~ note\ +what\ [1-4]\ tasks?\ made\ is\ at\ host\ $keeper\ alone,\ which\ no\ file\ of\ providers\ names\ now:\ not\ looked\ at ]] ||
+  fail "fsck does not say what it did not look at: $out"
+has 'nothing is damaged'
+run fsck --repair
 providers '"h1", "h2"'
+run run e.dk
+has 'nothing to do: 4 cached'
 
 # --- while an engine works ---
 
@@ -185,7 +195,7 @@ count 2 'up '
 lacks 'No engine works'
 is_known() { run hosts && [[ $(awk '$2 == "h1" { print $4 }' <<<"$out") -gt 0 ]]; }
 wait_until is_known
-run status 3
+run status 5
 [[ $out =~ running\ t[0-9]+\ wait\ x=[0-9]\ \ on\ h[12] ]] || fail "status does not say where"
 run providers check
 has 'ok: 1 provider, 2 hosts'

@@ -22,15 +22,22 @@ static struct dk_folder folder;
 static const struct dk_digest used = {{1}}, unused = {{2}}, directory = {{3}};
 static const struct dk_digest made = {{9}}, made_too = {{10}};
 
-static void put_copies(struct dk_batch *batch) {
-  const struct dk_host_record host = {.number = 3,
+static void put_host(struct dk_batch *batch, uint32_t number, enum dk_host_state state) {
+  char name[16];
+  snprintf(name, sizeof name, "h%u", number);
+  const struct dk_host_record host = {.number = number,
+                                      .state = state,
                                       .provider = (char *)"lab",
-                                      .name = (char *)"h3",
+                                      .name = name,
                                       .words = (char *)"",
                                       .system = (char *)"",
                                       .gpu = (char *)""};
-  const struct dk_copy copies[] = {{used, 3, 1000, false}, {unused, 3, 50, false}, {directory, 3, 7, true}};
   assert_int_equal(dk_batch_put_host(batch, &host), 0);
+}
+
+static void put_copies(struct dk_batch *batch) {
+  const struct dk_copy copies[] = {{used, 3, 1000, false}, {unused, 3, 50, false}, {directory, 3, 7, true}};
+  put_host(batch, 3, DK_HOST_NEW);
   for (size_t i = 0; i < 3; i++) assert_int_equal(dk_batch_put_copy(batch, &copies[i]), 0);
 }
 
@@ -194,12 +201,77 @@ static void fsck_knows_what_was_cleaned(void **state) {
   assert_non_null(strstr(all, "the result of keep (run 2) is not whole"));
 }
 
+static void commit_host(uint32_t number, enum dk_host_state state, const struct dk_digest *has_too) {
+  struct dk_batch batch = DK_BATCH_INIT;
+  put_host(&batch, number, state);
+  if (has_too) assert_int_equal(dk_batch_put_copy(&batch, &(struct dk_copy){*has_too, number, 1000, false}), 0);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+}
+
+static void put_failure(const struct dk_digest *output) {
+  struct dk_batch batch = DK_BATCH_INIT;
+  dk_autobuf bytes = DK_BUF_INIT;
+  struct dk_kept kept = {.digest = *output, .size = 1000, .total = 1000};
+  const struct dk_result failure = {.text = (char *)"", .outputs = &kept, .n_outputs = 1};
+  assert_int_equal(dk_result_encode(&failure, &bytes), 0);
+  dk_batch_put(&batch, DK_TABLE_FAILURES, "0123456789abcdef", 16, bytes.data, bytes.len);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+}
+
+static uint32_t n_told(const char *all, const char *words) {
+  uint32_t n = 0;
+  while ((all = strstr(all, words))) n++, all++;
+  return n;
+}
+
+/* What is at a host that nothing names now may be there: no damage, and no reason to drop a result. */
+static void fsck_leaves_what_is_away(void **state) {
+  (void)state;
+  static const char at_h3[] =
+      "what 1 task made is at host h3 alone, which no file of providers names now: not looked at";
+  char all[2000];
+  struct dk_digest content;
+  struct dk_saved saved;
+  struct dk_batch batch = DK_BATCH_INIT;
+  put_one_here(&content); /* not only there */
+  if (check(false, all) != 0 || all[0]) fail_msg("%s", all);
+  commit_host(3, DK_HOST_REMOVED, NULL);
+  for (int repair = 0; repair < 2; repair++) {
+    if (check(repair, all) != 0) fail_msg("%s", all);
+    assert_true(n_told(all, "\n") == 1 && n_told(all, at_h3) == 1);
+  }
+  assert_int_equal(dk_store_get_saved(folder.store, &made, &saved, NULL), 0);
+  dk_saved_finish(&saved);
+  /* A note of each host; one that is named says enough. */
+  commit_host(4, DK_HOST_REMOVED, &made_too);
+  put_failure(&made_too);
+  if (check(true, all) != 0) fail_msg("%s", all);
+  assert_true(n_told(all, "\n") == 2 && n_told(all, at_h3) == 1 && n_told(all, "what 1 task made is at host h4 ") == 1);
+  put_failure(&used);
+  if (check(true, all) != 0) fail_msg("%s", all);
+  assert_true(n_told(all, "\n") == 1 && n_told(all, "what 2 tasks made is at host h3 ") == 1);
+  commit_host(5, DK_HOST_DOWN, &used);
+  if (check(true, all) != 0) fail_msg("%s", all);
+  assert_true(n_told(all, "\n") == 1 && n_told(all, at_h3) == 1); /* the directory */
+  /* Of what is lost nothing else is told. */
+  assert_int_equal(dk_batch_del_copy(&batch, &used, 3), 0);
+  assert_int_equal(dk_batch_del_copy(&batch, &used, 5), 0);
+  assert_int_equal(dk_store_commit(folder.store, &batch, NULL), 0);
+  dk_batch_finish(&batch);
+  assert_int_equal(check(false, all), 2);
+  assert_true(n_told(all, "\n") == 2 && n_told(all, "the result of make (run 1) is not whole") == 1);
+  assert_int_equal(n_told(all, "what a failed task left cannot be read"), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(gc_forgets_them, set_up, tear_down),
       cmocka_unit_test_setup_teardown(du_weighs_them, set_up, tear_down),
       cmocka_unit_test_setup_teardown(fsck_checks_them, set_up, tear_down),
       cmocka_unit_test_setup_teardown(fsck_knows_what_was_cleaned, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(fsck_leaves_what_is_away, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
