@@ -13,9 +13,9 @@ static struct rs_pool *pool_named(struct rs *s, const char *name) {
 
 /* --- events --- */
 
-/* A call that was made before another one was refused is refused with that. */
+/* A call that was made before another one was refused, or at that moment, is refused with that. */
 static void refuse(struct rs *s, uint32_t number, uint64_t wait_ns, uint64_t *refused_at, uint64_t *not_before) {
-  bool is_first = s->asked_at[number % RS_MACHINES] >= *refused_at;
+  bool is_first = s->asked_at[number % RS_MACHINES] > *refused_at;
   *refused_at = s->now;
   if (is_first) *not_before = s->now + wait_ns;
 }
