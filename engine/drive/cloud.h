@@ -53,14 +53,21 @@ enum dk_cloud_kind {
   DK_CLOUD_CREATE, /* one instance of `name`, from `image`, of `shape`, that runs `user_data` when it first boots */
   DK_CLOUD_LIST,   /* all instances that carry a store's id, ours and others' */
   DK_CLOUD_DELETE, /* `id`, with its disks; one that is not there: fine */
+  /* Switches instance `id` off and makes an image `name` of its disk, which carries `recipe`, the store and the owner.
+   * Result: the image's id; it need not be ready yet, a list says. The instance is there still, stopped, until DELETE. */
+  DK_CLOUD_SNAPSHOT,
+  DK_CLOUD_LIST_IMAGES,  /* all images that carry a recipe, ours and others' */
+  DK_CLOUD_DELETE_IMAGE, /* `id`; one that is not there: fine */
 };
 
 /* Lent for the start of the call. */
 struct dk_cloud_order {
   enum dk_cloud_kind kind;
-  const char *name;             /* CREATE: [a-z0-9-], at most 60 bytes; the cloud knows the instance by it */
-  const char *id;               /* DELETE: as CREATE or a list gave it */
+  const char *name;             /* CREATE, SNAPSHOT: [a-z0-9-], at most 60 bytes; the cloud knows what is made by it */
+  const char *id;               /* DELETE, SNAPSHOT, DELETE_IMAGE: as another call or a list gave it */
   const char *image;            /* CREATE; CHECK: is it there? NULL: not asked */
+  bool is_image_id;             /* CREATE: `image` is an id of a SNAPSHOT or a list; else as people name it */
+  const char *recipe;           /* SNAPSHOT: 64 digits in hex */
   const struct dk_shape *shape; /* CREATE */
   const struct dk_shape
       *shapes; /* CHECK: are there machines of these? At most 64 are looked at; n_shapes 0: not asked */
@@ -87,6 +94,23 @@ struct dk_instance {
   const char *words; /* why it failed; "" */
 };
 
+enum dk_image_state {
+  DK_IMAGE_UNKNOWN,
+  DK_IMAGE_SAVING,
+  DK_IMAGE_READY, /* machines can be made from it */
+  DK_IMAGE_FAILED,
+};
+
+/* An image that a dkrun has made. */
+struct dk_cloud_image {
+  const char *id, *name, *recipe;
+  uint8_t store[16];
+  const char *owner; /* as of an instance */
+  enum dk_image_state state;
+  uint64_t size;     /* bytes; 0: not known */
+  int64_t made_unix; /* seconds, by the cloud's clock; 0: not known */
+};
+
 /* Why a call came to nothing. But for DOUBT it is certain that nothing was made. */
 enum dk_cloud_failure {
   DK_CLOUD_FINE,
@@ -104,12 +128,14 @@ struct dk_cloud_result {
   enum dk_cloud_failure failure;
   struct dk_error error;   /* unless FINE: provider, call, what failed, request id, what to do */
   uint64_t retry_after_ns; /* THROTTLED: what the cloud asks for; 0: nothing */
-  const char *id;          /* CREATE */
-  bool is_absent;          /* DELETE: it was not there any more */
+  const char *id;          /* CREATE, SNAPSHOT */
+  bool is_absent;          /* DELETE, DELETE_IMAGE: it was not there any more */
   const char *words;       /* CHECK: one line for people */
   /* LIST. `now_unix`: the cloud's clock when it answered, 0: not known. */
   const struct dk_instance *instances;
   uint32_t n_instances;
+  const struct dk_cloud_image *images; /* LIST_IMAGES; the two below likewise */
+  uint32_t n_images;
   bool is_complete;
   int64_t now_unix;
 };
