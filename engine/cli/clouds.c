@@ -109,7 +109,8 @@ static void add_cloud(const struct dk_cloud_entry *cloud, struct dk_buf *out) {
   dk_json_add_text_field(out, "kind", cloud->provider->kind);
   dk_json_add_number_field(out, "user_line", cloud->user_line > 0, cloud->user_line);
   dk_json_add_number_field(out, "repository_line", cloud->root_line > 0, cloud->root_line);
-  dk_json_add_text_field(out, "image", cloud->image);
+  dk_json_add_text_field(out, "image", cloud->image.from);
+  dk_json_add_text_field(out, "recipe", cloud->image.setup ? cloud->image.digest : NULL);
   dk_json_add_number_field(out, "max_instances", true, cloud->max_instances);
   dk_json_add_number_field(out, "idle_seconds", true, cloud->idle_ns / DK_SECOND);
   dk_json_add_number_field(out, "boot_seconds", true, cloud->boot_ns / DK_SECOND);

@@ -77,7 +77,7 @@ static void take_words(void *ctx, const struct dk_cloud_result *result) {
 
 int dk_clouds_check(const struct dk_cloud_entry *entry, struct dk_buf *ret_words, struct dk_error *error) {
   const struct dk_cloud_order order = {
-      .kind = DK_CLOUD_CHECK, .image = entry->image, .shapes = entry->shapes, .n_shapes = entry->n_shapes};
+      .kind = DK_CLOUD_CHECK, .image = entry->image.from, .shapes = entry->shapes, .n_shapes = entry->n_shapes};
   struct dk_clouds_line line;
 
   int r = dk_clouds_open(entry, &line, error);

@@ -122,7 +122,13 @@ static void add_cloud(struct dk_buf *out, const struct dk_cloud_entry *cloud) {
   dk_buf_printf(out, "up to %u%s", cloud->max_instances, cloud->n_shapes ? " of " : "");
   dk_clouds_add_shapes(cloud, out);
   dk_buf_add_text(out, ", from ");
-  dk_buf_add_escaped(out, cloud->image, strlen(cloud->image));
+  const struct dk_recipe *image = &cloud->image;
+  if (image->setup) {
+    dk_buf_add_text(out, "image ");
+    dk_buf_add_escaped(out, image->name, strlen(image->name));
+    dk_buf_add_text(out, " of ");
+  }
+  dk_buf_add_escaped(out, image->from, strlen(image->from));
   dk_buf_printf(out, ", idle for %s at most", idle);
 }
 

@@ -10,6 +10,7 @@
 #define DK_DRIVE_HOSTS_H
 
 #include "engine/drive/hours.h"
+#include "engine/drive/image.h"
 #include "engine/drive/provider.h"
 #include "lang/base/digest.h"
 #include "lang/diag/diag.h"
@@ -32,7 +33,7 @@ struct dk_cloud_entry {
   uint64_t lost_after_ns;
   struct dk_hours hours;
   uint32_t user_line, root_line;
-  const char *image;      /* what an instance is made from, as the cloud names it */
+  struct dk_recipe image; /* what an instance is made from */
   uint32_t max_instances; /* at a time */
   uint64_t idle_ns;       /* one with nothing to do is kept so long */
   uint64_t boot_ns;       /* what an instance may take from its creation to its agent's first word */

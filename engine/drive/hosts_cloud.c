@@ -27,8 +27,11 @@ static bool read_text(struct dk_hosts_reader *reader, const struct dk_provider_f
   return false;
 }
 
+/* A name, or what an `image` block says. */
 static bool read_image(struct dk_hosts_reader *reader, const struct dk_provider_field *field, struct dk_declared *ret) {
-  return read_text(reader, field, &ret->cloud.image);
+  if (dk_value_get(reader->file->values, field->value)->type == DK_TYPE_RECORD)
+    return dk_hosts_read_recipe(reader, field, ret->name, &ret->cloud.image);
+  return read_text(reader, field, &ret->cloud.image.from);
 }
 
 static bool read_max_instances(struct dk_hosts_reader *reader, const struct dk_provider_field *field,
@@ -354,7 +357,8 @@ static bool are_hosts_equal(const struct dk_host_config *a, const struct dk_host
 bool dk_cloud_entry_equal(const struct dk_cloud_entry *a, const struct dk_cloud_entry *b) {
   return a->provider == b->provider && are_settings_equal(&a->config, &b->config) &&
          are_hosts_equal(&a->host, &b->host) && a->mixed == b->mixed && a->lost_after_ns == b->lost_after_ns &&
-         is_same_text(a->hours.text, b->hours.text) && is_same_text(a->image, b->image) &&
+         is_same_text(a->hours.text, b->hours.text) && is_same_text(a->image.from, b->image.from) &&
+         is_same_text(a->image.setup, b->image.setup) &&
          a->max_instances == b->max_instances && a->idle_ns == b->idle_ns && a->boot_ns == b->boot_ns &&
          are_shapes_equal(a, b);
 }

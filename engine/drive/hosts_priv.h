@@ -66,6 +66,10 @@ struct dk_hosts_reader {
   enum dk_hosts_file which;
 };
 
+/* hosts_image.c: a record with a base and a setup. `provider`: names it, where it has no name of its own. */
+bool dk_hosts_read_recipe(struct dk_hosts_reader *reader, const struct dk_provider_field *field, const char *provider,
+                          struct dk_recipe *ret);
+
 /* hosts_read.c: the fields of a block; what is wrong is reported. */
 void dk_hosts_read(struct dk_hosts_reader *reader, const struct dk_provider_block *block, struct dk_declared *ret);
 /* One of them. False after a diagnostic. */

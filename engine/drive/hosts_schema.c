@@ -22,7 +22,8 @@ static const struct dk_schema_field hosts[] = {
 };
 /* or that are made, which ssh reaches; */
 static const struct dk_schema_field cloud[] = {
-    {"image", DK_KIND_TEXT, true, false, "the name of an image there", "what a machine is made from"},
+    {"image", DK_KIND_TEXT | DK_KIND_RECORD, true, false, "the name of an image there, or an `image` block",
+     "what a machine is made from"},
     {"max_instances", DK_KIND_INT, true, false, "a whole number from 1 to 1000", "so many machines at most, at a time"},
     {"idle", DK_KIND_DURATION, false, false, "a duration such as 5m", "one without tasks is kept for so long"},
     {"boot", DK_KIND_DURATION, false, false, "a duration such as 10m",

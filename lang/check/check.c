@@ -31,19 +31,21 @@ static void check_let(struct dk_checker *checker, struct dk_decl *decl) {
   if (!decl->is_function) add_value(checker, decl);
 }
 
-static void check_resource(struct dk_checker *checker, struct dk_decl *decl) {
+/* Of a resource or an image. */
+static void check_record(struct dk_checker *checker, struct dk_decl *decl, const struct dk_schema *schema,
+                         const char *what) {
   struct dk_stmt *found[DK_BODY_MAX];
   struct dk_scope scope = {.checker = checker,
                            .module = decl->module,
                            .before = decl->index,
                            .self = decl,
-                           .what = dk_arena_printf(checker->arena, "resource `%s`", decl->name->text)};
-  dk_body_read(checker, &dk_schema_resource, decl->block, decl->name_span, found);
+                           .what = dk_arena_printf(checker->arena, "%s `%s`", what, decl->name->text)};
+  dk_body_read(checker, schema, decl->block, decl->name_span, found);
   struct dk_block *kept = dk_arena_new(checker->arena, struct dk_block);
-  for (uint32_t i = 0; i < dk_schema_resource.n_fields; i++) {
+  for (uint32_t i = 0; i < schema->n_fields; i++) {
     if (!found[i] || !found[i]->value) continue;
     dk_resolve(&scope, found[i]->value);
-    dk_body_kind(checker, &dk_schema_resource.fields[i], found[i]->value);
+    dk_body_kind(checker, &schema->fields[i], found[i]->value);
     dk_arena_push(checker->arena, kept->items, kept->count, kept->cap) = *found[i];
   }
   /* Unknown and repeated fields are left out: eval makes a record of the rest. */
@@ -69,16 +71,17 @@ static bool check_file(struct dk_checker *checker, const struct dk_decl *decl, s
       [DK_DECL_TASK] = "a task",
       [DK_DECL_PICK] = "a pick",
       [DK_DECL_REPORT] = "a report",
-      [DK_DECL_IMAGE] = "an image",
       [DK_DECL_SOURCE] = "a source",
       [DK_DECL_LET] = NULL,
+      [DK_DECL_IMAGE] = NULL,
       [DK_DECL_IMPORT] = NULL,
       [DK_DECL_PROVIDER] = NULL,
   };
   struct dk_diag *diag;
   if (checker->kinds && whats[decl->kind]) {
     diag = dk_diag_add(checker->diags, DK_E0222, span, "%s cannot stand in a file of providers", whats[decl->kind]);
-    dk_diag_help(checker->diags, diag, "move it into the experiment's file; here stand providers, lets and imports");
+    dk_diag_help(checker->diags, diag,
+                 "move it into the experiment's file; here stand providers, images, lets and imports");
   } else if (!checker->kinds && decl->kind == DK_DECL_PROVIDER) {
     diag = dk_diag_add(checker->diags, DK_E0222, span, "a provider cannot stand in an experiment's file");
     if (is_named_providers(checker->checked->name))
@@ -100,7 +103,7 @@ static void check_place(struct dk_checker *checker, struct dk_decl *decl, bool i
                      : decl->kind == DK_DECL_REPORT   ? "a report"
                                                       : NULL;
   struct dk_span span = decl->name ? decl->name_span : decl->span;
-  if (decl->kind == DK_DECL_IMAGE && !checker->kinds) dk_not_built(checker, span, "`image`");
+  if (decl->kind == DK_DECL_IMAGE && !checker->kinds) dk_not_built(checker, span, "`image` in an experiment");
   if (decl->kind == DK_DECL_SOURCE && !checker->kinds) dk_not_built(checker, span, "`source`");
   if (decl->kind == DK_DECL_PROVIDER) what = "a provider";
   if (is_root && !check_file(checker, decl, span)) return;
@@ -132,7 +135,10 @@ static void check_values(struct dk_checker *checker, struct dk_module *module, b
       check_let(checker, decl);
       if (is_root) ((struct dk_checked_value *)decl->checked)->param = &checked->params[n_params++];
       break;
-    case DK_DECL_RESOURCE: check_resource(checker, decl); break;
+    case DK_DECL_RESOURCE: check_record(checker, decl, &dk_schema_resource, "resource"); break;
+    case DK_DECL_IMAGE: /* an experiment's is not built yet */
+      if (checker->kinds) check_record(checker, decl, &dk_schema_image, "image");
+      break;
     case DK_DECL_GRID: dk_check_grid(checker, decl); break;
     default: break;
     }

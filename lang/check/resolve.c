@@ -94,14 +94,15 @@ static void not_a_value(struct dk_scope *scope, struct dk_expr *expr, const stru
     if (!scope->checker->kinds) break;
     dk_diag_add(diags, DK_E0214, expr->span, "`%s` is a provider, not a value", name);
     break;
-  default: break; /* image, source, a provider of an experiment: said at their declarations */
+  default: break; /* an experiment's image, source or provider: said at their declarations */
   }
   dk_resolve_error(expr);
 }
 
 static void use_decl(struct dk_scope *scope, struct dk_expr *expr, const struct dk_decl *decl) {
+  bool is_built = decl->kind != DK_DECL_IMAGE || scope->checker->kinds;
   bool is_value = (decl->kind == DK_DECL_LET && !decl->is_function) || decl->kind == DK_DECL_PARAM ||
-                  decl->kind == DK_DECL_RESOURCE;
+                  (dk_decl_is_record(decl->kind) && is_built);
   if (!dk_scope_usable(scope, decl, expr->span))
     dk_resolve_error(expr);
   else if (!is_value)
@@ -144,7 +145,7 @@ static void name(struct dk_scope *scope, struct dk_expr *expr) {
 }
 
 static bool is_exported(const struct dk_decl *decl) {
-  return decl->kind == DK_DECL_LET || decl->kind == DK_DECL_RESOURCE || decl->kind == DK_DECL_GRID ||
+  return decl->kind == DK_DECL_LET || dk_decl_is_record(decl->kind) || decl->kind == DK_DECL_GRID ||
          decl->kind == DK_DECL_TASK;
 }
 

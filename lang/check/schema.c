@@ -1,4 +1,4 @@
-/* The tables of fields: experiment, defaults, task, retry, resource, pick, table. */
+/* The tables of fields: experiment, defaults, task, retry, resource, image, pick, table. */
 #include "lang/check/schema.h"
 
 #include "lang/base/str.h"
@@ -86,6 +86,12 @@ static const struct dk_schema_field resource_fields[] = {
      "false: it may read all of the repository, and use sudo, mount and containers"},
 };
 const struct dk_schema dk_schema_resource = {"a resource", FIELDS(resource_fields)};
+
+static const struct dk_schema_field image_fields[] = {
+    {"from", DK_KIND_TEXT, true, false, "the name of an image of the cloud", "the image that it begins with"},
+    {"setup", DK_KIND_TEXT, true, false, "a script for sh", "what root runs there, once, before it is kept"},
+};
+const struct dk_schema dk_schema_image = {"an image", FIELDS(image_fields)};
 
 static const struct dk_schema_field pick_fields[] = {
     {"doc", DK_KIND_TEXT, false, false, "a text", "one line for listings"},

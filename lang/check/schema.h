@@ -46,7 +46,7 @@ struct dk_schema {
 };
 
 extern const struct dk_schema dk_schema_experiment, dk_schema_defaults, dk_schema_task, dk_schema_retry,
-    dk_schema_resource, dk_schema_pick, dk_schema_table;
+    dk_schema_resource, dk_schema_image, dk_schema_pick, dk_schema_table;
 
 /* NULL if there is none of the name. */
 const struct dk_schema_field *dk_schema_find(const struct dk_schema *schema, const char *name);

@@ -35,7 +35,7 @@ static void hide(struct search *search, const struct dk_str *const *names, uint3
 }
 
 static bool has_names(const struct dk_decl *decl) {
-  return decl->kind == DK_DECL_LET || decl->kind == DK_DECL_PARAM || decl->kind == DK_DECL_RESOURCE ||
+  return decl->kind == DK_DECL_LET || decl->kind == DK_DECL_PARAM || dk_decl_is_record(decl->kind) ||
          decl->kind == DK_DECL_GRID;
 }
 

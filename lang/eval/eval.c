@@ -278,7 +278,7 @@ static bool comprehension(struct dk_ev *ev, const struct dk_expr *expr, dk_value
 /* Names and calls. */
 
 static bool declared(struct dk_ev *ev, const struct dk_expr *expr, const struct dk_decl *decl, dk_value_id *ret) {
-  bool has_value = decl->kind == DK_DECL_LET || decl->kind == DK_DECL_PARAM || decl->kind == DK_DECL_RESOURCE;
+  bool has_value = decl->kind == DK_DECL_LET || decl->kind == DK_DECL_PARAM || dk_decl_is_record(decl->kind);
   if (!has_value || decl->is_function) {
     dk_ev_error(ev, DK_E0308, expr->span, "`%s` is not a value", decl->name->text);
     return false;
@@ -535,8 +535,8 @@ bool dk_eval_range_count(struct dk_eval *eval, const struct dk_expr *range, cons
   return false;
 }
 
-/* A record out of a resource's body. */
-static bool resource(struct dk_ev *ev, const struct dk_decl *decl, dk_value_id *ret) {
+/* A record out of the body of a resource or an image. */
+static bool body(struct dk_ev *ev, const struct dk_decl *decl, dk_value_id *ret) {
   struct dk_fields fields = {NULL, 0, 0};
   for (uint32_t i = 0; decl->block && i < decl->block->count; i++) {
     const struct dk_stmt *stmt = &decl->block->items[i];
@@ -576,8 +576,8 @@ void dk_eval_init(struct dk_eval *eval, struct dk_checked *checked, const struct
     const struct dk_checked_value *value = checked->values[i];
     struct dk_ev ev = start(eval, NULL);
     assert(value->number == i);
-    bool ok = value->decl->kind == DK_DECL_RESOURCE ? resource(&ev, value->decl, &eval->lets[i])
-              : value->param                        ? param(&ev, value->param, &eval->lets[i])
+    bool ok = dk_decl_is_record(value->decl->kind) ? body(&ev, value->decl, &eval->lets[i])
+              : value->param                       ? param(&ev, value->param, &eval->lets[i])
                              : value->decl->value && dk_ev_value(&ev, value->decl->value, &eval->lets[i]);
     if (!ok) eval->lets[i] = DK_EVAL_NO_VALUE;
   }

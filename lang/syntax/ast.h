@@ -248,6 +248,11 @@ enum dk_decl_kind {
   DK_DECL_SOURCE,
   DK_DECL_PROVIDER, /* parsed; check says that they are not built yet where that is so */
 };
+/* Its body is a record. */
+static inline bool dk_decl_is_record(enum dk_decl_kind kind) {
+  return kind == DK_DECL_RESOURCE || kind == DK_DECL_IMAGE;
+}
+
 struct dk_decl {
   enum dk_decl_kind kind;
   uint32_t index; /* among its module's declarations */

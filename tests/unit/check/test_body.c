@@ -78,7 +78,7 @@ static void test_others(void **state) {
       {"resource r { memory = 4 } task t { run = \"x\" needs = r }",
        "E0209 1[4] `memory` wants a size such as 4GiB, not an integer\n  ^ this is an integer\n"},
       {"image i { from = \"x\" } task t { run = \"x\" }",
-       "E0220 1[i] `image` is not built yet in this version\n" NOT_BUILT},
+       "E0220 1[i] `image` in an experiment is not built yet in this version\n" NOT_BUILT},
       {"source s = 5 task t { run = \"x\" }", "E0220 1[s] `source` is not built yet in this version\n" NOT_BUILT},
       {"provider p { x = 1 } task t { run = \"x\" }",
        "E0222 1[p] a provider cannot stand in an experiment's file\n"

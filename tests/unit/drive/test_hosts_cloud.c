@@ -58,12 +58,19 @@ static void test_declared(void **state) {
       /* Beside hosts, which come first. */
       {NEAR "}\nprovider here { kind = \"local\" }\nprovider p { kind = \"pool\" hosts = [\"h\"] }", NULL,
        "here.local local yours:2\np.h pool yours:3\nlab near i 1x idle=300s boot=600s yours:1\n"},
+      {"image torch { from = \"d\" setup = \"apt\\n\\ttrue\" }\nprovider lab { kind = \"near\" image = torch "
+       "max_instances = 1 }\nprovider own { kind = \"near\" image = { from = \"d\" setup = \"apt\\n\\ttrue\" } "
+       "max_instances = 1 }",
+       NULL,
+       "lab near d 1x idle=300s boot=600s image=torch/9/a93c317d yours:2\n"
+       "own near d 1x idle=300s boot=600s image=own/9/a93c317d yours:3\n"},
   };
   CHECK(rows, DK_HOSTS_AS_TRUSTED);
 }
 
 #define WANTS_SHAPES                                                                                                   \
   "`shapes` wants a list of records such as [{ name = \"small\" cpus = 2 memory = 4GiB price = 0.10USD/h }]: "
+#define IMAGED(value) "provider lab { kind = \"near\" image = " value " max_instances = 1 }", NULL
 #define OF(shape) NEAR "shapes = [" shape "] }", NULL
 
 static void test_wrong(void **state) {
@@ -80,11 +87,20 @@ static void test_wrong(void **state) {
       {"provider p { kind = \"pool\" hosts = [\"h\"] image = \"i\" }", NULL,
        "E0206 yours 1:42 no field `image` in a provider of kind `pool`\n"},
       {"provider lab { kind = \"near\" image = \"\" max_instances = 0 }", NULL,
-       "E0224 yours 1:38 `image` wants the name of an image there: there is nothing in it\n"
+       "E0224 yours 1:38 `image` wants the name of an image there, or an `image` block: there is nothing in it\n"
        "E0224 yours 1:57 `max_instances` wants a whole number from 1 to 1000, not 0\n"},
       {"provider lab { kind = \"near\" image = \"a\\nb\" max_instances = 1001 }", NULL,
-       "E0224 yours 1:38 `image` wants the name of an image there: there are signs in it that are no letters\n"
+       "E0224 yours 1:38 `image` wants the name of an image there, or an `image` block: there are signs in it that are "
+       "no letters\n"
        "E0224 yours 1:61 `max_instances` wants a whole number from 1 to 1000, not 1001\n"},
+      {IMAGED("{ from = \"d\" }"), "E0224 yours 1:38 `setup` of an image: it is missing\n"},
+      {IMAGED("{ from = 1 setup = \"x\" }"), "E0224 yours 1:38 `from` of an image: this is no text\n"},
+      {IMAGED("{ from = \"d\\n\" setup = \"x\" }"),
+       "E0224 yours 1:38 `from` of an image: there are signs in it that are no letters\n"},
+      {IMAGED("{ from = \"d\" setup = \"\" }"), "E0224 yours 1:38 `setup` of an image: there is nothing in it\n"},
+      {IMAGED("{ from = \"d\" setup = \"x\" size = 1GiB }"),
+       "E0224 yours 1:38 `size` of an image: it has `from` and `setup`\n"},
+      {"image t { from = \"d\" }\n" NEAR "}", NULL, "E0208 yours 1:7 this image lacks `setup`\n"},
       {NEAR "idle = 9s boot = 29s }", NULL,
        "E0224 yours 1:67 `idle` wants a duration from 10s to 7d\nE0224 yours 1:77 `boot` wants a duration from 30s to "
        "7d\n"},

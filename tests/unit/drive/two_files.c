@@ -78,14 +78,17 @@ static void add_entry(const struct dk_hosts_entry *entry, struct dk_buf *out) {
   add_lines(entry->user_line, entry->root_line, out);
 }
 
-/* "lab cloud debian-12 4x idle=300s boot=600s small:2/0/4/10/100000USD where=x ... yours:1"; of a shape: cpus, gpus,
+/* "lab cloud debian-12 4x idle=300s boot=600s image=torch/20/01234567 small:2/0/4/10/100000USD where=x ... yours:1":
+ * of an image the bytes of its setup, and its digest; of a shape: cpus, gpus,
  * GiB of memory and of disk, price */
 static void add_cloud(const struct dk_cloud_entry *entry, struct dk_buf *out) {
   assert_string_equal(entry->host.provider, entry->config.provider);
   assert_null(entry->host.name);
-  dk_buf_printf(out, "%s %s %s %ux idle=%llus boot=%llus", entry->config.provider, entry->provider->kind, entry->image,
-                entry->max_instances, (unsigned long long)(entry->idle_ns / 1000000000u),
+  dk_buf_printf(out, "%s %s %s %ux idle=%llus boot=%llus", entry->config.provider, entry->provider->kind,
+                entry->image.from, entry->max_instances, (unsigned long long)(entry->idle_ns / 1000000000u),
                 (unsigned long long)(entry->boot_ns / 1000000000u));
+  if (entry->image.setup)
+    dk_buf_printf(out, " image=%s/%zu/%.8s", entry->image.name, strlen(entry->image.setup), entry->image.digest);
   for (uint32_t i = 0; i < entry->n_shapes; i++) {
     const struct dk_shape *s = &entry->shapes[i];
     dk_buf_printf(out, " %s:%u/%u/%llu/%llu/", s->name, s->cpus, s->gpus, (unsigned long long)(s->memory >> 30),

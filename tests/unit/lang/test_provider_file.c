@@ -182,7 +182,8 @@ static void test_only_providers(void **state) {
         "E0208 6:6 this pick lacks `maximize` or `minimize`\n"
         "E0222 6:6 a pick cannot stand in a file of providers\n"
         "E0222 7:1 a report cannot stand in a file of providers\n"
-        "E0222 8:7 an image cannot stand in a file of providers\n"
+        "E0208 8:7 this image lacks `from`\n"
+        "E0208 8:7 this image lacks `setup`\n"
         "E0222 9:8 a source cannot stand in a file of providers\n");
 }
 
