@@ -25,6 +25,13 @@ enum dk_rent_state {
   DK_RENT_ENDING = 5, /* to be deleted: recorded before the delete call. Without an id it is in doubt as well */
 };
 
+/* Is there what a pool's machines are made from? */
+enum dk_rent_image {
+  DK_RENT_IMAGE_THERE,
+  DK_RENT_IMAGE_SOUGHT,  /* the world finds out: nothing is made meanwhile */
+  DK_RENT_IMAGE_MISSING, /* it is to be made, of a builder */
+};
+
 struct dk_rent_shape {
   char name[DK_RENT_NAME];
   uint32_t cpus, gpus;
@@ -47,6 +54,7 @@ struct dk_rented {
   bool is_stranger;           /* found with this store's id, and no record: known by its id alone */
   bool is_leaving;            /* people released it: it gets no more tasks, and ends when it has nothing left */
   bool is_proven;             /* a task on it ended well, or lived a minute */
+  bool is_builder;            /* the pool's image is made of it: it gets no tasks, and nothing is lost with it */
 };
 
 /* What it has cost until then, of its currency; 0: not known. */
@@ -65,6 +73,7 @@ struct dk_rent_pool {
   uint64_t boot_ns; /* from made to its agent's first word, at most */
   uint64_t lag_ns;  /* lists, gets and deletes may not know what was made or deleted less than this ago; 0: 5 min */
   bool is_paid;     /* one instance has to prove itself before there is a second one */
+  enum dk_rent_image image; /* of this configuration, as far as it is known */
   const struct dk_rent_shape *shapes;
   uint32_t n_shapes;
 };
@@ -85,6 +94,7 @@ enum dk_rent_event_kind {
   /* Not configured any more: nothing new is made, and its instances leave as if people had released them when done. The
    * world goes on doing what is asked for the pool as long as it has instances (dk_rent_count). */
   DK_RENT_EV_POOL_REMOVED,
+  DK_RENT_EV_IMAGE, /* what is known of a pool's image now */
   /* Replaces the last one. One that is older than an AGENT_UP, or than a LOAD by which a machine got tasks, creates
    * nothing: the world says it again after these. */
   DK_RENT_EV_DEMAND,
@@ -134,9 +144,10 @@ struct dk_rent_event {
   uint64_t unix_ns; /* of the wall clock; only written into records, and what machines cost is reckoned by it */
   /* CREATED ... CREATE_DOUBT, GONE, DELETE_ANSWERED ... RELEASE. Of one that is not there: dropped. */
   uint32_t number;
-  uint32_t pool; /* POOL_REMOVED, LISTED, LIST_END, RELEASE. Of one that is not there: dropped */
+  uint32_t pool; /* POOL_REMOVED, IMAGE, LISTED, LIST_END, RELEASE. Of one that is not there: dropped */
   union {
     const struct dk_rent_pool *configured; /* POOL */
+    enum dk_rent_image image;              /* IMAGE */
     struct {
       const struct dk_rent_need *needs; /* the first one is served first; borrowed for the call, copied */
       uint32_t n;

@@ -40,7 +40,8 @@ bool dk_rent_fit_takes(const struct dk_rent_shape *shape, const struct dk_rent_n
 /* Tasks would go to it, or it is too early to say that they would not. */
 static bool is_taking(const struct dk_rent *rent, const struct dk_rent_machine *machine) {
   const struct dk_rent_pool_state *pool = &rent->pools[machine->pool];
-  if (machine->is_gone || machine->of.is_leaving || !dk_rent_is_configured(pool) || pool->is_removed) return false;
+  if (machine->is_gone || machine->of.is_leaving || machine->of.is_builder) return false;
+  if (!dk_rent_is_configured(pool) || pool->is_removed) return false;
   if (machine->of.state != DK_RENT_UP) return dk_rent_is_coming(machine);
   return !machine->tasks && (machine->is_answering || rent->now - machine->down_from < rent->policy.down_ns);
 }
@@ -131,6 +132,21 @@ uint32_t dk_rent_fit_shape(const struct dk_rent *rent, const struct dk_rent_pool
     if (best != DK_RENT_NO_POOL && !is_better(&offer->shape, takes, &pool->offers[best].shape, best_takes)) continue;
     best = i;
     best_takes = takes;
+  }
+  return best;
+}
+
+uint32_t dk_rent_fit_least(const struct dk_rent *rent, const struct dk_rent_pool_state *pool,
+                           const struct dk_rent_need *need, uint64_t *ret_at) {
+  uint32_t best = DK_RENT_NO_POOL;
+  for (uint32_t i = 0; i < pool->n_offers; i++) {
+    const struct dk_rent_offer *offer = &pool->offers[i];
+    if (!dk_rent_fit_may(&offer->shape, need)) continue;
+    if (rent->now < offer->closed_until) {
+      if (offer->closed_until < *ret_at) *ret_at = offer->closed_until;
+      continue;
+    }
+    if (best == DK_RENT_NO_POOL || is_better(&offer->shape, 1, &pool->offers[best].shape, 1)) best = i;
   }
   return best;
 }

@@ -20,6 +20,7 @@ struct dk_rent_pool_state {
   uint32_t max_instances, allowed; /* allowed: what there may be by what max_instances was when they were made */
   uint64_t idle_ns, boot_ns, lag_ns;
   bool is_paid, is_proven;
+  enum dk_rent_image image;
   bool is_removed, is_closed /* people released it */, is_stopped /* denied */;
   bool told_quota, told_capacity;
   struct dk_rent_offer *offers;
@@ -189,6 +190,9 @@ bool dk_rent_fit_takes(const struct dk_rent_shape *shape, const struct dk_rent_n
  * memory. */
 bool dk_rent_fit_fill(struct dk_rent *rent);
 void dk_rent_fit_add(struct dk_rent *rent, uint32_t machine); /* one more, and fills it */
+/* The cheapest shape that may be asked for, for a builder; likewise. */
+uint32_t dk_rent_fit_least(const struct dk_rent *rent, const struct dk_rent_pool_state *pool,
+                           const struct dk_rent_need *need, uint64_t *ret_at);
 /* The best shape that may be asked for; DK_RENT_NO_POOL: none. *ret_at: lowered to when a closed one is open again. */
 uint32_t dk_rent_fit_shape(const struct dk_rent *rent, const struct dk_rent_pool_state *pool,
                            const struct dk_rent_need *need, uint64_t *ret_at);

@@ -25,6 +25,7 @@ static int check_machine(const struct dk_rent *rent, const struct dk_rent_machin
   if (machine->is_answering && of->state != DK_RENT_UP) BROKEN("instance %u answers, and is not up", of->number);
   if (of->state == DK_RENT_ENDING && machine->unsaved && !machine->was_hard)
     BROKEN("instance %u is ended with %u unsaved results", of->number, machine->unsaved);
+  if (of->is_builder && (of->is_proven || machine->tasks)) BROKEN("builder %u has had tasks", of->number);
   if (of->is_stranger && of->state != DK_RENT_ENDING) BROKEN("stranger %u is in state %d", of->number, of->state);
   return 0;
 }
@@ -80,8 +81,8 @@ void dk_rent_digest(const struct dk_rent *rent, struct dk_digest *ret) {
     dk_hasher_add_text(&hasher, of->id);
     dk_hasher_add_u64(&hasher, of->host);
     dk_hasher_add_u64(&hasher, of->asked_unix_ns);
-    dk_hasher_add_u64(&hasher,
-                      (uint64_t)of->is_stranger | (uint64_t)of->is_leaving << 1 | (uint64_t)of->is_proven << 2);
+    dk_hasher_add_u64(&hasher, (uint64_t)of->is_stranger | (uint64_t)of->is_leaving << 1 |
+                                   (uint64_t)of->is_proven << 2 | (uint64_t)of->is_builder << 3);
   }
   uint64_t spent = 0; /* in whichever order the currencies came */
   for (uint32_t i = 0; i < rent->spent.n; i++) {

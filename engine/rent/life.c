@@ -205,6 +205,7 @@ void dk_rent_life_begin(struct dk_rent *rent) {
   for (uint32_t i = 0; i < rent->n_machines; i++) {
     struct dk_rent_machine *machine = &rent->machines[i];
     machine->settled_at = machine->boots_from = machine->down_from = machine->delete_at = rent->now;
+    if (machine->of.is_builder) machine->is_hard = true; /* who was at work there is gone */
   }
 }
 
@@ -219,7 +220,8 @@ void dk_rent_life_gap(struct dk_rent *rent) {
 
 /* Nothing is lost with it. */
 static bool is_empty(const struct dk_rent_machine *machine) {
-  return machine->of.state != DK_RENT_UP || (machine->is_load_known && !machine->tasks && !machine->unsaved);
+  return machine->of.state != DK_RENT_UP || machine->of.is_builder ||
+         (machine->is_load_known && !machine->tasks && !machine->unsaved);
 }
 
 static void release(struct dk_rent *rent, struct dk_rent_machine *machine) {
@@ -241,7 +243,8 @@ static void release(struct dk_rent *rent, struct dk_rent_machine *machine) {
 
 /* It may have what is nowhere else. */
 static bool is_kept(const struct dk_rent_machine *machine) {
-  return machine->of.state == DK_RENT_UP && (!machine->is_load_known || machine->unsaved);
+  if (machine->of.state != DK_RENT_UP || machine->of.is_builder) return false;
+  return !machine->is_load_known || machine->unsaved;
 }
 
 static bool is_lonely(const struct dk_rent *rent, const struct dk_rent_machine *machine) {

@@ -118,6 +118,7 @@ static void configure(struct dk_rent *rent, const struct dk_rent_pool *from) {
   pool->boot_ns = at_most_ever(from->boot_ns);
   pool->lag_ns = from->lag_ns ? at_most_ever(from->lag_ns) : LAG;
   pool->is_paid = from->is_paid;
+  pool->image = from->image;
   pool->is_removed = pool->is_closed = pool->is_stopped = pool->told_quota = pool->told_capacity = false;
   pool->fails = pool->quotas = pool->refusals = pool->list_fails = 0;
   pool->paused_until = pool->quota_until = pool->wait_until = pool->list_at = 0;
@@ -130,7 +131,11 @@ void dk_rent_pool_event(struct dk_rent *rent, const struct dk_rent_event *event)
     return;
   }
   struct dk_rent_pool_state *pool = dk_rent_pool_find(rent, event->pool);
-  if (pool) pool->is_removed = true;
+  if (!pool) return;
+  if (event->kind == DK_RENT_EV_IMAGE)
+    pool->image = event->u.image;
+  else
+    pool->is_removed = true;
 }
 
 static struct dk_rent_offer *offer_of(struct dk_rent_pool_state *pool, const struct dk_rent_machine *machine) {

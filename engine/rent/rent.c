@@ -147,7 +147,8 @@ static void dispatch(struct dk_rent *rent, const struct dk_rent_event *event) {
   case DK_RENT_EV_TICK: break;
   case DK_RENT_EV_GAP: dk_rent_life_gap(rent); break;
   case DK_RENT_EV_POOL:
-  case DK_RENT_EV_POOL_REMOVED: dk_rent_pool_event(rent, event); break;
+  case DK_RENT_EV_POOL_REMOVED:
+  case DK_RENT_EV_IMAGE: dk_rent_pool_event(rent, event); break;
   case DK_RENT_EV_DEMAND: dk_rent_wish_demand(rent, event); break;
   case DK_RENT_EV_LISTED:
   case DK_RENT_EV_LIST_END: dk_rent_list_event(rent, event); break;

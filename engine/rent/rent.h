@@ -35,7 +35,12 @@
  * it takes of the first need that is left; among equals the one that takes more (without a price, a shape costs its
  * processors, 4 GiB of memory counting as one and a GPU as 16, and comes after all with one). The next pool is asked
  * when this one is full, has no such shape, is stopped or pauses, or was refused for quota; it is waited for when it is
- * throttled, has calls_max calls under way, or tries its first one. */
+ * throttled, has calls_max calls under way, or tries its first one.
+ *
+ * **Images.** A pool whose image is missing makes one machine, the builder, of its cheapest shape, when a need asks for
+ * one that the pool could take; while it is at work, and while the image is sought, the pool is waited for. What is done
+ * with the builder is the world's business: AGENT_UP says that it began, IMAGE what came of it, and RELEASE ends it. A
+ * builder of an earlier engine is ended. */
 #ifndef DK_RENT_RENT_H
 #define DK_RENT_RENT_H
 

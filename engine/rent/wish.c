@@ -27,6 +27,25 @@ static uint32_t count_coming(const struct dk_rent *rent, uint32_t at) {
   return n;
 }
 
+/* Is an image being made of one of the pool's? */
+static bool is_building(const struct dk_rent *rent, uint32_t at) {
+  for (uint32_t i = 0; i < rent->n_machines; i++) {
+    const struct dk_rent_machine *machine = &rent->machines[i];
+    if (machine->pool == at && machine->of.is_builder && !machine->is_gone && machine->of.state != DK_RENT_ENDING)
+      return true;
+  }
+  return false;
+}
+
+/* It gets tasks, or got some. */
+static bool has_worker(const struct dk_rent *rent, uint32_t at) {
+  for (uint32_t i = 0; i < rent->n_machines; i++) {
+    const struct dk_rent_machine *machine = &rent->machines[i];
+    if (machine->pool == at && !machine->of.is_builder && !machine->is_gone) return true;
+  }
+  return false;
+}
+
 static void note(uint64_t *ret_at, uint64_t at) {
   if (at < *ret_at) *ret_at = at;
 }
@@ -35,6 +54,8 @@ static void note(uint64_t *ret_at, uint64_t at) {
 static enum answer may_ask(const struct dk_rent *rent, uint32_t at, uint64_t *ret_at) {
   const struct dk_rent_pool_state *pool = &rent->pools[at];
   if (!dk_rent_is_configured(pool) || pool->is_removed || pool->is_closed || pool->is_stopped) return NOT_HERE;
+  if (pool->image == DK_RENT_IMAGE_SOUGHT || (pool->image == DK_RENT_IMAGE_MISSING && is_building(rent, at)))
+    return WAIT;
   if (pool->n >= pool->max_instances) return NOT_HERE;
   if (rent->now < pool->paused_until || rent->now < pool->quota_until) {
     note(ret_at, pool->paused_until > pool->quota_until ? pool->paused_until : pool->quota_until);
@@ -42,7 +63,7 @@ static enum answer may_ask(const struct dk_rent *rent, uint32_t at, uint64_t *re
   }
   /* After so many failures one at a time is tried. */
   if (pool->fails >= rent->policy.fails_max && count_coming(rent, at)) return NOT_HERE;
-  if (pool->is_paid && !rent->policy.no_canary && !pool->is_proven && pool->n) return WAIT;
+  if (pool->is_paid && !rent->policy.no_canary && !pool->is_proven && has_worker(rent, at)) return WAIT;
   bool is_careful = pool->quotas || pool->refusals;
   if (pool->calls >= (is_careful ? 1 : rent->policy.calls_max)) return WAIT;
   if (rent->now >= pool->wait_until) return MAY;
@@ -55,13 +76,22 @@ static void create(struct dk_rent *rent, uint32_t at, uint32_t shape, uint64_t u
   struct dk_rent_machine *machine = dk_rent_machine_add(rent, at, DK_RENT_ASKED, unix_ns);
   if (!machine) return;
   machine->of.shape = pool->offers[shape].shape;
+  machine->of.is_builder = pool->image == DK_RENT_IMAGE_MISSING;
   machine->is_calling = true;
   machine->version = pool->version;
   pool->calls++;
   dk_rent_emit_taken(rent);
   dk_rent_emit_put(rent, machine);
   dk_rent_emit_act(rent, DK_RENT_CREATE, machine);
-  dk_rent_fit_add(rent, (uint32_t)(machine - rent->machines));
+  if (!machine->of.is_builder) dk_rent_fit_add(rent, (uint32_t)(machine - rent->machines));
+}
+
+/* Of the instance that the need asks the pool for, or of the one that makes an image for it. */
+static uint32_t choose_shape(const struct dk_rent *rent, const struct dk_rent_pool_state *pool,
+                             const struct dk_rent_need *need, uint64_t *ret_at) {
+  uint32_t shape = dk_rent_fit_shape(rent, pool, need, ret_at);
+  bool is_for_image = shape != DK_RENT_NO_POOL && pool->image == DK_RENT_IMAGE_MISSING;
+  return is_for_image ? dk_rent_fit_least(rent, pool, need, ret_at) : shape;
 }
 
 /* One instance for the need, of the first pool that has one. False: there is none for it now. */
@@ -69,7 +99,7 @@ static bool ask_one(struct dk_rent *rent, const struct dk_rent_need *need, uint6
   for (uint32_t i = 0; i < rent->n_pools; i++) {
     uint32_t at = rent->order[i];
     uint64_t open_at = DK_RENT_NEVER;
-    uint32_t shape = dk_rent_fit_shape(rent, &rent->pools[at], need, &open_at);
+    uint32_t shape = choose_shape(rent, &rent->pools[at], need, &open_at);
     enum answer answer = shape == DK_RENT_NO_POOL ? NOT_HERE : may_ask(rent, at, &open_at);
     note(&rent->wish_at, open_at);
     if (answer == NOT_HERE) continue;
@@ -96,7 +126,7 @@ static bool end_idle(struct dk_rent *rent) {
     bool is_up = machine->of.state == DK_RENT_UP;
     bool is_done =
         machine->of.state == DK_RENT_MADE || (is_up && machine->is_load_known && !machine->tasks && !machine->unsaved);
-    if (machine->is_gone || !dk_rent_is_configured(pool)) is_done = false;
+    if (machine->is_gone || machine->of.is_builder || !dk_rent_is_configured(pool)) is_done = false;
     if (!is_done || machine->is_needed) machine->idle_from = DK_RENT_NEVER;
     if (!is_done || !is_up || !machine->is_needed) machine->unused_from = DK_RENT_NEVER;
     if (!is_done) continue;

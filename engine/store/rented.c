@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 3 /* 1 lacked `where`, 2 the currency */
+#define VERSION 4 /* 1 lacked `where`, 2 the currency, 3 builders */
 #define TAKEN_VERSION 1
 #define SPENT_VERSION 1
 /* In the table `meta`: numbers up to this were used; and, with three letters behind it, what was spent in a currency. */
 #define TAKEN "rented"
 #define SPENT DK_STORE_SPENT
 
-enum { IS_STRANGER = 1, IS_LEAVING = 2, IS_PROVEN = 4 };
+enum { IS_STRANGER = 1, IS_LEAVING = 2, IS_PROVEN = 4, IS_BUILDER = 8, ALL_FLAGS = 15 };
 
 int dk_rented_encode(const struct dk_rented *rented, struct dk_buf *out) {
   size_t before = out->len;
@@ -24,7 +24,7 @@ int dk_rented_encode(const struct dk_rented *rented, struct dk_buf *out) {
   dk_write_u8(out, VERSION);
   dk_write_u8(out, (uint8_t)rented->state);
   dk_write_u8(out, (uint8_t)((rented->is_stranger ? IS_STRANGER : 0) | (rented->is_leaving ? IS_LEAVING : 0) |
-                             (rented->is_proven ? IS_PROVEN : 0)));
+                             (rented->is_proven ? IS_PROVEN : 0) | (rented->is_builder ? IS_BUILDER : 0)));
   dk_write_text(out, rented->pool);
   dk_write_text(out, rented->id);
   dk_write_u32(out, rented->host);
@@ -66,12 +66,12 @@ int dk_rented_decode(const void *key, size_t klen, const void *value, size_t vle
   uint8_t version = dk_read_u8(&reader);
   if (version < 1 || version > VERSION) reader.failed = true;
   uint8_t state = dk_read_u8(&reader), flags = dk_read_u8(&reader);
-  if (state < DK_RENT_ASKED || state > DK_RENT_ENDING || flags > (IS_STRANGER | IS_LEAVING | IS_PROVEN))
-    reader.failed = true;
+  if (state < DK_RENT_ASKED || state > DK_RENT_ENDING || flags > ALL_FLAGS) reader.failed = true;
   ret->state = (enum dk_rent_state)state;
   ret->is_stranger = flags & IS_STRANGER;
   ret->is_leaving = flags & IS_LEAVING;
   ret->is_proven = flags & IS_PROVEN;
+  ret->is_builder = flags & IS_BUILDER;
   read_name(&reader, ret->pool, sizeof ret->pool);
   read_name(&reader, ret->id, sizeof ret->id);
   ret->host = dk_read_u32(&reader);

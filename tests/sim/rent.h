@@ -6,6 +6,7 @@
  *   rent_engine.c  the engine: steps, commits, acts, dies, starts again
  *   rent_cloud.c   the clouds: stale and incomplete lists, lost replies, doubled calls, quota, capacity, slow deletes
  *   rent_work.c    agents and tasks: who runs what, what is not saved, what waits
+ *   rent_image.c   images, and what is done with builders
  *   rent_people.c  faults, and what people ask for
  *   rent_check.c   after every step, commit and act
  *   rent_heap.c    what is to happen, by time
@@ -59,7 +60,18 @@ struct rs_fault {
   bool is_done;
 };
 
-enum rs_event_kind { RS_ANSWER, RS_CONNECT, RS_CUT, RS_WORK, RS_ARRIVE, RS_LOST, RS_CONFIGURE, RS_SAVE_US };
+enum rs_event_kind {
+  RS_ANSWER,
+  RS_CONNECT,
+  RS_CUT,
+  RS_WORK,
+  RS_ARRIVE,
+  RS_LOST,
+  RS_CONFIGURE,
+  RS_SAVE_US,
+  RS_IMAGE,
+  RS_BUILT
+};
 struct rs_event {
   uint64_t at, serial;
   enum rs_event_kind kind;
@@ -111,6 +123,8 @@ struct rs_pool {
   uint64_t blind_until;
   uint32_t account; /* lists show what is in it */
   bool is_denied, is_configured;
+  bool has_image, is_made;       /* its machines are made from an image that is to be made; it is in the cloud */
+  enum dk_rent_image told_image; /* to the engine of now */
   /* In a thousand calls: */
   uint32_t p_lost, p_doubled, p_throttled, p_transient, p_async, p_slow_boot, p_partial, p_delete_lost;
   uint64_t boot_ns;
@@ -225,6 +239,12 @@ void rs_work_assign(struct rs *s);
 void rs_work_cut(struct rs *s, struct rs_machine *machine);
 uint32_t rs_work_count(const struct rs_machine *machine, bool is_unsaved);
 void rs_work_use(struct rs *s, struct rs_machine *machine); /* counts the time for which it was used */
+
+/* rent_image.c */
+void rs_image_begin(struct rs *s); /* a new engine: what it knows of them */
+void rs_image_build(struct rs *s, uint32_t machine);
+void rs_image_event(struct rs *s, const struct rs_event *event);
+void rs_image_check(struct rs *s, const struct dk_rented *rented); /* one that is created */
 
 /* rent_people.c */
 void rs_faults_make(struct rs *s, struct sim_random *random);

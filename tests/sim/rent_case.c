@@ -63,6 +63,7 @@ static void make_pool(struct rs *s, uint32_t i, struct sim_random *random) {
                                        .lag_ns = (30 + sim_below(random, 270)) * RS_SECOND,
                                        .is_paid = sim_chance(random, 500)};
   pool->is_configured = true;
+  pool->has_image = sim_chance(random, 300);
   pool->account = sim_chance(random, 700) ? i : sim_below(random, i + 1);
   pool->max_first = pool->config.max_instances;
   pool->boot_ns = pool->config.boot_ns / 3;

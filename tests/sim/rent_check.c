@@ -69,6 +69,7 @@ static void note_pool(struct rs *s, const struct dk_rent_event *event) {
     if (&s->pools[s->machines[i].pool] == pool) s->machines[i].busy_at = s->now;
   }
   pool->is_known = true;
+  pool->told_image = event->u.configured->image;
   pool->configured_at = s->now;
   pool->told_max = pool->config.max_instances;
   if (pool->told_max > pool->max_ever) pool->max_ever = pool->told_max;
@@ -83,6 +84,7 @@ void rs_check_event(struct rs *s, const struct dk_rent_event *event) {
   if (event->kind == DK_RENT_EV_CREATE_FAILED) note_refusal(s, event);
   if (event->kind == DK_RENT_EV_LISTED) note_row(s, event);
   if (event->kind == DK_RENT_EV_POOL) note_pool(s, event);
+  if (event->kind == DK_RENT_EV_IMAGE) s->pools[event->pool - 1].told_image = event->u.image;
   if (event->kind == DK_RENT_EV_DEMAND) {
     memcpy(s->told_demand, s->demand, sizeof s->demand);
     s->is_stale = false;
@@ -109,6 +111,14 @@ static bool fits(const struct dk_rent_shape *shape, const struct dk_rent_need *n
   return shape->cpus >= need->cpus && shape->gpus >= need->gpus && shape->memory >= need->memory;
 }
 
+/* Could some machine of the pool take some of what waits? */
+static bool is_builder_wanted(const struct rs *s, const struct rs_pool *pool) {
+  for (uint32_t k = 0; k < s->n_kinds; k++)
+    for (uint32_t i = 0; s->told_demand[k].n && i < pool->config.n_shapes; i++)
+      if (fits(&pool->shapes[i], &s->told_demand[k])) return true;
+  return false;
+}
+
 /* Each instance that is coming takes a task at least of what waits: one more is for one more task. */
 static bool is_wanted(struct rs *s, const struct dk_rented *rented) {
   uint32_t all = 0;
@@ -120,8 +130,8 @@ static bool is_wanted(struct rs *s, const struct dk_rented *rented) {
     for (uint32_t i = 0; i < dk_rent_count(s->rent, UINT32_MAX); i++) {
       const struct dk_rented *other = dk_rent_at(s->rent, i);
       const struct rs_pool *of = pool_named(s, other->pool);
-      bool is_coming = other->state < DK_RENT_UP && other->number < rented->number && !other->is_leaving &&
-                       of->is_configured && of->is_known;
+      bool is_coming = other->state < DK_RENT_UP && !other->is_builder && other->number < rented->number &&
+                       !other->is_leaving && of->is_configured && of->is_known;
       coming += is_coming && fits(&other->shape, need);
     }
     if (coming < all) return true;
@@ -129,22 +139,31 @@ static bool is_wanted(struct rs *s, const struct dk_rented *rented) {
   return false;
 }
 
+static uint32_t count_builders(const struct rs *s, const struct dk_rented *like) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < dk_rent_count(s->rent, UINT32_MAX); i++)
+    n += dk_rent_at(s->rent, i)->is_builder && strcmp(dk_rent_at(s->rent, i)->pool, like->pool) == 0;
+  return n;
+}
+
 static void check_create(struct rs *s, const struct dk_rented *rented) {
   struct rs_pool *pool = pool_named(s, rented->pool);
-  uint32_t n = dk_rent_count(s->rent, pool->config.number);
+  uint32_t n = dk_rent_count(s->rent, pool->config.number), n_workers = n - count_builders(s, rented);
   s->asked_at[rented->number % RS_MACHINES] = s->now;
   if (n > pool->told_max) rs_fail(s, "a create makes %u of %s, %u are allowed", n, pool->config.name, pool->told_max);
   if (s->now < pool->not_before || s->now < pool->quota_before)
     rs_fail(s, "a create in %s before it may be asked again", pool->config.name);
   if (s->now < shape_of(pool, rented)->not_before) rs_fail(s, "a create of a shape that there is none of");
   if (pool->is_stopped) rs_fail(s, "a create in %s, which denies it", pool->config.name);
-  if (pool->config.is_paid && !s->policy.no_canary && !pool->is_proven && n > 1)
+  if (pool->config.is_paid && !s->policy.no_canary && !pool->is_proven && n_workers > 1)
     rs_fail(s, "a second instance in %s before the first has proven itself", pool->config.name);
   if (pool->fails >= s->policy.fails_max && !pool->paused_until)
     rs_fail(s, "%u failures in a row in %s, and no pause", pool->fails, pool->config.name);
   if (s->now < pool->paused_until) rs_fail(s, "a create in %s during its pause", pool->config.name);
   if (s->is_stale) rs_fail(s, "a create for a demand from before tasks were taken");
-  if (!is_wanted(s, rented)) rs_fail(s, "instance %u is made for nothing", rented->number);
+  rs_image_check(s, rented);
+  if (!(rented->is_builder ? is_builder_wanted(s, pool) : is_wanted(s, rented)))
+    rs_fail(s, "instance %u is made for nothing", rented->number);
 }
 
 static void check_told(struct rs *s, const struct dk_rent_action *action) {
@@ -186,7 +205,7 @@ static bool is_left(const struct rs *s, const struct dk_rented *rented) {
 static void check_ending(struct rs *s, const struct dk_rented *rented) {
   const struct rs_machine *machine = rs_machine_of(s, rented);
   const struct rs_pool *pool = pool_named(s, rented->pool);
-  if (!machine || machine->may_break || machine->is_load_queued) return;
+  if (!machine || rented->is_builder || machine->may_break || machine->is_load_queued) return;
   uint32_t unsaved = rs_work_count(machine, true), tasks = rs_work_count(machine, false);
   bool has_stopped = s->now >= machine->stops_at || s->now >= machine->gone_at;
   if (unsaved) rs_fail(s, "instance %u ends with %u unsaved results", rented->number, unsaved);
@@ -264,6 +283,7 @@ static void check_idle(struct rs *s, const struct rs_machine *machine) {
   const struct dk_rented *record = machine->is_linked ? rs_record_at(s, machine) : NULL;
   if (!record || record->state != DK_RENT_UP || machine->n_tasks || machine->is_load_queued || machine->is_unheard)
     return;
+  if (record->is_builder && !record->is_leaving) return; /* it is at work for twenty minutes at most */
   uint64_t from = machine->busy_at > s->quiet_from ? machine->busy_at : s->quiet_from;
   if (s->now - from > s->pools[machine->pool].config.idle_ns + 2 * RS_MINUTE)
     rs_fail(s, "instance %u has nothing to do, and is kept", record->number);

@@ -219,8 +219,10 @@ static void begin(struct rs *s) {
     for (uint32_t k = 0; k < RS_SHAPES; k++) pool->of_shape[k].not_before = pool->of_shape[k].refused_at = 0;
     for (uint32_t k = 0; k < s->n_rented; k++)
       pool->is_proven |= s->rented[k].is_proven && strcmp(s->rented[k].pool, pool->config.name) == 0;
-    if (pool->is_configured) rs_push_pool(s, i);
   }
+  rs_image_begin(s);
+  for (uint32_t i = 0; i < s->n_pools; i++)
+    if (s->pools[i].is_configured) rs_push_pool(s, i);
   rs_work_begin(s);
 }
 

@@ -47,5 +47,7 @@ void rs_happen(struct rs *s, const struct rs_event *event) {
   case RS_LOST: rs_work_event(s, event); break;
   case RS_CONFIGURE:
   case RS_SAVE_US: rs_people_event(s, event); break;
+  case RS_IMAGE:
+  case RS_BUILT: rs_image_event(s, event); break;
   }
 }

@@ -102,7 +102,7 @@ void rs_work_begin(struct rs *s) {
     machine->busy_at = s->now;
     bool is_kept = record && (record->state == DK_RENT_MADE || record->state == DK_RENT_UP);
     if (!is_kept) give_back(s, machine, true);
-    machine->is_unheard = is_kept && record->state == DK_RENT_UP;
+    machine->is_unheard = is_kept && record->state == DK_RENT_UP && !record->is_builder;
     if (machine->is_unheard) {
       rs_at(s, s->now + (sim_chance(&s->luck, 500) ? sim_below(&s->luck, 900) * RS_SECOND : 0), RS_WORK)->machine = i;
       expect(s, machine);
@@ -182,7 +182,10 @@ static void connect(struct rs *s, struct rs_machine *machine) {
   machine->links++;
   rs_push(s, &(struct dk_rent_event){.kind = DK_RENT_EV_AGENT_UP, .number = record->number});
   s->is_dirty = true;
-  hear(s, machine);
+  if (!record->is_builder)
+    hear(s, machine);
+  else if (record->incarnation == s->epoch)
+    rs_image_build(s, index_of(s, machine));
 }
 
 static void arrive(struct rs *s, uint32_t n) {
@@ -256,7 +259,8 @@ void rs_work_assign(struct rs *s) {
   for (uint32_t i = 0; i < s->n_machines; i++) {
     struct rs_machine *machine = &s->machines[i];
     const struct dk_rented *record = machine->is_linked ? rs_record_at(s, machine) : NULL;
-    if (!record || record->state != DK_RENT_UP || record->is_leaving || !s->pools[machine->pool].is_configured)
+    if (!record || record->state != DK_RENT_UP || record->is_leaving || record->is_builder ||
+        !s->pools[machine->pool].is_configured)
       continue;
     if (machine->is_useless || !hand_out(s, machine)) continue;
     push_load(s, machine, false);
