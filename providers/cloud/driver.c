@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define INSTANCES_MOST 100000u
+#define IMAGES_MOST 10000u
 
 const char *dk_cloud_keep(struct dk_cloud_texts *texts, const char *text) {
   if (!text) return "";
@@ -103,6 +104,25 @@ bool dk_cloud_add(struct dk_cloud_work *work, const struct dk_instance *instance
     dk_error_system(&error, -ENOMEM, "%s: reading the list of machines", work->site->provider);
   else
     work->instances[work->n_instances++] = added;
+  if (error.code) dk_cloud_end(work, DK_CLOUD_TRANSIENT, &error);
+  return error.code == 0;
+}
+
+bool dk_cloud_add_image(struct dk_cloud_work *work, const struct dk_cloud_image *image) {
+  struct dk_cloud_image added = *image;
+  struct dk_error error = {0};
+
+  added.name = dk_cloud_keep(&work->texts, image->name);
+  added.id = dk_cloud_keep(&work->texts, image->id);
+  added.recipe = dk_cloud_keep(&work->texts, image->recipe);
+  added.owner = dk_cloud_keep(&work->texts, image->owner);
+  bool is_kept = added.name && added.id && added.recipe && added.owner;
+  if (work->n_images == IMAGES_MOST)
+    dk_error_set(&error, -EMSGSIZE, "%s: the cloud lists more than %u images", work->site->provider, IMAGES_MOST);
+  else if (!is_kept || !dk_grow(work->images, work->n_images, work->cap_images))
+    dk_error_system(&error, -ENOMEM, "%s: reading the list of images", work->site->provider);
+  else
+    work->images[work->n_images++] = added;
   if (error.code) dk_cloud_end(work, DK_CLOUD_TRANSIENT, &error);
   return error.code == 0;
 }

@@ -63,13 +63,15 @@ struct dk_cloud_work {
   void *own;     /* the driver's: work_size bytes, zeroed at first */
   /* Something may have been made or done by now. Set for each request that acts and was not refused with a status of
    * 4xx; the driver clears it when it knows that nothing is there (an operation failed, what was made is deleted). A
-   * CREATE that fails with this ends as DOUBT. */
+   * CREATE or a SNAPSHOT that fails with this ends as DOUBT. */
   bool has_acted;
   struct dk_cloud_ask ask;
-  struct dk_cloud_result result; /* dk_cloud_end, dk_cloud_add */
+  struct dk_cloud_result result; /* dk_cloud_end, dk_cloud_add, dk_cloud_add_image */
   struct dk_cloud_texts texts;   /* of order and result */
   struct dk_instance *instances;
   uint32_t n_instances, cap_instances;
+  struct dk_cloud_image *images;
+  uint32_t n_images, cap_images;
 };
 
 enum dk_cloud_turn {
@@ -115,6 +117,7 @@ enum dk_cloud_turn dk_cloud_refuse(struct dk_cloud_work *work, const struct dk_h
 /* One more of a list; texts are copied, NULL is "". false: too many, or no memory, and the call has ended (return
  * DK_CLOUD_OVER). */
 bool dk_cloud_add(struct dk_cloud_work *work, const struct dk_instance *instance);
+bool dk_cloud_add_image(struct dk_cloud_work *work, const struct dk_cloud_image *image); /* likewise */
 /* A store's id in hex. */
 bool dk_cloud_read_store(const char *text, uint8_t ret[16]);
 

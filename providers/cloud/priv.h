@@ -25,6 +25,7 @@ struct dk_cloud_call {
   void *ctx;
   char words[160]; /* "lab: create dk-1" */
   uint64_t wait_at, until;
+  uint32_t time_s;              /* that it has in all */
   uint32_t n_requests, n_plain; /* n_plain: headers of the driver's step */
   uint64_t session;             /* whose the last request was */
   bool is_renewed;              /* this request was answered with 401 before */

@@ -11,6 +11,7 @@
 
 #define SHORT_S 60 /* for a whole call */
 #define LONG_S 300
+#define SNAPSHOT_S 3600 /* some clouds answer when it is done */
 
 static void free_call(struct dk_cloud_call *call) {
   struct dk_cloud_work *work = &call->work;
@@ -19,6 +20,7 @@ static void free_call(struct dk_cloud_call *call) {
   dk_cloud_ask(work, NULL, NULL, DK_HTTP_IDEMPOTENT);
   dk_cloud_texts_finish(&work->texts);
   dk_free(work->instances);
+  dk_free(work->images);
   dk_free(work->own);
   dk_free(call->shapes);
   dk_free(call);
@@ -28,8 +30,11 @@ static void name_call(struct dk_cloud_call *call, const struct dk_cloud_order *o
   static const char *const verbs[] = {[DK_CLOUD_CHECK] = "check",
                                       [DK_CLOUD_CREATE] = "create ",
                                       [DK_CLOUD_LIST] = "list machines",
-                                      [DK_CLOUD_DELETE] = "delete "};
-  const char *what = order->kind == DK_CLOUD_CREATE ? order->name : order->kind == DK_CLOUD_DELETE ? order->id : "";
+                                      [DK_CLOUD_DELETE] = "delete ",
+                                      [DK_CLOUD_SNAPSHOT] = "make an image of ",
+                                      [DK_CLOUD_LIST_IMAGES] = "list images",
+                                      [DK_CLOUD_DELETE_IMAGE] = "delete image "};
+  const char *what = order->kind == DK_CLOUD_CREATE ? order->name : order->id ? order->id : "";
 
   snprintf(call->words, sizeof call->words, "%s: %s%.80s", call->cloud->site.provider, verbs[order->kind], what);
 }
@@ -59,7 +64,8 @@ static bool copy_order(struct dk_cloud_call *call, const struct dk_cloud_order *
     if (order->shape->name && !copy_text(texts, &call->shape.name)) return false;
   }
   return (!order->name || copy_text(texts, &copy->name)) && (!order->id || copy_text(texts, &copy->id)) &&
-         (!order->image || copy_text(texts, &copy->image)) && (!order->user_data || copy_text(texts, &copy->user_data));
+         (!order->image || copy_text(texts, &copy->image)) && (!order->recipe || copy_text(texts, &copy->recipe)) &&
+         (!order->user_data || copy_text(texts, &copy->user_data));
 }
 
 /* In the list, behind the others. NULL: no memory. */
@@ -70,7 +76,8 @@ static struct dk_cloud_call *add_call(struct dk_cloud *cloud, const struct dk_cl
   call->cloud = cloud;
   call->is_short = !order || order->kind == DK_CLOUD_CHECK;
   call->work.site = &cloud->site;
-  call->until = dk_now_ns() + (uint64_t)(call->is_short ? SHORT_S : LONG_S) * SECOND_NS;
+  call->time_s = call->is_short ? SHORT_S : order && order->kind == DK_CLOUD_SNAPSHOT ? SNAPSHOT_S : LONG_S;
+  call->until = dk_now_ns() + call->time_s * SECOND_NS;
   call->work.own = dk_calloc(1, cloud->driver->work_size + 1);
   if (!call->work.own || (order && !copy_order(call, order))) {
     free_call(call);
@@ -146,7 +153,7 @@ static void give_up(struct dk_cloud_call *call) {
   dk_http_cancel(call->http);
   call->http = NULL;
   const char *what = call->work.ask.what;
-  dk_error_set(&error, -ETIMEDOUT, "%s: given up after %d s%s%s%s", call->words, call->is_short ? SHORT_S : LONG_S,
+  dk_error_set(&error, -ETIMEDOUT, "%s: given up after %u s%s%s%s", call->words, call->time_s,
                what ? ", on the way to `" : "", what ? what : "", what ? "`" : "");
   dk_cloud_fail(call, DK_CLOUD_TRANSIENT, &error);
 }
@@ -159,6 +166,8 @@ static void deliver(struct dk_cloud_call *call) {
   *at = call->next;
   call->work.result.instances = call->work.instances;
   call->work.result.n_instances = call->work.n_instances;
+  call->work.result.images = call->work.images;
+  call->work.result.n_images = call->work.n_images;
   if (call->is_login) {
     cloud->is_logging = false;
     cloud->has_session = call->work.result.failure == DK_CLOUD_FINE;

@@ -3,9 +3,9 @@
  *
  *   const struct dk_cloud_provider dk_lxd_cloud = DK_CLOUD_PROVIDER(open_lxd, true, 0);
  *
- * What is kept true: a call ends once, from the tick; within 5 minutes (CHECK: 1), after at most 1000 requests, with at
- * most 100000 instances. A CREATE that failed and may have made something is a DOUBT, whatever the driver says; so is a
- * DELETE that broke. Credentials are in no words. One login is under way at a time, for all calls that wait for it. */
+ * What is kept true: a call ends once, from the tick; within 5 minutes (CHECK: 1, SNAPSHOT: 60), after at most 1000 requests,
+ * with at most 100000 instances or 10000 images. A CREATE or SNAPSHOT that failed and may have made something is a
+ * DOUBT, whatever the driver says; so is a DELETE that broke. Credentials are in no words. One login is under way at a time, for all calls that wait for it. */
 #ifndef DK_PROVIDERS_CLOUD_RUN_H
 #define DK_PROVIDERS_CLOUD_RUN_H
 

@@ -122,7 +122,7 @@ static void on_answer(void *ctx, const struct dk_http_answer *answer) {
   call->http = NULL;
   snprintf(call->request_id, sizeof call->request_id, "%s", answer->request_id);
   call->clock_off = answer->when ? (int64_t)(dk_unix_ns() / SECOND_NS) - answer->when : 0;
-  if (call->work.order.kind == DK_CLOUD_LIST && answer->when) call->work.result.now_unix = answer->when;
+  if (answer->when) call->work.result.now_unix = answer->when;
   if (!dk_cloud_is_reading(&call->work.ask) && (is_fine || answer->in_doubt)) call->work.has_acted = true;
   if (answer->r < 0)
     dk_cloud_fail(call, dk_cloud_failure_of(answer->r), &answer->error);

@@ -34,14 +34,15 @@ static void complete_words(struct dk_cloud_call *call) {
              llabs(call->clock_off) / 60, call->clock_off > 0 ? "ahead of" : "behind");
     add_words(error, words, true);
   }
-  if (failure == DK_CLOUD_DOUBT && call->work.order.kind == DK_CLOUD_CREATE)
+  if (failure == DK_CLOUD_DOUBT && call->work.order.kind != DK_CLOUD_DELETE)
     add_words(error, "; it may have been made all the same", false);
 }
 
 void dk_cloud_settle(struct dk_cloud_call *call) {
   struct dk_cloud_result *result = &call->work.result;
-  bool is_create = !call->is_login && call->work.order.kind == DK_CLOUD_CREATE;
-  bool is_delete = !call->is_login && call->work.order.kind == DK_CLOUD_DELETE;
+  enum dk_cloud_kind kind = call->work.order.kind;
+  bool is_create = !call->is_login && (kind == DK_CLOUD_CREATE || kind == DK_CLOUD_SNAPSHOT);
+  bool is_delete = !call->is_login && kind == DK_CLOUD_DELETE;
 
   call->state = DK_CLOUD_SETTLED;
   if (result->failure == DK_CLOUD_FINE && is_create && !result->id) {

@@ -188,7 +188,7 @@ enum dk_lxd_reason dk_lxd_read_there(const struct dk_lxd_answer *answer, struct 
 
 struct dk_lxd_image {
   char fingerprint[DK_LXD_FINGERPRINT];
-  char store[DK_LXD_TAG], owner[DK_LXD_TAG], recipe[DK_LXD_TAG];
+  char store[DK_LXD_TAG], owner[DK_LXD_OWNER], recipe[DK_LXD_TAG];
   uint64_t size;    /* bytes */
   int64_t uploaded; /* Unix seconds; 0: not known */
 };

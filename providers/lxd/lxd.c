@@ -2,7 +2,8 @@
  *
  * CREATE: make, start; each becomes an operation, which is waited for. When an operation is forgotten or failed for a
  * reason that says nothing, the machine is looked at, and what is found goes on or is nothing. What cannot be started
- * is deleted. DELETE: stop, which deletes what is ephemeral, and delete. */
+ * is deleted. DELETE: stop, which deletes what is ephemeral, and delete. SNAPSHOT: not ephemeral any more, stop,
+ * publish. */
 #include "providers/lxd/lxd.h"
 
 #include "providers/cloud/run.h"
@@ -16,7 +17,23 @@
 #define BUSY_NS UINT64_C(500000000)
 #define BUSY_MOST 20u
 
-enum step { MAKE = 1, LOOK, START, CLEAN, STOP, DELETE, LIST, SERVER, IMAGE, PROFILE, PROJECT };
+enum step {
+  MAKE = 1,
+  LOOK,
+  START,
+  CLEAN,
+  STOP,
+  DELETE,
+  LIST,
+  SERVER,
+  IMAGE,
+  PROFILE,
+  PROJECT,
+  KEEP,
+  PUBLISH,
+  IMAGES,
+  DROP
+};
 
 struct work {
   char operation[DK_LXD_NAME]; /* that is waited for; "": the step's own answer comes */
@@ -38,6 +55,10 @@ static const char *const words[] = {
     [IMAGE] = "look for the image",
     [PROFILE] = "look for the profile",
     [PROJECT] = "look for the project",
+    [KEEP] = "keep it when it stops",
+    [PUBLISH] = "publish it",
+    [IMAGES] = NULL,
+    [DROP] = NULL,
 };
 
 static enum dk_cloud_failure failure_of(enum dk_lxd_reason reason) {
@@ -76,11 +97,14 @@ static enum dk_cloud_turn send_call(struct dk_cloud_work *work, struct dk_lxd_as
 
 static enum dk_cloud_turn send_step(struct dk_cloud_work *work, enum step step) {
   static const enum dk_lxd_call calls[] = {
-      [LOOK] = DK_LXD_INSTANCE, [START] = DK_LXD_START,    [CLEAN] = DK_LXD_DELETE, [STOP] = DK_LXD_STOP,
-      [DELETE] = DK_LXD_DELETE, [LIST] = DK_LXD_INSTANCES, [SERVER] = DK_LXD_SERVER};
-  struct dk_lxd_ask ask = {.call = calls[step], .name = work->order.name};
+      [LOOK] = DK_LXD_INSTANCE,   [START] = DK_LXD_START,    [CLEAN] = DK_LXD_DELETE,     [STOP] = DK_LXD_STOP,
+      [DELETE] = DK_LXD_DELETE,   [LIST] = DK_LXD_INSTANCES, [SERVER] = DK_LXD_SERVER,    [KEEP] = DK_LXD_KEEP,
+      [PUBLISH] = DK_LXD_PUBLISH, [IMAGES] = DK_LXD_IMAGES,  [DROP] = DK_LXD_DELETE_IMAGE};
+  struct dk_lxd_ask ask = {
+      .call = calls[step],
+      .name = work->order.id ? work->order.id : work->order.name,
+      .tags = {.store = work->site->store, .owner = work->site->owner, .recipe = work->order.recipe}};
 
-  if (work->order.kind == DK_CLOUD_DELETE) ask.name = work->order.id;
   work->step = step;
   ((struct work *)work->own)->operation[0] = '\0';
   return send_call(work, &ask);
@@ -220,8 +244,44 @@ static enum dk_cloud_turn after_delete(struct dk_cloud_work *work, enum dk_lxd_r
   return dk_cloud_end(work, is_absent(reason, error) ? DK_CLOUD_FINE : failure_of(reason), error);
 }
 
+/* --- SNAPSHOT, DELETE_IMAGE --- */
+
+/* Up to the publishing nothing is made. */
+static enum dk_cloud_turn after_keep(struct dk_cloud_work *work, enum dk_lxd_reason reason,
+                                     const struct dk_error *error) {
+  bool is_done = reason == DK_LXD_FINE || (work->step == STOP && reason == DK_LXD_EXISTS);
+
+  if (is_done) return send_step(work, work->step == KEEP ? STOP : PUBLISH);
+  work->has_acted = false;
+  return dk_cloud_end(work, failure_of(reason), error);
+}
+
+static enum dk_cloud_turn after_publish(struct dk_cloud_work *work, enum dk_lxd_reason reason,
+                                        const struct dk_lxd_operation *operation, const struct dk_error *error) {
+  struct dk_error lost = {0};
+
+  if (reason == DK_LXD_FINE && operation->fingerprint[0]) {
+    work->result.id = dk_cloud_keep(&work->texts, operation->fingerprint);
+    return dk_cloud_end(work, DK_CLOUD_FINE, NULL);
+  }
+  if (reason == DK_LXD_FINE) {
+    dk_error_set(&lost, -EBADMSG, "the server does not say which image it made");
+    return dk_cloud_end(work, DK_CLOUD_TRANSIENT, &lost);
+  }
+  /* EXISTS: one with the same content is there; a list says whether it is one of ours. */
+  bool is_unknown = reason == DK_LXD_UNKNOWN || reason == DK_LXD_TRANSIENT || reason == DK_LXD_EXISTS;
+  work->has_acted = work->has_acted && is_unknown;
+  return dk_cloud_end(work, failure_of(reason), error);
+}
+
+static enum dk_cloud_turn after_drop(struct dk_cloud_work *work, enum dk_lxd_reason reason,
+                                     const struct dk_error *error) {
+  work->result.is_absent = reason == DK_LXD_NOT_FOUND && strstr(error->text, "mage not found");
+  return dk_cloud_end(work, work->result.is_absent ? DK_CLOUD_FINE : failure_of(reason), error);
+}
+
 static bool is_ending(enum step step) {
-  return step == STOP || step == DELETE || step == CLEAN;
+  return step == STOP || step == DELETE || step == CLEAN || step == KEEP;
 }
 
 /* It is busy with what it does by itself: an ephemeral one that has stopped is deleted. */
@@ -243,6 +303,7 @@ static enum dk_cloud_turn after_operation(struct dk_cloud_work *work, const stru
   bool is_forgotten = own->operation[0] && answer->status == 404;
   if (is_forgotten) {
     keep(work, DK_CLOUD_TRANSIENT, &error);
+    if (work->step == PUBLISH || work->step == DROP) return dk_cloud_end(work, DK_CLOUD_TRANSIENT, &error);
     return send_step(work, is_ending(work->step) ? work->step : LOOK);
   }
   if (reason == DK_LXD_TRANSIENT && is_ending(work->step) && own->n_busy < BUSY_MOST) return send_again(work);
@@ -250,7 +311,12 @@ static enum dk_cloud_turn after_operation(struct dk_cloud_work *work, const stru
   case MAKE: return after_make(work, reason, &error);
   case START: return after_start(work, reason, &error);
   case CLEAN: return after_clean(work, reason);
-  case STOP: return after_stop(work, reason, &error);
+  case KEEP: return after_keep(work, reason, &error);
+  case PUBLISH: return after_publish(work, reason, &operation, &error);
+  case DROP: return after_drop(work, reason, &error);
+  case STOP:
+    if (work->order.kind == DK_CLOUD_SNAPSHOT) return after_keep(work, reason, &error);
+    return after_stop(work, reason, &error);
   default: return after_delete(work, reason, &error);
   }
 }
@@ -288,6 +354,28 @@ static enum dk_cloud_turn after_list(struct dk_cloud_work *work, const struct dk
   }
   dk_lxd_instances_finish(&list);
   work->result.is_complete = is_complete;
+  return is_kept ? dk_cloud_end(work, failure_of(reason), &error) : DK_CLOUD_OVER;
+}
+
+static enum dk_cloud_turn after_images(struct dk_cloud_work *work, const struct dk_lxd_answer *answer) {
+  struct dk_lxd_images list;
+  struct dk_error error = {0};
+  bool is_kept = true;
+
+  enum dk_lxd_reason reason = dk_lxd_read_images(answer, &list, &error);
+  for (uint32_t i = 0; i < list.n && is_kept; i++) {
+    const struct dk_lxd_image *at = &list.items[i];
+    struct dk_cloud_image image = {.name = "",
+                                   .id = at->fingerprint,
+                                   .recipe = at->recipe,
+                                   .owner = at->owner,
+                                   .state = DK_IMAGE_READY, /* what is being published is not listed yet */
+                                   .size = at->size,
+                                   .made_unix = at->uploaded};
+    if (dk_cloud_read_store(at->store, image.store)) is_kept = dk_cloud_add_image(work, &image);
+  }
+  dk_lxd_images_finish(&list);
+  work->result.is_complete = true;
   return is_kept ? dk_cloud_end(work, failure_of(reason), &error) : DK_CLOUD_OVER;
 }
 
@@ -341,7 +429,13 @@ static enum dk_cloud_turn after_there(struct dk_cloud_work *work, const struct d
   if (work->step == PROFILE) return end_check(work);
   if (work->step == IMAGE) return send_profile(work);
   if (work->order.kind == DK_CLOUD_CHECK) return work->order.image ? send_image(work) : send_profile(work);
-  return send_step(work, work->order.kind == DK_CLOUD_LIST ? LIST : STOP);
+  switch (work->order.kind) {
+  case DK_CLOUD_LIST: return send_step(work, LIST);
+  case DK_CLOUD_LIST_IMAGES: return send_step(work, IMAGES);
+  case DK_CLOUD_DELETE_IMAGE: return send_step(work, DROP);
+  case DK_CLOUD_SNAPSHOT: return send_step(work, KEEP);
+  default: return send_step(work, STOP);
+  }
 }
 
 static enum dk_cloud_turn begin(struct dk_cloud_work *work) {
@@ -359,6 +453,7 @@ static enum dk_cloud_turn step(struct dk_cloud_work *work, const struct dk_http_
   switch (work->step) {
   case LOOK: return after_look(work, &answer);
   case LIST: return after_list(work, &answer);
+  case IMAGES: return after_images(work, &answer);
   case SERVER: return after_server(work, &answer);
   case IMAGE:
   case PROFILE:

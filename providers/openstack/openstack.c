@@ -299,6 +299,7 @@ static enum dk_cloud_turn after_delete(struct dk_cloud_work *work, const struct 
 
 static enum dk_cloud_turn begin(struct dk_cloud_work *work) {
   struct dk_cloud_ask *ask;
+  struct dk_error error = {0};
 
   switch (work->order.kind) {
   case DK_CLOUD_LIST:
@@ -308,6 +309,12 @@ static enum dk_cloud_turn begin(struct dk_cloud_work *work) {
     ask = begin_step(work, DELETE, DK_OPENSTACK_COMPUTE, "DELETE", "/servers/");
     dk_cloud_escape(&ask->path, work->order.id);
     return DK_CLOUD_ASKS;
+  case DK_CLOUD_SNAPSHOT:
+  case DK_CLOUD_LIST_IMAGES:
+  case DK_CLOUD_DELETE_IMAGE:
+    dk_error_set(&error, -ENOTSUP,
+                 "images are not made on OpenStack yet\nhelp: `image = \"NAME\"` takes one that is there");
+    return dk_cloud_end(work, DK_CLOUD_BAD, &error);
   default: return send_get(work, FLAVORS, DK_OPENSTACK_COMPUTE, "/flavors/detail", "");
   }
 }

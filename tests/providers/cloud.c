@@ -25,19 +25,30 @@
 
 static const char *const failures[] = {"FINE", "QUOTA", "CAPACITY", "THROTTLED", "DENIED", "BAD", "TRANSIENT", "DOUBT"};
 static const char *const states[] = {"UNKNOWN", "BOOTING", "RUNNING", "STOPPED", "FAILED", "LEAVING"};
+static const char *const image_states[] = {"UNKNOWN", "SAVING", "READY", "FAILED"};
 
 static unsigned n_left, n_failed;
 
 static void show(const struct dk_cloud_order *order, const struct dk_cloud_result *result) {
   switch (order->kind) {
   case DK_CLOUD_CHECK: printf("FINE %s\n", result->words); break;
-  case DK_CLOUD_CREATE: printf("FINE %s\n", result->id); break;
-  case DK_CLOUD_DELETE: printf("FINE %s %s\n", order->id, result->is_absent ? "absent" : "deleted"); break;
+  case DK_CLOUD_CREATE:
+  case DK_CLOUD_SNAPSHOT: printf("FINE %s\n", result->id); break;
+  case DK_CLOUD_DELETE:
+  case DK_CLOUD_DELETE_IMAGE: printf("FINE %s %s\n", order->id, result->is_absent ? "absent" : "deleted"); break;
   case DK_CLOUD_LIST:
     for (uint32_t i = 0; i < result->n_instances; i++) {
       const struct dk_instance *at = &result->instances[i];
       printf("%s %s %s store=%02x age=%lld address=%s%s%s\n", at->name, at->id, states[at->state], at->store[0],
              (long long)(result->now_unix - at->made_unix), at->address, *at->words ? " " : "", at->words);
+    }
+    printf("FINE %s\n", result->is_complete ? "complete" : "incomplete");
+    break;
+  case DK_CLOUD_LIST_IMAGES:
+    for (uint32_t i = 0; i < result->n_images; i++) {
+      const struct dk_cloud_image *at = &result->images[i];
+      printf("%s %s recipe=%s store=%02x MiB=%llu age=%lld\n", at->id, image_states[at->state], at->recipe,
+             at->store[0], (unsigned long long)(at->size >> 20), (long long)(result->now_unix - at->made_unix));
     }
     printf("FINE %s\n", result->is_complete ? "complete" : "incomplete");
   }
@@ -73,11 +84,22 @@ static unsigned read_orders(char **args, int n, const struct dk_shape *shape, st
   if (n == 1 && strcmp(args[0], "list") == 0) ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_LIST};
   for (int i = 1; i < n && i < CALLS_MOST && strcmp(args[0], "delete") == 0; i++)
     ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_DELETE, .id = args[i]};
-  if (n < 4 || strcmp(args[0], "create") != 0) return n_orders;
+  if (n == 1 && strcmp(args[0], "images") == 0) ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_LIST_IMAGES};
+  if (n == 4 && strcmp(args[0], "snapshot") == 0) /* ID NAME RECIPE */
+    ret[n_orders++] =
+        (struct dk_cloud_order){.kind = DK_CLOUD_SNAPSHOT, .id = args[1], .name = args[2], .recipe = args[3]};
+  for (int i = 1; i < n && i < CALLS_MOST && strcmp(args[0], "delete-image") == 0; i++)
+    ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_DELETE_IMAGE, .id = args[i]};
+  bool is_of_image = n >= 4 && strcmp(args[0], "create-of") == 0; /* an id */
+  if (n < 4 || (strcmp(args[0], "create") != 0 && !is_of_image)) return n_orders;
   const char *user_data = read_file(args[2]);
   for (int i = 3; i < n && i < CALLS_MOST; i++)
-    ret[n_orders++] = (struct dk_cloud_order){
-        .kind = DK_CLOUD_CREATE, .name = args[i], .image = args[1], .shape = shape, .user_data = user_data};
+    ret[n_orders++] = (struct dk_cloud_order){.kind = DK_CLOUD_CREATE,
+                                              .name = args[i],
+                                              .image = args[1],
+                                              .is_image_id = is_of_image,
+                                              .shape = shape,
+                                              .user_data = user_data};
   return n_orders;
 }
 

@@ -112,6 +112,45 @@ listed "dk2-1 [^|]*\|FINE complete" || fail 'what is left'
 ask project=nothing delete dk2-1
 starts 'BAD lab: there is no project `nothing`'
 
+# An image of one that runs: it stops, and stays; two at once are made from it, with what was on it.
+ask create dkrun "$lxd/user-data" dk-1
+wait_until listed "dk-1 dk-1 $row\|dk2-1 [^|]*\|FINE complete"
+address=$(sed -n 's/^dk-1 .*address=//p' <<<"$out")
+wait_until lets_in "$address" 'echo it >/root/kept; sync'
+recipe=$(printf 'a%063d' 3)
+ask images
+[ "$out" = 'FINE complete' ] || fail 'there are none'
+started=$EPOCHREALTIME
+ask snapshot dk-1 dk-image-1 "$recipe"
+[[ $out =~ ^FINE\ [0-9a-f]{64}$ ]] || fail 'its image'
+image=${out#FINE }
+took 'an image is made'
+listed "dk-1 dk-1 STOPPED [^|]*\|dk2-1 [^|]*\|FINE complete" || fail 'it is there, and stopped'
+ask -s 2 images
+[[ $out =~ ^$image\ READY\ recipe=$recipe\ store=01\ MiB=[1-9][0-9]*\ age=[0-9]{1,2}$'\n'FINE\ complete$ ]] || fail 'listed'
+ask create-of "$image" "$lxd/user-data" dk-2 dk-3
+[ "$(sort <<<"$out")" = $'FINE dk-2\nFINE dk-3' ] || fail 'made from it'
+took 'two are made from it'
+wait_until listed "dk-1 [^|]*\|dk-2 dk-2 $row\|dk-3 dk-3 $row\|dk2-1 [^|]*\|FINE complete"
+address=$(sed -n 's/^dk-3 .*address=//p' <<<"$out")
+wait_until lets_in "$address" 'cat /root/kept'
+ask snapshot dk-1 dk-image-2 "$recipe"
+[[ $out == FINE* || $out == DOUBT* ]] || fail 'the same once more'
+ask snapshot nothing dk-image-3 "$recipe"
+starts 'BAD lab: make an image of nothing: '
+ask delete dk-1 dk-2 dk-3
+[ "$(sort <<<"$out")" = $'FINE dk-1 deleted\nFINE dk-2 deleted\nFINE dk-3 deleted' ] || fail 'deleted'
+ask images
+# shellcheck disable=SC2046 # words
+ask delete-image $(sed -n 's/ READY.*//p' <<<"$out")
+lacks absent
+ask delete-image "$image"
+[ "$out" = "FINE $image absent" ] || fail 'it was gone'
+ask images
+[ "$out" = 'FINE complete' ] || fail 'none is left'
+ask project=nothing images
+starts 'BAD lab: there is no project `nothing`'
+
 # One that was made and never started, as when the engine died in between: it is started, and it can be deleted.
 store=$(printf '01%030d' 0)
 lxd_lxc -q init dkrun dk-4 --ephemeral -c user.dkrun.store="$store"
