@@ -6,6 +6,7 @@
 #include "providers/ssh/child.h"
 #include "providers/ssh/master.h"
 #include "providers/ssh/schema.h"
+#include "providers/ssh/shell.h"
 #include "providers/ssh/ssh.h"
 
 #include <stddef.h>
@@ -26,13 +27,17 @@ const struct dk_provider dk_providers[] = {
      .cloud = &dk_lxd_cloud,
      .dial = dk_ssh_dial,
      .why = dk_ssh_why,
-     .hang_up = dk_ssh_hang_up},
+     .hang_up = dk_ssh_hang_up,
+     .shell = dk_ssh_shell,
+     .close_shell = dk_ssh_close_shell},
     {.kind = "openstack",
      .schema = &dk_openstack_schema,
      .is_remote = true,
      .cloud = &dk_openstack_cloud,
      .dial = dk_ssh_dial,
      .why = dk_ssh_why,
-     .hang_up = dk_ssh_hang_up},
+     .hang_up = dk_ssh_hang_up,
+     .shell = dk_ssh_shell,
+     .close_shell = dk_ssh_close_shell},
     {.kind = NULL},
 };

@@ -73,6 +73,21 @@ struct dk_dial_options {
   void *ctx; /* of both */
 };
 
+struct dk_shell_options {
+  struct dk_host_config host;
+  const char *script; /* for sh, which reads it from its stdin; copied */
+  int log;            /* what it prints is appended, and what is said on the way to it; borrowed */
+  struct dk_loop *loop;
+  void (*begun)(void *ctx); /* called once, when the script has printed something */
+  /* Called once, from the loop. r 0: it has ended, with this exit code. Negative with words: -EAGAIN: the script has not
+   * begun; -EPIPE: the connection broke, and nobody knows what came of it. */
+  void (*done)(void *ctx, int r, int code, const struct dk_error *error);
+  void *ctx; /* of both */
+};
+
+/* A script that runs on a host, without an agent. */
+struct dk_shell;
+
 /* A way to a host's agent: from the first try until the stream is given up. */
 struct dk_dial;
 
@@ -95,6 +110,10 @@ struct dk_provider {
   /* Before the loop of dials that were hung up is destroyed: what has not ended yet, of all of them, is ended. Blocks
    * 0.2 s at most. NULL: nothing is left by a hang_up. */
   void (*settle)(void);
+  /* Runs a script on a rented machine. 0: `done` will be called. Negative with words: it will not. NULL: it has no
+   * such machines. */
+  int (*shell)(const struct dk_shell_options *options, struct dk_shell **ret, struct dk_error *error);
+  void (*close_shell)(struct dk_shell *shell); /* as hang_up; the script may go on. NULL is fine */
   /* Has a person answer what the host asks for (a password, a code, whether its key is right), with this process's
    * terminal, for the dials of the next hours. Blocks for as long as that takes; prints to stderr. 0, or negative with
    * words. NULL: it asks for nothing. */

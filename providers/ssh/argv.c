@@ -43,6 +43,21 @@ bool dk_ssh_is_path(const char *path) {
   return *path == '/' && !strstr(path, "${") && !strpbrk(path, "\n\r");
 }
 
+int dk_ssh_check_config(const struct dk_host_config *host, struct dk_error *error) {
+  const char *const paths[] = {host->identity, host->known_hosts};
+
+  if (!dk_ssh_is_host_name(host->name)) return dk_error_set(error, -EINVAL, "%s is no name of a host", host->name);
+  if (host->address && !dk_ssh_is_host_name(host->address))
+    return dk_error_set(error, -EINVAL, "%s is no address of a host", host->address);
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+    if (paths[i] && !dk_ssh_is_path(paths[i]))
+      return dk_error_set(error, -EINVAL,
+                          "ssh cannot be told of the file %s: it takes `${` for a variable\n"
+                          "help: rename the directory that has that in its name",
+                          paths[i]);
+  return 0;
+}
+
 static void add(struct dk_ssh_argv *argv, const char *item) {
   assert(argv->n + 1 < DK_SSH_ARGV_MAX);
   argv->items[argv->n++] = item;

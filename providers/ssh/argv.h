@@ -32,6 +32,9 @@ struct dk_ssh_argv {
 bool dk_ssh_is_host_name(const char *name);
 /* Can ssh be told of it? Anything but what it would take for a variable, `${...}`, which nothing keeps it from. */
 bool dk_ssh_is_path(const char *path);
+/* What is said of a rented machine comes from its cloud, and from where the repository lies. -EINVAL: it has other
+ * names and paths. */
+int dk_ssh_check_config(const struct dk_host_config *host, struct dk_error *error);
 /* `host` is of such names and paths. `program` is ssh; `socket`: of MASTER and LOGIN; `command`: for the login shell
  * there, not of CHECK. 0 or -ENOMEM. */
 int dk_ssh_argv(enum dk_ssh_way way, const struct dk_host_config *host, const char *program, const char *socket,

@@ -247,25 +247,9 @@ void dk_ssh_on_stream(void *ctx, int fd, short revents) {
   if (said != DK_SSH_NOTHING) handle(dial, said);
 }
 
-/* What is said of a rented machine comes from its cloud, and from where the repository lies. */
-static int check_config(const struct dk_host_config *host, struct dk_error *error) {
-  const char *const paths[] = {host->identity, host->known_hosts};
-
-  if (!dk_ssh_is_host_name(host->name)) return dk_error_set(error, -EINVAL, "%s is no name of a host", host->name);
-  if (host->address && !dk_ssh_is_host_name(host->address))
-    return dk_error_set(error, -EINVAL, "%s is no address of a host", host->address);
-  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-    if (paths[i] && !dk_ssh_is_path(paths[i]))
-      return dk_error_set(error, -EINVAL,
-                          "ssh cannot be told of the file %s: it takes `${` for a variable\n"
-                          "help: rename the directory that has that in its name",
-                          paths[i]);
-  return 0;
-}
-
 int dk_ssh_dial(const struct dk_dial_options *options, struct dk_dial **ret, struct dk_error *error) {
   *ret = NULL;
-  int r = check_config(&options->host, error);
+  int r = dk_ssh_check_config(&options->host, error);
   if (r < 0) return r;
   struct dk_dial *dial = dk_calloc(1, sizeof *dial);
   if (!dial) return dk_error_system(error, -ENOMEM, "connecting with ssh");
