@@ -54,7 +54,7 @@ static const char *state_of(const struct dk_rented *rented) {
   case DK_RENT_ASKED: return "asked for";
   case DK_RENT_DOUBT: return "in doubt";
   case DK_RENT_MADE: return rented->is_leaving ? "leaving" : "boots";
-  case DK_RENT_UP: return rented->is_leaving ? "leaving" : "up";
+  case DK_RENT_UP: return rented->is_leaving ? "leaving" : rented->is_builder ? "builds" : "up";
   case DK_RENT_ENDING: return "ending";
   }
   return "unknown";

@@ -183,7 +183,9 @@ uint64_t dk_rentals_deadline(const struct dk_rentals *rentals) {
   for (uint32_t i = 0; i < rentals->n_pools; i++) {
     const struct dk_rental_pool *pool = rentals->pools[i];
     uint64_t cloud = pool->cloud ? pool->entry->provider->cloud->deadline(pool->cloud) : UINT64_MAX;
+    uint64_t image = dk_rentals_image_deadline(pool);
     if (cloud < at) at = cloud;
+    if (image < at) at = image;
   }
   return at;
 }
@@ -198,6 +200,7 @@ void dk_rentals_tick(struct dk_rentals *rentals, uint64_t now_ns) {
     struct dk_rental_pool *pool = rentals->pools[i];
     if (pool->cloud && now_ns >= pool->entry->provider->cloud->deadline(pool->cloud))
       pool->entry->provider->cloud->tick(pool->cloud, now_ns);
+    if (now_ns >= dk_rentals_image_deadline(pool)) dk_rentals_image_tick(pool, now_ns);
   }
   if (rentals->n_pools > 0 && now_ns >= rentals->look_at) {
     rentals->look_at = now_ns + LOOK_NS;

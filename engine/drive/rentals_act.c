@@ -39,11 +39,23 @@ static bool ask(struct dk_rental_pool *pool, const struct dk_cloud_order *order,
   return false;
 }
 
-static void say(const struct dk_rentals *rentals, const char *pool, const char *text) {
+bool dk_rentals_ask(struct dk_rental_pool *pool, const struct dk_cloud_order *order, dk_cloud_done_fn *done,
+                    struct dk_error *error) {
+  return ask(pool, order, 0, 0, done, error);
+}
+
+struct dk_rental_pool *dk_rentals_called(void *call) {
+  struct dk_rental_pool *pool = ((struct dk_rental_call *)call)->pool;
+
+  free_call(call);
+  return pool;
+}
+
+void dk_rentals_say(const struct dk_rental_pool *pool, const char *text) {
   struct dk_error words = {0};
 
-  dk_error_set(&words, -EIO, "%s: %s", pool, text);
-  dk_engine_say(rentals->engine, words.text);
+  dk_error_set(&words, -EIO, "%s: %s", pool->name, text);
+  dk_engine_say(pool->rentals->engine, words.text);
 }
 
 /* --- create --- */
@@ -65,6 +77,7 @@ static enum dk_rent_refusal refusal_of(enum dk_cloud_failure failure) {
 static void on_created(void *ctx, const struct dk_cloud_result *result) {
   struct dk_rental_call *call = ctx;
   struct dk_rentals *rentals = call->rentals;
+  struct dk_rental_pool *pool = call->pool;
   struct dk_rent_event event = {.number = call->number};
 
   free_call(call);
@@ -77,6 +90,7 @@ static void on_created(void *ctx, const struct dk_cloud_result *result) {
   } else {
     event.kind = DK_RENT_EV_CREATE_FAILED;
     event.u.failed.reason = refusal_of(result->failure);
+    if (result->failure == DK_CLOUD_BAD && dk_rentals_image_is_lost(pool)) event.u.failed.reason = DK_RENT_TRANSIENT;
     event.u.failed.retry_after_ns = result->retry_after_ns;
   }
   if (result->failure != DK_CLOUD_FINE) dk_engine_say(rentals->engine, result->error.text);
@@ -111,10 +125,12 @@ static void create(struct dk_rentals *rentals, struct dk_rental_pool *pool, cons
   dk_rent_name(rentals->engine->store_id, rented->incarnation, rented->number, name);
   dk_rentals_name(rented->pool, rented->number, own, sizeof own);
   const char *user = pool->entry->host.user;
+  bool is_own = pool->entry->image.setup && !rented->is_builder;
   int r = dk_rentals_user_data(rentals, own, user ? user : DK_RENTALS_USER, &script, &error);
   const struct dk_cloud_order order = {.kind = DK_CLOUD_CREATE,
                                        .name = name,
-                                       .image = pool->entry->image,
+                                       .image = is_own ? pool->image.id : pool->entry->image.from,
+                                       .is_image_id = is_own,
                                        .shape = shape,
                                        .user_data = dk_buf_text(&script)};
   if (r == 0 && ask(pool, &order, rented->number, 0, on_created, &error)) return;
@@ -151,7 +167,7 @@ static void take_row(struct dk_rentals *rentals, const struct dk_rental_pool *po
     const struct dk_rented *rented = dk_rent_at(rentals->rent, i);
     if (dk_rentals_pool_of(rentals, rented) != pool || !is_row_of(rentals, rented, instance)) continue;
     if (instance->state == DK_INSTANCE_FAILED && *instance->words && rented->state != DK_RENT_ENDING)
-      say(rentals, pool->name, instance->words);
+      dk_rentals_say(pool, instance->words);
     dk_rentals_address(rentals, rented->number, instance->address);
     return;
   }
@@ -243,7 +259,10 @@ static void give_up(const struct dk_rental_call *call) {
     break;
   case DK_CLOUD_LIST: end_list(call->rentals, call->pool, call->serial, false); break;
   case DK_CLOUD_DELETE: answer_delete(call->rentals, call->number, DK_RENT_DELETE_DOUBT); break;
-  case DK_CLOUD_CHECK: break;
+  case DK_CLOUD_SNAPSHOT:
+  case DK_CLOUD_LIST_IMAGES: dk_rentals_image_unanswered(call->pool, call->kind); break;
+  case DK_CLOUD_CHECK:
+  case DK_CLOUD_DELETE_IMAGE: break;
   }
 }
 

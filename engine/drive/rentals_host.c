@@ -60,7 +60,13 @@ static struct dk_rental *add_machine(struct dk_rentals *rentals, const struct dk
   return machine;
 }
 
-/* It becomes a host when it is known where it is. */
+static bool is_builder(const struct dk_rentals *rentals, const struct dk_rental *machine) {
+  const struct dk_rented *rented = dk_rent_find(rentals->rent, machine->number);
+
+  return rented && rented->is_builder;
+}
+
+/* It becomes a host when it is known where it is; a builder does not. */
 static void dial(struct dk_rentals *rentals, struct dk_rental *machine) {
   const struct dk_cloud_entry *cloud = machine->pool ? machine->pool->entry : NULL;
   struct dk_hosts_entry *entry = &machine->entry;
@@ -78,6 +84,10 @@ static void dial(struct dk_rentals *rentals, struct dk_rental *machine) {
   entry->config.address = machine->address;
   entry->config.identity = machine->identity;
   entry->config.known_hosts = machine->known_hosts;
+  if (is_builder(rentals, machine)) {
+    dk_rentals_image_reach(machine->pool, machine);
+    return;
+  }
   int r = dk_fleet_rent(rentals->engine, entry, &machine->host, &error);
   if (r < 0) {
     dk_engine_fail(rentals->engine, r, &error);
@@ -129,6 +139,7 @@ void dk_rentals_forget(struct dk_rentals *rentals, uint32_t number) {
       continue;
     }
     if (machine->host) dk_fleet_give_back(machine->host);
+    if (machine->pool) dk_rentals_image_forget(machine->pool, number);
     destroy(machine);
   }
   rentals->n_machines = kept;

@@ -4,6 +4,7 @@
  *   NAME, NAME.pub      the machine's first key: it is given in the script, so that it is known and never just accepted
  *   NAME.known          the same for ssh, as known_hosts(5), then those that ssh has learned from the machine, alone
  *   NAME.known.old      ssh's own copy of what it was before */
+#include "engine/drive/image.h"
 #include "engine/drive/rentals_priv.h"
 #include "engine/sys/fs.h"
 #include "engine/sys/spawn.h"
@@ -68,7 +69,7 @@ static int write_known(const struct dk_rentals *rentals, const char *name, const
   return r < 0 ? r : dk_fs_write(path.data, line.data, line.len, 0600, true, error);
 }
 
-/* The machine ends by itself: at first unless a dkagent comes, later when none has been there for as long. An agent
+/* The machine ends by itself: at first unless a dkagent comes, or the setup of an image, later when none has been there for as long. An agent
  * goes when nobody has wanted it for a minute and it has nothing that is not saved, so this is a lease, which work
  * renews. Before anything else, so that whatever goes wrong later goes wrong on a machine that ends.
  *
@@ -77,8 +78,11 @@ static const char script[] =
     "#!/bin/sh\n"
     "# Made by dkrun. This machine ends by itself when no dkagent has been here for %u minutes.\n"
     "(\n"
-    "  is_used() { for p in /proc/[0-9]*/exe; do case $(readlink \"$p\") in */dkagent*) return 0 ;; esac; done; return "
-    "1; }\n"
+    "  is_used() {\n"
+    "    read -r p <" DK_IMAGE_PID " && [ -d \"/proc/$p\" ] && return 0\n"
+    "    for p in /proc/[0-9]*/exe; do case $(readlink \"$p\") in */dkagent*) return 0 ;; esac; done\n"
+    "    return 1\n"
+    "  }\n"
     "  left=%u\n"
     "  while [ \"$left\" -gt 0 ]; do sleep 20; if is_used; then left=%u; else left=$((left - 1)); fi; done\n"
     "  shutdown -P now || systemctl poweroff || poweroff -f || kill -PWR 1\n"

@@ -26,6 +26,7 @@ struct dk_rent_pool dk_rentals_configured(const struct dk_rental_pool *pool) {
                                .boot_ns = entry->boot_ns,
                                .lag_ns = entry->provider->cloud->lag_ns,
                                .is_paid = is_paid(entry),
+                               .image = dk_rentals_image_state(pool),
                                .shapes = pool->shapes,
                                .n_shapes = entry->n_shapes};
 }
@@ -66,6 +67,7 @@ static void drop_next(struct dk_rental_pool *pool) {
 }
 
 void dk_rentals_free_pool(struct dk_rental_pool *pool) {
+  dk_rentals_image_drop(pool);
   drop_next(pool);
   dk_free(pool->shapes);
   dk_free(pool->name);
@@ -82,6 +84,7 @@ static struct dk_rental_pool *need_pool(struct dk_rentals *rentals, const char *
   if (!pool) return NULL;
   *pool = (struct dk_rental_pool){
       .rentals = rentals, .number = rentals->n_pools, .name = dk_strdup(name), .where = dk_strdup(where)};
+  pool->image.log = -1;
   if (!pool->name || !pool->where || !dk_grow(rentals->pools, rentals->n_pools, rentals->cap_pools)) {
     dk_rentals_free_pool(pool);
     return NULL;
@@ -176,6 +179,7 @@ static void configure(struct dk_rental_pool *pool, int32_t order) {
   pool->is_named = pool->is_open = true;
   pool->is_barred = pool->is_refused = pool->is_stale = false;
   pool->order = order;
+  dk_rentals_image_begin(pool);
   tell_pool(pool);
 }
 
@@ -271,11 +275,15 @@ static void end_runs(struct dk_engine *engine) {
   }
 }
 
+void dk_rentals_bar_pool(struct dk_rental_pool *pool) {
+  if (pool->is_barred) return;
+  pool->is_barred = true;
+  stop(pool);
+  if (!dk_rentals_are_open(pool->rentals)) end_runs(pool->rentals->engine);
+}
+
 void dk_rentals_bar(struct dk_rentals *rentals, const struct dk_engine_host *host) {
   const struct dk_rental *machine = dk_rentals_machine_of(rentals, host);
 
-  if (!machine || !machine->pool || machine->pool->is_barred) return;
-  machine->pool->is_barred = true;
-  stop(machine->pool);
-  if (!dk_rentals_are_open(rentals)) end_runs(rentals->engine);
+  if (machine && machine->pool) dk_rentals_bar_pool(machine->pool);
 }

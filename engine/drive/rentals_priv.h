@@ -13,6 +13,33 @@ struct dk_rental_next {
   struct dk_rent_shape *shapes;
 };
 
+/* How far the image of a pool is whose machines are made from one of dkrun's own. */
+enum dk_rental_image_step {
+  DK_RENTAL_IMAGE_SEEK,    /* a list is to be asked for, at look_at */
+  DK_RENTAL_IMAGE_LISTING, /* it is under way */
+  DK_RENTAL_IMAGE_THERE,
+  DK_RENTAL_IMAGE_MISSING, /* engine/rent makes a builder when something waits */
+  DK_RENTAL_IMAGE_SETUP,   /* the builder is reached, at look_at, and set up */
+  DK_RENTAL_IMAGE_KEEP,    /* a snapshot of it is to be asked for, at look_at */
+  DK_RENTAL_IMAGE_KEPT,    /* it is under way */
+  DK_RENTAL_IMAGE_SAVING,  /* that is awaited: a list is to be asked for, at look_at */
+  DK_RENTAL_IMAGE_SAVED,   /* it is under way */
+};
+
+struct dk_rental_image {
+  enum dk_rental_image_step step;
+  char digest[DK_DIGEST_HEX + 1]; /* of its recipe; "": machines are made from one that people have made */
+  char id[DK_RENT_ID];            /* THERE; from SAVING on, "" when nobody knows it */
+  char lost[DK_RENT_ID];          /* the last one of which a machine could not be made */
+  uint32_t builder;               /* dk_rented; 0: none */
+  struct dk_shell *shell;
+  int log;                                /* -1: none */
+  uint64_t look_at, begun_at, saved_from; /* dk_now_ns: see step; of the builder; of the snapshot's answer */
+  uint32_t n_breaks;                      /* builders that were lost, in a row */
+  bool was_list_told;                     /* that lists fail */
+  char why[300];                          /* SETUP: why nobody could log in */
+};
+
 /* A provider at one place whose machines are made; there as long as the engine, also when no file names it any more. */
 struct dk_rental_pool {
   struct dk_rentals *rentals;
@@ -26,6 +53,7 @@ struct dk_rental_pool {
   bool is_barred;  /* what it makes cannot run tasks: stopped until it is configured anew */
   bool is_refused; /* engine/rent has stopped it, for what the cloud says of our calls: likewise */
   bool is_stale;   /* it was one of the two, and the files were edited: it is configured anew */
+  struct dk_rental_image image;
   struct dk_rental_next next;
   int32_t order;                /* among pools, as written */
   struct dk_rental_call *calls; /* under way */
@@ -91,6 +119,30 @@ void dk_rentals_let_go(struct dk_rentals *rentals, uint32_t number, bool is_hard
 void dk_rentals_close_cloud(struct dk_rental_pool *pool);
 void dk_rentals_free_calls(struct dk_rental_pool *pool); /* the same, and nobody is told */
 void dk_rentals_act(struct dk_rentals *rentals, const struct dk_rent_action *action);
+
+/* Another call, for `done` with a struct dk_rental_call: dk_rentals_called takes it apart and frees it. False: nothing
+ * was asked, and `error` may have words. */
+bool dk_rentals_ask(struct dk_rental_pool *pool, const struct dk_cloud_order *order, dk_cloud_done_fn *done,
+                    struct dk_error *error);
+struct dk_rental_pool *dk_rentals_called(void *call);
+/* What is wrong, said as of the pool. */
+void dk_rentals_say(const struct dk_rental_pool *pool, const char *text);
+
+/* rentals_image.c: what machines are made from, where that is to be made first. */
+void dk_rentals_image_begin(struct dk_rental_pool *pool); /* as the pool is configured now */
+void dk_rentals_image_drop(struct dk_rental_pool *pool);  /* what is under way is given up; nobody is told */
+enum dk_rent_image dk_rentals_image_state(const struct dk_rental_pool *pool);
+/* A machine could not be made from it. True: it may be gone, and is sought anew. */
+bool dk_rentals_image_is_lost(struct dk_rental_pool *pool);
+/* The builder can be reached. */
+void dk_rentals_image_reach(struct dk_rental_pool *pool, struct dk_rental *machine);
+void dk_rentals_image_forget(struct dk_rental_pool *pool, uint32_t number); /* it is gone, or goes */
+/* A call about images that was given up: nobody knows what came of it. */
+void dk_rentals_image_unanswered(struct dk_rental_pool *pool, enum dk_cloud_kind kind);
+uint64_t dk_rentals_image_deadline(const struct dk_rental_pool *pool); /* UINT64_MAX: none */
+void dk_rentals_image_tick(struct dk_rental_pool *pool, uint64_t now_ns);
+/* Its machines cannot run tasks, for what they are made from: as dk_rentals_bar. */
+void dk_rentals_bar_pool(struct dk_rental_pool *pool);
 
 /* rentals_host.c: machines as hosts. */
 struct dk_rental *dk_rentals_machine(const struct dk_rentals *rentals, uint32_t number); /* NULL: none */
