@@ -66,6 +66,7 @@ int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_instances(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_down(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_reap(struct dk_cli *cli, int argc, char **argv);
+int dk_cmd_images(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_trust(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_doctor(struct dk_cli *cli, int argc, char **argv);
 int dk_cmd_fsck(struct dk_cli *cli, int argc, char **argv);

@@ -217,6 +217,18 @@ static const struct dk_command commands[] = {
      "\n"
      "It works in any folder, and beside a working engine.\n",
      dk_cmd_reap},
+    {"images", NULL, "images [prune] [PROVIDER] [--format text|json]", "images that dkrun made in clouds",
+     "Asks the clouds (all, or PROVIDER) which images dkrun has made there, by the\n"
+     "`image` blocks of files of providers: their state, size, age, and who made them.\n"
+     "\n"
+     "  prune                     delete those that no file of providers names any\n"
+     "                            more, and that you made on this machine; asks\n"
+     "  prune --all               also those that others made, or on other machines\n"
+     "  -y, --yes                 delete them without a question\n"
+     "  --format text|json        how to say it\n"
+     "\n"
+     "An image that was deleted is made again when a machine is to be made from it.\n",
+     dk_cmd_images},
     {"trust", NULL, "trust [--yes | --not]", "let this repository declare providers",
      "Shows which hosts the providers.dk of this repository declares, and asks whether\n"
      "to trust it. A trusted file counts as if it were yours: it says whom ssh\n"

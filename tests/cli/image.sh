@@ -99,6 +99,24 @@ run results --format csv
 wait_until none_left
 [ "$(images | wc -l)" -eq 2 ] || fail "images: $(images)"
 
+# --- listed and pruned ---
+
+run images
+[[ $out =~ ^image\ +provider\ +state\ +size\ +age\ +made\ by ]] || fail "its head"
+[[ $out =~ tools\ +cloud\ +ready\ +[0-9.]+\ MiB\ +[0-9]+\ s\ .*:$PWD ]] || fail "the one that is named"
+[[ $out =~ ${recipe:0:12}\ +cloud\ +ready ]] || fail "the one that is not"
+has '1 of them no file of providers names any more: dkrun images prune'
+run images cloud --format json
+has "\"image\":null,\"recipe\":\"$recipe\""
+run -e 2 images nowhere
+run images prune
+has 'nothing was deleted; with --yes 1 image would be'
+run images prune --yes
+has 'deleted 1 of 1 image'
+lxd_lxc image list --format json | grep -q "$recipe" && fail "it is still there"
+run images prune -y
+has 'nothing to delete'
+
 # --- one that people have deleted is made again ---
 
 for image in $(lxd_lxc image list --format json | jq -r '.[] | select(.properties["user.dkrun.recipe"]) | .fingerprint'); do
