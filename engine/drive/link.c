@@ -21,7 +21,7 @@
 /* Another machine that says nothing for so long is asked for a sign of life; when none comes, the stream is dead,
  * whatever its transport believes. */
 #define QUIET_NS 4000000000u
-#define SILENT_NS 12000000000u
+#define ANSWER_NS 8000000000u
 
 struct dk_link {
   struct dk_link_options with;
@@ -286,7 +286,14 @@ size_t dk_link_waiting(const struct dk_link *link) {
 /* When a sign of life is to be asked for, or, when it was, the stream to be given up. */
 static uint64_t quiet_until(const struct dk_link *link) {
   if (!link->with.provider->is_remote) return UINT64_MAX;
-  return link->asked_at > link->heard_at ? link->heard_at + SILENT_NS : link->heard_at + QUIET_NS;
+  return link->asked_at > link->heard_at ? link->asked_at + ANSWER_NS : link->heard_at + QUIET_NS;
+}
+
+/* Something has come that was not read yet: it is we who were silent (stopped, swapped out, at a slow disk). */
+static bool has_unread(const struct dk_link *link) {
+  struct pollfd stream = {.fd = link->fd, .events = POLLIN};
+
+  return poll(&stream, 1, 0) > 0;
 }
 
 uint64_t dk_link_deadline(const struct dk_link *link) {
@@ -304,6 +311,8 @@ void dk_link_tick(struct dk_link *link, uint64_t now_ns) {
     (void)connect_now(link, NULL);
   } else if (link->broken.code) {
     drop_broken(link);
+  } else if (has_unread(link)) {
+    return;
   } else if (!link->welcomed) {
     drop(link, "the agent did not answer");
   } else if (link->asked_at > link->heard_at) {

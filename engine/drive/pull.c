@@ -211,7 +211,8 @@ bool dk_pull_progress(const struct dk_pulls *pulls, const struct dk_digest *cont
 
   if (!item) return false;
   const struct dk_pull_source *source = dk_pull_source_of(item, item->host);
-  *ret = (struct dk_pull_progress){item->taken + item->files_taken, source->size + item->files_total, item->host};
+  *ret = (struct dk_pull_progress){item->taken + item->files_taken, source->size + item->files_total,
+                                   item->is_here && item->from ? item->from : item->host};
   return true;
 }
 
@@ -296,7 +297,7 @@ void dk_pull_tell_directories(const struct dk_pull_item *file, int64_t bytes) {
     struct dk_pull_item *dir = file->waiters[i].ctx;
     if (file->waiters[i].done != on_file) continue;
     dir->files_taken += (uint64_t)bytes;
-    dir->host = file->host;
+    dir->from = file->host; /* which need not have the directory */
   }
 }
 

@@ -29,12 +29,11 @@ struct dk_pull_item {
   bool is_dir; /* an item of its own: who wants the manifest as a file does not wait for what it names */
   struct dk_pull_source *sources;
   uint32_t n_sources, cap_sources;
-  struct dk_engine_host
-      *host;                 /* the source that is asked; of a directory whose manifest is here: for its files, last */
+  struct dk_engine_host *host; /* the source that is asked; of a directory whose manifest is here: that one's */
   struct dk_pull_item *next; /* of the same host and order, as they were asked for */
   enum dk_pull_order order;
   uint64_t taken, asked;             /* bytes */
-  const struct dk_engine_host *from; /* whose bytes were taken */
+  const struct dk_engine_host *from; /* whose bytes were taken, last; of a directory also its files' */
   bool is_mixed;                     /* and those of others: what is wrong with them is not known to be one's fault */
   bool is_here;                      /* its own content; a directory's files may be missing */
   bool is_own;                       /* the engine wants it for itself */

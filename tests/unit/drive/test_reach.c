@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOST_AFTER_MS 600u
 #define MS UINT64_C(1000000)
@@ -145,12 +146,61 @@ static void read_late(void **state) {
   assert_true(!second.is_done && dk_reads_silent_at(f->engine->hosts[1]) >= at + 100 * MS);
 }
 
+/* An engine that was stopped for longer than it waits for a sign of life has heard nothing, and hosts are not lost. */
+static void a_stall(void **state) {
+  struct far_engine *f = *state;
+
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  far_rest(f, 300);
+  uint64_t before = f->fars[0].n_dials;
+  sleep(13);
+  far_rest(f, 1000);
+  assert_int_equal(f->fars[0].n_dials, before);
+  assert_int_not_equal(f->engine->hosts[1]->session, 0);
+}
+
+/* A directory with a file that another one, of another host, has too: that one's progress is told. */
+static const struct far_content *add_dir(struct far_engine *f, int host, uint64_t seed) {
+  dk_autobuf manifest = DK_BUF_INIT;
+  const struct far_content *shared = far_add(f, host, 200 * (size_t)DK_PART_MAX, 7, false);
+  const struct far_content *own = far_add(f, host, 3, seed, false);
+  const struct dk_manifest_entry files[] = {
+      {.kind = 'f', .digest = shared->digest, .size = shared->len, .path = "a"},
+      {.kind = 'f', .digest = own->digest, .size = own->len, .path = "b"},
+  };
+
+  for (int i = 0; i < 2; i++) dk_manifest_add(&manifest, &files[i]);
+  return far_add_bytes(f, host, manifest.data, manifest.len, true, true);
+}
+
+static void a_shared_file(void **state) {
+  struct far_engine *f = *state;
+  struct far_reached one, two;
+  const bool is_dir = true;
+
+  assert_int_equal(far_start(f, 60000, NULL), 0);
+  far_rest(f, 50);
+  const struct far_content *first = add_dir(f, 1, 1001), *second = add_dir(f, 2, 1002);
+  f->fars[0].mute_after = 20;
+  assert_int_equal(far_reach(f, &first, &is_dir, 1, &one), 0);
+  far_rest(f, 50);
+  assert_int_equal(far_reach(f, &second, &is_dir, 1, &two), 0);
+  far_rest(f, 600); /* it is told each 250 ms */
+  assert_true(two.n_progress > 0);
+  far_speak(&f->fars[0]);
+  assert_int_equal(far_turns(f, &two.is_done, NULL), 0);
+  assert_int_equal(two.r, 0);
+  assert_int_equal(far_turns(f, &one.is_done, NULL), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(lost_before, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(lost_and_back, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(unread, far_setup, far_teardown),
       cmocka_unit_test_setup_teardown(read_late, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(a_shared_file, far_setup, far_teardown),
+      cmocka_unit_test_setup_teardown(a_stall, far_setup, far_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
