@@ -34,7 +34,9 @@ static void name_call(struct dk_cloud_call *call, const struct dk_cloud_order *o
                                       [DK_CLOUD_SNAPSHOT] = "make an image of ",
                                       [DK_CLOUD_LIST_IMAGES] = "list images",
                                       [DK_CLOUD_DELETE_IMAGE] = "delete image "};
-  const char *what = order->kind == DK_CLOUD_CREATE ? order->name : order->id ? order->id : "";
+  bool is_of_id =
+      order->kind == DK_CLOUD_DELETE || order->kind == DK_CLOUD_SNAPSHOT || order->kind == DK_CLOUD_DELETE_IMAGE;
+  const char *what = order->kind == DK_CLOUD_CREATE ? order->name : is_of_id ? order->id : "";
 
   snprintf(call->words, sizeof call->words, "%s: %s%.80s", call->cloud->site.provider, verbs[order->kind], what);
 }
