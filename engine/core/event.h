@@ -133,6 +133,7 @@ struct dk_event {
       int32_t code;
       const void *bytes;
       uint32_t len;
+      bool replaces; /* what the store keeps of an earlier one under the key gives way to it */
     } ended;
     /* CANCEL PAUSE RESUME PRIORITY: a bit per task (borrowed for the call), NULL: the whole run. */
     struct {
@@ -181,6 +182,7 @@ struct dk_record {
   uint32_t slot;         /* TASK RUNNING */
   uint64_t counter;      /* INCARNATION: numbers up to this are taken; id.inc is the incarnation */
   uint32_t off, len;     /* RESULT, FAILURE: bytes in dk_out.bytes */
+  bool replaces;         /* RESULT: in place of one that is there; else that stays */
 };
 
 enum dk_action_kind {

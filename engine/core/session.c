@@ -107,6 +107,7 @@ static void record_end(struct dk_core *core, const struct dk_attempt *attempt, c
   struct dk_record *record = dk_emit_record(core, is_ok ? DK_REC_RESULT : DK_REC_FAILURE);
   record->id = attempt->id;
   record->key = attempt->key;
+  record->replaces = event->u.ended.replaces;
   dk_emit_bytes(core, record, event->u.ended.bytes, event->u.ended.len);
   if (is_ok) core->facts_seq = core->seq;
 }

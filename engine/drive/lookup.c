@@ -246,14 +246,14 @@ static int read_metrics(struct dk_lookup_state *state, uint32_t task, const stru
 
   if (!t->extractor) return 0;
   if (state->with.store) {
-    r = dk_store_get_metrics(state->with.store, key, &t->metrics, ret, error);
+    r = dk_store_get_metrics(state->with.store, key, &t->metrics, &saved->attempt, ret, error);
     if (r != -ENOENT && r != -EBADMSG) return r; /* damaged ones too: what they were read from is kept */
   }
   r = dk_plan_order(state->with.plan, task, &state->late, &order, error);
   if (r < 0) return r;
   r = dk_extract(t->extractor, state->with.objects, &saved->result, order.keep_files, order.n_keep_files, ret, error);
   dk_order_finish(&order);
-  if (r == 0 && !state->with.dry) r = dk_batch_put_metrics(&state->extra, key, &t->metrics, ret);
+  if (r == 0 && !state->with.dry) r = dk_batch_put_metrics(&state->extra, key, &t->metrics, saved->attempt, ret);
   return r;
 }
 

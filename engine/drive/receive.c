@@ -163,6 +163,9 @@ void dk_engine_take_result(struct dk_engine_host *host, uint64_t session, struct
     dk_engine_fail(engine, r, &error);
     return;
   }
+  /* What is never used again (cache = "none") is what was made last. */
+  event.u.ended.replaces =
+      message->u.result.cause == DK_CAUSE_OK && run && !dk_plan_template(run->plan, task, NULL)->cached;
   event.u.ended.len = (uint32_t)bytes.len;
   char *owned = dk_buf_steal(&bytes);
   event.u.ended.bytes = owned;

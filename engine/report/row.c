@@ -197,7 +197,7 @@ const struct dk_metric_values *dk_row_metrics(struct dk_row_source *rows, uint32
     return NULL;
   }
   struct dk_error error = {0};
-  int r = dk_store_get_metrics(rows->store, &record->key, &rows->extractors[node], &rows->metrics, &error);
+  int r = dk_store_get_metrics(rows->store, &record->key, &rows->extractors[node], NULL, &rows->metrics, &error);
   if (r < 0) {
     remember_failure(rows, r, &error);
     return NULL;

@@ -67,7 +67,8 @@ static bool is_saved(const void *value, size_t vlen) {
 
 static bool is_metrics(const void *value, size_t vlen) {
   struct dk_metric_values values;
-  if (dk_metric_values_decode(value, vlen, &values)) return false;
+  struct dk_id attempt;
+  if (dk_metrics_decode(value, vlen, &attempt, &values)) return false;
   dk_metric_values_finish(&values);
   return true;
 }

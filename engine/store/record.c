@@ -81,7 +81,8 @@ static int put(struct dk_batch *batch, enum dk_table table, const struct key *ke
   return err;
 }
 
-#define ATTEMPT_VERSION 2 /* 1: of this machine, one slot */
+#define ATTEMPT_VERSION 2       /* 1: of this machine, one slot */
+#define METRICS_OF_ATTEMPT 0x80 /* before the values, which begin with a version of their own, a small number */
 
 static int add_attempt(struct dk_batch *batch, const struct dk_record *record) {
   struct key key = key_of_id(record->id);
@@ -138,6 +139,7 @@ static int add_bytes(struct dk_batch *batch, const struct dk_record *record, con
     dk_batch_del(batch, table, key, klen);
   } else {
     assert(record->off <= bytes->len && record->len <= bytes->len - record->off);
+    if (record->replaces) dk_batch_del(batch, table, key, klen);
     dk_batch_put_new(batch, table, key, klen, dk_buf_text(bytes) + record->off, record->len);
   }
   return dk_buf_ok(&batch->bytes) ? 0 : -ENOMEM;
@@ -173,9 +175,12 @@ int dk_batch_put_choice(struct dk_batch *batch, uint32_t run, uint32_t task, con
 }
 
 int dk_batch_put_metrics(struct dk_batch *batch, const struct dk_digest *key, const struct dk_digest *extractors,
-                         const struct dk_metric_values *values) {
+                         struct dk_id attempt, const struct dk_metric_values *values) {
   struct key both = key_of_metrics(key, extractors);
   struct dk_buf value = DK_BUF_INIT;
+  dk_write_u8(&value, METRICS_OF_ATTEMPT);
+  dk_write_u64(&value, attempt.inc);
+  dk_write_u64(&value, attempt.n);
   return put(batch, DK_TABLE_METRICS, &both, &value, dk_metric_values_encode(values, &value));
 }
 
@@ -398,15 +403,30 @@ int dk_store_get_choice(struct dk_store *store, uint32_t run, uint32_t task, str
   return dk_reader_done(&reader) && version == 1 ? 0 : bad_value(-EBADMSG, DK_TABLE_CHOICES, error);
 }
 
+int dk_metrics_decode(const void *data, size_t len, struct dk_id *ret_attempt, struct dk_metric_values *ret) {
+  struct dk_reader reader;
+  *ret_attempt = (struct dk_id){0, 0};
+  dk_reader_init(&reader, data, len);
+  if (dk_read_u8(&reader) != METRICS_OF_ATTEMPT || reader.failed) return dk_metric_values_decode(data, len, ret);
+  ret_attempt->inc = dk_read_u64(&reader);
+  ret_attempt->n = dk_read_u64(&reader);
+  *ret = (struct dk_metric_values){NULL, 0};
+  return reader.failed ? -EBADMSG : dk_metric_values_decode(reader.at, (size_t)(reader.end - reader.at), ret);
+}
+
 int dk_store_get_metrics(struct dk_store *store, const struct dk_digest *key, const struct dk_digest *extractors,
-                         struct dk_metric_values *ret, struct dk_error *error) {
+                         const struct dk_id *attempt, struct dk_metric_values *ret, struct dk_error *error) {
   dk_autobuf value = DK_BUF_INIT;
   struct key both = key_of_metrics(key, extractors);
+  struct dk_id of;
   *ret = (struct dk_metric_values){NULL, 0};
   int err = dk_store_get(store, DK_TABLE_METRICS, both.bytes, both.len, &value, error);
   if (err) return err;
-  err = dk_metric_values_decode(value.data, value.len, ret);
-  return err ? bad_value(err, DK_TABLE_METRICS, error) : 0;
+  err = dk_metrics_decode(value.data, value.len, &of, ret);
+  if (err) return bad_value(err, DK_TABLE_METRICS, error);
+  if (!attempt || dk_id_equal(of, *attempt)) return 0;
+  dk_metric_values_finish(ret);
+  return -ENOENT;
 }
 
 int dk_store_get_name(struct dk_store *store, const char *experiment, const char *label, struct dk_digest *ret,

@@ -113,8 +113,9 @@ int dk_store_load_core(struct dk_store *store, struct dk_record **ret, uint32_t 
 
 int dk_batch_put_run(struct dk_batch *batch, const struct dk_run *run);
 int dk_batch_put_choice(struct dk_batch *batch, uint32_t run, uint32_t task, const struct dk_choice *choice);
+/* `attempt`: of the result that they were read from. A task that is made again under its key has others. */
 int dk_batch_put_metrics(struct dk_batch *batch, const struct dk_digest *key, const struct dk_digest *extractors,
-                         const struct dk_metric_values *values);
+                         struct dk_id attempt, const struct dk_metric_values *values);
 
 /* The last key that a task of this name had (DK_TABLE_NAMES): experiment's name, NUL, task's name -> key. */
 int dk_batch_put_name(struct dk_batch *batch, const char *experiment, const char *label, const struct dk_digest *key);
@@ -145,8 +146,11 @@ int dk_store_get_saved(struct dk_store *store, const struct dk_digest *key, stru
 int dk_store_get_failure(struct dk_store *store, struct dk_id attempt, struct dk_result *ret, struct dk_error *error);
 int dk_store_get_choice(struct dk_store *store, uint32_t run, uint32_t task, struct dk_choice *ret,
                         struct dk_error *error);
+/* Of the result of this attempt, -ENOENT when they are of another; NULL: of whichever was read last. */
 int dk_store_get_metrics(struct dk_store *store, const struct dk_digest *key, const struct dk_digest *extractors,
-                         struct dk_metric_values *ret, struct dk_error *error);
+                         const struct dk_id *attempt, struct dk_metric_values *ret, struct dk_error *error);
+/* A value of the table. Earlier ones do not say of which attempt: {0, 0}. 0, -EBADMSG, -ENOMEM. */
+int dk_metrics_decode(const void *data, size_t len, struct dk_id *ret_attempt, struct dk_metric_values *ret);
 /* Task records of a run in task order; fn as in dk_store_each. */
 typedef int dk_store_task_fn(void *ctx, uint32_t task, const struct dk_task_record *record);
 int dk_store_each_task(struct dk_store *store, uint32_t run, dk_store_task_fn *fn, void *ctx, struct dk_error *error);

@@ -102,3 +102,55 @@ run run r.dk
 has 'done: 2 ran'
 run run r.dk
 has 'nothing to do: 2 cached'
+
+# What is made again under its key is known by what it says now: a result whose output was lost, ...
+put again.dk <<'EOF'
+task say {
+  outputs { o = "o.txt" }
+  metrics { v = match(stdout, 'v=([0-9]+)') }
+  run = "n=$(cat $HOME/count) && echo $((n + 1)) >$HOME/count && echo v=$n | tee {{outputs.o}}"
+}
+pick best { from = say  maximize = v }
+EOF
+export HOME=$room/home
+mkdir -p "$HOME"
+echo 7 >"$HOME/count"
+run run again.dk
+has 'v 7'
+run get say.o -o first
+rm -rf .dkrun/objects/*/*
+run run again.dk
+has 'v 8'
+run results --format csv
+[[ $out == *,8,* || $out == *,8 ]] || fail "the metric of what is there no more: $out"
+run logs say
+has 'v=8'
+run get say.o -o second
+[ "$(<second)" = v=8 ] || fail "not what was made last: $(<second)"
+
+# ... and one that is never used again.
+put never.dk <<'EOF'
+task say {
+  outputs { o = "o.txt" }
+  metrics { v = match(stdout, 'v=([0-9]+)') }
+  cache = "none"
+  run = "n=$(cat $HOME/count) && echo $((n + 1)) >$HOME/count && echo v=$n | tee {{outputs.o}}"
+}
+task use {
+  inputs { o = say.o }
+  metrics { got = match(stdout, 'v=([0-9]+)') }
+  run = "cat {{inputs.o}}"
+}
+EOF
+for n in 9 10; do
+  run run never.dk
+  has 'done: 2 ran'
+  has "v $n"
+  has "got $n"
+  run results --format csv
+  [ "$(grep -c ",$n" <<<"$out")" -eq 2 ] || fail "not what it says now: $out"
+  run logs say
+  has "v=$n"
+  run get say.o -o "now-$n"
+  [ "$(<"now-$n")" = "v=$n" ] || fail "not what was made last: $(<"now-$n")"
+done

@@ -152,7 +152,7 @@ static void a_stall(void **state) {
 
   assert_int_equal(far_start(f, 60000, NULL), 0);
   far_rest(f, 300);
-  uint64_t before = f->fars[0].n_dials;
+  uint32_t before = f->fars[0].n_dials;
   sleep(13);
   far_rest(f, 1000);
   assert_int_equal(f->fars[0].n_dials, before);
@@ -160,7 +160,7 @@ static void a_stall(void **state) {
 }
 
 /* A directory with a file that another one, of another host, has too: that one's progress is told. */
-static const struct far_content *add_dir(struct far_engine *f, int host, uint64_t seed) {
+static const struct far_content *add_dir(struct far_engine *f, int host, uint32_t seed) {
   dk_autobuf manifest = DK_BUF_INIT;
   const struct far_content *shared = far_add(f, host, 200 * (size_t)DK_PART_MAX, 7, false);
   const struct far_content *own = far_add(f, host, 3, seed, false);

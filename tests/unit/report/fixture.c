@@ -136,7 +136,7 @@ static void put_metrics(struct fixture *f, struct dk_batch *batch, uint32_t task
                                                                               : DK_METRIC_TEXT;
   }
   dk_plan_metrics_digest(f->plan, node, &extractors);
-  assert_int_equal(dk_batch_put_metrics(batch, key, &extractors, &values), 0);
+  assert_int_equal(dk_batch_put_metrics(batch, key, &extractors, (struct dk_id){1, 1}, &values), 0);
 }
 
 void fixture_put_task(struct fixture *f, uint32_t run, const struct fixture_task *task) {

@@ -133,11 +133,13 @@ static void test_metrics(void **state) {
   struct dk_metric_values back;
   struct dk_batch batch = DK_BATCH_INIT;
   struct dk_digest key = digest_of("key"), one = digest_of("1"), two = digest_of("2");
-  assert_int_equal(dk_batch_put_metrics(&batch, &key, &one, &values), 0);
+  const struct dk_id attempt = {3, 4}, another = {3, 5};
+  assert_int_equal(dk_batch_put_metrics(&batch, &key, &one, attempt, &values), 0);
   assert_int_equal(dk_store_commit(store, &batch, NULL), 0);
   dk_batch_finish(&batch);
-  assert_int_equal(dk_store_get_metrics(store, &key, &two, &back, NULL), -ENOENT);
-  assert_int_equal(dk_store_get_metrics(store, &key, &one, &back, NULL), 0);
+  assert_int_equal(dk_store_get_metrics(store, &key, &two, NULL, &back, NULL), -ENOENT);
+  assert_int_equal(dk_store_get_metrics(store, &key, &one, &another, &back, NULL), -ENOENT);
+  assert_int_equal(dk_store_get_metrics(store, &key, &one, &attempt, &back, NULL), 0);
   assert_int_equal(back.n, 3);
   assert_int_equal(back.items[0].state, DK_METRIC_MISSING);
   assert_true(back.items[1].number == 96.15);
@@ -327,7 +329,8 @@ static void try_saved(const void *data, size_t len) {
 }
 static void try_metrics(const void *data, size_t len) {
   struct dk_metric_values values;
-  if (dk_metric_values_decode(data, len, &values) == 0) dk_metric_values_finish(&values);
+  struct dk_id attempt;
+  if (dk_metrics_decode(data, len, &attempt, &values) == 0) dk_metric_values_finish(&values);
 }
 static void try_task(const void *data, size_t len) {
   struct dk_task_record task;

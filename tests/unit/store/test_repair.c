@@ -166,7 +166,7 @@ static void fill_real(uint32_t n) {
       assert_int_equal(dk_batch_add_record(&batch, &task, NULL), 0);
       struct dk_metric_value value = {DK_METRIC_TEXT, 0, text[1]};
       const struct dk_metric_values values = {&value, 1};
-      assert_int_equal(dk_batch_put_metrics(&batch, &key, &key, &values), 0);
+      assert_int_equal(dk_batch_put_metrics(&batch, &key, &key, (struct dk_id){1, 2}, &values), 0);
       const struct dk_copy copy = {key, 1 + i % 2, round, i % 3 == 0};
       assert_int_equal(dk_batch_put_copy(&batch, &copy), 0);
       /* A name whose key is as long as that of a copy. */
