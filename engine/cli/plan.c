@@ -231,9 +231,14 @@ static void print_plan(struct dk_cli *cli, const struct dk_session *session, con
 
 /* What each task would do, by a look at all of them. */
 static int look_ahead(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder,
-                      const struct dk_plan_where *where, struct dk_preview *ret, struct dk_error *error) {
+                      struct dk_plan_where *where, struct dk_preview *ret, struct dk_error *error) {
   struct dk_lookup_state lookup;
-  struct dk_why_options why = {folder->store, &folder->objects, cli->state, session->plan->name};
+  struct dk_why_options why = {.store = folder->store,
+                               .objects = &folder->objects,
+                               .state = cli->state,
+                               .experiment = session->plan->name,
+                               .may_host = dk_known_hosts_have,
+                               .may_host_ctx = &where->known};
   struct dk_why_book *book = NULL;
   struct dk_lookup_options with = {
       .plan = session->plan,
@@ -243,6 +248,8 @@ static int look_ahead(struct dk_cli *cli, struct dk_session *session, struct dk_
       .root = cli->root,
       .dry = true,
       .has_hosts = dk_hosts_has_remote(&where->hosts),
+      .may_host = dk_known_hosts_have,
+      .may_host_ctx = &where->known,
   };
   int r = dk_lookup_init(&lookup, &with, error);
 
@@ -263,7 +270,7 @@ static bool has_nothing_to_do(struct dk_cli *cli, const struct dk_session *sessi
 }
 
 static int preview_session(struct dk_cli *cli, struct dk_session *session, struct dk_folder *folder,
-                           const struct dk_plan_where *where) {
+                           struct dk_plan_where *where) {
   struct dk_error error = {0};
   struct dk_preview preview;
   int r = dk_plan_where_check(where, session->plan, &error);

@@ -3,6 +3,7 @@
 #include "engine/cli/providers.h"
 #include "engine/cli/session.h"
 #include "engine/drive/folder.h"
+#include "engine/drive/known.h"
 #include "engine/drive/preview.h"
 #include "lang/base/alloc.h"
 
@@ -268,7 +269,8 @@ static int why_then(struct dk_cli *cli, uint32_t run, char **words, int n_words)
   why.plan = look.rows.plan;
   code = select_tasks(why.plan, words, n_words, &tasks, &n);
   if (code == DK_EXIT_OK) {
-    struct dk_why_options with = {look.store, &look.objects, cli->state, look.rows.run.name};
+    struct dk_why_options with = {
+        .store = look.store, .objects = &look.objects, .state = cli->state, .experiment = look.rows.run.name};
     why.store = look.store;
     r = dk_why_create(&with, &why.book, &error);
     if (r == 0) r = tell(&why, tasks, n, &error);
@@ -291,16 +293,19 @@ static int look_ahead(struct why *why, const uint32_t *tasks, uint32_t n, struct
   return dk_preview_make(why->lookup, NULL, wanted, why->preview, error);
 }
 
-static int why_now(struct dk_cli *cli, struct dk_session *session, bool has_hosts, const uint32_t *tasks, uint32_t n) {
+static int why_now(struct dk_cli *cli, struct dk_session *session, const struct dk_hosts *hosts, const uint32_t *tasks,
+                   uint32_t n) {
   struct dk_error error = {0};
   struct dk_folder folder = {0};
   struct dk_lookup_state lookup;
   struct dk_preview preview;
+  struct dk_known_hosts known = {.n = 0};
   struct why why = {.cli = cli, .plan = session->plan, .lookup = &lookup, .preview = &preview};
   int r = dk_session_pin(cli, session, &error);
 
   if (r == 0) r = dk_folder_peek(cli->root, &folder, &error);
   if (r < 0) return dk_cli_fail(DK_EXIT_ENGINE, &error);
+  r = dk_known_hosts_load(hosts, folder.store, &known, &error);
   struct dk_lookup_options with = {
       .plan = session->plan,
       .store = folder.store,
@@ -308,11 +313,18 @@ static int why_now(struct dk_cli *cli, struct dk_session *session, bool has_host
       .code = session->snapshot.code,
       .root = cli->root,
       .dry = true,
-      .has_hosts = has_hosts,
+      .has_hosts = dk_hosts_has_remote(hosts),
+      .may_host = dk_known_hosts_have,
+      .may_host_ctx = &known,
   };
-  r = dk_lookup_init(&lookup, &with, &error);
+  if (r == 0) r = dk_lookup_init(&lookup, &with, &error);
   if (r == 0) {
-    struct dk_why_options book = {folder.store, &folder.objects, cli->state, session->plan->name};
+    struct dk_why_options book = {.store = folder.store,
+                                  .objects = &folder.objects,
+                                  .state = cli->state,
+                                  .experiment = session->plan->name,
+                                  .may_host = dk_known_hosts_have,
+                                  .may_host_ctx = &known};
     why.store = folder.store;
     r = dk_why_create(&book, &why.book, &error);
     if (r == 0) r = look_ahead(&why, tasks, n, &error);
@@ -323,19 +335,9 @@ static int why_now(struct dk_cli *cli, struct dk_session *session, bool has_host
     dk_why_destroy(why.book);
     dk_lookup_finish(&lookup);
   }
+  dk_known_hosts_finish(&known);
   dk_folder_close(&folder);
   return r < 0 ? dk_cli_fail(DK_EXIT_ENGINE, &error) : DK_EXIT_OK;
-}
-
-/* As the run would: only whether tasks may go elsewhere matters here. */
-static int find_hosts(struct dk_cli *cli, bool *ret_has) {
-  struct dk_hosts hosts;
-  struct dk_error error = {0};
-  int code = dk_hosts_load(cli->root, &hosts, &error) < 0 ? dk_providers_fail(cli, &hosts, &error) : DK_EXIT_OK;
-
-  *ret_has = dk_hosts_has_remote(&hosts);
-  dk_hosts_finish(&hosts);
-  return code;
 }
 
 static bool is_file_name(const char *word) {
@@ -348,13 +350,15 @@ static int open_and_tell(struct dk_cli *cli, const char *file, const struct dk_c
   struct dk_session session;
   dk_autofree uint32_t *tasks = NULL;
   uint32_t n = 0;
-  bool has_hosts = false;
+  struct dk_hosts hosts = {.n = 0};
+  struct dk_error error = {0};
   int code = dk_session_open(cli, file, params, &session);
 
   if (code != DK_EXIT_OK) return code;
   code = select_tasks(session.plan, words, n_words, &tasks, &n);
-  if (code == DK_EXIT_OK) code = find_hosts(cli, &has_hosts);
-  if (code == DK_EXIT_OK) code = why_now(cli, &session, has_hosts, tasks, n);
+  if (code == DK_EXIT_OK && dk_hosts_load(cli->root, &hosts, &error) < 0) code = dk_providers_fail(cli, &hosts, &error);
+  if (code == DK_EXIT_OK) code = why_now(cli, &session, &hosts, tasks, n);
+  dk_hosts_finish(&hosts);
   dk_session_close(&session);
   return code;
 }

@@ -20,9 +20,16 @@ struct search {
   struct dk_error *error;
 };
 
-static bool is_another(void *ctx, uint32_t host) {
+/* Could it be had there without those that are meant? */
+static bool is_another(void *ctx, uint32_t number) {
   const struct search *search = ctx;
-  return !search->is_meant(search->ctx, host);
+  struct dk_host_record host;
+
+  if (search->is_meant(search->ctx, number)) return false;
+  if (dk_store_get_host(search->folder->store, number, &host, NULL) < 0) return false;
+  bool is_there = host.state != DK_HOST_REMOVED;
+  dk_host_record_finish(&host);
+  return is_there;
 }
 
 static int is_at_one(void *ctx, const struct dk_copy *copy) {

@@ -75,6 +75,12 @@ static int take_rented(void *ctx, const struct dk_rented *rented) {
   return 0;
 }
 
+bool dk_known_hosts_have(void *ctx, uint32_t number) {
+  const struct dk_known_host *host = of_number(ctx, number);
+
+  return host && (host->entry || host->is_rented);
+}
+
 static int count_copy(void *ctx, const struct dk_copy *copy) {
   struct dk_known_host *host = of_number(ctx, copy->host);
 

@@ -28,6 +28,9 @@ int dk_known_hosts_load(const struct dk_hosts *hosts, struct dk_store *store, st
 /* Walks all that is kept anywhere. */
 int dk_known_hosts_count(struct dk_known_hosts *known, struct dk_store *store, struct dk_error *error);
 void dk_known_hosts_finish(struct dk_known_hosts *known);
+/* Is what the host of this number keeps to be counted on: is it named now, or rented? dk_store_may_host_fn, `ctx` is a
+ * struct dk_known_hosts. */
+bool dk_known_hosts_have(void *ctx, uint32_t number);
 /* Is it of this name: the host's, or its provider's? */
 bool dk_known_host_is(const struct dk_known_host *host, const char *name);
 const char *dk_known_host_provider(const struct dk_known_host *host);

@@ -45,7 +45,7 @@ struct dk_lookup_options {
   uint32_t run;           /* that the files' contents are recorded for; 0: none */
   bool dry;
   bool has_hosts; /* tasks may run on other machines too: a mount need not be on this one */
-  /* Is a copy at this host to be counted on? NULL: at each that is configured. */
+  /* Is a copy at this host to be counted on? NULL: at each that is not taken out, as the store knows. */
   dk_store_may_host_fn *may_host;
   void *may_host_ctx;
 };

@@ -105,10 +105,29 @@ static int find_new_value(struct dk_why_book *book, uint32_t before, const struc
   return r;
 }
 
+static int take_host(void *ctx, const struct dk_copy *copy) {
+  uint32_t *number = ctx;
+
+  *number = copy->host;
+  return 1;
+}
+
+/* One that has it, and is not to be counted on. */
+static bool find_away(const struct dk_why_book *book, const struct dk_digest *content, struct dk_host_record *ret) {
+  uint32_t number;
+
+  return dk_store_each_copy(book->with.store, content, take_host, &number, NULL) == 1 &&
+         dk_store_get_host(book->with.store, number, ret, NULL) == 0;
+}
+
 /* What of a result under the task's own key cannot be had any more. */
 static int tell_gone(struct dk_why_book *book, const struct dk_template *tmpl, const struct dk_saved *saved,
                      struct dk_why_answer *answer) {
-  const struct dk_lookup_options objects = {.store = book->with.store, .objects = book->with.objects};
+  const struct dk_lookup_options objects = {.store = book->with.store,
+                                            .objects = book->with.objects,
+                                            .may_host = book->with.may_host,
+                                            .may_host_ctx = book->with.may_host_ctx};
+  struct dk_host_record host;
 
   for (uint32_t i = 0; i < saved->result.n_outputs && i < tmpl->n_outputs; i++) {
     const struct dk_kept *output = &saved->result.outputs[i];
@@ -118,7 +137,11 @@ static int tell_gone(struct dk_why_book *book, const struct dk_template *tmpl, c
     if (state == DK_OUTPUT_GONE && saved->cleaned && *saved->cleaned)
       dk_buf_printf(&answer->text, "output `%s` was only at host %s, and removed there (dkrun hosts clean)",
                     tmpl->outputs[i].name, saved->cleaned);
-    else
+    else if (state == DK_OUTPUT_GONE && find_away(book, &output->digest, &host)) {
+      dk_buf_printf(&answer->text, "output `%s` is at host %s alone, which no file of providers names now",
+                    tmpl->outputs[i].name, host.name);
+      dk_host_record_finish(&host);
+    } else
       dk_buf_printf(&answer->text, "output `%s` %s", tmpl->outputs[i].name,
                     state == DK_OUTPUT_GONE ? "is gone from .dkrun/objects" : "was altered in .dkrun/objects");
     break;

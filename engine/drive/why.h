@@ -45,8 +45,10 @@ struct dk_why_book; /* the runs of one experiment, opened as they are asked for 
 struct dk_why_options {
   struct dk_store *store; /* NULL: nothing was run yet */
   struct dk_objects *objects;
-  const char *state;      /* the state folder: pinned commits are below it */
-  const char *experiment; /* borrowed, like all of these */
+  const char *state;              /* the state folder: pinned commits are below it */
+  const char *experiment;         /* borrowed, like all of these */
+  dk_store_may_host_fn *may_host; /* as of dk_lookup_options */
+  void *may_host_ctx;
 };
 int dk_why_create(const struct dk_why_options *options, struct dk_why_book **ret, struct dk_error *error);
 void dk_why_destroy(struct dk_why_book *book);

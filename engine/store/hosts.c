@@ -228,7 +228,7 @@ static int judge_copy(void *ctx, const struct dk_copy *copy) {
 
   if (search->may && !search->may(search->ctx, copy->host)) return 0;
   if (dk_store_get_host(search->store, copy->host, &host, NULL) < 0) return 0;
-  bool is_there = host.state != DK_HOST_REMOVED;
+  bool is_there = search->may || host.state != DK_HOST_REMOVED;
   dk_host_record_finish(&host);
   if (is_there) *search->ret = *copy;
   return is_there;

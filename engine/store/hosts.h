@@ -61,7 +61,7 @@ typedef int dk_store_copy_fn(void *ctx, const struct dk_copy *copy);
 int dk_store_each_copy(struct dk_store *store, const struct dk_digest *content, dk_store_copy_fn *fn, void *ctx,
                        struct dk_error *error); /* content NULL: of all */
 
-/* One that can be had: at a host that is still configured, and that `may` allows (NULL: each). -ENOENT: there is
+/* One that can be had: at a host that `may` allows; NULL: that is not taken out, as the store knows. -ENOENT: there is
  * none. */
 typedef bool dk_store_may_host_fn(void *ctx, uint32_t host);
 int dk_store_find_copy(struct dk_store *store, const struct dk_digest *content, dk_store_may_host_fn *may, void *ctx,

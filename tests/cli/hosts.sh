@@ -172,6 +172,10 @@ has 'removed'
 has "lab $keeper: no file of providers names it any more, and it keeps "
 run -e 4 hosts clean "$keeper"
 has_err "no file of providers names \`$keeper\` any more"
+# What is there alone would be made again, and that is said before.
+run plan e.dk
+[[ $out =~ is\ at\ host\ $keeper\ alone,\ which\ no\ file\ of\ providers\ names\ now ]] || fail "not said by plan"
+lacks 'nothing to do'
 # The engine knows it from now on: what is there is no damage, and a mended store has it still.
 put none.dk <<<'task none { run = "true" }'
 run run none.dk
@@ -181,6 +185,8 @@ run fsck
 has 'nothing is damaged'
 run fsck --repair
 providers '"h1", "h2"'
+run plan e.dk
+has 'nothing to do'
 run run e.dk
 has 'nothing to do: 4 cached'
 
