@@ -39,6 +39,7 @@ static void end(void) {
   dk_cloud_ask(&work, NULL, NULL, DK_HTTP_ONCE);
   dk_cloud_texts_finish(&work.texts);
   dk_free(work.instances);
+  dk_free(work.images);
   dk_free(work.own);
   dk_cloud_texts_finish(&site.texts);
   dk_free(site.own);
@@ -317,6 +318,100 @@ static void list(void **state) {
   end();
 }
 
+#define KEEP "PATCH", "/1.0/instances/m1?"
+#define PUBLISH "POST", "/1.0/images?"
+#define IMAGES "GET", "/1.0/images?recursion=1&project=default"
+#define DROP "DELETE", "/1.0/images/m1?"
+#define STOPPED                                                                                                        \
+  {PROJECT, "keep.200"}, {KEEP, "keep.200"}, {SET, "stop.202"}, {                                                      \
+    WAIT, "stop_wait.200"                                                                                              \
+  }
+
+static void snapshot(void **state) {
+  static const struct {
+    struct turn turns[9];
+    enum dk_cloud_failure failure;
+    bool has_acted; /* of those that failed */
+    const char *words;
+  } wanted[] = {
+      {{STOPPED, {PUBLISH, "publish.202"}, {WAIT, "publish_wait.200"}}, DK_CLOUD_FINE, true, ""},
+      {{{PROJECT, "keep.200"},
+        {KEEP, "keep.200"},
+        {SET, "stop_twice.202"},
+        {WAIT, "stop_twice_wait.200"},
+        {PUBLISH, "publish.202"},
+        {WAIT, "publish_wait.200"}},
+       DK_CLOUD_FINE,
+       true,
+       ""},
+      /* Before the publishing nothing is made. */
+      {{{PROJECT, "create_no_project.404"}}, DK_CLOUD_BAD, false, "no project"},
+      {{{PROJECT, "keep.200"}, {KEEP, "instance_gone.404"}}, DK_CLOUD_BAD, false, "Instance not found"},
+      {{{PROJECT, "keep.200"}, {KEEP, "keep.200"}, {SET, "500 {\"error\":\"whatever\"}"}},
+       DK_CLOUD_TRANSIENT,
+       false,
+       "whatever"},
+      {{STOPPED, {PUBLISH, "publish.202"}, {WAIT, FAILED("No space left on device")}},
+       DK_CLOUD_CAPACITY,
+       false,
+       "No space left"},
+      {{STOPPED, {PUBLISH, "publish.202"}, {WAIT, FAILED("Image with same fingerprint already exists")}},
+       DK_CLOUD_BAD,
+       true,
+       "already exists"},
+      {{STOPPED, {PUBLISH, "publish.202"}, {WAIT, "wait_unknown.404"}},
+       DK_CLOUD_TRANSIENT,
+       true,
+       "Operation not found"},
+      {{STOPPED, {PUBLISH, "502 <html>Bad Gateway</html>"}}, DK_CLOUD_TRANSIENT, true, "502"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+    begin(DK_CLOUD_SNAPSHOT);
+    work.order.recipe = "abc";
+    go_through(wanted[i].turns);
+    if (work.result.failure != wanted[i].failure || work.has_acted != wanted[i].has_acted)
+      fail_msg("%zu: failure %d, acted %d: %s", i, work.result.failure, work.has_acted, work.result.error.text);
+    if (!strstr(work.result.error.text, wanted[i].words)) fail_msg("%zu: %s", i, work.result.error.text);
+    if (wanted[i].failure == DK_CLOUD_FINE) assert_int_equal(strlen(work.result.id), 64);
+    end();
+  }
+}
+
+static void images(void **state) {
+  static const struct turn fine[] = {{PROJECT, "keep.200"}, {IMAGES, "images.200"}, {0}};
+  static const struct turn gone[] = {{PROJECT, "keep.200"}, {DROP, "delete_image_unknown.404"}, {0}};
+  static const struct turn deleted[] = {
+      {PROJECT, "keep.200"}, {DROP, "delete_image.202"}, {WAIT, "delete_image_wait.200"}, {0}};
+  static const struct turn page[] = {{PROJECT, "keep.200"}, {DROP, "404 <html>Not Found</html>"}, {0}};
+  (void)state;
+
+  begin(DK_CLOUD_LIST_IMAGES);
+  go_through(fine);
+  assert_int_equal(work.result.failure, DK_CLOUD_FINE);
+  assert_true(work.result.is_complete);
+  assert_int_equal(work.n_images, 1);
+  assert_int_equal(strlen(work.images[0].id), 64);
+  assert_string_equal(work.images[0].recipe, "abc");
+  assert_int_equal(work.images[0].state, DK_IMAGE_READY);
+  assert_true(work.images[0].size == 32362180 && work.images[0].made_unix > 1700000000);
+  end();
+  begin(DK_CLOUD_DELETE_IMAGE);
+  go_through(gone);
+  assert_int_equal(work.result.failure, DK_CLOUD_FINE);
+  assert_true(work.result.is_absent);
+  end();
+  begin(DK_CLOUD_DELETE_IMAGE);
+  go_through(deleted);
+  assert_int_equal(work.result.failure, DK_CLOUD_FINE);
+  assert_false(work.result.is_absent);
+  end();
+  begin(DK_CLOUD_DELETE_IMAGE);
+  go_through(page);
+  assert_int_equal(work.result.failure, DK_CLOUD_BAD);
+  end();
+}
+
 static void check(void **state) {
   static const struct turn fine[] = {{"GET", "/1.0?project=default", "server.200"},
                                      {PROJECT, "keep.200"},
@@ -371,7 +466,8 @@ static void settings(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(create), cmocka_unit_test(what_a_machine_is), cmocka_unit_test(delete), cmocka_unit_test(list),
+      cmocka_unit_test(create), cmocka_unit_test(what_a_machine_is), cmocka_unit_test(delete),
+      cmocka_unit_test(list),   cmocka_unit_test(snapshot),          cmocka_unit_test(images),
       cmocka_unit_test(check),  cmocka_unit_test(settings),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
