@@ -208,7 +208,7 @@ static void ask_cloud(struct check *check, const struct dk_cloud_entry *cloud) {
     dk_buf_add_text(&words, "; ");
     dk_clouds_add_what(cloud, &words);
     add_cloud_line(check, cloud, "ok", dk_cli_text(check->cli, &words), &out);
-    add_cloud_line(check, cloud, "note", "machines are made when they are wanted: none was made to try it", &out);
+    add_cloud_line(check, cloud, "note", "machines are made when they are wanted; `--boot` makes one to try it", &out);
   }
   dk_cli_print(check->cli, &out);
 }

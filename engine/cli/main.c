@@ -169,7 +169,7 @@ static const struct dk_command commands[] = {
      "                            are asked for; and all else of this repository there\n"
      "  -y, --yes                 do not ask\n",
      dk_cmd_hosts},
-    {"providers", "where", "providers [check [NAME] [--files]] [--format text|json]",
+    {"providers", "where", "providers [check [NAME] [--files | --boot]] [--format text|json]",
      "the hosts tasks may run on; dkrun trust",
      "Lists the hosts of your file of providers, ~/.config/dkrun/providers.dk, as the\n"
      "providers.dk of this repository chooses and limits them, with the lines that\n"
@@ -180,6 +180,8 @@ static const struct dk_command commands[] = {
      "                            started on each for that, and asked. On a terminal\n"
      "                            you are asked for a password that a host wants\n"
      "  check [NAME] --files      only the files; no host is asked\n"
+     "  check NAME --boot         a machine of this cloud is made, too, reached, and\n"
+     "                            given back; -y, --yes: without a question\n"
      "  --format text|json        how to say it\n"
      "\n"
      "A repository's file that declares providers of its own, with `kind`, counts when\n"

@@ -14,20 +14,24 @@
 #define FILE_NAME "providers.dk"
 
 struct options {
-  bool json, check, files;
+  bool json, check, files, boot, yes;
   const char *name; /* of `check`; NULL: all */
 };
 
 static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret) {
-  static const struct option options[] = {
-      {"format", required_argument, NULL, 'F'}, {"files", no_argument, NULL, 'f'}, DK_CLI_OPTIONS, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"format", required_argument, NULL, 'F'},
+                                          {"files", no_argument, NULL, 'f'},
+                                          {"boot", no_argument, NULL, 'b'},
+                                          {"yes", no_argument, NULL, 'y'},
+                                          DK_CLI_OPTIONS,
+                                          {NULL, 0, NULL, 0}};
   int opt, r = -1;
   dk_cli_options_reset();
-  while (r < 0 && (opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-    if (opt == 'f') {
-      ret->files = true;
-      continue;
-    }
+  while (r < 0 && (opt = getopt_long(argc, argv, ":y", options, NULL)) != -1) {
+    ret->files |= opt == 'f';
+    ret->boot |= opt == 'b';
+    ret->yes |= opt == 'y';
+    if (opt == 'f' || opt == 'b' || opt == 'y') continue;
     if (opt != 'F') {
       r = dk_cli_option(cli, opt, argc, argv, options);
       continue;
@@ -36,14 +40,20 @@ static int parse(struct dk_cli *cli, int argc, char **argv, struct options *ret)
     if (!ret->json && strcmp(optarg, "text") != 0)
       r = dk_cli_usage("providers", "--format takes text or json, not `%s`", optarg);
   }
-  if (r < 0 && ret->files && optind >= argc)
-    return dk_cli_usage("providers", "--files is an option of `dkrun providers check`");
+  if (r < 0 && (ret->files || ret->boot || ret->yes) && optind >= argc)
+    return dk_cli_usage("providers", "--%s is an option of `dkrun providers check`",
+                        ret->files  ? "files"
+                        : ret->boot ? "boot"
+                                    : "yes");
   if (r >= 0 || optind >= argc) return r;
   if (strcmp(argv[optind], "check") != 0)
     return dk_cli_usage("providers", "no `dkrun providers %s`: there is `dkrun providers check`", argv[optind]);
   ret->check = true;
   if (ret->json) return dk_cli_usage("providers", "`check` has no --format");
   if (++optind < argc) ret->name = argv[optind++];
+  if (ret->boot && !ret->name) return dk_cli_usage("providers", "--boot wants to know of which provider");
+  if (ret->boot && ret->files) return dk_cli_usage("providers", "--boot and --files exclude each other");
+  if (ret->yes && !ret->boot) return dk_cli_usage("providers", "--yes goes with --boot");
   return optind < argc ? dk_cli_usage("providers", "`%s` is one too many", argv[optind]) : -1;
 }
 
@@ -303,7 +313,10 @@ int dk_cmd_providers(struct dk_cli *cli, int argc, char **argv) {
   struct dk_error error = {0};
   int code = parse(cli, argc, argv, &options);
   if (code >= 0) return code;
-  if (options.check) return dk_hosts_check(cli, options.name, options.files);
+  if (options.check) {
+    code = dk_hosts_check(cli, options.name, options.files);
+    return code == DK_EXIT_OK && options.boot ? dk_providers_boot(cli, options.name, options.yes) : code;
+  }
   dk_cli_find_root(cli, NULL); /* elsewhere there is the user's file alone */
   code = DK_EXIT_OK;
   if (dk_hosts_load(cli->root, &hosts, &error) < 0)

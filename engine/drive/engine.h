@@ -46,6 +46,9 @@ struct dk_engine_options {
   const char *agent_program;
   uint32_t slots;       /* of this machine's agent, when it has to be started; 0: its processors */
   struct dk_loop *loop; /* the caller may watch descriptors of its own in it */
+  /* A provider that makes machines: one of it is made, as for a task that may be paid for, and none of others; see
+   * dk_engine_probed. NULL: machines are made for what waits. */
+  const char *probe;
   struct dk_engine_observer observer;
 };
 
@@ -65,9 +68,9 @@ struct dk_submission {
   uint32_t jobs;          /* tasks at a time; 0: the machine's processors. Never more than the agent has slots */
   int32_t priority;
   bool paused, foreground;
-  bool refuse_dirty; /* --clean */
+  bool refuse_dirty;         /* --clean */
   struct dk_consent consent; /* UNSAID, of a run that is under way: what was said before holds */
-  bool prune;        /* ends what other runs of the file still do and this one does not ask for */
+  bool prune;                /* ends what other runs of the file still do and this one does not ask for */
 };
 struct dk_submitted {
   uint32_t run;
@@ -94,6 +97,13 @@ bool dk_engine_has_released(const struct dk_engine *engine);
  * at once (is_hard). -ENOENT: there is none. -EHOSTUNREACH: some are where nobody can be asked as the
  * files of providers are now; the others go. */
 int dk_engine_release(struct dk_engine *engine, const char *name, bool is_hard, struct dk_error *error);
+
+enum dk_probe {
+  DK_PROBE_GOES_ON,
+  DK_PROBE_UP,     /* its agent answers: `ret` has words about it */
+  DK_PROBE_FAILED, /* why, the observer was told */
+};
+enum dk_probe dk_engine_probed(const struct dk_engine *engine, struct dk_buf *ret);
 
 /* One turn: waits for something to happen and does it. 0, or a negative errno with words: the engine must be destroyed;
  * nothing is lost, the next one goes on. */

@@ -304,6 +304,8 @@ static void tell(struct dk_rentals *rentals, const struct dk_rent_action *action
   struct dk_error words = {0};
 
   machine_name(rentals, action->number, machine, sizeof machine);
+  rentals->has_probe_failed |= action->tell == DK_RENT_TELL_QUOTA || action->tell == DK_RENT_TELL_CAPACITY ||
+                               action->tell == DK_RENT_TELL_FAILING;
   if (action->tell == DK_RENT_TELL_DENIED || action->tell == DK_RENT_TELL_BAD)
     rentals->pools[action->pool]->is_refused = true;
   switch (action->tell) {

@@ -72,6 +72,7 @@ void dk_rentals_look_at_demand(struct dk_rentals *rentals, uint64_t now_ns) {
   if (are_hosts_awaited(engine, now_ns)) return;
   event.u.demand.needs = needs;
   for (uint32_t i = 0; i < engine->n_runs; i++) add_run(engine->runs[i], needs, &event.u.demand.n);
+  if (event.u.demand.n < KINDS_MOST && dk_rentals_probe_need(rentals, &needs[event.u.demand.n])) event.u.demand.n++;
   if (event.u.demand.n == 0 && !rentals->has_demand) return;
   rentals->has_demand = event.u.demand.n > 0;
   dk_rentals_tell(rentals, &event);

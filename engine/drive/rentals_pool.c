@@ -16,12 +16,13 @@ static bool is_paid(const struct dk_cloud_entry *entry) {
 
 struct dk_rent_pool dk_rentals_configured(const struct dk_rental_pool *pool) {
   const struct dk_cloud_entry *entry = pool->entry;
+  bool is_hidden = pool->rentals->engine->with.probe && !dk_rentals_is_probed(pool);
 
   return (struct dk_rent_pool){.number = pool->number,
                                .name = pool->name,
                                .where = pool->where,
                                .order = pool->order,
-                               .max_instances = entry->max_instances,
+                               .max_instances = is_hidden ? 0 : entry->max_instances,
                                .idle_ns = entry->idle_ns,
                                .boot_ns = entry->boot_ns,
                                .lag_ns = entry->provider->cloud->lag_ns,

@@ -95,7 +95,8 @@ struct dk_rentals {
   uint64_t look_at;    /* when demand and loads are looked at next */
   bool has_demand;     /* some was told */
   bool is_to_say_left; /* when what was told is done */
-  char *folder;        /* .dkrun/rented */
+  bool has_probe_failed;
+  char *folder; /* .dkrun/rented */
 };
 
 /* Tells engine/rent with the next tick, which is due at once, and does what it says. POOL: only its number. */
@@ -156,6 +157,11 @@ void dk_rentals_free_machines(struct dk_rentals *rentals);
 
 /* rentals_need.c: what waits. */
 void dk_rentals_look_at_demand(struct dk_rentals *rentals, uint64_t now_ns);
+
+/* rentals_probe.c: a machine that is made to see whether it comes up. */
+bool dk_rentals_is_probed(const struct dk_rental_pool *pool);
+/* What it is to be made for; false: no more is needed. */
+bool dk_rentals_probe_need(const struct dk_rentals *rentals, struct dk_rent_need *ret);
 
 /* rentals_keys.c: what lies in .dkrun/rented. */
 /* What people and ssh call an instance: POOL-NUMBER. */

@@ -19,7 +19,7 @@ cd "$room"
 run providers
 has 'lab       far   (made)  yours:1  up to 4 of small (2 cpus, 4 GiB, 10 GiB of disk, 0.1USD/h), large (8 cpus, 2 gpus, 32 GiB, 1.5USD/h), from debian-12, idle for 5m at most, as root, leave 1 cpu'
 run providers --format json
-has '"hosts":[],"clouds":[{"provider":"lab","kind":"far","user_line":1,"repository_line":null,"image":"debian-12","max_instances":4,"idle_seconds":300,"boot_seconds":600,"shapes":[{"name":"small","cpus":2,"gpus":0,"memory":4294967296,"disk":10737418240,"price_millionths":100000,"currency":"USD"},'
+has '"hosts":[],"clouds":[{"provider":"lab","kind":"far","user_line":1,"repository_line":null,"image":"debian-12","recipe":null,"max_instances":4,"idle_seconds":300,"boot_seconds":600,"shapes":[{"name":"small","cpus":2,"gpus":0,"memory":4294967296,"disk":10737418240,"price_millionths":100000,"currency":"USD"},'
 has '"memory":34359738368,"disk":null,'
 has ',"user":"root","port":null,"config":null}]}'
 run providers check --files
